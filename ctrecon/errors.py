@@ -1,0 +1,34 @@
+"""Errors that a person can act on: every message names the value and the remedy, in one line."""
+
+from __future__ import annotations
+
+
+class CtreconError(Exception):
+    """Anything the library refuses to do. The command line prints it as one line and exits with code 2."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class GeometryError(CtreconError):
+    """A geometry or a grid that cannot exist, or that does not fit the data."""
+
+
+class InputError(CtreconError):
+    """A file or an array that cannot be used as it is."""
+
+
+class OperatorError(CtreconError):
+    """An operator that cannot run here (no GPU, too little memory) or was given the wrong shape."""
+
+
+class SettingError(CtreconError):
+    """A parameter of a method that is out of its range."""
+
+
+class WeightsError(CtreconError):
+    """Network weights that are not what they say."""
+
+
+class OutputError(CtreconError):
+    """A result that cannot be written where it was asked for."""
