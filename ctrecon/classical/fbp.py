@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ctrecon.errors import GeometryError, OperatorError, SettingError
 from ctrecon.geometry import FanBeam, Float64Array, Geometry, ImageGrid, ParallelBeam
+from ctrecon.operators.lanes import batches, gather_add, tag, to_lanes
 from ctrecon.operators.threads import split
 
 Array = npt.NDArray[Any]
@@ -118,29 +119,74 @@ def _view_weights(geometry: ParallelBeam | FanBeam) -> Float64Array:
     return gaps * _parker(beta, gamma, (extent - math.pi) / 2)
 
 
-@numba.njit(nogil=True, cache=True)
+# The kernels never see a NaN in a position, and the order in which views are added is free.
+_FAST = {"nnan", "nsz", "contract", "reassoc", "arcp"}
+
+
+@numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
 def _back_project(
-    filtered: Array, numerator: Array, denominator: Array, x: Array, y: Array, out: Array, r0: int, r1: int
+    filtered: Array, first: Array, numerator: Array, denominator: Array, x: Array, y: Array, out: Array,
+    r0: int, r1: int,
 ) -> None:
     """``out[r, c] = sum_v q_v(t) / U^2`` with cell ``t = numerator . (1, x, y) / U``, ``U = denominator . (1, x, y)``.
 
-    ``filtered`` has one zero cell before and two after.
+    ``filtered`` is flat; view ``v`` begins at ``first[v]``, with one zero cell before and two after.
+    The inner loop runs over views, because only a sum that writes nothing is turned into vector instructions.
     """
-    cells = np.float32(filtered.shape[1] - 3)
-    one = np.float32(1.0)
+    views = first.size
+    last = np.float32(filtered.size // views - 2)
+    one, zero = np.float32(1.0), np.float32(0.0)
+    n, nx, ny = numerator[0], numerator[1], numerator[2]
+    d, dx, dy = denominator[0], denominator[1], denominator[2]
+    for r in range(r0, r1):
+        for c in range(x.size):
+            total = zero
+            for v in range(views):
+                u = one / (d[v] + dx[v] * x[c] + dy[v] * y[r])
+                t = (n[v] + nx[v] * x[c] + ny[v] * y[r]) * u + one
+                t = min(max(t, zero), last)
+                k = np.int32(t)
+                w = t - np.float32(k)
+                at = np.uint32(first[v] + k)
+                low, high = filtered[at], filtered[at + np.uint32(1)]
+                total += u * u * (low + w * (high - low))
+            out[r, c] = total
+
+
+@numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
+def _cells(
+    first: int, n: float, nx: float, d: float, dx: float, last: float, x: Array, at: Array, low: Array, high: Array
+) -> None:
+    """For one view and one image row: the cell beside each pixel, and what it and the next one count."""
+    one, zero = np.float32(1.0), np.float32(0.0)
+    for c in range(x.size):
+        u = one / (d + dx * x[c])
+        t = (n + nx * x[c]) * u + one
+        t = min(max(t, zero), last)
+        k = np.int32(t)
+        w = (t - np.float32(k)) * u * u
+        at[c] = first + k
+        high[c] = w
+        low[c] = u * u - w
+
+
+@numba.njit(nogil=True, cache=True)
+def _back_project_lanes(
+    filtered: Array, first: Array, numerator: Array, denominator: Array, x: Array, y: Array, out: Array,
+    lanes: tuple[int, ...], r0: int, r1: int,
+) -> None:
+    """The same for the images of a batch at once: ``filtered[cell, lane]``, ``out[row, column, lane]``."""
+    n, d, columns = numerator, denominator, x.size
+    last = np.float32(filtered.shape[0] // first.size - 2)
+    at, low, high = np.empty(columns, np.int32), np.empty(columns, np.float32), np.empty(columns, np.float32)
     for r in range(r0, r1):
         line = out[r]
-        for v in range(filtered.shape[0]):
-            row = filtered[v]
-            n0, n1 = numerator[v, 0] + numerator[v, 2] * y[r], numerator[v, 1]
-            d0, d1 = denominator[v, 0] + denominator[v, 2] * y[r], denominator[v, 1]
-            for c in range(line.size):
-                u = one / (d0 + d1 * x[c])
-                t = (n0 + n1 * x[c]) * u + one
-                t = min(max(t, np.float32(0.0)), cells + one)
-                k = np.uint32(t)
-                w = t - np.float32(k)
-                line[c] += u * u * (row[k] + w * (row[k + 1] - row[k]))
+        for v in range(first.size):
+            _cells(
+                first[v], n[0, v] + n[2, v] * y[r], n[1, v], d[0, v] + d[2, v] * y[r], d[1, v], last, x, at, low, high
+            )
+            for c in range(columns):
+                gather_add(line, c, filtered, at[c], low[c], high[c], lanes)
 
 
 class FilteredBackProjection:
@@ -182,16 +228,28 @@ class FilteredBackProjection:
         filtered = self._filter(sinogram.detach())
         if sinogram.device.type != "cpu":
             return self._torch_back_project(filtered).to(sinogram.dtype)
-        out = np.zeros((sinogram.shape[0], *self.grid.shape), dtype=np.float32)
-        x, y = self.grid.x_mm.astype(np.float32), self.grid.y_mm.astype(np.float32)
-        numerator, denominator = self._numerator.astype(np.float32), self._denominator.astype(np.float32)
-        for one, image in zip(filtered[:, 0].numpy(), out, strict=True):
-
-            def work(r0: int, r1: int, one: Array = one, image: Array = image) -> None:
-                _back_project(one, numerator, denominator, x, y, image, r0, r1)
-
-            split(self.grid.rows, work)
+        values = filtered[:, 0].numpy()
+        out = np.empty((sinogram.shape[0], *self.grid.shape), dtype=np.float32)
+        for piece, lanes in batches(sinogram.shape[0]):
+            out[piece] = self._numba_back_project(values[piece], lanes)
         return torch.from_numpy(out[:, None]).to(sinogram.dtype)
+
+    def _numba_back_project(self, filtered: Array, lanes: int) -> Array:
+        """``[images, views, cells] -> [images, rows, columns]`` for at most ``lanes`` images."""
+        images, views, cells = filtered.shape
+        x, y = self.grid.x_mm.astype(np.float32), self.grid.y_mm.astype(np.float32)
+        tables = tuple(np.ascontiguousarray(t.T, dtype=np.float32) for t in (self._numerator, self._denominator))
+        first = np.arange(views, dtype=np.int32) * np.int32(cells)
+        if lanes == 1:
+            image = np.empty(self.grid.shape, dtype=np.float32)
+            flat = filtered.reshape(-1)
+            split(self.grid.rows, lambda a, b: _back_project(flat, first, *tables, x, y, image, a, b))
+            return image[None]
+        out = np.zeros((*self.grid.shape, lanes), dtype=np.float32)
+        stacked = to_lanes(filtered, lanes).reshape(-1, lanes)
+        kind = tag(lanes)
+        split(self.grid.rows, lambda a, b: _back_project_lanes(stacked, first, *tables, x, y, out, kind, a, b))
+        return np.moveaxis(out[..., :images], -1, 0)
 
     def _filter(self, sinogram: Tensor) -> Tensor:
         """Weighted, filtered, and padded by one zero cell before and two after, float32."""

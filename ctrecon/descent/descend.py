@@ -1,0 +1,135 @@
+"""Algorithm 1 of "Controlling Neural Networks via Energy Dissipation", as a generator.
+
+Every iterate is handed out; progress bars, histories, films and tests all consume the same stream. Whatever the
+direction proposes, the energy never rises: the proposal is bent into a set of descent directions, a step search finds
+a step with lower energy, and a step that would not lower the computed energy is not taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+from torch import Tensor
+
+from ctrecon.descent.directions import Direction
+from ctrecon.descent.dissipation import DissipationSet, HalfSpace
+from ctrecon.descent.step import StepSearch, Subspace
+from ctrecon.descent.stopping import Reason, StopRule
+from ctrecon.energies.base import Energy, Point, Ray
+from ctrecon.errors import SettingError
+
+# The share of steepest descent that every direction must keep, relative to 1 / L.
+DEFAULT_ZETA = 0.1
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """One state of the descent. Tensors are per sample.
+
+    ``descent`` is ``<d, -grad E>`` of the bent direction that led here, ``refused`` marks samples whose proposal was
+    not finite and was replaced by the negative gradient; both are zero at the start. ``reasons`` holds, for each
+    sample, why it ended, or None while it goes on.
+    """
+
+    k: int
+    point: Point
+    descent: Tensor
+    refused: Tensor
+    reasons: tuple[Reason | None, ...]
+
+    @property
+    def u(self) -> Tensor:
+        return self.point.u
+
+    @property
+    def finished(self) -> bool:
+        return all(reason is not None for reason in self.reasons)
+
+
+def default_set(energy: Energy) -> HalfSpace:
+    """The half-space (8), relative to the energy: ``<d, g> >= 0.1 |g|^2 / L``."""
+    lipschitz = energy.lipschitz
+    return HalfSpace(DEFAULT_ZETA / lipschitz if lipschitz > 0 else DEFAULT_ZETA)
+
+
+def descend(
+    energy: Energy,
+    direction: Direction,
+    start: Tensor,
+    *,
+    dissipation: DissipationSet | None = None,
+    step: StepSearch | None = None,
+    stop: tuple[StopRule, ...] = (),
+    most_iterations: int = 100,
+) -> Iterator[Iterate]:
+    """Descend ``energy`` from ``start`` ``[batch, channel, *spatial]``; the last iterate is ``finished``.
+
+    A sample that ended stays where it is. Raises SettingError for a start that is not finite.
+    """
+    if most_iterations < 0:
+        raise SettingError(f"most_iterations must be >= 0, got {most_iterations}")
+    if not bool(torch.isfinite(start).all()):
+        raise SettingError("the start holds values that are not finite")
+    dissipation = default_set(energy) if dissipation is None else dissipation
+    step = Subspace() if step is None else step
+    with torch.no_grad():
+        point = energy.at(start)
+        reasons: list[Reason | None] = [None] * start.shape[0]
+        descent = torch.zeros(start.shape[0], dtype=torch.float64, device=start.device)
+        refused = torch.zeros(start.shape[0], dtype=torch.bool, device=start.device)
+        _apply_rules(stop, point, reasons)
+        for k in count():
+            if k == most_iterations:
+                reasons = [reason or Reason.BUDGET for reason in reasons]
+            yield Iterate(k, point, descent, refused, tuple(reasons))
+            going = torch.tensor([reason is None for reason in reasons], device=start.device)
+            if not bool(going.any()):
+                return
+            ray, d, refused = _bent_ray(point, direction, dissipation, with_last_step=step.wants_last_step)
+            descent = -(ray.slope * d).sum(1)
+            tau = step(ray, d)
+            for rule in stop:
+                tau = rule.shorten(ray, tau)
+            tau = torch.where(going[:, None] & torch.isfinite(tau).all(1, keepdim=True), tau, torch.zeros_like(tau))
+            point, fell = _move(point, ray, tau)
+            for i, reason in enumerate(reasons):
+                if reason is None and not fell[i]:
+                    reasons[i] = Reason.STATIONARY if descent[i] <= 0 else Reason.STALLED
+            _apply_rules(stop, point, reasons)
+
+
+def _apply_rules(stop: tuple[StopRule, ...], point: Point, reasons: list[Reason | None]) -> None:
+    for rule in stop:
+        for i, done in enumerate(rule.met(point).tolist()):
+            # A rule met at the last moment is the better news than a stall.
+            if done and reasons[i] in (None, Reason.STALLED, Reason.STATIONARY):
+                reasons[i] = rule.reason
+
+
+def _bent_ray(
+    point: Point, direction: Direction, dissipation: DissipationSet, *, with_last_step: bool
+) -> tuple[Ray, Tensor, Tensor]:
+    """The ray over (proposal, negative gradient[, last step]) and the bent direction's coefficients on it."""
+    g = -point.gradient
+    z = direction(point).to(g)
+    # A proposal whose squares overflow cannot be projected; it is replaced openly, and counted.
+    finite = torch.isfinite(z).flatten(1).all(1) & (z.abs().flatten(1).amax(1) < torch.finfo(g.dtype).max ** 0.4)
+    z = torch.where(finite.view(-1, *(1,) * (z.ndim - 1)), z, g)
+    directions = (z, g) if not with_last_step or point.last_step is None else (z, g, point.last_step)
+    ray = point.along(*directions)
+    d = torch.zeros(z.shape[0], len(directions), dtype=torch.float64, device=z.device)
+    d[:, :2] = dissipation.coefficients(z, g, -ray.slope[:, 0], -ray.slope[:, 1])
+    return ray, d, ~finite
+
+
+def _move(point: Point, ray: Ray, tau: Tensor) -> tuple[Point, list[bool]]:
+    """Take the step where the energy as computed at the new point is lower; elsewhere stay."""
+    moved = ray.move(tau)
+    fell = torch.isfinite(moved.value) & (moved.value < point.value)
+    if bool(fell.all()):
+        return moved, fell.tolist()
+    kept = torch.where(fell[:, None], tau, torch.zeros_like(tau))
+    return ray.move(kept), fell.tolist()

@@ -1,0 +1,111 @@
+"""How far to go: step searches on a ray. None needs a projection beyond those the ray was made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ctrecon.energies.base import Ray
+from ctrecon.errors import SettingError
+
+
+class StepSearch(Protocol):
+    """Chooses ``tau`` ``[batch, directions]`` with ``E`` no higher than at the start.
+
+    ``d`` ``[batch, directions]`` are the coefficients of the dissipated direction in the ray's directions (proposal,
+    negative gradient and, where ``wants_last_step``, the step before).
+    """
+
+    @property
+    def wants_last_step(self) -> bool: ...
+
+    def __call__(self, ray: Ray, d: Tensor) -> Tensor: ...
+
+
+def armijo_holds(ray: Ray, tau: Tensor, c: float) -> Tensor:
+    """``E(u + tau) <= E(u) + c <grad E, tau>`` per sample."""
+    start = ray.value(torch.zeros_like(tau))
+    value = ray.value(tau)
+    return torch.isfinite(value) & (value <= start + c * (ray.slope * tau).sum(1))
+
+
+@dataclass(frozen=True)
+class Armijo:
+    """Backtracking as in Algorithm 1: from ``tau = 1`` by factors ``rho`` until E falls by ``c`` times the promise."""
+
+    c: float = 1e-4
+    rho: float = 0.5
+    most_halvings: int = 80
+    wants_last_step: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.c < 0.5:
+            raise SettingError(f"Armijo's c must lie in (0, 0.5), got {self.c}")
+        if not 0 < self.rho < 1:
+            raise SettingError(f"Armijo's rho must lie in (0, 1), got {self.rho}")
+
+    def __call__(self, ray: Ray, d: Tensor) -> Tensor:
+        tau = d.double().clone()
+        for _ in range(self.most_halvings):
+            bad = ~armijo_holds(ray, tau, self.c)
+            if not bool(bad.any()):
+                return tau
+            tau[bad] *= self.rho
+        tau[~armijo_holds(ray, tau, self.c)] = 0
+        return tau
+
+
+@dataclass(frozen=True)
+class ConstantStep:
+    """The constant step of Proposition 2, ``zeta1 / (zeta2^2 L)``, for directions in the cone (15)."""
+
+    length: float
+    wants_last_step: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.length < float("inf"):
+            raise SettingError(f"the step length must be finite and > 0, got {self.length}")
+
+    @staticmethod
+    def for_cone(zeta1: float, zeta2: float, lipschitz: float) -> ConstantStep:
+        return ConstantStep(zeta1 / (zeta2**2 * lipschitz))
+
+    def __call__(self, ray: Ray, d: Tensor) -> Tensor:
+        return self.length * d.double()
+
+
+@dataclass(frozen=True)
+class Subspace:
+    """Minimise the quadratic model of E over the span of proposal, negative gradient and last step.
+
+    For a quadratic E this is its minimum over the span, at or below the best step of steepest descent, so the descent
+    is guaranteed whatever the proposal; otherwise the model's step is halved until Armijo's condition holds. Where
+    the model fails altogether, Armijo's step along the dissipated direction is taken.
+    """
+
+    c: float = 1e-4
+    wants_last_step: bool = True
+
+    def __call__(self, ray: Ray, d: Tensor) -> Tensor:
+        curvature, slope = ray.curvature.double(), ray.slope.double()
+        # Directions differ by many orders of magnitude; equal diagonals keep the small system well conditioned.
+        scale = curvature.diagonal(dim1=1, dim2=2).clamp_min(0).sqrt()
+        usable = torch.isfinite(scale) & (scale > 0)
+        inverse = torch.where(usable, 1 / scale, torch.zeros_like(scale))
+        model = inverse[:, :, None] * curvature * inverse[:, None, :]
+        right = -(slope * inverse)
+        model = torch.nan_to_num(model, nan=0.0, posinf=0.0, neginf=0.0)
+        right = torch.nan_to_num(right, nan=0.0, posinf=0.0, neginf=0.0)
+        pseudo = torch.linalg.pinv(model, rtol=1e-10, hermitian=True)
+        tau = inverse * (pseudo @ right[:, :, None])[:, :, 0]
+        for _ in range(20):
+            bad = ~armijo_holds(ray, tau, self.c)
+            if not bool(bad.any()):
+                return tau
+            tau[bad] *= 0.5
+        bad = ~armijo_holds(ray, tau, self.c)
+        tau[bad] = Armijo(c=self.c)(ray, d)[bad]
+        return tau

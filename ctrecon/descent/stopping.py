@@ -1,0 +1,101 @@
+"""When to stop, each rule with its own named reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ctrecon.energies.base import Point, Ray, inner
+from ctrecon.errors import SettingError
+
+
+class Reason(Enum):
+    """Why a descent ended."""
+
+    CERTIFIED = "certified"
+    STATIONARY = "stationary"
+    STALLED = "stalled at rounding"
+    BUDGET = "budget spent"
+
+
+class StopRule(Protocol):
+    """Looks at a point; may also shorten a step so that it ends just where the rule is met."""
+
+    reason: Reason
+
+    def met(self, point: Point) -> Tensor:
+        """Whether each sample is done: ``[batch]``, bool."""
+        ...
+
+    def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
+        """``tau``, or a shorter step that just meets the rule."""
+        ...
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """Stop when ``||W^(1/2) (A u - f)|| <= delta``, and end the last step exactly on that sphere.
+
+    Morozov's principle: below delta an image only explains noise. ``delta`` in the units of the data, one number or
+    one per sample; ``margin`` is kept to float32 rounding, so that what is proved in float64 afterwards holds.
+    """
+
+    delta: float | Tensor
+    margin: float = 1e-5
+    cut: bool = True
+    reason: Reason = Reason.CERTIFIED
+
+    def __post_init__(self) -> None:
+        delta = torch.as_tensor(self.delta)
+        if not bool(torch.isfinite(delta).all()) or bool((delta <= 0).any()):
+            raise SettingError(f"delta must be finite and > 0, got {self.delta}")
+
+    def _target(self, like: Tensor) -> Tensor:
+        return torch.as_tensor(self.delta, dtype=torch.float64, device=like.device).expand_as(like)
+
+    def met(self, point: Point) -> Tensor:
+        if point.discrepancy is None:
+            raise SettingError("this energy compares with no data, so no discrepancy can be reached")
+        return point.discrepancy <= self._target(point.discrepancy) * (1 - self.margin / 4)
+
+    def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
+        reached = ray.discrepancy(tau)
+        if not self.cut or reached is None:
+            return tau
+        target = self._target(reached) * (1 - self.margin / 2)
+        t = ray.reach(tau, target)
+        if t is None:
+            return tau
+        return torch.where(torch.isfinite(t) & (reached < target), t, torch.ones_like(t))[:, None] * tau
+
+
+@dataclass(frozen=True)
+class SmallGradient:
+    """Stop when ``|grad E| <= tolerance``."""
+
+    tolerance: float
+    reason: Reason = Reason.STATIONARY
+
+    def met(self, point: Point) -> Tensor:
+        return inner(point.gradient, point.gradient).sqrt() <= self.tolerance
+
+    def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
+        return tau
+
+
+@dataclass(frozen=True)
+class LowEnergy:
+    """Stop when ``E(u) <= level``: for energies whose minimum is known, like the distance to constraints."""
+
+    level: float
+    reason: Reason = Reason.CERTIFIED
+
+    def met(self, point: Point) -> Tensor:
+        return point.value <= self.level
+
+    def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
+        return tau

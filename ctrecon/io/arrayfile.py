@@ -1,0 +1,38 @@
+"""A file that holds named arrays, whatever its format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ctrecon.errors import InputError
+from ctrecon.scan import Array
+
+
+class ArrayFile(Protocol):
+    """Named numeric arrays of one file; parts of structs and groups are named ``a/b``."""
+
+    path: Path
+
+    def names(self) -> tuple[str, ...]:
+        """The arrays of numbers at the top of the file."""
+        ...
+
+    def __contains__(self, name: object) -> bool: ...
+
+    def read(self, name: str) -> Array:
+        """The array. Raises InputError where there is none, or it is not of real numbers, or too large."""
+        ...
+
+
+def number(file: ArrayFile, name: str) -> float:
+    """A single number. Raises InputError where it is missing or not single."""
+    values = file.read(name)
+    if values.size != 1:
+        raise InputError(f"{file.path}: {name} must be one number, got shape {values.shape}")
+    return float(values.reshape(()))
+
+
+def missing(file: ArrayFile, name: str) -> InputError:
+    known = ", ".join(file.names()) or "no array of numbers"
+    return InputError(f"{file.path}: there is no variable {name!r}; it holds {known}")

@@ -1,0 +1,125 @@
+"""numpy's own formats, read without pickle and without trusting a header."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from ctrecon.errors import InputError
+from ctrecon.io.arrayfile import missing
+from ctrecon.io.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes
+from ctrecon.scan import Array
+
+_MOST_MEMBERS = 256
+
+
+def _header(stream: IO[bytes], path: Path, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    try:
+        version = npy_format.read_magic(stream)
+        if version == (1, 0):
+            return npy_format.read_array_header_1_0(stream)
+        if version == (2, 0):
+            return npy_format.read_array_header_2_0(stream)
+    except (ValueError, SyntaxError, TypeError, EOFError, RecursionError, MemoryError, OverflowError) as error:
+        raise InputError(f"{path}: {what} has no valid npy header ({error}); write it again with numpy.save") from None
+    raise InputError(f"{path}: {what} has npy format version {version}; write it again with numpy.save")
+
+
+def _read(stream: IO[bytes], path: Path, what: str, stored: int, size: int, *, text: bool = False) -> Array:
+    """One array of ``size`` bytes, header included, that takes ``stored`` bytes of the file."""
+    shape, fortran, dtype = _header(stream, path, what)
+    if not (text and dtype.kind == "U"):
+        check_number_type(path, what, dtype)
+    claimed = claimed_bytes(path, what, shape, dtype)
+    check_claim(path, what, claimed, stored)
+    present = size - stream.tell()
+    if claimed != present:
+        problem = "was cut off" if claimed > present else "holds more than one array or is damaged"
+        raise InputError(
+            f"{path}: {what} claims shape {shape} ({claimed} bytes) but {present} bytes follow, so it {problem}; "
+            "write it again"
+        )
+    data = stream.read(claimed)
+    if len(data) != claimed:
+        raise InputError(f"{path}: {what} was cut off after {len(data)} of {claimed} bytes; copy it again")
+    values = np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+    return values.astype(dtype.newbyteorder("="))
+
+
+def read_npy(path: Path) -> Array:
+    """The array in a ``.npy`` file. Raises InputError for anything but one whole array of real numbers."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        return _read(stream, path, "the array", size, size)
+
+
+class NpyFile:
+    """A ``.npy`` file as a file with one array, named like the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._values = read_npy(path)
+
+    def names(self) -> tuple[str, ...]:
+        return (self.path.name,)
+
+    def __contains__(self, name: object) -> bool:
+        return name == self.path.name
+
+    def read(self, name: str) -> Array:
+        if name != self.path.name:
+            raise missing(self, name)
+        return self._values
+
+
+class NpzFile:
+    """A ``.npz`` file: a zip archive of ``.npy`` members. Raises InputError where it is none or looks like a bomb."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = archive.infolist()
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+            raise InputError(f"{path}: is not a whole npz file ({error}); write it again with numpy.savez") from None
+        if len(members) > _MOST_MEMBERS:
+            raise InputError(f"{path}: holds {len(members)} members, more than {_MOST_MEMBERS}; store the scan alone")
+        check_claim(path, "the archive", sum(member.file_size for member in members), path.stat().st_size)
+        self._members = {member.filename.removesuffix(".npy"): member for member in members}
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._members)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
+
+    def read(self, name: str) -> Array:
+        return self._load(name, text=False)
+
+    def json(self, name: str) -> Any:
+        """A member that holds one text, read as JSON."""
+        values = self._load(name, text=True)
+        try:
+            return json.loads(str(values.reshape(())))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.path}: {name} is not JSON text ({error})") from None
+
+    def _load(self, name: str, *, text: bool) -> Array:
+        if name not in self._members:
+            raise missing(self, name)
+        member = self._members[name]
+        check_claim(self.path, name, member.file_size, member.compress_size)
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(member) as stream:
+                # zipfile stops at the declared size, which was checked, and compares the checksum at the end.
+                data = stream.read(min(member.file_size, MAX_BYTES) + 1)
+        except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+            raise InputError(f"{self.path}: {name} cannot be unpacked ({error}); write the file again") from None
+        return _read(io.BytesIO(data), self.path, name, member.compress_size, len(data), text=text)

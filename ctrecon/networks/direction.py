@@ -1,0 +1,35 @@
+"""A network as a direction: what it sees of the problem, in the units of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ctrecon.energies.base import Energy, Point
+from ctrecon.errors import SettingError
+
+Precondition = Callable[[Tensor], Tensor]
+
+
+class NetworkDirection:
+    """``d = network(u, -grad E / L, p)`` with ``p`` an approximate inverse of the operator applied to ``f - A u``.
+
+    ``precondition`` maps a sinogram-shaped residual to an image: filtered back projection, or a few steps of
+    conjugate gradients for an operator without geometry. Raises SettingError for an energy without data.
+    """
+
+    def __init__(self, network: nn.Module, energy: Energy, precondition: Precondition) -> None:
+        self._network, self._precondition = network, precondition
+        self._scale = 1 / energy.lipschitz
+
+    def inputs(self, point: Point) -> Tensor:
+        """What the network sees: ``[batch, 3, H, W]``."""
+        if point.residual is None:
+            raise SettingError("this network needs an energy that compares with data")
+        return torch.cat([point.u, -self._scale * point.gradient, self._precondition(-point.residual)], dim=1)
+
+    def __call__(self, point: Point) -> Tensor:
+        direction: Tensor = self._network(self.inputs(point))
+        return direction

@@ -1,0 +1,270 @@
+"""Noise in one place: from counts to line integrals and variances, and how large a residual may be.
+
+A detector that counts N photons where it would count W without an object gives the line integral ``f = log(W / N)``
+with ``var(f) = (N + sigma_e^2) / N^2``, ``sigma_e`` the electronic noise in counts (delta method; e.g. J. A. Fessler,
+Statistical image reconstruction methods for transmission tomography, SPIE Handbook of Medical Imaging 2, 2000).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaincinv
+
+from ctrecon.errors import InputError, SettingError
+from ctrecon.scan import Array, Scan
+
+Float64Array = npt.NDArray[np.float64]
+Norm = Literal["2-norm", "whitened"]
+
+FEWEST_COUNTS = 0.5
+"""A ray that counted less is taken to have counted this much: half a photon is what "none" says at most."""
+
+_ABOVE_SIGMAS = 5.0
+_ABOVE_FACTOR = 1.5
+_ABOVE_SHARE = 0.05
+# Standard deviation of a normal law over its median absolute deviation, 1 / Phi^-1(3/4).
+_MAD = 1.482602218505602
+# Fourth difference, scaled to unit norm: a cubic along the detector leaves nothing, white noise keeps its sigma.
+_HIGH_PASS = np.array([1.0, -4.0, 6.0, -4.0, 1.0]) / math.sqrt(70.0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LineIntegrals:
+    """What ``line_integrals`` gives: all arrays ``[views, detectors]`` in float64, and what had to be assumed."""
+
+    values: Float64Array
+    variance: Float64Array
+    counts: Float64Array
+    white: Float64Array
+    notes: tuple[str, ...]
+
+
+def _field(name: str, field: Any, shape: tuple[int, int]) -> Float64Array:
+    """A white or dark field as ``shape``: a number, one per detector, one per ray, or frames of these to average."""
+    values = np.asarray(field, dtype=np.float64)
+    if values.ndim == 3 and values.shape[1:] == shape:
+        values = values.mean(axis=0)
+    elif values.ndim == 2 and values.shape != shape and values.shape[1] == shape[1]:
+        values = values.mean(axis=0)
+    if values.shape not in ((), (shape[1],), shape):
+        raise InputError(
+            f"the {name} field has shape {values.shape}, the counts {shape}; give one value per detector, "
+            "one per ray, or frames of these"
+        )
+    return np.broadcast_to(values, shape)
+
+
+def _first(bad: npt.NDArray[np.bool_]) -> str:
+    view, detector = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    return f"the first at view {view}, detector {detector}"
+
+
+def line_integrals(
+    counts: Any, white: Any, dark: Any = 0.0, *, electronic_sigma: float = 0.0, gain: float = 1.0
+) -> LineIntegrals:
+    """``log(white / counts)`` and its variance for counts ``[views, detectors]``.
+
+    ``white`` and ``dark``: a number, ``[detectors]``, ``[views, detectors]``, or frames of one of these, averaged.
+    ``electronic_sigma``: standard deviation of the electronic noise, in counts. ``gain``: variance of a count over
+    its mean, 1 where photons are counted, another number where a camera counts digital units.
+
+    No ray is lost: one below ``FEWEST_COUNTS`` after the dark field is taken to have that many, with the (large)
+    variance that goes with it, and a note counts such rays. Rays brighter than the white field are kept where noise
+    explains them; a few more (refraction at edges does it) are kept with a note.
+    Raises InputError where a white field is not above the dark one, a count is negative or not finite, or rays are
+    above the white field by more than that: one by 50% and 5 sigma, or 5% of all by 5 sigma.
+    """
+    measured = np.asarray(counts, dtype=np.float64)
+    if measured.ndim != 2 or measured.size == 0:
+        raise InputError(f"counts must be [views, detectors], got shape {measured.shape}")
+    if not (math.isfinite(electronic_sigma) and electronic_sigma >= 0):
+        raise SettingError(f"electronic_sigma must be a finite number >= 0, got {electronic_sigma}")
+    if not (math.isfinite(gain) and gain > 0):
+        raise SettingError(f"gain must be a finite number > 0, got {gain}")
+    shape = (measured.shape[0], measured.shape[1])
+    blank, black = _field("white", white, shape), _field("dark", dark, shape)
+    for name, values in (("counts", measured), ("white field", blank), ("dark field", black)):
+        bad = ~np.isfinite(values)
+        if bad.any():
+            raise InputError(f"the {name} holds {int(bad.sum())} values that are not finite, {_first(bad)}")
+    negative = measured < 0
+    if negative.any():
+        raise InputError(
+            f"{int(negative.sum())} counts are negative, {_first(negative)} ({measured[negative][0]:g}); "
+            "give raw counts and the dark field apart, or line integrals as a sinogram"
+        )
+    W, N = blank - black, measured - black
+    dim = W <= 0
+    if dim.any():
+        raise InputError(
+            f"the white field is not above the dark field on {int(dim.sum())} rays, {_first(dim)}; "
+            "leave those detectors out or check which field is which"
+        )
+    notes = []
+    spread = np.sqrt(gain * W + electronic_sigma**2)
+    above = N > W + _ABOVE_SIGMAS * spread
+    gross = above & (N > _ABOVE_FACTOR * W)
+    share = float(above.mean())
+    if gross.any() or share > _ABOVE_SHARE:
+        worst = gross if gross.any() else above
+        largest = float((N / W)[worst].max())
+        raise InputError(
+            f"counts above the white field on {int(worst.sum())} of {N.size} rays, {_first(worst)}, up to "
+            f"{largest:.3g} times: check that white field and counts are not exchanged and have the same exposure; "
+            "replace single hot pixels"
+        )
+    if above.any():
+        notes.append(
+            f"{int(above.sum())} of {N.size} rays count more than the white field by over {_ABOVE_SIGMAS:g} sigma "
+            f"(up to {float((N / W)[above].max()):.3g} times); kept as negative line integrals"
+        )
+    few = N < FEWEST_COUNTS
+    if few.any():
+        notes.append(
+            f"{int(few.sum())} of {N.size} rays counted less than {FEWEST_COUNTS} and are taken as {FEWEST_COUNTS}"
+        )
+    N = np.where(few, FEWEST_COUNTS, N)
+    return LineIntegrals(
+        values=np.log(W / N),
+        variance=(gain * N + electronic_sigma**2) / N**2,
+        counts=np.maximum(measured - black, 0.0),
+        white=np.ascontiguousarray(W),
+        notes=tuple(notes),
+    )
+
+
+def line_integrals_from_counts(
+    counts: Any, white: Any, dark: Any = 0.0, electronic_sigma: float = 0.0
+) -> tuple[Float64Array, Float64Array]:
+    """``line_integrals`` for who wants the values and the variances only."""
+    result = line_integrals(counts, white, dark, electronic_sigma=electronic_sigma)
+    return result.values, result.variance
+
+
+def photon_transfer(white: Any, dark: Any) -> tuple[float, float]:
+    """``(gain, electronic_sigma)`` of a camera from frames ``[frames, detectors]`` of the white and the dark field.
+
+    The slope of variance over mean (J. R. Janesick, Photon Transfer, SPIE 2007), pooled over the detectors by the
+    median; changes of the beam from frame to frame are divided out. Gives ``(1, 0)`` for fewer than 4 frames.
+    """
+    bright, black = np.asarray(white, dtype=np.float64), np.asarray(dark, dtype=np.float64)
+    sigma_e = float(np.sqrt(np.median(black.var(axis=0, ddof=1)))) if black.ndim == 2 and len(black) >= 4 else 0.0
+    if bright.ndim != 2 or len(bright) < 4:
+        return 1.0, sigma_e
+    signal = bright - (black.mean(axis=0) if black.ndim == 2 else black)
+    signal = signal * (signal.mean() / signal.mean(axis=1, keepdims=True))
+    frames = len(signal)
+    # The median of a chi-square law over its degrees of freedom is not 1; this brings it back.
+    unbiased = 2 * float(gammaincinv((frames - 1) / 2, 0.5)) / (frames - 1)
+    variance = np.median(signal.var(axis=0, ddof=1) / np.maximum(signal.mean(axis=0), 1e-12)) / unbiased
+    gain = float(variance) - sigma_e**2 / float(np.median(signal.mean(axis=0)))
+    return (gain, sigma_e) if math.isfinite(gain) and gain > 1e-6 else (1.0, sigma_e)
+
+
+def add_gaussian_noise(sinogram: Array, relative: float, seed: int) -> Array:
+    """``f + n`` with white noise of exactly ``||n|| = relative * ||f||`` in the 2-norm; the dtype stays.
+
+    Raises SettingError where ``relative`` is not a finite number >= 0.
+    """
+    if not (math.isfinite(relative) and relative >= 0):
+        raise SettingError(f"the relative noise must be a finite number >= 0 (0.01 is 1%), got {relative}")
+    noise = np.random.default_rng(seed).standard_normal(sinogram.shape)
+    noise *= relative * np.linalg.norm(sinogram.astype(np.float64)) / np.linalg.norm(noise)
+    noisy: Array = (sinogram + noise).astype(sinogram.dtype)
+    return noisy
+
+
+def add_poisson_noise(sinogram: Array, photons_per_ray: float, seed: int) -> LineIntegrals:
+    """Counts of ``photons_per_ray`` photons sent along each ray through ``sinogram``, and line integrals from them.
+
+    Raises SettingError where the number of photons is not finite and > 0.
+    """
+    if not (math.isfinite(photons_per_ray) and 0 < photons_per_ray <= 1e15):
+        raise SettingError(f"photons per ray must be a number > 0 and at most 1e15, got {photons_per_ray}")
+    counts = np.random.default_rng(seed).poisson(photons_per_ray * np.exp(-sinogram.astype(np.float64)))
+    return line_integrals(counts, photons_per_ray)
+
+
+def estimate_sigma(sinogram: Array) -> float:
+    """Standard deviation of white noise in ``[views, detectors]``, from the sinogram alone.
+
+    Fourth differences along the detector, scaled median absolute deviation (F. R. Hampel, J. Am. Stat. Assoc. 69,
+    1974): smooth parts cancel, edges are outliers that a median does not see. Where the detector blurs, neighbours
+    share noise and the estimate is too low; where the object has much detail at the size of a cell, too high.
+    Raises InputError for fewer than 5 detectors.
+    """
+    if sinogram.ndim != 2 or sinogram.shape[1] < 5:
+        raise InputError(f"noise cannot be estimated from shape {sinogram.shape}: 5 detectors are needed; give delta")
+    values = sinogram.astype(np.float64, copy=False)
+    cells = values.shape[1] - 4
+    rest = np.zeros((values.shape[0], cells))
+    for k, weight in enumerate(_HIGH_PASS):
+        rest += weight * values[:, k : k + cells]
+    return float(_MAD * np.median(np.abs(rest - np.median(rest))))
+
+
+def delta_from_variance(m: int, q: float = 0.95) -> float:
+    """``sqrt(chi2 quantile(m, q))``: with probability q the whitened residual of the true image is no larger."""
+    if m < 1 or not 0 < q < 1:
+        raise SettingError(f"the quantile must lie in (0, 1) and the rays be at least 1, got {q} and {m}")
+    return math.sqrt(2 * float(gammaincinv(m / 2, q)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delta:
+    """A bound on ``||Au - f||``: its value, the norm it is meant in, and where it comes from.
+
+    The whitened norm weighs each ray with ``1 / variance``.
+    """
+
+    value: float
+    norm: Norm
+    how: str
+
+
+def delta_for(scan: Scan, text: str, quantile: float = 0.95) -> Delta:
+    """Read ``VALUE``, ``PERCENT`` (``1.5%``, of ``||f||``) or ``auto``.
+
+    A value and a percentage mean the 2-norm over the whole sinogram in the data's units. ``auto`` means the whitened
+    norm where the scan has variances (from counts), else the 2-norm with an estimated sigma.
+    Raises SettingError for anything that is no number > 0, InputError where the data do not allow an estimate.
+    """
+    word = text.strip()
+    if word.lower() == "auto":
+        return _delta_auto(scan, quantile)
+    percent = word.endswith("%")
+    try:
+        number = float(word.removesuffix("%"))
+    except ValueError:
+        raise SettingError(f"delta must be a number, a percentage like 1.5% or auto, got {text!r}") from None
+    if not math.isfinite(number) or number <= 0:
+        raise SettingError(f"delta must be a finite number > 0, got {text!r}; give a value, 1.5% or auto")
+    if not percent:
+        return Delta(value=number, norm="2-norm", how="given")
+    norm = float(np.linalg.norm(scan.sinogram.astype(np.float64)))
+    if norm == 0:
+        raise InputError(f"{scan.source}: the sinogram is zero everywhere, a percentage of it says nothing; give a value")
+    return Delta(value=number / 100 * norm, norm="2-norm", how=f"{number:g}% of ||f|| = {norm:.6g}")
+
+
+def _delta_auto(scan: Scan, quantile: float) -> Delta:
+    m = scan.sinogram.size
+    largest = delta_from_variance(m, quantile)
+    if scan.variance is not None:
+        how = f"from counts: chi-square quantile {quantile:g} for {m} rays, each weighted by 1 / variance"
+        return Delta(value=largest, norm="whitened", how=how)
+    sigma = estimate_sigma(scan.sinogram)
+    if sigma == 0:
+        raise InputError(
+            f"{scan.source}: no noise was found in the sinogram, so delta cannot be estimated; give a value or 0.1%"
+        )
+    how = (
+        f"estimated from the sinogram: sigma = {sigma:.4g} by the median absolute deviation of fourth differences along "
+        f"the detector, times the chi-square quantile {quantile:g} for {m} rays"
+    )
+    return Delta(value=sigma * largest, norm="2-norm", how=how)

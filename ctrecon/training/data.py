@@ -1,0 +1,142 @@
+"""Where training images come from: phantoms, CT slices, natural images. Every draw is decided by the generator given.
+
+A source returns the true image and its noise-free sinogram; where the phantom's sinogram is known exactly, that one is
+used, so that the network also learns what discretisation does (and the simulation is not the inverse crime).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ctrecon.geometry import Geometry, ImageGrid
+from ctrecon.training.problems import Problem
+
+Float32Array = npt.NDArray[np.float32]
+
+
+class Source(Protocol):
+    """``draw`` gives an image ``[1, 1, rows, columns]`` and its noise-free sinogram ``[1, 1, views, detectors]``."""
+
+    def draw(self, rng: np.random.Generator, problem: Problem) -> tuple[Tensor, Tensor]: ...
+
+
+class AnalyticPhantom(Protocol):
+    """A phantom that knows its own sinogram."""
+
+    def image(self, grid: ImageGrid, oversample: int = ...) -> Any: ...
+    def sinogram(self, geometry: Geometry, oversample: int = ...) -> Any: ...
+    def scaled(self, radius_mm: float, mu_per_mm: float) -> AnalyticPhantom: ...
+
+
+@dataclass(frozen=True)
+class PhantomSource:
+    """Phantoms in a disc of the grid's size, with exact sinograms."""
+
+    samplers: Sequence[Callable[[np.random.Generator], AnalyticPhantom]]
+
+    def draw(self, rng: np.random.Generator, problem: Problem) -> tuple[Tensor, Tensor]:
+        sampler = self.samplers[int(rng.integers(len(self.samplers)))]
+        radius = problem.grid.pixel_mm * min(problem.grid.shape) / 2 * rng.uniform(0.85, 0.98)
+        phantom = sampler(rng).scaled(radius, 0.02)
+        image = torch.from_numpy(phantom.image(problem.grid))[None, None].float()
+        sinogram = torch.from_numpy(phantom.sinogram(problem.geometry))[None, None].float()
+        return image, sinogram
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Images turned, flipped, zoomed and cropped; their sinogram is the operator's.
+
+    ``zoom`` bounds how many pixels of the source make one of the grid, relative to fitting the whole image;
+    ``masked`` is the share of draws that are cut to the disc that every view sees.
+    """
+
+    images: Sequence[Float32Array]
+    zoom: tuple[float, float] = (0.4, 1.05)
+    masked: float = 0.0
+
+    def draw(self, rng: np.random.Generator, problem: Problem) -> tuple[Tensor, Tensor]:
+        image = self._warped(rng, problem.grid.shape)
+        if rng.uniform() < self.masked:
+            image = image * _disc(problem.grid.shape)
+        image = image * float(np.float32(10 ** rng.uniform(-2, 0)))
+        return image, problem.operator(image)
+
+    def _warped(self, rng: np.random.Generator, shape: tuple[int, int]) -> Tensor:
+        source = torch.from_numpy(self.images[int(rng.integers(len(self.images)))])[None, None]
+        height, width = source.shape[-2:]
+        zoom = math.exp(rng.uniform(math.log(self.zoom[0]), math.log(self.zoom[1])))
+        side = zoom * min(height, width)
+        quarter = rng.uniform() < 0.5
+        angle = rng.integers(4) * math.pi / 2 if quarter else rng.uniform(0, 2 * math.pi)
+        flip = 1.0 if rng.uniform() < 0.5 else -1.0
+        play_x, play_y = max(0.0, (width - side) / 2), max(0.0, (height - side) / 2)
+        cx, cy = rng.uniform(-play_x, play_x), rng.uniform(-play_y, play_y)
+        cos, sin = math.cos(angle), math.sin(angle)
+        # Output coordinates in [-1, 1] to input pixels, then to input coordinates in [-1, 1].
+        matrix = torch.tensor(
+            [
+                [flip * cos * side / width, -sin * side / width, 2 * cx / width],
+                [flip * sin * side / height, cos * side / height, 2 * cy / height],
+            ],
+            dtype=torch.float32,
+        )
+        fold = max(1, math.ceil(side / max(shape)))
+        grid = functional.affine_grid(matrix[None], [1, 1, shape[0] * fold, shape[1] * fold], align_corners=False)
+        return functional.avg_pool2d(functional.grid_sample(source, grid, align_corners=False), fold)
+
+
+def _disc(shape: tuple[int, int]) -> Tensor:
+    y = torch.linspace(-1, 1, shape[0])[:, None]
+    x = torch.linspace(-1, 1, shape[1])[None, :]
+    return (x * x + y * y < 0.93).float()
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Draws from one of several sources, by their shares."""
+
+    parts: tuple[tuple[float, Source], ...]
+
+    def draw(self, rng: np.random.Generator, problem: Problem) -> tuple[Tensor, Tensor]:
+        shares = np.array([share for share, _ in self.parts])
+        chosen = int(rng.choice(len(self.parts), p=shares / shares.sum()))
+        return self.parts[chosen][1].draw(rng, problem)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Relative Gaussian noise, log-uniform between ``low`` and ``high`` of ``||f||``; or, in a share, Poisson counts.
+
+    For Poisson noise the weights are ``1 / variance``, scaled to at most 1, which scales the energy and nothing else.
+    """
+
+    low: float = 0.002
+    high: float = 0.05
+    poisson_share: float = 0.2
+    photons: tuple[float, float] = (5e3, 1e6)
+
+    def draw(self, rng: np.random.Generator, clean: Tensor) -> tuple[Tensor, Tensor]:
+        """``(noisy sinogram, weights)``, shaped like ``clean``."""
+        f = clean.numpy().astype(np.float64)
+        if rng.uniform() < self.poisson_share:
+            blank = math.exp(rng.uniform(*np.log(self.photons)))
+            # Line integrals are brought to a realistic depth, up to exp(-depth) of the photons.
+            depth = rng.uniform(1.0, 4.5) / max(float(f.max()), 1e-12)
+            counts = np.maximum(rng.poisson(blank * np.exp(-depth * np.maximum(f, 0))), 1).astype(np.float64)
+            noisy = np.log(blank / counts) / depth
+            weights = counts / counts.max()
+        else:
+            level = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+            noisy = f + level * math.sqrt(float(np.mean(f * f))) * rng.standard_normal(f.shape)
+            weights = np.ones_like(f)
+        return torch.from_numpy(noisy.astype(np.float32)), torch.from_numpy(weights.astype(np.float32))

@@ -1,0 +1,64 @@
+"""Images on disk that training and tests may use: CT slices in DICOM and natural images, with fixed splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from PIL import Image as PillowImage
+from pydicom.pixels import apply_modality_lut
+
+from ctrecon.errors import InputError
+
+Float32Array = npt.NDArray[np.float32]
+
+# Water at about 70 keV; only the scale of the training images, to which the networks are indifferent.
+WATER_MU_PER_MM = 0.02
+
+
+def patient_split(patient: str) -> str:
+    """``test``, ``validation`` or ``train``, from the patient's name alone: a patient is never in two of them."""
+    bucket = hashlib.sha256(patient.encode()).digest()[0] % 100
+    return "test" if bucket < 21 else "validation" if bucket >= 94 else "train"
+
+
+def read_ct_slice(path: Path) -> Float32Array:
+    """A DICOM CT slice as attenuation in 1/mm, ``[rows, columns]``; what lies outside the scanner's field is air.
+
+    Raises InputError for a file that is no CT slice.
+    """
+    try:
+        dataset = pydicom.dcmread(path)
+        hounsfield = np.asarray(apply_modality_lut(dataset.pixel_array, dataset), dtype=np.float64)
+    except (pydicom.errors.InvalidDicomError, AttributeError, ValueError, NotImplementedError) as error:
+        raise InputError(f"{path.name} is no DICOM image that can be read: {error}") from None
+    if hounsfield.ndim != 2:
+        raise InputError(f"{path.name} holds an array of shape {hounsfield.shape}, not one slice")
+    # The same rule for all attenuations: nothing absorbs less than nothing, so -1000 HU is the floor.
+    return np.maximum(WATER_MU_PER_MM * (1 + hounsfield / 1000), 0).astype(np.float32)
+
+
+def read_ct_slices(folder: Path, split: str) -> list[Float32Array]:
+    """Every slice of the patients of one split; ``folder`` holds one folder per patient. In the order of the names."""
+    slices = []
+    for patient in sorted(p for p in folder.iterdir() if p.is_dir()):
+        if patient_split(patient.name) == split:
+            slices += [read_ct_slice(path) for path in sorted(patient.iterdir()) if path.suffix.lower() in (".dcm", "")]
+    if not slices:
+        raise InputError(f"{folder} holds no CT slices of the {split} patients")
+    return slices
+
+
+def read_natural_images(folders: Iterable[Path]) -> list[Float32Array]:
+    """The luminance (ITU-R BT.601) of every PNG and JPEG, from 0 to 1, ``[rows, columns]``."""
+    images = []
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() in (".png", ".jpg", ".jpeg"):
+                with PillowImage.open(path) as image:
+                    images.append(np.asarray(image.convert("L"), dtype=np.float32) / 255)
+    return images

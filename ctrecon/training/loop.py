@@ -1,0 +1,163 @@
+"""The training loop: Adam on the path's loss in dB, an averaged copy of the weights, checkpoints that resume."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ctrecon.errors import SettingError, WeightsError
+from ctrecon.training.data import Noise, Source
+from ctrecon.training.path import PathPool
+from ctrecon.training.problems import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan:
+    """How long and how fast. The learning rate rises over the first 2% and falls as a cosine to zero at the end.
+
+    The end is ``steps`` steps, or ``minutes`` of training time where given (then a run is not repeatable to the bit,
+    because the machine's speed decides where on the cosine a step falls).
+    """
+
+    steps: int = 20_000
+    minutes: float | None = None
+    batch: int = 4
+    learning_rate: float = 1e-3
+    average: float = 0.999
+    clip: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1:
+            raise SettingError(f"steps and batch must be >= 1, got {self.steps} and {self.batch}")
+        if self.minutes is not None and not self.minutes > 0:
+            raise SettingError(f"minutes must be > 0, got {self.minutes}")
+
+    def rate(self, progress: float) -> float:
+        warm = min(1.0, progress / 0.02 + 1e-3)
+        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands. ``loss_db`` is averaged over about the last hundred steps."""
+
+    step: int
+    seconds: float
+    fraction: float
+    loss_db: float
+
+
+class Trainer:
+    """Trains ``network`` in place; ``averaged`` is the copy to use. Iterate over ``run`` to go on."""
+
+    def __init__(
+        self, network: nn.Module, problems: Sequence[Problem], source: Source, noise: Noise, plan: TrainingPlan
+    ) -> None:
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.plan = plan
+        self.averaged = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        self._rng = np.random.default_rng(plan.seed)
+        self._pools = [PathPool(problem, source, noise, self._rng) for problem in problems]
+        shares = np.array([problem.share for problem in problems])
+        self._shares = shares / shares.sum()
+        self._optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
+        self.step, self.seconds, self._loss = 0, 0.0, math.nan
+
+    @property
+    def fraction(self) -> float:
+        done = self.step / self.plan.steps
+        if self.plan.minutes is not None:
+            done = self.seconds / (60 * self.plan.minutes)
+        return min(1.0, done)
+
+    def run(self, checkpoint: Callable[[], None] | None = None, every_seconds: float = 60) -> Iterator[Progress]:
+        """One step per item, until the plan is fulfilled; ``checkpoint`` is called now and then and at the end."""
+        saved = time.monotonic()
+        while self.fraction < 1:
+            begin = time.monotonic()
+            self._one_step()
+            self.step += 1
+            self.seconds += time.monotonic() - begin
+            yield Progress(self.step, self.seconds, self.fraction, self._loss)
+            if checkpoint is not None and (time.monotonic() - saved > every_seconds or self.fraction >= 1):
+                checkpoint()
+                saved = time.monotonic()
+
+    def _one_step(self) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.plan.rate(self.fraction)
+        pool = self._pools[int(self._rng.choice(len(self._pools), p=self._shares))]
+        loss = pool.loss(self.network, self.plan.batch)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
+        # A step that overflowed teaches nothing; the next batch is another one.
+        if bool(torch.isfinite(norm)):
+            self._optimizer.step()
+        # Early on the average forgets fast, or the untrained start would linger in it.
+        keep = min(self.plan.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                self.averaged[name].lerp_(value, 1 - keep)
+        value = float(loss.detach())
+        self._loss = value if math.isnan(self._loss) else 0.99 * self._loss + 0.01 * value
+
+    def save(self, path: Path) -> None:
+        """Everything needed to go on: weights, average, Adam's moments, generator, in one safetensors file."""
+        tensors: dict[str, Tensor] = {}
+        for name, value in self.network.state_dict().items():
+            tensors[f"network.{name}"] = value.contiguous()
+            tensors[f"averaged.{name}"] = self.averaged[name].contiguous()
+        for (name, parameter) in self.network.named_parameters():
+            moments = self._optimizer.state.get(parameter, {})
+            for key in ("exp_avg", "exp_avg_sq", "step"):
+                if key in moments:
+                    tensors[f"{key}.{name}"] = moments[key].contiguous()
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "loss_db": self._loss,
+            "plan": asdict(self.plan),
+            "generator": self._rng.bit_generator.state,
+        }
+        partial = path.with_suffix(".partial")
+        save_file(tensors, partial, metadata={"ctrecon-training": json.dumps(state)})
+        partial.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Go on from ``save``. The pools start anew: their states are problems, not knowledge.
+
+        Raises WeightsError for a file of another network or another plan.
+        """
+        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            metadata: dict[str, str] = file.metadata() or {}
+            if "ctrecon-training" not in metadata:
+                raise WeightsError(f"{path.name} is no training checkpoint; give the file that train wrote")
+            state: dict[str, Any] = json.loads(metadata["ctrecon-training"])
+            stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+        weights = {k.removeprefix("network."): v for k, v in stored.items() if k.startswith("network.")}
+        own = self.network.state_dict()
+        if weights.keys() != own.keys() or any(weights[k].shape != own[k].shape for k in own):
+            raise WeightsError(f"{path.name} is a checkpoint of another network; remove it to start anew")
+        self.network.load_state_dict(weights)
+        self.averaged = {k.removeprefix("averaged."): v for k, v in stored.items() if k.startswith("averaged.")}
+        for name, parameter in self.network.named_parameters():
+            if f"exp_avg.{name}" in stored:
+                self._optimizer.state[parameter] = {
+                    key: stored[f"{key}.{name}"].clone(memory_format=torch.preserve_format)
+                    for key in ("step", "exp_avg", "exp_avg_sq")
+                }
+        self.step, self.seconds, self._loss = state["step"], state["seconds"], state["loss_db"]
+        self._rng.bit_generator.state = state["generator"]

@@ -1,0 +1,98 @@
+"""Training states on the descent path (paper, section 4.2), at no extra cost.
+
+The paper renews its training distribution now and then by running the descent with the current network. Here a pool
+of states is moved along by the training itself: the step's own forward pass gives the direction, the solver's step
+search advances the states by one iteration, and a state that is certified, too old, or out of luck is replaced by
+a new problem started at zero. So the states are always those of the current network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ctrecon.descent.descend import DEFAULT_ZETA
+from ctrecon.descent.dissipation import HalfSpace, dissipate
+from ctrecon.descent.step import Subspace
+from ctrecon.energies.base import inner
+from ctrecon.energies.least_squares import LeastSquares
+from ctrecon.networks.direction import NetworkDirection
+from ctrecon.training.data import Noise, Source
+from ctrecon.training.problems import Problem
+
+
+@dataclass
+class State:
+    """One unfinished reconstruction. Tensors are ``[1, 1, ...]``."""
+
+    u: Tensor
+    truth: Tensor
+    data: Tensor
+    weights: Tensor
+    delta: float
+    last_step: Tensor | None = None
+    age: int = 0
+
+
+class PathPool:
+    """States of one problem. ``advance`` computes the loss on a few of them and moves them on."""
+
+    def __init__(
+        self, problem: Problem, source: Source, noise: Noise, rng: np.random.Generator, *, size: int = 12,
+        most_steps: int = 10, renew: float = 0.05,
+    ) -> None:
+        self.problem, self._source, self._noise, self._rng = problem, source, noise, rng
+        self._most_steps, self._renew = most_steps, renew
+        self._states: list[State | None] = [None] * size
+
+    def _new(self) -> State:
+        truth, clean = self._source.draw(self._rng, self.problem)
+        data, weights = self._noise.draw(self._rng, clean)
+        residual = self.problem.operator(truth) - data
+        delta = float(inner(residual, weights * residual).sqrt())
+        return State(torch.zeros_like(truth), truth, data, weights, delta)
+
+    def loss(self, network: nn.Module, batch: int) -> Tensor:
+        """Mean error in dB of the images one network step ahead; the states move on by one solver step."""
+        chosen = self._rng.choice(len(self._states), size=batch, replace=False)
+        states = []
+        for i in chosen:
+            state = self._states[i] = self._states[i] or self._new()
+            states.append(state)
+        u, truth = torch.cat([s.u for s in states]), torch.cat([s.truth for s in states])
+        data, weights = torch.cat([s.data for s in states]), torch.cat([s.weights for s in states])
+        energy = LeastSquares(self.problem.operator, data, weights)
+        direction = NetworkDirection(network, energy, self.problem.precondition)
+        point = energy.at(u)
+        z = direction(point)
+        g = -point.gradient
+        d = dissipate(HalfSpace(DEFAULT_ZETA / energy.lipschitz), z, g)
+        error = (u + d - truth).square().flatten(1).mean(1)
+        power = truth.square().flatten(1).mean(1)
+        with torch.no_grad():
+            # States of different ages share a batch; a fresh one has no last step, which a zero stands for.
+            last = torch.cat([torch.zeros_like(s.u) if s.last_step is None else s.last_step for s in states])
+            ray = point.along(d.detach(), g, last)
+            start = torch.zeros(batch, 3, dtype=torch.float64)
+            start[:, 0] = 1
+            moved = ray.move(Subspace()(ray, start))
+            self._keep(chosen, states, moved.u, moved.last_step, moved.discrepancy)
+        return (10 * torch.log10(error / power + 1e-9)).mean()
+
+    def _keep(
+        self, chosen: np.ndarray, states: list[State], u: Tensor, step: Tensor | None, discrepancy: Tensor | None
+    ) -> None:
+        assert step is not None
+        assert discrepancy is not None
+        for row, (i, state) in enumerate(zip(chosen, states, strict=True)):
+            done = float(discrepancy[row]) <= state.delta or state.age + 1 >= self._most_steps
+            if done or self._rng.uniform() < self._renew or not bool(torch.isfinite(u[row]).all()):
+                self._states[i] = None
+                continue
+            self._states[i] = State(
+                u[row : row + 1].clone(), state.truth, state.data, state.weights, state.delta,
+                step[row : row + 1].clone(), state.age + 1,
+            )
