@@ -18,7 +18,7 @@ Unit = Literal["1/mm", "HU"]
 
 
 def _check_values(source: str, name: str, values: Array, shape: tuple[int, ...] | None, axes: tuple[str, str]) -> None:
-    """Raises InputError unless ``values`` is a finite, non-empty 2-D array of floats, of ``shape`` where it is given."""
+    """Raises InputError unless ``values`` is a finite, non-empty 2-D array of floats, of ``shape`` where given."""
     if not isinstance(values, np.ndarray) or values.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
         raise InputError(f"{source}: the {name} must hold float32 or float64 numbers, got {kind}; convert it first")
@@ -160,14 +160,15 @@ class Scan:
 
         That square is the file's own grid, else the field of view.
         """
-        if self.geometry is None:
-            if size is not None and (size, size) != self.image_shape or pixel_mm is not None:
+        if self.matrix is not None:
+            if (size is not None and (size, size) != self.image_shape) or (self.geometry is None and pixel_mm):
                 raise InputError(
-                    f"{self.source}: its matrix fixes the image to {self.image_shape} pixels; drop --size and --pixel-mm"
+                    f"{self.source}: its matrix fixes the image to {self.image_shape} pixels; drop --size, --pixel-mm"
                 )
-            return self
-        if self.matrix is not None and size is not None and (size, size) != self.image_shape:
-            raise InputError(f"{self.source}: its matrix fixes the image to {self.image_shape} pixels; drop --size")
+            if self.geometry is None or self.image_shape is None or self.image_shape[0] != self.image_shape[1]:
+                return self
+            size = self.image_shape[0]
+        assert self.geometry is not None
         if self.grid is not None and size is None and pixel_mm is None:
             return self
         width = None if self.grid is None else max(self.grid.shape) * self.grid.pixel_mm

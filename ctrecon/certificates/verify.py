@@ -124,7 +124,7 @@ def read(path: Path, most: int) -> bytes:
         raise OSError(f"{path.name} is not a regular file")
     require(status.st_size <= most, f"{path.name} has {status.st_size} bytes, at most {most} belong there")
     with path.open("rb") as stream:
-        return stream.read(most)
+        return stream.read(status.st_size)  # room for as much as there is, not for as much as was claimed
 
 
 def parse_npy(raw: bytes, name: str) -> Array:
@@ -248,7 +248,7 @@ def joseph(geometry: Json, grid: Json, image: Array) -> Parts:
             n = len(lines)
             place = start.rad + n * m.rad + 2 * U * (abs(start.mid) + n * abs(m.mid))
             values[rows] = length.mid * march(lines, start.mid, -m.mid)
-            errors[rows] = length.mid * (jump * place + 3 * gamma(2 * n + 16) * largest) + length.rad * largest
+            errors[rows] = length.mid * (jump * place + gamma(n + 16) * largest) + length.rad * largest
         # Where rounding cannot tell rows from columns, nothing is known.
         yield values.ravel(), np.where(abs(tie.mid) > tie.rad, errors, np.inf).ravel()
 
@@ -256,7 +256,7 @@ def joseph(geometry: Json, grid: Json, image: Array) -> Parts:
 def product(matrix: scipy.sparse.csr_matrix, image: Array) -> Parts:
     """``A u`` for a stored matrix."""
     u = image.ravel().astype(np.float64)
-    yield matrix @ u, gamma(int(np.diff(matrix.indptr).max()) + 2) * (abs(matrix) @ abs(u))
+    yield matrix @ u, gamma(2 * int(np.diff(matrix.indptr).max()) + 2) * (abs(matrix) @ abs(u))
 
 
 def residual(parts: Parts, data: Array, weights: Array | None) -> tuple[float, float]:

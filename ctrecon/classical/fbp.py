@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ctrecon.errors import GeometryError, OperatorError, SettingError
 from ctrecon.geometry import FanBeam, Float64Array, Geometry, ImageGrid, ParallelBeam
-from ctrecon.operators.lanes import batches, gather_add, tag, to_lanes
+from ctrecon.operators.lanes import batches, from_lanes, gather_add, tag, to_lanes
 from ctrecon.operators.threads import split
 
 Array = npt.NDArray[Any]
@@ -231,25 +231,23 @@ class FilteredBackProjection:
         values = filtered[:, 0].numpy()
         out = np.empty((sinogram.shape[0], *self.grid.shape), dtype=np.float32)
         for piece, lanes in batches(sinogram.shape[0]):
-            out[piece] = self._numba_back_project(values[piece], lanes)
+            self._numba_back_project(values[piece], lanes, out[piece])
         return torch.from_numpy(out[:, None]).to(sinogram.dtype)
 
-    def _numba_back_project(self, filtered: Array, lanes: int) -> Array:
+    def _numba_back_project(self, filtered: Array, lanes: int, out: Array) -> None:
         """``[images, views, cells] -> [images, rows, columns]`` for at most ``lanes`` images."""
-        images, views, cells = filtered.shape
+        _, views, cells = filtered.shape
         x, y = self.grid.x_mm.astype(np.float32), self.grid.y_mm.astype(np.float32)
         tables = tuple(np.ascontiguousarray(t.T, dtype=np.float32) for t in (self._numerator, self._denominator))
         first = np.arange(views, dtype=np.int32) * np.int32(cells)
         if lanes == 1:
-            image = np.empty(self.grid.shape, dtype=np.float32)
-            flat = filtered.reshape(-1)
+            flat, image = filtered.reshape(-1), out[0]
             split(self.grid.rows, lambda a, b: _back_project(flat, first, *tables, x, y, image, a, b))
-            return image[None]
-        out = np.zeros((*self.grid.shape, lanes), dtype=np.float32)
+            return
+        total, kind = np.zeros((*self.grid.shape, lanes), dtype=np.float32), tag(lanes)
         stacked = to_lanes(filtered, lanes).reshape(-1, lanes)
-        kind = tag(lanes)
-        split(self.grid.rows, lambda a, b: _back_project_lanes(stacked, first, *tables, x, y, out, kind, a, b))
-        return np.moveaxis(out[..., :images], -1, 0)
+        split(self.grid.rows, lambda a, b: _back_project_lanes(stacked, first, *tables, x, y, total, kind, a, b))
+        from_lanes(total, out)
 
     def _filter(self, sinogram: Tensor) -> Tensor:
         """Weighted, filtered, and padded by one zero cell before and two after, float32."""

@@ -18,6 +18,7 @@ class Reason(Enum):
 
     CERTIFIED = "certified"
     STATIONARY = "stationary"
+    PLATEAU = "the residual no longer falls"
     STALLED = "stalled at rounding"
     BUDGET = "budget spent"
 
@@ -96,6 +97,31 @@ class LowEnergy:
 
     def met(self, point: Point) -> Tensor:
         return point.value <= self.level
+
+    def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
+        return tau
+
+
+class Plateau:
+    """Stop when E has fallen by less than the fraction ``least`` over the last ``patience`` iterations.
+
+    Where the data fit no image to within delta, going on would only fit their noise. Holds a history, so one
+    instance serves one descent.
+    """
+
+    reason = Reason.PLATEAU
+
+    def __init__(self, least: float, patience: int = 2) -> None:
+        if not 0 < least < 1 or patience < 1:
+            raise SettingError(f"a plateau needs 0 < least < 1 and patience >= 1, got {least} and {patience}")
+        self._least, self._patience = least, patience
+        self._values: list[Tensor] = []
+
+    def met(self, point: Point) -> Tensor:
+        self._values = [*self._values[-self._patience :], point.value]
+        if len(self._values) <= self._patience:
+            return torch.zeros_like(point.value, dtype=torch.bool)
+        return point.value >= self._values[0] * (1 - self._least)
 
     def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
         return tau

@@ -14,7 +14,7 @@ import numpy as np
 
 from ctrecon.errors import InputError
 from ctrecon.io.arrayfile import missing
-from ctrecon.io.limits import check_claim, check_number_type, claimed_bytes
+from ctrecon.io.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes
 from ctrecon.scan import Array
 
 _MOST_LINKS = 8
@@ -102,18 +102,21 @@ class Hdf5File:
         # The whole dataset and one chunk are what HDF5 may have to unpack for any part of it.
         stored = int(found.id.get_storage_size())
         if found.chunks is not None:
-            check_claim(self.path, f"one chunk of {name}", claimed_bytes(self.path, name, found.chunks, found.dtype), stored)
+            chunk = claimed_bytes(self.path, name, found.chunks, found.dtype)
+            check_claim(self.path, f"one chunk of {name}", chunk, stored)
         claimed = claimed_bytes(self.path, name, found.shape, found.dtype)
         if claimed > 0 and stored == 0:
             raise InputError(f"{self.path}: {name} claims shape {found.shape} but stores no values; write them")
-        if found.chunks is None and stored < claimed or stored > self.path.stat().st_size:
+        if (found.chunks is None and stored < claimed) or stored > self.path.stat().st_size:
             raise InputError(f"{self.path}: {name} claims shape {found.shape}, more than the file holds; copy it again")
-        check_claim(self.path, name, min(claimed, 2**31) if found.ndim == 3 else claimed, stored)
+        # A stack may be larger than memory, for one row of it is read; a bomb it must not be.
+        check_claim(self.path, name, min(claimed, MAX_BYTES) if found.ndim == 3 else claimed, stored)
         return found
 
     def read(self, name: str) -> Array:
         found = self.dataset(name)
-        check_claim(self.path, name, claimed_bytes(self.path, name, found.shape, found.dtype), found.id.get_storage_size())
+        claimed = claimed_bytes(self.path, name, found.shape, found.dtype)
+        check_claim(self.path, name, claimed, found.id.get_storage_size())
         return self._values(found, name, ())
 
     def read_row(self, name: str, axis: int, row: int) -> Array:

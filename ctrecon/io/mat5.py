@@ -26,7 +26,7 @@ _CELL, _STRUCT, _CHAR, _SPARSE, _LAST_NUMERIC = 1, 2, 4, 5, 15
 _DEEPEST = 16
 
 
-class _Damaged(Exception):
+class _DamagedError(Exception):
     pass
 
 
@@ -40,13 +40,13 @@ def load_mat5(path: Path) -> dict[str, Any]:
         while at + 8 <= len(plain):
             at = _check_element(plain, at, len(plain), order, 0)
         if at < len(plain):
-            raise _Damaged(f"{len(plain) - at} bytes are left over at its end")
+            raise _DamagedError(f"{len(plain) - at} bytes are left over at its end")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             variables = scipy.io.loadmat(io.BytesIO(plain), chars_as_strings=True, struct_as_record=True)
     except InputError:
         raise
-    except _Damaged as error:
+    except _DamagedError as error:
         raise InputError(f"{path}: is not a whole MATLAB file: {error}; copy it or save it again") from None
     except Exception as error:  # a damaged file can make the parser raise anything
         raise InputError(
@@ -57,26 +57,26 @@ def load_mat5(path: Path) -> dict[str, Any]:
 
 def _byte_order(raw: bytes) -> str:
     if len(raw) < _HEADER:
-        raise _Damaged(f"it has {len(raw)} bytes, fewer than its header")
+        raise _DamagedError(f"it has {len(raw)} bytes, fewer than its header")
     order = {b"IM": "<", b"MI": ">"}.get(raw[126:128])
     if order is None:
-        raise _Damaged("its header has no byte order mark, as in MATLAB 5 to 7.3 files")
+        raise _DamagedError("its header has no byte order mark, as in MATLAB 5 to 7.3 files")
     return order
 
 
 def _tag(data: bytes | memoryview, at: int, end: int, order: str) -> tuple[int, int, int, int]:
     """Type and size of the element at ``at``, where its payload begins, and where the next element does."""
     if at + 8 > end:
-        raise _Damaged(f"an element at byte {at} is cut off")
+        raise _DamagedError(f"an element at byte {at} is cut off")
     first, size = struct.unpack_from(order + "II", data, at)
     if first >> 16:
         # The short form: four bytes of payload beside type and size.
         if first >> 16 > 4:
-            raise _Damaged(f"a short element at byte {at} claims {first >> 16} bytes")
+            raise _DamagedError(f"a short element at byte {at} claims {first >> 16} bytes")
         return first & 0xFFFF, first >> 16, at + 4, at + 8
     padded = size if first == _COMPRESSED else (size + 7) // 8 * 8
     if at + 8 + size > end:
-        raise _Damaged(f"an element at byte {at} claims {size} bytes, {end - at - 8} are there")
+        raise _DamagedError(f"an element at byte {at} claims {size} bytes, {end - at - 8} are there")
     return first, size, at + 8, min(at + 8 + padded, end)
 
 
@@ -90,16 +90,16 @@ def _unpacked(path: Path, raw: bytes, order: str) -> bytes:
             try:
                 head = unpack.decompress(raw[begin : begin + size], 8)
                 if len(head) < 8:
-                    raise _Damaged("a compressed variable is cut off")
+                    raise _DamagedError("a compressed variable is cut off")
                 _, claimed = struct.unpack(order + "II", head)
                 total += claimed
                 check_claim(path, "a variable", claimed, size)
                 check_claim(path, "the file", total, len(raw))
                 part = head + unpack.decompress(unpack.unconsumed_tail, claimed + 8)
             except zlib.error as error:
-                raise _Damaged(f"a compressed variable is damaged ({error})") from None
+                raise _DamagedError(f"a compressed variable is damaged ({error})") from None
             if len(part) < 8 + claimed:
-                raise _Damaged("a compressed variable is cut off")
+                raise _DamagedError("a compressed variable is cut off")
             parts.append(part[: 8 + claimed] + bytes(-claimed % 8))
         else:
             total += size
@@ -114,21 +114,21 @@ def _check_element(data: bytes, at: int, end: int, order: str, depth: int) -> in
     kind, size, begin, after = _tag(data, at, end, order)
     if kind != _MATRIX or size == 0:
         if kind == _COMPRESSED:
-            raise _Damaged("a compressed element stands within another")
+            raise _DamagedError("a compressed element stands within another")
         return after
     if depth > _DEEPEST:
-        raise _Damaged(f"structs are nested more than {_DEEPEST} deep")
+        raise _DamagedError(f"structs are nested more than {_DEEPEST} deep")
     stop = begin + size
     _, flag_size, flags_at, inner = _tag(data, begin, stop, order)
     if flag_size < 4:
-        raise _Damaged("a matrix has no flags")
+        raise _DamagedError("a matrix has no flags")
     kind = struct.unpack_from(order + "I", data, flags_at)[0] & 0xFF
     if kind > _LAST_NUMERIC:
         return after
     _, dims_size, dims_at, inner = _tag(data, inner, stop, order)
     dims = struct.unpack_from(f"{order}{dims_size // 4}i", data, dims_at)
     if any(n < 0 for n in dims):
-        raise _Damaged(f"a matrix claims the shape {dims}")
+        raise _DamagedError(f"a matrix claims the shape {dims}")
     elements = math.prod(dims)
     _, _, _, inner = _tag(data, inner, stop, order)
     room = stop - inner
@@ -142,7 +142,7 @@ def _check_element(data: bytes, at: int, end: int, order: str, depth: int) -> in
     elif kind != _CHAR and kind < 6:
         return after
     if elements > max(room, 0) or elements > MAX_BYTES:
-        raise _Damaged(f"a matrix claims shape {dims}, but {room} bytes follow")
+        raise _DamagedError(f"a matrix claims shape {dims}, but {room} bytes follow")
     if kind in (_CELL, _STRUCT):
         while inner + 8 <= stop:
             inner = _check_element(data, inner, stop, order, depth + 1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ class MatFile73:
         try:
             rows = int(np.asarray(self._file.find(name).attrs["MATLAB_sparse"]).reshape(())[()])
         except (TypeError, ValueError, KeyError, OSError) as error:
-            raise InputError(f"{self.path}: {name} does not say how many rows it has ({error}); save it again") from None
+            raise InputError(f"{self.path}: {name} does not say its number of rows ({error}); save it again") from None
         pointers = self._file.read(f"{name}/jc").reshape(-1)
         if f"{name}/data" in self._file:
             values = self._file.read(f"{name}/data").reshape(-1).astype(np.float64)
@@ -148,12 +148,10 @@ def _sound(path: Path, name: str, parts: Any) -> Any:
         good = indices.size == 0 or (int(indices.min()) >= 0 and int(indices.max()) < rows)
     if not good:
         raise InputError(f"{path}: the sparse matrix {name} has indices outside its shape; save it again")
-    small = max(values.size, rows, pointers.size) < 2**31
-    kind = np.int32 if small else np.int64
-    matrix = sparse.csc_matrix(
+    kind = np.int32 if max(values.size, rows, pointers.size) < 2**31 else np.int64
+    return sparse.csc_matrix(
         (values.astype(np.float64), indices.astype(kind), pointers.astype(kind)), shape=(rows, pointers.size - 1)
     )
-    return matrix
 
 
 @contextmanager

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+from ctrecon.operators.threads import split
 
 Array = npt.NDArray[Any]
 
@@ -37,8 +39,23 @@ def to_lanes(batch: Array, lanes: int, *, before: int = 0, after: int = 0) -> Ar
     """``[batch, rows, columns] -> [rows, before + columns + after, lanes]``, filled up with zeros."""
     count, rows, columns = batch.shape
     out = np.zeros((rows, before + columns + after, lanes), dtype=batch.dtype)
-    out[:, before : before + columns, :count] = np.moveaxis(batch, 0, -1)
+    inner = np.moveaxis(out[:, before : before + columns, :count], -1, 0)
+
+    def copy(a: int, b: int) -> None:
+        inner[:, a:b] = batch[:, a:b]
+
+    split(rows, copy)
     return out
+
+
+def from_lanes(stacked: Array, out: Array) -> None:
+    """Write ``stacked`` ``[rows, columns, lanes]`` into ``out`` ``[batch, rows, columns]``; spare lanes are left."""
+    inner = np.moveaxis(stacked[..., : out.shape[0]], -1, 0)
+
+    def copy(a: int, b: int) -> None:
+        out[:, a:b] = inner[:, a:b]
+
+    split(out.shape[1], copy)
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, index_type: Any, vector: Any) -> Any:

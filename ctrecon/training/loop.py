@@ -76,6 +76,11 @@ class Trainer:
         self.step, self.seconds, self._loss = 0, 0.0, math.nan
 
     @property
+    def final_loss_db(self) -> float:
+        """The loss as averaged over about the last hundred steps."""
+        return self._loss
+
+    @property
     def fraction(self) -> float:
         done = self.step / self.plan.steps
         if self.plan.minutes is not None:
@@ -146,7 +151,7 @@ class Trainer:
             if "ctrecon-training" not in metadata:
                 raise WeightsError(f"{path.name} is no training checkpoint; give the file that train wrote")
             state: dict[str, Any] = json.loads(metadata["ctrecon-training"])
-            stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+            stored = {key: file.get_tensor(key) for key in file.keys()}
         weights = {k.removeprefix("network."): v for k, v in stored.items() if k.startswith("network.")}
         own = self.network.state_dict()
         if weights.keys() != own.keys() or any(weights[k].shape != own[k].shape for k in own):

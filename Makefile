@@ -1,0 +1,37 @@
+# Two commands matter: `make demo` and `make test`. Both set up .venv at first and reuse it afterwards.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+
+.PHONY: demo test lint benchmark table clean
+.DELETE_ON_ERROR:
+
+# torch goes first: its pinned version has a small CPU build, and nothing after it may pull another one.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	mkdir -p $(DEMO)
+	$(BIN)/ctrecon simulate --phantom chest --size 164 --views 120 --noise 1% --seed 7 -o $(DEMO)/scan.npz
+	$(BIN)/ctrecon reconstruct $(DEMO)/scan.npz --delta 1.5% -o $(DEMO)/chest.npy
+	$(BIN)/ctrecon verify $(DEMO)/chest.certificate.json
+	@echo "image, certificate and picture: $(DEMO)/chest.npy $(DEMO)/chest.certificate.json $(DEMO)/chest.png"
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Speed and memory as ratios in one run; not part of the tests.
+benchmark: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -s
+
+clean:
+	rm -rf build dist *.egg-info $(DEMO)

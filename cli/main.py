@@ -1,0 +1,76 @@
+"""``ctrecon``: the group of commands. Nothing heavy is imported before a command runs, so help comes at once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, ClassVar
+
+import click
+
+from ctrecon.errors import CtreconError
+
+EXIT_BAD_INPUT, EXIT_DELTA_NOT_MET, EXIT_INTERRUPTED = 2, 3, 130
+
+
+class LazyGroup(click.Group):
+    """Finds a command in the file of its name, and imports only that one."""
+
+    modules: ClassVar[dict[str, tuple[str, str]]] = {
+        # command: (its file, one line of help, so that listing the commands imports none of them)
+        "reconstruct": ("reconstruct", "Reconstruct a certified image from a sinogram."),
+        "simulate": ("simulate", "Simulate a scan of a phantom or an image."),
+        "verify": ("verify", "Check certificates, independently of how they were made."),
+        "info": ("info", "Say what a scan file holds and what is assumed of it."),
+        "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
+        "benchmark": ("benchmark", "Compare the learned method with oracle-tuned classical ones."),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.modules:
+            return None
+        command: click.Command = importlib.import_module(f"ctrecon.cli.{self.modules[cmd_name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.modules.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CtreconError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"ctrecon: {printable(str(error))}", err=True)
+            ctx.exit(EXIT_BAD_INPUT)
+        except MemoryError:
+            click.echo("ctrecon: there is not enough memory; use fewer views (--every) or pixels (--size)", err=True)
+            ctx.exit(EXIT_BAD_INPUT)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("ctrecon: interrupted; nothing was written", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+def printable(text: str) -> str:
+    """Text from files with every control character escaped: it must not move the cursor or forge a line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="ctrecon-edn")
+def cli(debug: bool) -> None:
+    """Certified learned CT reconstruction: networks that cannot disregard the measurement."""
+
+
+def main() -> None:
+    """The entry point of the ``ctrecon`` command."""
+    cli(prog_name="ctrecon")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

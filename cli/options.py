@@ -1,0 +1,30 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FilePath = click.Path(path_type=Path, dir_okay=False)
+FolderPath = click.Path(path_type=Path, file_okay=False, exists=True)
+
+
+def scan_options(function: F) -> F:
+    """How to read a scan file."""
+    for option in reversed(
+        (
+            click.option("--geometry", "geometry_file", type=FilePath, help="Geometry as JSON (docs/units.md)."),
+            click.option("--center", metavar="COLUMN|auto", help="Where the rotation axis projects, 0-based."),
+            click.option("--row", type=int, help="Detector row of a file with several. Default: the middle one."),
+            click.option("--every", type=int, default=1, show_default=True, help="Use every N-th view."),
+            click.option("--size", type=int, help="Image size in pixels. Default: from the file or the detector."),
+            click.option("--pixel-mm", type=float, help="Pixel size. Default: from the file or the field of view."),
+        )
+    ):
+        function = option(function)
+    return function

@@ -1,0 +1,118 @@
+"""Conjugate gradients on the least-squares problem, stopped before it fits the noise.
+
+M. R. Hestenes, E. Stiefel, J. Res. Natl. Bur. Stand. 49 (1952), in the form CGLS that never squares the condition of the
+data; stopped early it regularises (P. C. Hansen, Rank-Deficient and Discrete Ill-Posed Problems, SIAM 1998, chapter 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ctrecon.energies.base import inner
+from ctrecon.energies.least_squares import LeastSquares
+from ctrecon.errors import SettingError
+from ctrecon.operators.base import LinearOperator
+
+
+@dataclass(frozen=True, kw_only=True)
+class CGLSResult:
+    """``image`` ``[batch, *domain_shape]`` and, per sample, what it took and how well it fits.
+
+    ``discrepancy`` is ``||W^(1/2) (A u - f)||``, recomputed from the image, float64. ``reason`` is "discrepancy met",
+    "stationary" (the gradient vanished: no image fits better) or "iterations spent".
+    """
+
+    image: Tensor
+    iterations: Tensor
+    discrepancy: Tensor
+    reason: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CGLSIterate:
+    """Iterate ``k`` of ``cgls_iterates``; ``gradient`` is the norm of ``A^T W (f - A u)``, ``[batch]``."""
+
+    k: int
+    image: Tensor
+    residual: Tensor
+    discrepancy: Tensor
+    gradient: Tensor
+
+
+def cgls_iterates(
+    operator: LinearOperator, data: Tensor, *, weights: Tensor | None = None, start: Tensor | None = None
+) -> Iterator[CGLSIterate]:
+    """The iterates of CGLS for ``min ||W^(1/2) (A u - f)||``, without end; the first is ``start`` (default 0).
+
+    ``data`` ``[batch, *range_shape]``, ``weights`` (>= 0) of the same shape or of batch 1. One projection and one back
+    projection each. Raises SettingError as LeastSquares does.
+    """
+    energy = LeastSquares(operator, data, weights)
+    u = data.new_zeros((data.shape[0], *operator.domain_shape)) if start is None else start.clone()
+    r = data - operator(u) if start is not None else data.clone()
+    z = operator.adjoint(energy.weighted(r))
+    d, gamma = z, inner(z, z)
+    k = 0
+    while True:
+        yield CGLSIterate(k, u, r, inner(r, energy.weighted(r)).sqrt(), gamma.sqrt())
+        image = operator(d)
+        curvature = inner(image, energy.weighted(image))
+        # A sample whose gradient has vanished stays where it is.
+        tau = _per_sample(torch.where(curvature > 0, gamma / curvature.clamp_min(1e-300), 0.0), u)
+        u, r = u + tau * d, r - tau * image
+        z = operator.adjoint(energy.weighted(r))
+        last, gamma = gamma, inner(z, z)
+        d = z + _per_sample(torch.where(last > 0, gamma / last.clamp_min(1e-300), 0.0), u) * d
+        k += 1
+
+
+def cgls(
+    operator: LinearOperator,
+    data: Tensor,
+    *,
+    iterations: int = 100,
+    delta: float | Tensor | None = None,
+    weights: Tensor | None = None,
+    start: Tensor | None = None,
+) -> CGLSResult:
+    """CGLS until ``||W^(1/2) (A u - f)|| <= delta`` (one number or ``[batch]``), each sample by itself.
+
+    Raises SettingError for ``delta <= 0`` or ``iterations < 0``.
+    """
+    if iterations < 0:
+        raise SettingError(f"the number of iterations must be >= 0, got {iterations}")
+    batch = data.shape[0]
+    bound = torch.zeros(batch, dtype=torch.float64)
+    if delta is not None:
+        bound = torch.as_tensor(delta, dtype=torch.float64).cpu().expand(batch)
+        if not bool((bound > 0).all()):
+            raise SettingError(f"delta must be > 0, got {float(bound.min())}")
+    bound = bound.to(data.device)
+    iterates = cgls_iterates(operator, data, weights=weights, start=start)
+    now = next(iterates)
+    image, taken = now.image, torch.zeros(batch, dtype=torch.int64, device=data.device)
+    met, flat = now.discrepancy <= bound, now.gradient == 0
+    # Below this the gradient is rounding: it has fallen by what the dtype can resolve.
+    least = now.gradient * torch.finfo(data.dtype).eps
+    while now.k < iterations and not bool((met | flat).all()):
+        now = next(iterates)
+        going = ~(met | flat)
+        image = torch.where(_per_sample(going, image), now.image, image)
+        taken[going] = now.k
+        met, flat = met | (going & (now.discrepancy <= bound)), flat | (going & (now.gradient <= least))
+    final = LeastSquares(operator, data, weights).at(image).discrepancy
+    assert final is not None
+    reasons = tuple(
+        "discrepancy met" if m else "stationary" if s else "iterations spent"
+        for m, s in zip(met.tolist(), flat.tolist(), strict=True)
+    )
+    return CGLSResult(image=image, iterations=taken, discrepancy=final, reason=reasons)
+
+
+def _per_sample(values: Tensor, like: Tensor) -> Tensor:
+    shaped = values.view(-1, *(1,) * (like.ndim - 1))
+    return shaped if shaped.dtype == torch.bool else shaped.to(like)

@@ -1,0 +1,116 @@
+"""The parts of a projected quasi-Newton method for many images at once.
+
+A memory of steps and gradient changes (L-BFGS: J. Nocedal, Math. Comput. 35, 1980) around a circulant
+model of ``A^T A + alpha D^T W D`` (J. A. Fessler, S. D. Booth, IEEE Trans. Image Process. 8, 1999), used on the
+pixels that are free to move (two-metric projection: D. P. Bertsekas, SIAM J. Control Optim. 20, 1982).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import scipy.fft
+import torch
+from torch import Tensor
+
+from ctrecon.errors import OperatorError
+from ctrecon.operators.base import LinearOperator
+
+# A^T A is no convolution at the highest frequencies and its model may vanish there; the model stays above this
+# fraction of its mean. Measured best among 0.1 to 0.6 at 164 x 164; it matters little.
+FLOOR = 0.6
+
+
+def dots(a: Tensor, b: Tensor) -> Tensor:
+    """``<a_i, b_i>`` per sample in the tensors' own precision: ``[batch]``."""
+    result: Tensor = torch.linalg.vecdot(a.flatten(1), b.flatten(1))
+    return result
+
+
+class CirculantModel:
+    """``A^T A`` as a convolution, from its answer to one point in the middle of the image ``(1, rows, columns)``.
+
+    ``column`` is the norm of A's column there, in the units of the data over those of the image. Raises OperatorError
+    for a domain that is not one image.
+    """
+
+    def __init__(self, operator: LinearOperator, like: Tensor) -> None:
+        shape = operator.domain_shape
+        if len(shape) != 3 or shape[0] != 1:
+            raise OperatorError(f"expected an operator on images (1, rows, columns), got {shape}")
+        self.rows, self.columns = shape[1:]
+        # Room beyond the border, and a length with small factors.
+        self.padded = tuple(scipy.fft.next_fast_len(n + 16, real=True) for n in shape[1:])
+        point = like.new_zeros((1, *shape))
+        middle = (self.rows // 2, self.columns // 2)
+        point[0, 0, middle[0], middle[1]] = 1
+        response = operator.adjoint(operator(point))[0, 0].double()
+        self.column = math.sqrt(max(float(response[middle]), 0.0))
+        rows, columns = self.padded
+        kernel = response.new_zeros(rows, columns)
+        kernel[: self.rows, : self.columns] = response
+        kernel = torch.roll(kernel, (-middle[0], -middle[1]), (0, 1))
+        symbol = torch.fft.rfft2(kernel).real
+        self.symbol = symbol.clamp_min(FLOOR * max(self.column**2, 1e-300)).to(like)
+        row = 2 * math.pi * torch.fft.fftfreq(rows, dtype=torch.float64)
+        column = 2 * math.pi * torch.fft.rfftfreq(columns, dtype=torch.float64)
+        self.laplacian = (4 - 2 * torch.cos(row)[:, None] - 2 * torch.cos(column)[None, :]).to(like)
+
+    def solve(self, g: Tensor, roughness: Tensor, scale: Tensor | None = None) -> Tensor:
+        """``(scale A^T A + roughness D^T D)^(-1) g`` in the model; ``roughness`` and ``scale`` are ``[batch]``."""
+        data = self.symbol if scale is None else scale.view(-1, 1, 1) * self.symbol
+        spectrum = torch.fft.rfft2(g[:, 0], s=self.padded)
+        spectrum /= data + roughness.view(-1, 1, 1) * self.laplacian
+        return torch.fft.irfft2(spectrum, s=self.padded)[:, None, : self.rows, : self.columns].contiguous()
+
+
+class Memory:
+    """The last ``size`` pairs (step, change of gradient) of each sample, and the inverse Hessian they imply."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._pairs: tuple[Tensor, Tensor] | None = None
+        self._order: list[int] = []
+
+    def add(self, step: Tensor, change: Tensor) -> None:
+        """``[batch, ...]`` each; the oldest pair gives way."""
+        batch = step.shape[0]
+        if self._pairs is None:
+            empty = step.new_zeros((batch, self.size, step[0].numel()))
+            self._pairs = empty, empty.clone()
+        slot = len(self._order) if len(self._order) < self.size else self._order.pop(0)
+        self._order.append(slot)
+        for kept, new in zip(self._pairs, (step, change), strict=True):
+            kept[:, slot] = new.reshape(batch, -1)
+
+    def keep(self, samples: Tensor) -> None:
+        """Go on with some samples only."""
+        if self._pairs is not None:
+            self._pairs = self._pairs[0][samples], self._pairs[1][samples]
+
+    def solve(self, g: Tensor, free: Tensor, first: Callable[[Tensor], Tensor]) -> Tensor:
+        """``H g`` restricted to the pixels ``free``, around the inverse ``first``; 0 elsewhere.
+
+        The two loops of L-BFGS, with all products of long vectors taken in three batches.
+        """
+        q = g * free
+        if self._pairs is None:
+            return first(q) * free
+        S, Y = self._pairs
+        batch, order = g.shape[0], self._order
+        S = S * free.reshape(batch, 1, -1)
+        products = torch.bmm(S, Y.mT)
+        onto = torch.bmm(S, q.reshape(batch, -1, 1))[:, :, 0]
+        curvature = torch.diagonal(products, dim1=1, dim2=2)
+        # A pair without positive curvature on the free pixels is passed over.
+        rho = torch.where(curvature > 0, 1 / curvature.clamp_min(torch.finfo(g.dtype).tiny), 0.0)
+        alpha, change = torch.zeros_like(onto), torch.zeros_like(onto)
+        for i in reversed(order):
+            alpha[:, i] = rho[:, i] * (onto[:, i] - (alpha * products[:, i, :]).sum(1))
+        q = (q - torch.bmm(alpha[:, None], Y).reshape(g.shape)) * free
+        z = first(q) * free
+        image = torch.bmm(Y, z.reshape(batch, -1, 1))[:, :, 0]
+        for i in order:
+            change[:, i] = alpha[:, i] - rho[:, i] * (image[:, i] + (change * products[:, :, i]).sum(1))
+        return z + torch.bmm(change[:, None], S).reshape(g.shape)

@@ -1,0 +1,58 @@
+"""What a reader of one format hands on: values and what the file itself says of their geometry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctrecon.errors import CtreconError
+from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.noise import line_integrals
+from ctrecon.scan import Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """Arrays ``[views, detectors]``; ``None`` for what the file does not say.
+
+    ``angles_deg`` without a geometry: the views are known, the scanner is not.
+    ``center``: the column of the rotation axis, "auto" where it is known not to be the middle.
+    """
+
+    sinogram: Array
+    variance: Array | None = None
+    counts: Array | None = None
+    white: Array | None = None
+    geometry: ParallelBeam | FanBeam | None = None
+    grid: ImageGrid | None = None
+    angles_deg: Array | None = None
+    center: float | str | None = None
+    matrix: Any = None
+    notes: tuple[str, ...] = ()
+
+
+def from_counts(
+    path: Path,
+    counts: Array,
+    white: Array,
+    dark: Array | float,
+    *,
+    electronic_sigma: float = 0.0,
+    gain: float = 1.0,
+    notes: tuple[str, ...] = (),
+    **more: Any,
+) -> Measured:
+    """Counts as line integrals with variances. Raises the errors of ``line_integrals`` with the file's name."""
+    try:
+        result = line_integrals(counts, white, dark, electronic_sigma=electronic_sigma, gain=gain)
+    except CtreconError as error:
+        raise type(error)(f"{path}: {error}") from None
+    return Measured(
+        sinogram=result.values,
+        variance=result.variance,
+        counts=result.counts,
+        white=result.white,
+        notes=(*notes, *result.notes),
+        **more,
+    )

@@ -1,0 +1,126 @@
+"""Arrays by name: what a sidecar's ``arrays`` points to, and the names that need no sidecar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+
+from ctrecon.errors import CtreconError, InputError
+from ctrecon.geometry import geometry_from_dict
+from ctrecon.io.arrayfile import ArrayFile, number
+from ctrecon.io.limits import as_rays
+from ctrecon.io.measured import Measured, from_counts
+from ctrecon.io.npy import NpzFile
+from ctrecon.io.sidecar import Arrays
+from ctrecon.scan import Array
+
+Open = Callable[[Path], AbstractContextManager[ArrayFile]]
+
+_WHITE_NAMES = ("white", "blank", "flat")
+_NUMBERS = ("detector_spacing_mm", "detector_offset_mm", "source_to_axis_mm", "source_to_detector_mm")
+
+
+def read_named(file: ArrayFile, arrays: Arrays | None, row: int | None, open_file: Open) -> Measured:
+    """The arrays a sidecar names, else ``sinogram``, else ``counts`` with ``white``, else the only array there is.
+
+    ``open_file`` opens files beside this one. Raises InputError where nothing fits.
+    """
+    if arrays is None:
+        arrays = _guess(file)
+    if arrays.sinogram is not None:
+        sinogram = _rays(file, arrays.sinogram, arrays, row, open_file)
+        variance = None if arrays.variance is None else _rays(file, arrays.variance, arrays, row, open_file)
+        return _with_geometry(file, Measured(sinogram=sinogram, variance=variance))
+    assert arrays.counts is not None
+    assert arrays.white is not None
+    counts = _rays(file, arrays.counts, arrays, row, open_file)
+    white = _field(file, arrays.white, arrays, row, counts, open_file)
+    dark = 0.0 if arrays.dark is None else _field(file, arrays.dark, arrays, row, counts, open_file)
+    measured = from_counts(
+        file.path, counts, white, dark, electronic_sigma=arrays.electronic_sigma, gain=arrays.gain
+    )
+    return _with_geometry(file, measured)
+
+
+def _guess(file: ArrayFile) -> Arrays:
+    names = file.names()
+    if "sinogram" in names:
+        return Arrays(sinogram="sinogram", variance="variance" if "variance" in names else None)
+    white = next((name for name in _WHITE_NAMES if name in names), None)
+    if "counts" in names and white is not None:
+        return Arrays(counts="counts", white=white, dark="dark" if "dark" in names else None)
+    if len(names) == 1:
+        return Arrays(sinogram=names[0])
+    raise InputError(
+        f"{file.path}: it is not clear which of its arrays ({', '.join(names) or 'none of numbers'}) is the sinogram; "
+        'name it by "arrays" in the JSON file beside it (docs/units.md)'
+    )
+
+
+def _load(file: ArrayFile, reference: str, open_file: Open) -> tuple[Path, str, Array]:
+    """The array that ``VARIABLE``, ``FILE:VARIABLE`` or ``FILE.npy`` names; files only from the same folder."""
+    name, colon, variable = reference.partition(":")
+    if not colon and not (name.endswith(".npy") and name not in file):
+        return file.path, reference, file.read(reference)
+    beside = file.path.with_name(name) if name and Path(name).name == name and "\\" not in name else None
+    if beside is None:
+        raise InputError(f"{file.path}: {reference!r} must name a file in the same folder, without a path")
+    if not beside.is_file():
+        raise InputError(f"{beside}: there is no such file, but the JSON file of {file.path.name} names it")
+    with open_file(beside) as other:
+        return beside, variable or name, other.read(variable or name)
+
+
+def _rays(file: ArrayFile, reference: str, arrays: Arrays, row: int | None, open_file: Open) -> Array:
+    path, name, values = _load(file, reference, open_file)
+    values = as_rays(path, name, values, row)
+    return np.ascontiguousarray(values.T) if arrays.detectors_first else values
+
+
+def _field(
+    file: ArrayFile, reference: str, arrays: Arrays, row: int | None, counts: Array, open_file: Open
+) -> Array:
+    """A white or dark field: one number, one per detector, frames ``[frames, detectors]``, or one per ray."""
+    path, name, values = _load(file, reference, open_file)
+    if values.size == 1:
+        return np.asarray(values, dtype=np.float64).reshape(())
+    if values.ndim == 1 or (values.ndim == 2 and 1 in values.shape):
+        return np.asarray(values, dtype=np.float64).reshape(-1)
+    values = as_rays(path, name, values, row)
+    turned = values.T if arrays.detectors_first else values
+    if turned.shape[1] != counts.shape[1]:
+        raise InputError(f"{path}: {name} has shape {turned.shape}, the counts {counts.shape}; detectors must agree")
+    return np.ascontiguousarray(turned)
+
+
+def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
+    """The geometry an ``.npz`` file carries: ``geometry`` as JSON text, or the sidecar's entries as arrays."""
+    if not isinstance(file, NpzFile):
+        return measured
+    values: object
+    if "geometry" in file:
+        values = file.json("geometry")
+    elif "angles_deg" in file or "angles_rad" in file:
+        key = "angles_deg" if "angles_deg" in file else "angles_rad"
+        entries: dict[str, object] = {key: file.read(key).reshape(-1).tolist(), "detector_spacing_mm": 1.0}
+        entries |= {name: number(file, name) for name in _NUMBERS if name in file}
+        entries["geometry"] = "fan" if "source_to_axis_mm" in entries else "parallel"
+        values = entries
+    else:
+        return measured
+    try:
+        geometry, grid = geometry_from_dict(values, detector_count=measured.sinogram.shape[1])  # type: ignore[arg-type]
+    except CtreconError as error:
+        raise InputError(f"{file.path}: {error}") from None
+    return Measured(
+        sinogram=measured.sinogram,
+        variance=measured.variance,
+        counts=measured.counts,
+        white=measured.white,
+        geometry=geometry,
+        grid=grid,
+        notes=(*measured.notes, "geometry from the file"),
+    )

@@ -1,0 +1,94 @@
+"""The JSON file beside a sinogram that says how it was measured (``docs/units.md``)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctrecon.errors import CtreconError, InputError
+from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam, geometry_from_dict
+
+_LARGEST = 64 * 2**20
+_ARRAYS = ("sinogram", "variance", "counts", "white", "dark")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays:
+    """The entry ``arrays``: where the values are, for files whose names say nothing.
+
+    Each value is a variable of the data file, ``FILE:VARIABLE`` of a file beside it, or ``FILE.npy``.
+    """
+
+    sinogram: str | None = None
+    variance: str | None = None
+    counts: str | None = None
+    white: str | None = None
+    dark: str | None = None
+    detectors_first: bool = False
+    electronic_sigma: float = 0.0
+    gain: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """What one JSON file says. ``geometry`` is the object without ``arrays``; None where only ``arrays`` is given."""
+
+    path: Path
+    geometry: dict[str, Any] | None
+    arrays: Arrays | None
+
+    def read_geometry(self, detector_count: int) -> tuple[ParallelBeam | FanBeam, ImageGrid | None]:
+        """Raises InputError that names this file."""
+        assert self.geometry is not None
+        try:
+            return geometry_from_dict(self.geometry, detector_count=detector_count)
+        except CtreconError as error:
+            raise InputError(f"{self.path}: {error}") from None
+
+
+def find_sidecar(data: Path, geometry_file: Path | None) -> Sidecar | None:
+    """``geometry_file`` where given, else ``NAME.json`` beside ``NAME.suffix`` where there is one.
+
+    Raises InputError for a file that is missing, too large, or not a JSON object of the format.
+    """
+    path = data.with_suffix(".json") if geometry_file is None else geometry_file
+    if not path.is_file():
+        if geometry_file is None:
+            return None
+        raise InputError(f"{path}: there is no such file; give --geometry the JSON file of docs/units.md")
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"{path}: has {path.stat().st_size} bytes, too many for a geometry; is it the right file?")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON text ({error}); docs/units.md shows the format") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: must hold a JSON object, not a {type(values).__name__}; docs/units.md shows it")
+    arrays = None if "arrays" not in values else _arrays(path, values.pop("arrays"))
+    return Sidecar(path=path, geometry=values or None, arrays=arrays)
+
+
+def _arrays(path: Path, values: Any) -> Arrays:
+    known = (*_ARRAYS, "detectors_first", "electronic_sigma", "gain")
+    if not isinstance(values, dict):
+        raise InputError(f'{path}: "arrays" must be an object with entries of {", ".join(known)}')
+    unknown = sorted(str(key) for key in set(values) - set(known))
+    if unknown:
+        raise InputError(f'{path}: unknown entry {unknown[0]!r} in "arrays"; known are {", ".join(known)}')
+    for key in _ARRAYS:
+        if key in values and not (isinstance(values[key], str) and values[key]):
+            raise InputError(f'{path}: "{key}" in "arrays" must be the name of a variable, got {values[key]!r}')
+    if not isinstance(values.get("detectors_first", False), bool):
+        raise InputError(f'{path}: "detectors_first" must be true or false, got {values["detectors_first"]!r}')
+    for key in ("electronic_sigma", "gain"):
+        if isinstance(values.get(key, 0.0), bool) or not isinstance(values.get(key, 0.0), int | float):
+            raise InputError(f'{path}: "{key}" must be a number, got {values[key]!r}')
+    if ("sinogram" in values) == ("counts" in values):
+        raise InputError(f'{path}: "arrays" must name either a "sinogram" or "counts"')
+    if "counts" in values and "white" not in values:
+        raise InputError(f'{path}: "counts" in "arrays" need a "white" field beside them')
+    return Arrays(**values)

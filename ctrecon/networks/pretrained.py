@@ -1,0 +1,104 @@
+"""Network weights as files: safetensors with a header that says what they are. Nothing in them is ever executed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ctrecon.errors import WeightsError
+from ctrecon.networks.dncnn import DnCNN, DnCNNShape
+from ctrecon.networks.unet import UNet, UNetShape
+
+FORMAT = "ctrecon-network/1"
+DEFAULT = "ct-default"
+MOST_BYTES = 1 << 30
+_MOST_CHANNELS, _MOST_LAYERS = 4096, 200
+
+Network = UNet | DnCNN
+
+
+def save_network(path: Path, network: Network, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
+    """Write weights (for instance an averaged copy) with their architecture and model card."""
+    kind = "unet" if isinstance(network, UNet) else "dncnn"
+    header = {"format": FORMAT, "architecture": kind, "shape": asdict(network.shape), "card": card}
+    partial = path.with_name(path.name + ".partial")
+    save_file(
+        {name: value.detach().float().contiguous() for name, value in weights.items()},
+        partial,
+        metadata={"ctrecon": json.dumps(header, sort_keys=True)},
+    )
+    partial.replace(path)
+
+
+def load_network(name_or_path: str | Path) -> tuple[Network, dict[str, Any]]:
+    """A shipped network by name (``ct-default``) or any file of ``save_network``: the network and its model card.
+
+    Raises WeightsError for a file that is not what it says, naming file and remedy.
+    """
+    path = _find(str(name_or_path))
+    if path.stat().st_size > MOST_BYTES:
+        raise WeightsError(f"{path.name} has {path.stat().st_size} bytes, more than the {MOST_BYTES} of any network")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("ctrecon", "null"))
+            network = _build(header, path.name)
+            weights = {key: file.get_tensor(key) for key in file.keys()}
+    except (SafetensorError, json.JSONDecodeError, OSError, RecursionError) as error:
+        raise WeightsError(f"{path.name} is no safetensors file that can be read: {error}") from None
+    expected = network.state_dict()
+    for key in sorted(expected.keys() ^ weights.keys()):
+        raise WeightsError(f"{path.name} does not fit its architecture at {key!r}; train it anew")
+    for key, value in weights.items():
+        if value.shape != expected[key].shape or not value.is_floating_point():
+            raise WeightsError(f"{path.name}: {key} is {list(value.shape)}, its architecture has another shape or type")
+        if not bool(torch.isfinite(value).all()):
+            raise WeightsError(f"{path.name}: {key} holds values that are not finite")
+    network.load_state_dict(weights)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval().requires_grad_(False), header.get("card", {})
+
+
+def _find(name: str) -> Path:
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = resources.files("ctrecon.networks") / "weights"
+    known = sorted(p.name.removesuffix(".safetensors") for p in shipped.iterdir() if p.name.endswith(".safetensors"))
+    # Compared with the list, never joined into a path: a name is not a path.
+    if name in known:
+        return Path(str(shipped / f"{name}.safetensors"))
+    raise WeightsError(f"no network {name!r}: give a file, or one of {', '.join(known)}")
+
+
+def _build(header: Any, name: str) -> Network:
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise WeightsError(f"{name} does not say that it is a {FORMAT} file; give one that ctrecon wrote")
+    values = header.get("shape")
+    shape_type: type[UNetShape] | type[DnCNNShape]
+    if header.get("architecture") == "unet":
+        shape_type = UNetShape
+    elif header.get("architecture") == "dncnn":
+        shape_type = DnCNNShape
+    else:
+        raise WeightsError(f"{name} has an unknown architecture {header.get('architecture')!r}; known: unet, dncnn")
+    if not isinstance(values, dict) or set(values) != {f.name for f in fields(shape_type)}:
+        raise WeightsError(f"{name} does not describe the shape of its network")
+    for key, value in values.items():
+        numbers = value if isinstance(value, list) else [value]
+        limit = _MOST_LAYERS if key in ("blocks", "depth") else _MOST_CHANNELS
+        if not all(isinstance(n, int) and 0 <= n <= limit for n in numbers):
+            raise WeightsError(f"{name}: {key} is {value!r}, which no network here has")
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    if shape_type is UNetShape:
+        if any(len(values[key]) != 3 for key in ("widths", "blocks")):
+            raise WeightsError(f"{name} does not describe the shape of its network")
+        return UNet(UNetShape(**values))
+    return DnCNN(DnCNNShape(**values))

@@ -1,0 +1,58 @@
+"""How good a network is: PSNR at the certified stop, and of the same network in one shot without the guarantee."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ctrecon.descent.descend import descend
+from ctrecon.descent.stopping import Discrepancy, Reason
+from ctrecon.energies.least_squares import LeastSquares
+from ctrecon.metrics import psnr
+from ctrecon.networks.direction import NetworkDirection
+from ctrecon.training.problems import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Per image ``[batch]``: PSNR in dB at the stop and in one shot, iterations, and whether delta was certified."""
+
+    psnr: Tensor
+    one_shot_psnr: Tensor
+    iterations: Tensor
+    certified: Tensor
+    image: Tensor
+
+
+def score(
+    network: nn.Module,
+    problem: Problem,
+    truth: Tensor,
+    data: Tensor,
+    weights: Tensor | None = None,
+    *,
+    most_iterations: int = 30,
+) -> Score:
+    """Reconstruct ``data`` ``[batch, 1, views, detectors]`` with delta = the true residual of ``truth``."""
+    energy = LeastSquares(problem.operator, data, weights)
+    delta = energy.at(truth).discrepancy
+    assert delta is not None
+    direction = NetworkDirection(network, energy, problem.precondition)
+    start = torch.zeros_like(truth)
+    with torch.no_grad():
+        one_shot = direction(energy.at(start))
+    iterations = torch.zeros(truth.shape[0], dtype=torch.int64)
+    last = None
+    for last in descend(energy, direction, start, stop=(Discrepancy(delta),), most_iterations=most_iterations):
+        going = torch.tensor([reason is None for reason in last.reasons])
+        iterations[going] = last.k + 1
+    assert last is not None
+    return Score(
+        psnr=psnr(last.u, truth),
+        one_shot_psnr=psnr(one_shot, truth),
+        iterations=iterations,
+        certified=torch.tensor([reason is Reason.CERTIFIED for reason in last.reasons]),
+        image=last.u,
+    )

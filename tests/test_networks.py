@@ -1,0 +1,111 @@
+"""Networks: homogeneous where promised, any size, and weight files that cannot lie."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from ctrecon.errors import SettingError, WeightsError
+from ctrecon.networks.dncnn import DnCNN, DnCNNShape
+from ctrecon.networks.pretrained import load_network, save_network
+from ctrecon.networks.unet import UNet, UNetShape
+
+SMALL = UNetShape(widths=(8, 12, 16), blocks=(1, 1, 1))
+
+
+def awake(network: torch.nn.Module) -> torch.nn.Module:
+    """Random weights everywhere, also where a fresh network has zeros."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return network
+
+
+@pytest.mark.parametrize("size", [(8, 8), (33, 47), (1, 5), (164, 164)])
+@pytest.mark.parametrize("network", [UNet(SMALL), DnCNN(DnCNNShape(depth=4, width=8))], ids=["unet", "dncnn"])
+def test_a_fresh_network_returns_its_last_input_at_any_size(network: torch.nn.Module, size: tuple[int, int]) -> None:
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(network(x), x[:, -1:])
+
+
+def test_the_unet_is_homogeneous_and_the_dncnn_with_biases_is_not() -> None:
+    x = torch.randn(1, 3, 24, 40, generator=torch.Generator().manual_seed(2))
+    for network, holds in (
+        (awake(UNet(SMALL)), True),
+        (awake(DnCNN(DnCNNShape(depth=4, width=8, bias=False))), True),
+        (awake(DnCNN(DnCNNShape(depth=4, width=8))), False),
+    ):
+        scaled = network(1000 * x)
+        assert torch.allclose(scaled, 1000 * network(x), rtol=1e-4, atol=1e-2) is holds
+
+
+def test_weights_come_back_equal(tmp_path: Path) -> None:
+    network = awake(UNet(SMALL))
+    path = tmp_path / "net.safetensors"
+    save_network(path, network, network.state_dict(), {"seed": 3})
+    again, card = load_network(path)
+    assert card == {"seed": 3}
+    assert isinstance(again, UNet)
+    assert again.shape == SMALL
+    for name, value in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value)
+
+
+def _tampered(path: Path, **changes: object) -> Path:
+    """The same file with its header changed."""
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["ctrecon"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+    header |= changes
+    other = path.with_name(f"tampered-{len(list(path.parent.iterdir()))}.safetensors")
+    save_file(tensors, other, metadata={"ctrecon": json.dumps(header)})
+    return other
+
+
+def test_files_that_are_not_what_they_say_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    network = awake(UNet(SMALL))
+    save_network(path, network, network.state_dict(), {})
+    text = tmp_path / "text.safetensors"
+    text.write_text("not weights")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(path.read_bytes()[:-100])
+    plain = tmp_path / "plain.safetensors"
+    save_file({"a": torch.zeros(3)}, plain)
+    bad = {name: value.clone() for name, value in network.state_dict().items()}
+    bad["leave.weight"][0, 0, 0, 0] = float("nan")
+    nan = tmp_path / "nan.safetensors"
+    save_network(nan, network, bad, {})
+    shape = {"inputs": 3, "widths": [8, 12, 16], "blocks": [1, 1, 1]}
+    for file, words in (
+        (text, "no safetensors"),
+        (cut, "no safetensors"),
+        (plain, "does not say"),
+        (nan, "not finite"),
+        (_tampered(path, format="other/1"), "does not say"),
+        (_tampered(path, architecture="transformer"), "transformer"),
+        (_tampered(path, shape={**shape, "widths": [8, 12, 10**9]}), "widths"),
+        (_tampered(path, shape={**shape, "widths": [8, 12]}), "shape"),
+        (_tampered(path, shape={**shape, "widths": [8, 12, 17]}), "another shape"),
+        (_tampered(path, shape={**shape, "blocks": [1, 1, 2]}), "does not fit"),
+        (_tampered(path, shape="x"), "shape"),
+        ("no-such-network", "no-such-network"),
+        ("../weights/ct-default", "no network"),
+    ):
+        with pytest.raises(WeightsError, match=words):
+            load_network(file)
+
+
+def test_a_network_needs_data() -> None:
+    from ctrecon.energies.huber_tv import HuberTV
+    from ctrecon.networks.direction import NetworkDirection
+
+    energy = HuberTV(0.1)
+    with pytest.raises(SettingError, match="data"):
+        NetworkDirection(UNet(SMALL), energy, lambda r: r)(energy.at(torch.zeros(1, 1, 8, 8)))

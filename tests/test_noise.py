@@ -1,0 +1,297 @@
+"""Counts become line integrals, variances and a bound on the residual in one place; here is what that place keeps."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+from ctrecon.errors import InputError, SettingError
+from ctrecon.geometry import FanBeam, ParallelBeam
+from ctrecon.noise import (
+    FEWEST_COUNTS,
+    add_gaussian_noise,
+    add_poisson_noise,
+    delta_for,
+    delta_from_variance,
+    estimate_sigma,
+    line_integrals,
+    line_integrals_from_counts,
+    photon_transfer,
+)
+from ctrecon.scan import Scan
+
+
+def discs(geometry, *, count=12, seed=0):
+    """The exact line integrals of discs inside a circle of 60 mm: ``2 mu sqrt(r^2 - distance^2)``."""
+    rng = np.random.default_rng(seed)
+    points, directions = geometry.rays()
+    unit = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+    total = np.zeros(geometry.shape)
+    for x, y, r, mu in zip(*rng.uniform(-30, 30, (2, count)), rng.uniform(3, 25, count), rng.random(count), strict=True):
+        away = (points[..., 0] - x) * unit[..., 1] - (points[..., 1] - y) * unit[..., 0]
+        total += 2 * mu * np.sqrt(np.maximum(r**2 - away**2, 0)) * 0.02
+    return total
+
+
+def parallel(views=90, detectors=200):
+    angles = tuple(np.arange(views) * math.pi / views)
+    return ParallelBeam(angles_rad=angles, detector_count=detectors, detector_spacing_mm=0.7)
+
+
+def fan(views=120, detectors=164):
+    angles = tuple(np.arange(views) * 2 * math.pi / views)
+    return FanBeam(
+        angles_rad=angles,
+        detector_count=detectors,
+        detector_spacing_mm=1.2,
+        source_to_axis_mm=400.0,
+        source_to_detector_mm=550.0,
+    )
+
+
+# Counts
+
+
+def test_counts_give_back_the_line_integrals_they_came_from():
+    f = discs(parallel())
+    values, variance = line_integrals_from_counts(1e5 * np.exp(-f) + 100, np.full(200, 1e5 + 100), np.full(200, 100.0), 3)
+    np.testing.assert_allclose(values, f, atol=1e-12)
+    N = 1e5 * np.exp(-f)
+    np.testing.assert_allclose(variance, (N + 9) / N**2)
+
+
+@pytest.mark.parametrize("photons", [3e2, 1e4])
+def test_the_variance_is_that_of_repeated_scans(photons):
+    """Over many seeds; and it is not that of twice the photons."""
+    f = np.linspace(0, 1, 40)[None]
+    scans = [add_poisson_noise(f, photons, seed) for seed in range(1500)]
+    measured = np.var([scan.values for scan in scans], axis=0)
+    claimed = np.mean([scan.variance for scan in scans], axis=0)
+    assert np.mean(measured / claimed) == pytest.approx(1, abs=0.03)
+    assert np.mean(measured / (photons * np.exp(-f)) ** -1) == pytest.approx(1, abs=0.03)
+    assert np.mean(measured / claimed) != pytest.approx(0.5, abs=0.1)
+
+
+def test_the_whitened_residual_of_the_truth_lies_below_delta_as_often_as_promised():
+    f = discs(parallel(views=20))
+    delta = delta_from_variance(f.size, 0.9)
+    inside = 0
+    for seed in range(200):
+        noisy = add_poisson_noise(f, 1e5, seed)
+        inside += float(np.sqrt(np.sum((noisy.values - f) ** 2 / noisy.variance))) <= delta
+    assert 0.82 <= inside / 200 <= 0.97
+
+
+def test_rays_without_counts_are_kept_counted_and_said():
+    counts = np.full((3, 4), 50.0)
+    counts[1, 2], counts[2, 0] = 0, 10
+    result = line_integrals(counts, 60.0, 10.0)
+    assert np.isfinite(result.values).all()
+    assert np.isfinite(result.variance).all()
+    assert result.values[1, 2] == result.values[2, 0] == pytest.approx(math.log(50 / FEWEST_COUNTS))
+    assert result.variance[1, 2] == pytest.approx(1 / FEWEST_COUNTS)
+    assert result.counts[1, 2] == 0
+    assert result.notes == (f"2 of 12 rays counted less than {FEWEST_COUNTS} and are taken as {FEWEST_COUNTS}",)
+    assert line_integrals(np.full((3, 4), 50.0), 60.0, 10.0).notes == ()
+
+
+def test_air_rays_above_the_white_field_by_noise_are_no_error():
+    counts = np.random.default_rng(0).poisson(50.0, (40, 60))
+    assert (counts > 50).mean() > 0.3
+    result = line_integrals(counts, 50.0)
+    assert result.values.min() < 0, "nothing is clipped at 0"
+    assert result.notes == ()
+
+
+def test_a_few_bright_rays_are_kept_with_a_note():
+    counts = np.full((40, 60), 9000.0)
+    counts[3, 4] = 11000
+    result = line_integrals(counts, 10000.0)
+    assert result.values[3, 4] == pytest.approx(-math.log(1.1))
+    assert "1 of 2400 rays count more than the white field" in result.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c * 2, "2400 of 2400 rays, the first at view 0, detector 0, up to 1.8 times"),
+        (lambda c: np.where(np.arange(c.size).reshape(c.shape) == 125, 2e4, c), "1 of 2400 .* view 2, detector 5"),
+        (lambda c: np.where(np.arange(60) < 4, 11000, c), "160 of 2400 rays"),
+    ],
+)
+def test_counts_above_the_white_field_are_refused(change, words):
+    with pytest.raises(InputError, match=f"counts above the white field on {words}"):
+        line_integrals(change(np.full((40, 60), 9000.0)), 10000.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((-np.ones((2, 3)), 5.0), "6 counts are negative"),
+        ((np.array([[1.0, np.nan]]), 5.0), "counts holds 1 values that are not finite, the first at view 0, detector 1"),
+        ((np.ones((2, 3)), np.array([5.0, 0.0, 5.0])), "white field is not above the dark field on 2 rays.*detector 1"),
+        ((np.ones((2, 3)), np.array([5.0, np.inf, 5.0])), "white field holds 2 values"),
+        ((np.ones((2, 3)), np.ones(4)), r"white field has shape \(4,\)"),
+        ((np.ones(3), 5.0), r"\[views, detectors\]"),
+    ],
+)
+def test_impossible_counts(arguments, words):
+    with pytest.raises(InputError, match=words):
+        line_integrals(*arguments)
+
+
+@pytest.mark.parametrize("setting", [{"electronic_sigma": -1}, {"electronic_sigma": math.nan}, {"gain": 0}])
+def test_impossible_settings(setting):
+    with pytest.raises(SettingError):
+        line_integrals(np.ones((2, 3)), 5.0, **setting)
+
+
+def test_white_frames_are_averaged():
+    frames = np.random.default_rng(0).uniform(90, 110, (7, 5))
+    one = line_integrals(np.full((3, 5), 50.0), frames)
+    np.testing.assert_array_equal(one.white, np.broadcast_to(frames.mean(axis=0), (3, 5)))
+
+
+@pytest.mark.parametrize("gain", [0.5, 1.0, 3.0])
+def test_the_cameras_gain_and_electronic_noise_from_its_frames(gain):
+    """Also while the beam drifts by 2% from frame to frame, which would otherwise swamp the noise."""
+    rng = np.random.default_rng(1)
+    beam = np.linspace(0.98, 1.02, 12)[:, None]
+    white = gain * rng.poisson(beam * 20000.0 / gain, (12, 800)) + 100 + rng.normal(0, 6, (12, 800))
+    dark = 100 + rng.normal(0, 6, (12, 800))
+    found, sigma_e = photon_transfer(white, dark)
+    assert found == pytest.approx(gain, rel=0.05)
+    assert sigma_e == pytest.approx(6, rel=0.1)
+    assert float(np.median(white.var(axis=0, ddof=1) / 20000)) > 2 * gain, "the plain ratio is wrong here"
+    assert photon_transfer(white[:2], dark[:2]) == (1.0, 0.0)
+
+
+# Simulated noise
+
+
+def test_gaussian_noise_has_the_norm_asked_for_and_the_seed_decides():
+    f = discs(fan()).astype(np.float32)
+    noisy = add_gaussian_noise(f, 0.03, seed=1)
+    assert noisy.dtype == np.float32
+    assert np.linalg.norm(noisy - f) == pytest.approx(0.03 * np.linalg.norm(f), rel=1e-5)
+    np.testing.assert_array_equal(noisy, add_gaussian_noise(f, 0.03, seed=1))
+    assert not np.array_equal(noisy, add_gaussian_noise(f, 0.03, seed=2))
+    np.testing.assert_array_equal(add_gaussian_noise(f, 0.0, seed=1), f)
+
+
+@pytest.mark.parametrize("bad", [-0.1, math.nan, math.inf])
+def test_impossible_noise(bad):
+    with pytest.raises(SettingError):
+        add_gaussian_noise(np.ones((2, 3)), bad, 0)
+    with pytest.raises(SettingError):
+        add_poisson_noise(np.ones((2, 3)), bad, 0)
+
+
+# Sigma and delta
+
+
+@pytest.mark.parametrize("geometry", [parallel(), fan()], ids=["parallel", "fan"])
+@pytest.mark.parametrize("relative", [0.005, 0.01, 0.03])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_sigma_is_found_in_noisy_sinograms(geometry, relative, seed):
+    """Within 6% for four discs; a plain median of differences takes part of the object for noise."""
+    f = discs(geometry, count=4, seed=seed)
+    noisy = add_gaussian_noise(f, relative, seed)
+    sigma = relative * np.linalg.norm(f) / math.sqrt(f.size)
+    assert estimate_sigma(noisy) == pytest.approx(sigma, rel=0.06)
+    plain = 1.4826 * np.median(np.abs(np.diff(noisy, axis=1))) / math.sqrt(2)
+    if relative < 0.02:
+        assert abs(plain / sigma - 1) > 2 * abs(estimate_sigma(noisy) / sigma - 1)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_sigma_is_not_misled_by_many_edges(seed):
+    f = discs(fan(), count=12, seed=seed)
+    for relative in (0.005, 0.01, 0.03):
+        sigma = relative * np.linalg.norm(f) / math.sqrt(f.size)
+        assert 0.97 < estimate_sigma(add_gaussian_noise(f, relative, seed)) / sigma < 1.15
+
+
+def test_sigma_of_noise_that_grows_with_attenuation_is_its_root_mean_square():
+    f = 3 * discs(parallel(), count=4)
+    noisy = add_poisson_noise(f, 3e4, 0)
+    rms = math.sqrt(noisy.variance.mean())
+    assert estimate_sigma(noisy.values) == pytest.approx(rms, rel=0.08)
+    assert 1.4826 * np.median(np.abs(noisy.values - f)) < 0.9 * rms, "one median over all rays says too little"
+
+
+def test_sigma_ignores_units_offsets_and_slopes():
+    noise = np.random.default_rng(0).standard_normal((50, 300))
+    slope = 40 * np.linspace(-1, 1, 300) ** 3
+    assert estimate_sigma(noise) == pytest.approx(1, abs=0.03)
+    assert estimate_sigma(7 * noise) == pytest.approx(7 * estimate_sigma(noise))
+    assert estimate_sigma(noise + 100) == pytest.approx(estimate_sigma(noise), rel=0.02)
+    assert estimate_sigma(noise + slope) == pytest.approx(estimate_sigma(noise), rel=0.02)
+    with pytest.raises(InputError, match="10 detectors"):
+        estimate_sigma(noise[:, :9])
+
+
+@pytest.mark.parametrize("m", [1, 10, 19680, 403760])
+@pytest.mark.parametrize("q", [0.05, 0.5, 0.95, 0.999])
+def test_delta_is_the_root_of_the_chi_square_quantile(m, q):
+    assert delta_from_variance(m, q) == pytest.approx(math.sqrt(chi2.ppf(q, m)), rel=1e-9)
+
+
+@pytest.mark.parametrize(("m", "q"), [(0, 0.95), (10, 0.0), (10, 1.0), (10, math.nan)])
+def test_impossible_quantiles(m, q):
+    with pytest.raises(SettingError):
+        delta_from_variance(m, q)
+
+
+def scan(variance=None, noise=0.02):
+    geometry = fan()
+    return Scan(sinogram=add_gaussian_noise(discs(geometry, count=4), noise, 0), geometry=geometry, variance=variance, source="s.npy")
+
+
+def test_a_value_and_a_percentage_mean_the_plain_norm():
+    """Also where variances are known."""
+    one = scan(variance=np.ones(fan().shape))
+    assert delta_for(one, "2.5").value == 2.5
+    assert delta_for(one, " 1e-3 ").value == 1e-3
+    half = delta_for(one, "1.5%")
+    assert half.value == pytest.approx(0.015 * np.linalg.norm(one.sinogram))
+    assert half.norm == delta_for(one, "2.5").norm == "2-norm"
+    assert "1.5% of ||f||" in half.how
+
+
+def test_auto_is_whitened_where_variances_are_known():
+    delta = delta_for(scan(variance=np.full(fan().shape, 0.01)), "auto", 0.9)
+    assert (delta.norm, delta.value) == ("whitened", delta_from_variance(fan().shape[0] * fan().shape[1], 0.9))
+    assert "0.9" in delta.how
+
+
+def test_auto_without_counts_bounds_the_noise_that_was_added():
+    one, clean = scan(), discs(fan(), count=4)
+    delta = delta_for(one, "AUTO")
+    residual = np.linalg.norm(one.sinogram - clean)
+    assert delta.norm == "2-norm"
+    assert delta.value == pytest.approx(residual, rel=0.08)
+    assert "estimated" in delta.how
+
+
+def test_auto_refuses_data_without_noise():
+    geometry = fan()
+    silent = np.zeros(geometry.shape)
+    silent[:, 80] = 1
+    with pytest.raises(InputError, match=r"s\.npy: no noise was found"):
+        delta_for(Scan(sinogram=silent, geometry=geometry, source="s.npy"), "auto")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "0%", "-2%", "nan%", "", "%", "one", "1,5", "1.5 % of f", "auto%"])
+def test_impossible_deltas(text):
+    with pytest.raises(SettingError, match="delta must be"):
+        delta_for(scan(), text)
+
+
+def test_a_percentage_of_nothing():
+    geometry = fan()
+    with pytest.raises(InputError, match="zero everywhere"):
+        delta_for(Scan(sinogram=np.zeros(geometry.shape), geometry=geometry), "1%")
