@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import Any, ClassVar
 
 import click
@@ -47,6 +46,11 @@ class LazyGroup(click.Group):
                 raise
             click.echo(f"ctrecon: {printable(str(error))}", err=True)
             ctx.exit(EXIT_BAD_INPUT)
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"ctrecon: {printable(str(error))}; check the disk's space and permissions", err=True)
+            ctx.exit(EXIT_BAD_INPUT)
         except MemoryError:
             click.echo("ctrecon: there is not enough memory; use fewer views (--every) or pixels (--size)", err=True)
             ctx.exit(EXIT_BAD_INPUT)
@@ -73,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -42,7 +42,7 @@ METHODS = ("energy", "gradient", "cgls", "huber-tv", "fbp")
 @scan_options
 @click.pass_context
 def command(
-    ctx: click.Context, scan_file: Path, delta: str, quantile: float, output: Path | None, preview: bool,
+    ctx: click.Context, /, scan_file: Path, delta: str, quantile: float, output: Path | None, preview: bool,
     as_json: bool, **options: Any,
 ) -> None:
     """Reconstruct a certified image from the sinogram INPUT.

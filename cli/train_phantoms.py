@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 @click.option("--ct-slices", type=FolderPath, help="Folder with a folder of DICOM slices per patient.")
 @click.option("--images", type=FolderPath, multiple=True, help="Folder of natural images; may be given repeatedly.")
 @click.option("--scanner", type=click.Choice(("many", "walnut")), default="many", show_default=True)
-@click.option("--size", type=click.IntRange(16, 512), default=164, show_default=True, help="With --scanner walnut.")
+@click.option("--size", type=click.IntRange(16, 512), default=164, show_default=True, help="Of the walnut scanner, and of validation.")
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads. Default: all.")
+@click.option("--validation", type=click.IntRange(min=1), default=4, show_default=True, help="Images per set scored.")
 @click.option("--fresh", is_flag=True, help="Start anew even where a checkpoint of this output exists.")
 def command(
     output: Path, network: str, seed: int, threads: int | None, fresh: bool, ct_slices: Path | None,
-    images: tuple[Path, ...], scanner: str, size: int, **plan_options: Any,
+    images: tuple[Path, ...], scanner: str, size: int, validation: int, **plan_options: Any,
 ) -> None:
     """Train a network on the descent path (paper, section 4.2) on phantoms, and on CT slices and images where given.
 
@@ -54,7 +55,7 @@ def command(
         trainer.resume(checkpoint)
         click.echo(f"resuming {checkpoint} at step {trainer.step}")
     _train(trainer, checkpoint, output.with_name(output.stem + ".log.jsonl"))
-    _finish(trainer, output, names, ct_slices)
+    _finish(trainer, output, names, ct_slices, size, validation)
 
 
 def _network(name: str) -> Any:
@@ -85,11 +86,11 @@ def _sources(ct_slices: Path | None, images: tuple[Path, ...]) -> tuple[Source, 
     names = [f"phantoms ({', '.join(family.name for family in FAMILIES)})"]
     if ct_slices is not None:
         slices = read_ct_slices(ct_slices, "train")
-        parts.append((0.5, ImageSource(slices)))
+        parts.append((0.5, ImageSource(slices, masked=0.85)))
         names.append(f"{len(slices)} CT slices of the training patients in {ct_slices.name}")
     if images:
         pictures = read_natural_images(images)
-        parts.append((0.2, ImageSource(pictures, zoom=(0.4, 1.0), masked=0.5)))
+        parts.append((0.2, ImageSource(pictures, zoom=(0.4, 1.0), masked=0.8)))
         names.append(f"{len(pictures)} natural images in {', '.join(folder.name for folder in images)}")
     return Mixture(tuple(parts)), names
 
@@ -99,7 +100,7 @@ def _train(trainer: Trainer, checkpoint: Path, log: Path) -> None:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns) as bar, log.open("a", encoding="utf-8") as lines:
-        task = bar.add_task("training", total=1.0, completed=trainer.fraction)
+        task = bar.add_task("training", total=1.0)
         try:
             for at in trainer.run(lambda: trainer.save(checkpoint)):
                 bar.update(task, completed=at.fraction, description=f"step {at.step}  loss {at.loss_db:.2f} dB")
@@ -112,7 +113,9 @@ def _train(trainer: Trainer, checkpoint: Path, log: Path) -> None:
             raise
 
 
-def _finish(trainer: Trainer, output: Path, names: list[str], ct_slices: Path | None) -> None:
+def _finish(
+    trainer: Trainer, output: Path, names: list[str], ct_slices: Path | None, size: int, validation: int
+) -> None:
     from ctrecon.networks.pretrained import load_network, save_network
     from ctrecon.training.card import model_card, validation_scores
 
@@ -129,7 +132,9 @@ def _finish(trainer: Trainer, output: Path, names: list[str], ct_slices: Path | 
     network, _ = load_network(output)
     from ctrecon.phantoms import FAMILIES
 
-    card["scores"] = validation_scores(network, [(family.name, family.sample) for family in FAMILIES], ct_slices)
+    families = [(family.name, family.sample) for family in FAMILIES]
+    card["size"] = size
+    card["scores"] = validation_scores(network, families, ct_slices, size=size, count=validation)
     save_network(output, trainer.network, trainer.averaged, card)
     text = model_card(output.stem, network, card)
     output.with_suffix(".md").write_text(text, encoding="utf-8")

@@ -82,12 +82,12 @@ class ImageGrid:
     @property
     def x_mm(self) -> Float64Array:
         """Centre of each column, ``[columns]``, in mm; grows to the right."""
-        return (np.arange(self.columns) - (self.columns - 1) / 2) * self.pixel_mm
+        return (np.arange(self.columns, dtype=np.float64) - (self.columns - 1) / 2) * self.pixel_mm
 
     @property
     def y_mm(self) -> Float64Array:
         """Centre of each row, ``[rows]``, in mm; falls with the row index."""
-        return ((self.rows - 1) / 2 - np.arange(self.rows)) * self.pixel_mm
+        return ((self.rows - 1) / 2 - np.arange(self.rows, dtype=np.float64)) * self.pixel_mm
 
     def to_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "columns": self.columns, "pixel_mm": self.pixel_mm}
@@ -143,8 +143,8 @@ class _FlatDetector:
     @property
     def detector_mm(self) -> Float64Array:
         """Centre of each cell on the detector axis, ``[detectors]``, in mm, offset included."""
-        middle = (self.detector_count - 1) / 2
-        return (np.arange(self.detector_count) - middle) * self.detector_spacing_mm + self.detector_offset_mm
+        cells = np.arange(self.detector_count, dtype=np.float64) - (self.detector_count - 1) / 2
+        return cells * self.detector_spacing_mm + self.detector_offset_mm
 
     def _axes(self, views: slice) -> tuple[Float64Array, Float64Array]:
         angles = np.asarray(self.angles_rad[views])
@@ -261,7 +261,8 @@ def geometry_from_dict(
     allowed = _COMMON_KEYS | (_FAN_KEYS if kind == "fan" else set())
     unknown = sorted(str(key) for key in set(values) - allowed)
     if unknown:
-        raise GeometryError(f"unknown entry {unknown[0]!r} in a {kind} geometry; known are {', '.join(sorted(allowed))}")
+        known = ", ".join(sorted(allowed))
+        raise GeometryError(f"unknown entry {unknown[0]!r} in a {kind} geometry; known are {known}")
     if ("angles_deg" in values) == ("angles_rad" in values):
         raise GeometryError('give the angles once, as "angles_deg" or as "angles_rad"')
     try:

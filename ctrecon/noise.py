@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.special import gammainc, gammaincinv
 
 from ctrecon.errors import InputError, SettingError
-from ctrecon.scan import Array, Scan
+from ctrecon.scan import LARGEST_VALUE, Array, Scan
 
 Float64Array = npt.NDArray[np.float64]
 Norm = Literal["2-norm", "whitened"]
@@ -90,6 +90,9 @@ def line_integrals(
         bad = ~np.isfinite(values)
         if bad.any():
             raise InputError(f"the {name} holds {int(bad.sum())} values that are not finite, {_first(bad)}")
+        largest = float(np.abs(values).max())
+        if largest > LARGEST_VALUE:
+            raise InputError(f"the {name} holds {largest:.3g}, which nothing counts; check the file's format")
     negative = measured < 0
     if negative.any():
         raise InputError(
@@ -110,10 +113,10 @@ def line_integrals(
     share = float(above.mean())
     if gross.any() or share > _ABOVE_SHARE:
         worst = gross if gross.any() else above
-        largest = float((N / W)[worst].max())
+        brightest = float((N / W)[worst].max())
         raise InputError(
             f"counts above the white field on {int(worst.sum())} of {N.size} rays, {_first(worst)}, up to "
-            f"{largest:.3g} times: check that white field and counts are not exchanged and have the same exposure; "
+            f"{brightest:.3g} times: check that white field and counts are not exchanged and have the same exposure; "
             "replace single hot pixels"
         )
     if above.any():
@@ -193,10 +196,11 @@ def estimate_sigma(sinogram: Array) -> float:
 
     Ten neighbours on the detector, less the cubic through them, are noise wherever no edge passes: their sum of squares
     is ``sigma^2 chi2(6)`` (a robust form of the fourth difference). Starting from the smallest tenth, the windows that
-    fit one sigma are averaged until no more change, with the mean of the cut chi-square law as divisor. Noise that grows
-    with attenuation is followed by doing so in classes of equal numbers of windows by their mean.
-    Where the detector blurs, neighbours share noise and the estimate is too low; where edges pass through nearly every
-    window, too high (10% for a dozen overlapping discs on 164 detectors). Raises InputError for fewer than 10 detectors.
+    fit one sigma are averaged until nothing changes, with the mean of the cut chi-square law as divisor. Noise that
+    grows with attenuation is followed by doing so in classes of equal numbers of windows by their mean.
+    Where the detector blurs, neighbours share noise and the estimate is too low; where edges pass through nearly
+    every window, too high (10% for a dozen overlapping discs on 164 detectors).
+    Raises InputError for fewer than 10 detectors.
     """
     if sinogram.ndim != 2 or sinogram.shape[1] < _WINDOW:
         raise InputError(f"noise cannot be estimated from shape {sinogram.shape}: {_WINDOW} detectors are needed")

@@ -13,13 +13,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from ctrecon.classical.cgls import ConjugateGradientSteps, cgls
-from ctrecon.classical.tv import tv_at_discrepancy
 from ctrecon.operators.choose import choose_operator
 from torch import Tensor, nn
 
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
+from ctrecon.classical.cgls import cgls
 from ctrecon.classical.fbp import FilteredBackProjection, Window
+from ctrecon.classical.tv import tv_at_discrepancy
 from ctrecon.descent.descend import Iterate, descend
 from ctrecon.descent.directions import Direction, NegativeGradient
 from ctrecon.descent.step import Armijo, StepSearch
@@ -35,6 +35,9 @@ from ctrecon.scan import Array, Scan
 
 OperatorName = Literal["sparse", "joseph", "astra"]
 Watch = Callable[["Progress"], None]
+
+# Methods aim this much below delta, so that what float32 found still holds when float64 checks it.
+ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,10 @@ def prepare(
     precondition: Precondition
     if scan.matrix is not None:
         if operator not in (None, "sparse"):
-            raise SettingError(f"{scan.source} brings its own matrix, which only the sparse operator uses, not {operator}")
+            raise SettingError(f"{scan.source} brings its own matrix, which only sparse can use, not {operator}")
         assert scan.image_shape is not None
         built = SparseOperator(scan.matrix, (1, *scan.image_shape), (1, *scan.sinogram.shape)).to(where)
-        precondition = ConjugateGradientSteps(built, steps=6)
+        precondition = _few_conjugate_gradients(built)
     else:
         if scan.geometry is None or scan.grid is None:
             raise InputError(f"{scan.source} has neither a geometry nor a matrix; give --geometry FILE")
@@ -138,6 +141,11 @@ def prepare(
         shape=(built.domain_shape[1], built.domain_shape[2]),
         device=where,
     )
+
+
+def _few_conjugate_gradients(operator: LinearOperator) -> Precondition:
+    """An approximate inverse for an operator without geometry."""
+    return lambda residual: cgls(operator, residual, most_iterations=6).image
 
 
 def energy_dissipation(
@@ -189,19 +197,22 @@ def conjugate_gradients(problem: Problem, *, most_iterations: int = 500, watch: 
     result = cgls(
         problem.operator,
         problem.energy.data,
-        weights=problem.energy.weights,
-        delta=problem.delta.value * (1 - 1e-5),
         most_iterations=most_iterations,
+        delta=problem.delta.value * (1 - ROUNDING),
+        weights=problem.energy.weights,
     )
-    return _classical(problem, result.image, result.reason, int(result.iterations.max()), watch)
+    return _classical(problem, result.image, result.reason[0], int(result.iterations[0]), watch)
 
 
 def huber_tv(problem: Problem, *, watch: Watch | None = None) -> Outcome:
     """Huber-TV with non-negativity, its weight chosen so that the residual meets delta (Morozov)."""
     result = tv_at_discrepancy(
-        problem.operator, problem.energy.data, problem.delta.value * (1 - 1e-5), weights=problem.energy.weights
+        problem.operator,
+        problem.energy.data,
+        problem.delta.value * (1 - ROUNDING),
+        weights=problem.energy.weights,
     )
-    return _classical(problem, result.image, result.reason, int(result.iterations.max()), watch)
+    return _classical(problem, result.image, result.reason[0], int(result.iterations[0]), watch)
 
 
 def filtered_back_projection(
@@ -229,7 +240,9 @@ def _image(u: Tensor) -> Array:
     return np.ascontiguousarray(u[0, 0].detach().cpu().numpy(), dtype=np.float32)
 
 
-def conclude(problem: Problem, outcome: Outcome, *, source: str | None = None, began: float | None = None) -> Reconstruction:
+def conclude(
+    problem: Problem, outcome: Outcome, *, source: str | None = None, began: float | None = None
+) -> Reconstruction:
     """Prove, in float64 and from the image alone, whether it explains the data to within delta.
 
     ``source`` is the path of the input file, whose hash the certificate notes; ``began`` a ``time.monotonic()``.

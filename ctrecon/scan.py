@@ -16,6 +16,9 @@ from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam, default_grid, fie
 Array: TypeAlias = npt.NDArray[Any]
 Unit = Literal["1/mm", "HU"]
 
+LARGEST_VALUE = 1e30
+"""Squares and sums of what is measured must stay far from overflow, in float64."""
+
 
 def _check_values(source: str, name: str, values: Array, shape: tuple[int, ...] | None, axes: tuple[str, str]) -> None:
     """Raises InputError unless ``values`` is a finite, non-empty 2-D array of floats, of ``shape`` where given."""
@@ -36,6 +39,9 @@ def _check_values(source: str, name: str, values: Array, shape: tuple[int, ...] 
             f"{source}: the {name} holds {int(bad.sum())} values that are not finite (NaN or Inf), the first at "
             f"{axes[0]} {first[0]}, {axes[1]} {first[1]}; replace them or drop those {axes[0]}s"
         )
+    largest = float(np.abs(values).max())
+    if largest > LARGEST_VALUE:
+        raise InputError(f"{source}: the {name} holds {largest:.3g}, which nothing measures; check the file's format")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -43,6 +43,11 @@ def test_values_that_are_not_finite_are_counted_and_found(bad, name):
         Scan(geometry=parallel(), source="a.npy", **arrays)
 
 
+def test_absurd_values_are_refused_before_they_overflow():
+    with pytest.raises(InputError, match=r"a\.npy: the sinogram holds 1e\+200, which nothing measures"):
+        Scan(sinogram=np.where(np.eye(VIEWS, DETECTORS) > 0, 1e200, 0), geometry=parallel(), source="a.npy")
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.complex128, np.float16, bool])
 def test_only_single_and_double_precision(dtype):
     with pytest.raises(InputError, match="float32 or float64"):
@@ -56,7 +61,7 @@ def test_only_two_dimensions(shape):
 
 
 def test_angles_that_do_not_match():
-    with pytest.raises(InputError, match="angles that do not match: .* 6 views of 9 .* 7 angles and 9"):
+    with pytest.raises(InputError, match=r"angles that do not match: .* 6 views of 9 .* 7 angles and 9"):
         Scan(sinogram=values(), geometry=parallel(views=7))
     with pytest.raises(InputError, match="9 detectors, the geometry 6 angles and 8"):
         Scan(sinogram=values(), geometry=parallel(detectors=8))
@@ -91,7 +96,7 @@ def test_a_matrix_stands_for_a_geometry():
         Scan(sinogram=values(), matrix=matrix().tocsc())
     broken = matrix()
     broken.data[0] = math.nan
-    with pytest.raises(InputError, match="1 values that are not finite"):
+    with pytest.raises(InputError, match=r"1 values that are not finite"):
         Scan(sinogram=values(), matrix=broken)
 
 
@@ -169,5 +174,5 @@ def test_an_image_fits_its_grid():
         Image(values=np.zeros((3, 4)), grid=grid)
     with pytest.raises(InputError, match="unit"):
         Image(values=np.zeros((3, 4), np.float32), grid=grid, unit="1/cm")
-    with pytest.raises(InputError, match="1 values that are not finite .* row 1, column 2"):
+    with pytest.raises(InputError, match=r"1 values that are not finite .* row 1, column 2"):
         Image(values=np.where(np.arange(12).reshape(3, 4) == 6, np.nan, 0).astype(np.float32), grid=grid)

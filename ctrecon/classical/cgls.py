@@ -1,7 +1,7 @@
 """Conjugate gradients on the least-squares problem, stopped before it fits the noise.
 
-M. R. Hestenes, E. Stiefel, J. Res. Natl. Bur. Stand. 49 (1952), in the form CGLS that never squares the condition of the
-data; stopped early it regularises (P. C. Hansen, Rank-Deficient and Discrete Ill-Posed Problems, SIAM 1998, chapter 6).
+M. R. Hestenes, E. Stiefel, J. Res. Natl. Bur. Stand. 49 (1952), in the form CGLS that never forms A^T A; stopped early
+it regularises (P. C. Hansen, Rank-Deficient and Discrete Ill-Posed Problems, SIAM 1998, chapter 6).
 """
 
 from __future__ import annotations
@@ -74,19 +74,21 @@ def cgls(
     operator: LinearOperator,
     data: Tensor,
     *,
-    iterations: int = 100,
+    most_iterations: int = 500,
     delta: float | Tensor | None = None,
     weights: Tensor | None = None,
     start: Tensor | None = None,
 ) -> CGLSResult:
     """CGLS until ``||W^(1/2) (A u - f)|| <= delta`` (one number or ``[batch]``), each sample by itself.
 
-    Raises SettingError for ``delta <= 0`` or ``iterations < 0``.
+    A few iterations without ``delta`` are to an operator without geometry what filtered back projection is to one with.
+    Raises SettingError for ``delta <= 0`` or ``most_iterations < 0``.
     """
-    if iterations < 0:
-        raise SettingError(f"the number of iterations must be >= 0, got {iterations}")
+    if most_iterations < 0:
+        raise SettingError(f"the number of iterations must be >= 0, got {most_iterations}")
     batch = data.shape[0]
-    bound = torch.zeros(batch, dtype=torch.float64)
+    # Without delta, a bound that no residual meets.
+    bound = torch.full((batch,), -1.0, dtype=torch.float64)
     if delta is not None:
         bound = torch.as_tensor(delta, dtype=torch.float64).cpu().expand(batch)
         if not bool((bound > 0).all()):
@@ -98,7 +100,7 @@ def cgls(
     met, flat = now.discrepancy <= bound, now.gradient == 0
     # Below this the gradient is rounding: it has fallen by what the dtype can resolve.
     least = now.gradient * torch.finfo(data.dtype).eps
-    while now.k < iterations and not bool((met | flat).all()):
+    while now.k < most_iterations and not bool((met | flat).all()):
         now = next(iterates)
         going = ~(met | flat)
         image = torch.where(_per_sample(going, image), now.image, image)

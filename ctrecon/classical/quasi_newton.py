@@ -31,7 +31,7 @@ def dots(a: Tensor, b: Tensor) -> Tensor:
 class CirculantModel:
     """``A^T A`` as a convolution, from its answer to one point in the middle of the image ``(1, rows, columns)``.
 
-    ``column`` is the norm of A's column there, in the units of the data over those of the image. Raises OperatorError
+    ``column`` is the norm of A's column there, ``largest`` about ``||A||^2``. Raises OperatorError
     for a domain that is not one image.
     """
 
@@ -52,17 +52,19 @@ class CirculantModel:
         kernel[: self.rows, : self.columns] = response
         kernel = torch.roll(kernel, (-middle[0], -middle[1]), (0, 1))
         symbol = torch.fft.rfft2(kernel).real
-        self.symbol = symbol.clamp_min(FLOOR * max(self.column**2, 1e-300)).to(like)
+        self.largest = float(symbol.max())
+        self.symbol = symbol.clamp_min(max(FLOOR * self.column**2, 1e-6 * self.largest, 1e-30)).to(like)
         row = 2 * math.pi * torch.fft.fftfreq(rows, dtype=torch.float64)
         column = 2 * math.pi * torch.fft.rfftfreq(columns, dtype=torch.float64)
         self.laplacian = (4 - 2 * torch.cos(row)[:, None] - 2 * torch.cos(column)[None, :]).to(like)
 
-    def solve(self, g: Tensor, roughness: Tensor, scale: Tensor | None = None) -> Tensor:
+    def solve(self, g: Tensor, roughness: Tensor, scale: Tensor | float = 1.0) -> Tensor:
         """``(scale A^T A + roughness D^T D)^(-1) g`` in the model; ``roughness`` and ``scale`` are ``[batch]``."""
-        data = self.symbol if scale is None else scale.view(-1, 1, 1) * self.symbol
+        data = (scale.view(-1, 1, 1) if isinstance(scale, Tensor) else scale) * self.symbol
         spectrum = torch.fft.rfft2(g[:, 0], s=self.padded)
         spectrum /= data + roughness.view(-1, 1, 1) * self.laplacian
-        return torch.fft.irfft2(spectrum, s=self.padded)[:, None, : self.rows, : self.columns].contiguous()
+        z: Tensor = torch.fft.irfft2(spectrum, s=self.padded)
+        return z[:, None, : self.rows, : self.columns].contiguous()
 
 
 class Memory:

@@ -100,7 +100,7 @@ class Subspace:
         model = torch.nan_to_num(model, nan=0.0, posinf=0.0, neginf=0.0)
         right = torch.nan_to_num(right, nan=0.0, posinf=0.0, neginf=0.0)
         pseudo = torch.linalg.pinv(model, rtol=1e-10, hermitian=True)
-        tau = inverse * (pseudo @ right[:, :, None])[:, :, 0]
+        tau: Tensor = inverse * (pseudo @ right[:, :, None])[:, :, 0]
         for _ in range(20):
             bad = ~armijo_holds(ray, tau, self.c)
             if not bool(bad.any()):

@@ -26,7 +26,8 @@ class Reason(Enum):
 class StopRule(Protocol):
     """Looks at a point; may also shorten a step so that it ends just where the rule is met."""
 
-    reason: Reason
+    @property
+    def reason(self) -> Reason: ...
 
     def met(self, point: Point) -> Tensor:
         """Whether each sample is done: ``[batch]``, bool."""

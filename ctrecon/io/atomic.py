@@ -41,10 +41,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
+    try:
+        there = target.exists()
+    except OSError as error:
+        raise _output_error(path, error) from None
+    if there and not target.is_file():
         kind = "a folder" if target.is_dir() else "a device or pipe"
         raise OutputError(f"{path}: cannot be written: it is {kind}; give a file name")
-    if target.exists() and not os.access(target, os.W_OK):
+    if there and not os.access(target, os.W_OK):
         raise OutputError(f"{path}: cannot be written: the file there is protected; choose another name")
     # Short, so that a name of the longest allowed length still works.
     temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(4)}.part{target.suffix[:20]}")

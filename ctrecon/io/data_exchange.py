@@ -13,7 +13,7 @@ from ctrecon.errors import InputError
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.measured import Measured, from_counts
 from ctrecon.noise import photon_transfer
-from ctrecon.scan import Array
+from ctrecon.scan import LARGEST_VALUE, Array
 
 _DATA, _WHITE, _DARK, _THETA = (f"exchange/{name}" for name in ("data", "data_white", "data_dark", "theta"))
 
@@ -99,11 +99,11 @@ def _row(file: Hdf5File, name: str, row: int) -> Array:
 
 
 def _check_finite(file: Hdf5File, name: str, frames: Array) -> None:
-    bad = int(np.count_nonzero(~np.isfinite(frames)))
-    if bad:
-        first = np.argwhere(~np.isfinite(frames))[0]
+    bad = ~(np.abs(frames) <= LARGEST_VALUE)
+    if bad.any():
+        first = np.argwhere(bad)[0]
         raise InputError(
-            f"{file.path}: {name} holds {bad} values that are not finite, the first at frame {first[0]}, "
+            f"{file.path}: {name} holds {int(bad.sum())} values that are not finite, the first at frame {first[0]}, "
             f"column {first[1]}; replace them"
         )
 

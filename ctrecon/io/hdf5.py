@@ -5,7 +5,8 @@ External links, external storage and virtual datasets name other files; they are
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,19 @@ import numpy as np
 
 from ctrecon.errors import InputError
 from ctrecon.io.arrayfile import missing
-from ctrecon.io.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes
+from ctrecon.io.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
 from ctrecon.scan import Array
 
 _MOST_LINKS = 8
+
+
+@contextmanager
+def _whole(path: Path, name: str) -> Iterator[None]:
+    """Whatever HDF5 says of a damaged file as one InputError."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError, NotImplementedError) as error:
+        raise InputError(f"{path}: {name} is damaged or cannot be read ({reason(error)}); copy it again") from None
 
 
 class Hdf5File:
@@ -31,7 +41,7 @@ class Hdf5File:
         try:
             self._file = h5py.File(path, "r", locking=False)
         except (OSError, RuntimeError, ValueError) as error:
-            raise InputError(f"{path}: is not a whole HDF5 file ({error}); copy or write it again") from None
+            raise InputError(f"{path}: is not a whole HDF5 file ({reason(error)}); copy or write it again") from None
 
     def __enter__(self) -> Hdf5File:
         return self
@@ -40,12 +50,25 @@ class Hdf5File:
         self._file.close()
 
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name in self._file if self._is_numbers(name))
+        return tuple(name for name in self._top() if self._is_numbers(name))
+
+    def _top(self) -> list[str]:
+        with _whole(self.path, "its table of contents"):
+            return list(self._file)
+
+    def groups(self) -> tuple[str, ...]:
+        """The groups at the top of the file."""
+        return tuple(name for name in self._top() if self._is_group(name))
+
+    def _is_group(self, name: str) -> bool:
+        with suppress(InputError):
+            return isinstance(self.find(name), h5py.Group)
+        return False
 
     def _is_numbers(self, name: str) -> bool:
-        with suppress(InputError):
+        with suppress(InputError), _whole(self.path, name):
             found = self.find(name)
-            return isinstance(found, h5py.Dataset) and found.dtype.kind in "fiu"
+            return isinstance(found, h5py.Dataset) and found.dtype.kind in "fiuc"
         return False
 
     def __contains__(self, name: object) -> bool:
@@ -57,35 +80,42 @@ class Hdf5File:
 
     def find(self, name: str) -> Any:
         """The group or dataset, or None. Raises InputError where a link leaves the file."""
-        return self._walk(name.strip("/").split("/"), _MOST_LINKS)
+        with _whole(self.path, name):
+            return self._walk(name.strip("/").split("/"), _MOST_LINKS)
 
     def _walk(self, parts: list[str], links: int) -> Any:
         here: Any = self._file
         for k, part in enumerate(parts):
             if not isinstance(here, h5py.Group) or not part or part in (".", ".."):
                 return None
-            try:
-                link = here.get(part, getlink=True)
-            except (KeyError, RuntimeError, ValueError):
+            # The high-level "in" and "get" follow links while they look; the link table does not.
+            links_here, key = here.id.links, part.encode()
+            if not links_here.exists(key):
                 return None
-            if isinstance(link, h5py.ExternalLink):
+            kind = links_here.get_info(key).type
+            if kind == h5py.h5l.TYPE_EXTERNAL:
                 raise InputError(
-                    f"{self.path}: {'/'.join(parts)} is a link into another file ({link.filename!r}), which is not "
-                    "followed; copy the data into one file"
+                    f"{self.path}: {'/'.join(parts)} is a link into another file "
+                    f"({links_here.get_val(key)[0].decode('utf-8', 'replace')!r}), which is not followed; "
+                    "copy the data into one file"
                 )
-            if isinstance(link, h5py.SoftLink):
+            if kind == h5py.h5l.TYPE_SOFT:
                 if links == 0:
                     raise InputError(f"{self.path}: {'/'.join(parts)} is a circle of links; store the data itself")
-                target = link.path if link.path.startswith("/") else f"{here.name}/{link.path}"
+                link = links_here.get_val(key).decode("utf-8", "replace")
+                target = link if link.startswith("/") else f"{here.name}/{link}"
                 return self._walk([p for p in target.split("/") if p] + parts[k + 1 :], links - 1)
-            try:
-                here = here[part]
-            except (KeyError, RuntimeError, OSError, ValueError) as error:
-                raise InputError(f"{self.path}: {'/'.join(parts)} is damaged ({error}); copy it again") from None
+            if kind != h5py.h5l.TYPE_HARD:
+                return None
+            here = here[part]
         return here
 
     def dataset(self, name: str) -> h5py.Dataset:
         """A dataset of real numbers that lies in this file. Raises InputError otherwise; nothing is read yet."""
+        with _whole(self.path, name):
+            return self._checked(name)
+
+    def _checked(self, name: str) -> h5py.Dataset:
         found = self.find(name)
         if not isinstance(found, h5py.Dataset):
             raise missing(self, name)
@@ -127,19 +157,24 @@ class Hdf5File:
         return self._values(found, name, tuple(row if k == axis else slice(None) for k in range(found.ndim)))
 
     def _values(self, found: h5py.Dataset, name: str, part: tuple[Any, ...]) -> Array:
-        try:
+        with _whole(self.path, name):
             values = np.asarray(found[part])
-        except (OSError, RuntimeError, ValueError, MemoryError) as error:
-            raise InputError(f"{self.path}: {name} cannot be read ({error}); copy the file again") from None
         return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+    def _attribute(self, name: str, key: str) -> Any:
+        with _whole(self.path, name):
+            found = self.find(name)
+            value = None if found is None else found.attrs.get(key)
+            if isinstance(value, np.ndarray):
+                value = value.reshape(-1)[0] if value.size == 1 else None
+            return value
 
     def attribute(self, name: str, key: str) -> str:
         """A text attribute, '' where there is none."""
-        found = self.find(name)
-        try:
-            value = None if found is None else found.attrs.get(key)
-        except (OSError, RuntimeError, TypeError, KeyError):
-            return ""
-        if isinstance(value, np.ndarray) and value.size == 1:
-            value = value.reshape(-1)[0]
+        value = self._attribute(name, key)
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else value if isinstance(value, str) else ""
+
+    def whole_attribute(self, name: str, key: str) -> int | None:
+        """A whole number, None where there is none."""
+        value = self._attribute(name, key)
+        return int(value) if isinstance(value, np.integer) else None

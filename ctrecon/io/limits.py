@@ -19,6 +19,13 @@ BOMB_BYTES = 64 * 2**20
 BOMB_RATIO = 100
 
 
+def reason(error: BaseException) -> str:
+    """What a library says of a damaged file, short and printable: it may quote the file."""
+    line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    printable = "".join(c if c.isprintable() else "?" for c in line)
+    return printable if len(printable) <= 120 else printable[:117] + "..."
+
+
 def check_claim(path: Path, what: str, claimed: int, stored: int) -> None:
     """Refuse ``claimed`` bytes of memory for ``what`` where they are too many, or ``stored`` cannot hold them.
 
@@ -74,5 +81,7 @@ def as_rays(path: Path, what: str, values: Array, row: int | None = None) -> Arr
     if values.ndim != 2:
         kind = "a single number" if values.ndim == 0 else f"an array of shape {values.shape}"
         raise InputError(f"{path}: {what} is {kind}; two dimensions are needed, [views, detectors]")
+    if 0 in values.shape:
+        raise InputError(f"{path}: {what} has shape {values.shape}; at least one view and one detector are needed")
     single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
     return np.ascontiguousarray(values, dtype=np.float32 if single else np.float64)

@@ -14,38 +14,42 @@ from numpy.lib import format as npy_format
 
 from ctrecon.errors import InputError
 from ctrecon.io.arrayfile import missing
-from ctrecon.io.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes
+from ctrecon.io.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
 from ctrecon.scan import Array
 
 _MOST_MEMBERS = 256
+_LONGEST_HEADER = 16384
 
 
-def _header(stream: IO[bytes], path: Path, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(head: IO[bytes], path: Path, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     try:
-        version = npy_format.read_magic(stream)
+        version = npy_format.read_magic(head)
         if version == (1, 0):
-            return npy_format.read_array_header_1_0(stream)
+            return npy_format.read_array_header_1_0(head)
         if version == (2, 0):
-            return npy_format.read_array_header_2_0(stream)
-    except (ValueError, SyntaxError, TypeError, EOFError, RecursionError, MemoryError, OverflowError) as error:
-        raise InputError(f"{path}: {what} has no valid npy header ({error}); write it again with numpy.save") from None
+            return npy_format.read_array_header_2_0(head)
+    except Exception as error:  # the header is parsed as Python text: it can fail in any way
+        raise InputError(f"{path}: {what} has no valid npy header ({reason(error)}); write it again") from None
     raise InputError(f"{path}: {what} has npy format version {version}; write it again with numpy.save")
 
 
-def _read(stream: IO[bytes], path: Path, what: str, stored: int, size: int, *, text: bool = False) -> Array:
-    """One array of ``size`` bytes, header included, that takes ``stored`` bytes of the file."""
-    shape, fortran, dtype = _header(stream, path, what)
+def _read(stream: IO[bytes], path: Path, what: str, size: int, *, text: bool = False) -> Array:
+    """One array of ``size`` bytes, header included."""
+    # numpy reads as many bytes as a header claims to have: it gets no more than this to read.
+    head = io.BytesIO(stream.read(_LONGEST_HEADER))
+    shape, fortran, dtype = _header(head, path, what)
     if not (text and dtype.kind == "U"):
         check_number_type(path, what, dtype)
     claimed = claimed_bytes(path, what, shape, dtype)
-    check_claim(path, what, claimed, stored)
-    present = size - stream.tell()
+    check_claim(path, what, claimed, stored=claimed)
+    present = size - head.tell()
     if claimed != present:
         problem = "was cut off" if claimed > present else "holds more than one array or is damaged"
         raise InputError(
             f"{path}: {what} claims shape {shape} ({claimed} bytes) but {present} bytes follow, so it {problem}; "
             "write it again"
         )
+    stream.seek(head.tell())
     data = stream.read(claimed)
     if len(data) != claimed:
         raise InputError(f"{path}: {what} was cut off after {len(data)} of {claimed} bytes; copy it again")
@@ -57,7 +61,7 @@ def read_npy(path: Path) -> Array:
     """The array in a ``.npy`` file. Raises InputError for anything but one whole array of real numbers."""
     size = path.stat().st_size
     with path.open("rb") as stream:
-        return _read(stream, path, "the array", size, size)
+        return _read(stream, path, "the array", size)
 
 
 class NpyFile:
@@ -88,7 +92,7 @@ class NpzFile:
             with zipfile.ZipFile(path) as archive:
                 members = archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-            raise InputError(f"{path}: is not a whole npz file ({error}); write it again with numpy.savez") from None
+            raise InputError(f"{path}: is not a whole npz file ({reason(error)}); write it again") from None
         if len(members) > _MOST_MEMBERS:
             raise InputError(f"{path}: holds {len(members)} members, more than {_MOST_MEMBERS}; store the scan alone")
         check_claim(path, "the archive", sum(member.file_size for member in members), path.stat().st_size)
@@ -109,7 +113,7 @@ class NpzFile:
         try:
             return json.loads(str(values.reshape(())))
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{self.path}: {name} is not JSON text ({error})") from None
+            raise InputError(f"{self.path}: {name} is not JSON text ({reason(error)})") from None
 
     def _load(self, name: str, *, text: bool) -> Array:
         if name not in self._members:
@@ -121,5 +125,5 @@ class NpzFile:
                 # zipfile stops at the declared size, which was checked, and compares the checksum at the end.
                 data = stream.read(min(member.file_size, MAX_BYTES) + 1)
         except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, EOFError) as error:
-            raise InputError(f"{self.path}: {name} cannot be unpacked ({error}); write the file again") from None
-        return _read(io.BytesIO(data), self.path, name, member.compress_size, len(data), text=text)
+            raise InputError(f"{self.path}: {name} cannot be unpacked ({reason(error)}); write it again") from None
+        return _read(io.BytesIO(data), self.path, name, len(data), text=text)

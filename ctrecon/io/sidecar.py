@@ -9,6 +9,7 @@ from typing import Any
 
 from ctrecon.errors import CtreconError, InputError
 from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam, geometry_from_dict
+from ctrecon.io.limits import reason
 
 _LARGEST = 64 * 2**20
 _ARRAYS = ("sinogram", "variance", "counts", "white", "dark")
@@ -63,7 +64,7 @@ def find_sidecar(data: Path, geometry_file: Path | None) -> Sidecar | None:
             raise InputError(f"{path}: has {path.stat().st_size} bytes, too many for a geometry; is it the right file?")
         values = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not JSON text ({error}); docs/units.md shows the format") from None
+        raise InputError(f"{path}: is not JSON text ({reason(error)}); docs/units.md shows the format") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if not isinstance(values, dict):

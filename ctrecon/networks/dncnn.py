@@ -7,6 +7,7 @@ convolutions, as in its released weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class DnCNN(nn.Module):
         self.shape = shape = DnCNNShape() if shape is None else shape
         widths = [shape.inputs, *(shape.width,) * (shape.depth - 1), 1]
         self.layers = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1, bias=shape.bias) for a, b in zip(widths[:-1], widths[1:], strict=True)
+            nn.Conv2d(a, b, 3, padding=1, bias=shape.bias) for a, b in pairwise(widths)
         )
         for layer in self.layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
@@ -43,4 +44,5 @@ class DnCNN(nn.Module):
         y = x.contiguous(memory_format=torch.channels_last)
         for layer in self.layers[:-1]:
             y = functional.relu(layer(y))
-        return x[:, -1:] + self.layers[-1](y)
+        last: Tensor = self.layers[-1](y)
+        return x[:, -1:] + last

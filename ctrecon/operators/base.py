@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,7 +23,12 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return _Apply.apply(grads[0], ctx.operator, not ctx.transposed), None, None  # type: ignore[no-untyped-call]
+        return _apply(grads[0], ctx.operator, not ctx.transposed), None, None
+
+
+def _apply(x: Tensor, operator: LinearOperator, transposed: bool) -> Tensor:
+    result: Tensor = _Apply.apply(x, operator, transposed)  # type: ignore[no-untyped-call]
+    return result
 
 
 class LinearOperator(ABC):
@@ -49,18 +55,17 @@ class LinearOperator(ABC):
 
     def __call__(self, x: Tensor) -> Tensor:
         """``A x``: ``[batch, *domain_shape] -> [batch, *range_shape]``. Raises OperatorError for another shape."""
-        self._check(x, self.domain_shape, "image")
-        result: Tensor = _Apply.apply(x, self, False)
-        return result
+        self._check(x, self.domain_shape, "an image")
+        return _apply(x, self, False)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """``A^T y``: ``[batch, *range_shape] -> [batch, *domain_shape]``. Raises OperatorError for another shape."""
-        self._check(y, self.range_shape, "sinogram")
-        result: Tensor = _Apply.apply(y, self, True)
-        return result
+        self._check(y, self.range_shape, "a sinogram")
+        return _apply(y, self, True)
 
-    @property
-    def T(self) -> Adjoint:
+    @cached_property
+    def T(self) -> LinearOperator:
+        """``A^T`` as an operator; ``A.T.T is A``."""
         return Adjoint(self)
 
     def norm(self) -> float:
@@ -86,7 +91,7 @@ class LinearOperator(ABC):
     def _check(self, x: Tensor, shape: tuple[int, ...], what: str) -> None:
         if x.ndim != len(shape) + 1 or tuple(x.shape[1:]) != shape:
             raise OperatorError(
-                f"{type(self).__name__} takes a {what} of shape [batch, {', '.join(map(str, shape))}], "
+                f"{type(self).__name__} takes {what} of shape [batch, {', '.join(map(str, shape))}], "
                 f"got {list(x.shape)}"
             )
         if not x.is_floating_point():
@@ -111,6 +116,6 @@ class Adjoint(LinearOperator):
     def _probe(self) -> Tensor:
         return self._operator._probe()
 
-    @property
-    def T(self) -> LinearOperator:  # type: ignore[override]
+    @cached_property
+    def T(self) -> LinearOperator:
         return self._operator

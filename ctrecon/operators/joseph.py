@@ -247,7 +247,11 @@ class JosephOperator(LinearOperator):
 
             split(lines, work)
             parts.append(image[:, _PAD:-_PAD])
-        split(self.grid.rows, lambda a, b: np.add(parts[0][a:b], np.swapaxes(parts[1], 0, 1)[a:b], out=parts[0][a:b]))
+
+        def add(a: int, b: int) -> None:
+            parts[0][a:b] += np.swapaxes(parts[1], 0, 1)[a:b]
+
+        split(self.grid.rows, add)
         from_lanes(parts[0], out)
 
 

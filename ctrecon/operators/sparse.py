@@ -6,6 +6,10 @@ indices, because int64 ones cost up to five times the time.
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numba
@@ -23,6 +27,8 @@ from ctrecon.operators.threads import split
 
 Array = npt.NDArray[Any]
 
+INT32_MAX = int(np.iinfo(np.int32).max)
+
 
 @numba.njit(nogil=True, cache=True)
 def _fill(
@@ -35,7 +41,10 @@ def _fill(
         lines, width = (rows, columns) if by_row[ray] else (columns, rows)
         at = 0 if counting else indptr[ray]
         for line in range(lines):
-            x = min(max(start[ray] + slope[ray] * line, -1.0), float(width))
+            x = start[ray] + slope[ray] * line
+            if not -1.0 <= x < width:
+                continue
+            # x >= -1, so truncating x + 1 is its floor.
             k = int(x + 1.0)
             w = x + 1.0 - k
             for side in range(2):
@@ -51,6 +60,80 @@ def _fill(
             indptr[ray + 1] = at
 
 
+@numba.njit(nogil=True, cache=True)
+def _fill_transpose(
+    by_row: Array, start: Array, slope: Array, length: Array, rows: int, columns: int,
+    indptr: Array, indices: Array, data: Array, a: int, b: int,
+) -> None:
+    """The same entries, pixel by pixel, for the pixels of the image rows ``a..b``; ``indptr`` belongs to pixels.
+
+    Few image rows at a time: their ends, where the next entries go, stay in the processor's cache.
+    """
+    counting = data.size == 0
+    place = np.zeros((b - a) * columns, dtype=np.int64)
+    if not counting:
+        place[:] = indptr[a * columns : b * columns]
+    for ray in range(start.size):
+        first, last, width = a, b, columns
+        if not by_row[ray]:
+            first, last, width = 0, columns, rows
+            if slope[ray] != 0.0:
+                # Only these columns can be where the ray touches the image rows a..b; a column more on each side.
+                one, other = (a - 1 - start[ray]) / slope[ray], (b - start[ray]) / slope[ray]
+                first = int(min(max(min(one, other) - 1.0, 0.0), columns))
+                last = int(min(max(max(one, other) + 2.0, 0.0), columns))
+        for line in range(first, last):
+            x = start[ray] + slope[ray] * line
+            if not -1.0 <= x < width:
+                continue
+            k = int(x + 1.0)
+            w = x + 1.0 - k
+            for side in range(2):
+                pixel = k - 1 + side
+                weight = w if side == 1 else 1.0 - w
+                if pixel < 0 or pixel >= width or weight == 0.0:
+                    continue
+                row, column = (line, pixel) if by_row[ray] else (pixel, line)
+                if row < a or row >= b:
+                    continue
+                own = (row - a) * columns + column
+                if not counting:
+                    indices[place[own]] = ray
+                    data[place[own]] = length[ray] * weight
+                place[own] += 1
+    if counting:
+        indptr[a * columns + 1 : b * columns + 1] = place
+
+
+def _flat(table: Footprint) -> list[Array]:
+    return [np.ascontiguousarray(t).reshape(-1) for t in (table.by_row, table.start, table.slope, table.length_mm)]
+
+
+def _stored(
+    fill: Callable[..., None], count: int, pieces: int, table: list[Array], grid: ImageGrid, shape: tuple[int, int],
+    dtype: npt.DTypeLike,
+) -> scipy.sparse.csr_matrix:
+    """Count, then fill, on all threads; ``fill`` works on pieces of ``range(count)``."""
+    indptr = _counted(fill, count, pieces, table, grid, shape[0])
+    entries = int(indptr[-1])
+    if entries > INT32_MAX:
+        raise OperatorError(f"the matrix would have {entries} entries, more than int32 can count; use joseph")
+    indices, data = np.empty(entries, dtype=np.int32), np.empty(entries, dtype=dtype)
+    split(count, lambda a, b: fill(*table, *grid.shape, indptr, indices, data, a, b), pieces=pieces)
+    return scipy.sparse.csr_matrix((data, indices, indptr.astype(np.int32)), shape=shape, copy=False)
+
+
+def _counted(
+    fill: Callable[..., None], count: int, pieces: int, table: list[Array], grid: ImageGrid, rows: int
+) -> npt.NDArray[np.int64]:
+    """Where each row's entries begin, ``[rows + 1]``."""
+    indptr = np.zeros(rows + 1, dtype=np.int64)
+    no_data, no_indices = np.empty(0), np.empty(0, dtype=np.int32)
+    split(count, lambda a, b: fill(*table, *grid.shape, indptr, no_indices, no_data, a, b), pieces=pieces)
+    np.cumsum(indptr, out=indptr)
+    return indptr
+
+
 def joseph_matrix(
     geometry: Geometry, grid: ImageGrid, dtype: npt.DTypeLike = np.float32
 ) -> scipy.sparse.csr_matrix:
@@ -58,33 +141,37 @@ def joseph_matrix(
 
     Raises OperatorError where int32 cannot count its entries.
     """
-    table: Footprint = footprint(geometry, grid)
-    flat = [np.ascontiguousarray(t).ravel() for t in (table.by_row, table.start, table.slope, table.length_mm)]
-    rays = flat[0].size
-    indptr = np.zeros(rays + 1, dtype=np.int64)
-    none, no_indices = np.empty(0, dtype=dtype), np.empty(0, dtype=np.int32)
-    split(rays, lambda a, b: _fill(*flat, *grid.shape, indptr, no_indices, none, a, b))
-    np.cumsum(indptr, out=indptr)
-    entries = int(indptr[-1])
-    if entries > np.iinfo(np.int32).max:
-        raise OperatorError(f"the matrix would have {entries} entries, more than int32 can count; use joseph")
-    indices, data = np.empty(entries, dtype=np.int32), np.empty(entries, dtype=dtype)
-    split(rays, lambda a, b: _fill(*flat, *grid.shape, indptr, indices, data, a, b))
-    return scipy.sparse.csr_matrix(
-        (data, indices, indptr.astype(np.int32)), shape=(rays, grid.rows * grid.columns), copy=False
+    rays, pixels = math.prod(geometry.shape), math.prod(grid.shape)
+    return _stored(_fill, rays, 64, _flat(footprint(geometry, grid)), grid, (rays, pixels), dtype)
+
+
+def joseph_transpose(
+    geometry: Geometry, grid: ImageGrid, dtype: npt.DTypeLike = np.float32
+) -> scipy.sparse.csr_matrix:
+    """The transpose of ``joseph_matrix`` in compressed rows, faster than turning it over."""
+    rays, pixels = math.prod(geometry.shape), math.prod(grid.shape)
+    pieces = math.ceil(grid.rows / 4)
+    return _stored(
+        _fill_transpose, grid.rows, pieces, _flat(footprint(geometry, grid)), grid, (pixels, rays), dtype
     )
 
 
 def matrix_bytes(geometry: Geometry, grid: ImageGrid) -> int:
-    """About how much memory the matrix and its transpose take in float32, from above."""
-    views, detectors = geometry.shape
-    return 2 * views * detectors * 2 * max(grid.shape) * 8
+    """How much memory the matrix and its transpose take in float32, counted on up to sixteen of the views."""
+    views = geometry.shape[0]
+    step = math.ceil(views / 16)
+    some = geometry.views(slice(0, None, step))
+    counted = _counted(_fill, math.prod(some.shape), 16, _flat(footprint(some, grid)), grid, math.prod(some.shape))
+    entries = int(counted[-1]) * views / some.shape[0]
+    rays, pixels = math.prod(geometry.shape), math.prod(grid.shape)
+    return int(2 * 8 * entries) + 4 * (rays + pixels + 2)
 
 
 class SparseOperator(LinearOperator):
     """A stored matrix ``[m, n]`` and its transpose: ``[batch, *domain_shape] -> [batch, *range_shape]``.
 
-    ``matrix`` is any scipy sparse matrix, from ``joseph_matrix`` or the user's own. float32 or float64, any device.
+    ``matrix`` is any scipy sparse matrix, from ``joseph_matrix`` or the user's own; ``transpose`` spares computing
+    it where it is at hand. float32 or float64, any device.
     Raises OperatorError where the shapes do not fit the matrix or an entry is not finite.
     """
 
@@ -95,18 +182,23 @@ class SparseOperator(LinearOperator):
         range_shape: tuple[int, ...],
         *,
         dtype: torch.dtype = torch.float32,
+        transpose: scipy.sparse.csr_matrix | None = None,
     ) -> None:
         super().__init__(domain_shape, range_shape)
         rows, columns = matrix.shape
-        if (rows, columns) != (int(np.prod(range_shape)), int(np.prod(domain_shape))):
+        if (rows, columns) != (math.prod(range_shape), math.prod(domain_shape)):
             raise OperatorError(
                 f"a {rows} x {columns} matrix does not map images {list(domain_shape)} to data {list(range_shape)}"
             )
         csr = scipy.sparse.csr_matrix(matrix)
+        if csr.nnz > INT32_MAX:
+            raise OperatorError(f"the matrix has {csr.nnz} entries, more than int32 can count")
         if not np.all(np.isfinite(csr.data)):
             raise OperatorError("the matrix holds entries that are not finite")
+        if csr.data.dtype not in (np.float32, np.float64):
+            csr = csr.astype(np.float64)
         self._matrix = _torch_csr(csr, dtype)
-        self._transpose = _torch_csr(scipy.sparse.csr_matrix(csr.T), dtype)
+        self._transpose = _torch_csr(scipy.sparse.csr_matrix(csr.T) if transpose is None else transpose, dtype)
 
     def to(self, device: torch.device | str) -> SparseOperator:
         """Move both matrices; returns self."""
@@ -128,12 +220,13 @@ class SparseOperator(LinearOperator):
 
 
 def _torch_csr(matrix: scipy.sparse.csr_matrix, dtype: torch.dtype) -> Tensor:
-    with _sparse_notice_unheard():
+    with _beta_notice_unheard():
         return torch.sparse_csr_tensor(
             torch.from_numpy(matrix.indptr.astype(np.int32, copy=False)),
             torch.from_numpy(matrix.indices.astype(np.int32, copy=False)),
             torch.from_numpy(matrix.data).to(dtype),
             size=matrix.shape,
+            check_invariants=False,  # scipy, or the kernels above, made them
         )
 
 
@@ -146,22 +239,21 @@ def _product(matrix: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return (matrix @ x.reshape(batch, -1).T).T.reshape(batch, *shape)
 
 
-class _sparse_notice_unheard:
-    """torch says once that its compressed rows are in beta; here they are tested, and users cannot act on it."""
-
-    def __enter__(self) -> None:
-        import warnings
-
-        self._catch = warnings.catch_warnings()
-        self._catch.__enter__()
+@contextmanager
+def _beta_notice_unheard() -> Iterator[None]:
+    """Torch says once that its compressed rows are in beta; here they are tested, and users cannot act on it."""
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-
-    def __exit__(self, *_: object) -> None:
-        self._catch.__exit__(None, None, None)
+        yield
 
 
 def sparse_operator(geometry: Geometry, grid: ImageGrid, *, dtype: torch.dtype = torch.float32) -> SparseOperator:
     """Joseph's matrix pair for a geometry: attenuation in 1/mm to line integrals."""
     numpy_dtype = np.float64 if dtype == torch.float64 else np.float32
-    matrix = joseph_matrix(geometry, grid, numpy_dtype)
-    return SparseOperator(matrix, (1, *grid.shape), (1, *geometry.shape), dtype=dtype)
+    return SparseOperator(
+        joseph_matrix(geometry, grid, numpy_dtype),
+        (1, *grid.shape),
+        (1, *geometry.shape),
+        dtype=dtype,
+        transpose=joseph_transpose(geometry, grid, numpy_dtype),
+    )

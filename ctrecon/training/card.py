@@ -23,14 +23,15 @@ _VALIDATION_SEED = 977_000
 
 
 def validation_scores(
-    network: nn.Module, families: Sequence[tuple[str, Sampler]], ct_slices: Path | None, *, count: int = 4
+    network: nn.Module, families: Sequence[tuple[str, Sampler]], ct_slices: Path | None, *, size: int = 164,
+    count: int = 4,
 ) -> dict[str, dict[str, float]]:
-    """Mean PSNR in dB at the certified stop for 164 x 164, 120 fan views: ``{set: {noise: dB}}``."""
-    problem = walnut_problem()
+    """Mean PSNR in dB at the certified stop for 120 fan views and ``count`` images a set: ``{set: {noise: dB}}``."""
+    problem = walnut_problem(size)
     sources: list[tuple[str, Source]] = [(name, PhantomSource([sample])) for name, sample in families]
     if ct_slices is not None:
         slices = read_ct_slices(ct_slices, "validation")
-        sources.append(("CT slices, validation patients", ImageSource(slices, zoom=(0.99, 1.0))))
+        sources.append(("CT slices, validation patients", ImageSource(slices, zoom=(0.99, 1.0), masked=1.0)))
     return {name: _mean_scores(network, problem, source, count) for name, source in sources}
 
 
@@ -66,8 +67,8 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         f"- final training loss {card['loss_db']} dB (error of one network step, relative to the image)",
         "",
         "## Scores",
-        "Mean PSNR in dB at the certified stop, 164 x 164 pixels, 120 fan-beam views, on objects never trained on,",
-        "by relative noise:",
+        f"Mean PSNR in dB at the certified stop, {card['size']} x {card['size']} pixels, 120 fan-beam views, on objects never",
+        "trained on, by relative noise:",
         "",
         "| set | " + " | ".join(f"{level:.1%}" for level in NOISE_LEVELS) + " |",
         "| --- |" + " ---: |" * len(NOISE_LEVELS),

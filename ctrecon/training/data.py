@@ -57,7 +57,8 @@ class ImageSource:
     """Images turned, flipped, zoomed and cropped; their sinogram is the operator's.
 
     ``zoom`` bounds how many pixels of the source make one of the grid, relative to fitting the whole image;
-    ``masked`` is the share of draws that are cut to the disc that every view sees.
+    ``masked`` is the share of draws that are cut to the disc that every view sees; the rest reaches beyond it, so that
+    the network also meets truncated data.
     """
 
     images: Sequence[Float32Array]
@@ -67,7 +68,7 @@ class ImageSource:
     def draw(self, rng: np.random.Generator, problem: Problem) -> tuple[Tensor, Tensor]:
         image = self._warped(rng, problem.grid.shape)
         if rng.uniform() < self.masked:
-            image = image * _disc(problem.grid.shape)
+            image = image * field_of_view(problem.grid.shape)
         image = image * float(np.float32(10 ** rng.uniform(-2, 0)))
         return image, problem.operator(image)
 
@@ -95,7 +96,8 @@ class ImageSource:
         return functional.avg_pool2d(functional.grid_sample(source, grid, align_corners=False), fold)
 
 
-def _disc(shape: tuple[int, int]) -> Tensor:
+def field_of_view(shape: tuple[int, int]) -> Tensor:
+    """1 inside a disc a little smaller than the image, which a detector as wide as the image sees in every view."""
     y = torch.linspace(-1, 1, shape[0])[:, None]
     x = torch.linspace(-1, 1, shape[1])[None, :]
     return (x * x + y * y < 0.93).float()

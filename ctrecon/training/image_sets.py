@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from PIL import Image as PillowImage
-from pydicom.pixels import apply_modality_lut
+from pydicom.pixels.processing import apply_modality_lut
 
 from ctrecon.errors import InputError
 
@@ -42,23 +42,23 @@ def read_ct_slice(path: Path) -> Float32Array:
     return np.maximum(WATER_MU_PER_MM * (1 + hounsfield / 1000), 0).astype(np.float32)
 
 
-def read_ct_slices(folder: Path, split: str) -> list[Float32Array]:
+def read_ct_slices(folder: Path, split: str, *, empty_ok: bool = False) -> list[Float32Array]:
     """Every slice of the patients of one split; ``folder`` holds one folder per patient. In the order of the names."""
     slices = []
     for patient in sorted(p for p in folder.iterdir() if p.is_dir()):
         if patient_split(patient.name) == split:
             slices += [read_ct_slice(path) for path in sorted(patient.iterdir()) if path.suffix.lower() in (".dcm", "")]
-    if not slices:
+    if not slices and not empty_ok:
         raise InputError(f"{folder} holds no CT slices of the {split} patients")
     return slices
 
 
 def read_natural_images(folders: Iterable[Path]) -> list[Float32Array]:
     """The luminance (ITU-R BT.601) of every PNG and JPEG, from 0 to 1, ``[rows, columns]``."""
-    images = []
+    images: list[Float32Array] = []
     for folder in folders:
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() in (".png", ".jpg", ".jpeg"):
                 with PillowImage.open(path) as image:
-                    images.append(np.asarray(image.convert("L"), dtype=np.float32) / 255)
+                    images.append(np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255))
     return images

@@ -146,7 +146,7 @@ class Trainer:
 
         Raises WeightsError for a file of another network or another plan.
         """
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
             if "ctrecon-training" not in metadata:
                 raise WeightsError(f"{path.name} is no training checkpoint; give the file that train wrote")

@@ -1,0 +1,113 @@
+"""``ctrecon benchmark``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ctrecon.cli.options import FilePath, FolderPath
+
+if TYPE_CHECKING:
+    from ctrecon.benchmarks import Row, TestSet
+    from ctrecon.training.problems import Problem
+
+
+@click.command("benchmark")
+@click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE")
+@click.option("--ct-slices", type=FolderPath, help="Folder with a folder of DICOM slices per patient; its test split.")
+@click.option("--all-patients", is_flag=True, help="Every patient of --ct-slices, for folders never trained on.")
+@click.option("--images", type=FolderPath, multiple=True, help="Folder of natural images never trained on.")
+@click.option("--phantoms", type=click.IntRange(min=0), default=8, show_default=True, help="Phantoms of each family.")
+@click.option("--noise", multiple=True, default=("0.5%", "1%", "3%"), show_default=True, metavar="PERCENT")
+@click.option("--size", type=click.IntRange(16, 1024), default=164, show_default=True)
+@click.option("--views", type=click.IntRange(min=3), default=120, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("-o", "--output", type=FilePath, help="Also write every score as JSON.")
+@click.option("--reuse", type=FilePath, help="Take classical scores on the same data from an earlier JSON.")
+def command(
+    prior: str, noise: tuple[str, ...], seed: int, output: Path | None, reuse: Path | None, **options: Any
+) -> None:
+    """Compare the learned method with FBP, CGLS and Huber-TV whose parameters an oracle chooses per image.
+
+    Fan beam as in the paper; PSNR in dB, mean over the images, at the certified stop with the true delta.
+    """
+    from ctrecon.benchmarks import compare
+    from ctrecon.errors import SettingError
+    from ctrecon.networks.pretrained import load_network
+    from ctrecon.training.problems import walnut_problem
+
+    try:
+        levels = [float(text.removesuffix("%")) / 100 for text in noise]
+    except ValueError:
+        raise SettingError(f"--noise must be percentages like 1%, got {', '.join(noise)}") from None
+    problem = walnut_problem(options["size"], options["views"])
+    network, _ = load_network(prior)
+    sets = _sets(problem, seed, **{key: options[key] for key in ("ct_slices", "all_patients", "images", "phantoms")})
+    known = None if reuse is None else _known(reuse)
+    rows = []
+    click.echo(HEADER)
+    for row in compare(network, problem, sets, levels, seed=seed, known=known, watch=lambda s: click.echo(s, err=True)):
+        rows.append(row)
+        click.echo(_line(row))
+    if output is not None:
+        from ctrecon.io.arrays import atomic_write
+
+        with atomic_write(output) as partial:
+            partial.write_text(json.dumps([row.to_dict() for row in rows], indent=1) + "\n", encoding="utf-8")
+
+
+HEADER = (
+    "| set | images | noise | learned | one shot | Huber-TV | CGLS | FBP | gain | worst | iterations | certified |\n"
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+)
+
+
+def _line(row: Row) -> str:
+    facts = row.to_dict()
+    gain = facts["gain_over_huber_tv_db"]
+    scores = " | ".join(f"{row.mean(m):.2f}" for m in ("energy", "one_shot", "huber_tv", "cgls", "fbp"))
+    return (
+        f"| {row.name} | {facts['images']} | {row.noise:.1%} | {scores} | {gain['mean']:+.2f} | {gain['worst']:+.2f} | "
+        f"{facts['iterations']['mean']:.1f}, most {facts['iterations']['most']} | "
+        f"{'all' if facts['all_certified'] else 'NOT ALL'} |"
+    )
+
+
+def _sets(
+    problem: Problem, seed: int, ct_slices: Path | None, all_patients: bool, images: tuple[Path, ...], phantoms: int
+) -> list[TestSet]:
+    import numpy as np
+    import torch
+
+    from ctrecon.benchmarks import TestSet, images_as_set
+    from ctrecon.phantoms import FAMILIES
+    from ctrecon.training.data import PhantomSource
+    from ctrecon.training.image_sets import read_ct_slices, read_natural_images
+
+    sets = []
+    if ct_slices is not None:
+        splits = ("train", "validation", "test") if all_patients else ("test",)
+        slices = [image for split in splits for image in read_ct_slices(ct_slices, split, empty_ok=all_patients)]
+        sets.append(images_as_set("CT slices", slices, problem))
+    if images:
+        sets.append(images_as_set("natural images", read_natural_images(images), problem))
+    for family in FAMILIES if phantoms else ():
+        # Training draws from seeds of its own; these are far from them.
+        rng = np.random.default_rng([seed, 424_242])
+        drawn = [PhantomSource([family.sample]).draw(rng, problem) for _ in range(phantoms)]
+        truth, clean = torch.cat([t for t, _ in drawn]), torch.cat([s for _, s in drawn])
+        sets.append(TestSet(name=f"phantoms: {family.name}", truth=truth, clean=clean))
+    return sets
+
+
+def _known(path: Path) -> dict[tuple[str, float, str], dict[str, list[float]]]:
+    from ctrecon.errors import InputError
+
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {(row["set"], row["noise"], row["data_sha256"]): row["psnr_db"] for row in rows}
+    except (OSError, ValueError, TypeError, KeyError):
+        raise InputError(f"{path} is no table that ctrecon benchmark wrote") from None

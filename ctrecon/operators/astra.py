@@ -1,0 +1,161 @@
+"""ASTRA's projectors as operators: CUDA for work on a GPU, the CPU ones as a reference. Only this file imports astra.
+
+Tensors are handed over by DLPack, so nothing is copied. Without a usable GPU, ASTRA's CUDA calls do not fail but leave
+garbage behind or end the process, hence the question to ``astra.use_cuda()`` before each.
+W. van Aarle et al., Fast and flexible X-ray tomography using the ASTRA toolbox, Optics Express 24, 2016.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import astra
+import astra.experimental
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctrecon.errors import OperatorError
+from ctrecon.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
+from ctrecon.operators.base import LinearOperator
+
+# Up to 2.4 the two-dimensional CUDA algorithms read tensors on the GPU as if they were in main memory.
+_LEAST_VERSION = (2, 5)
+# The CUDA back projection reads the sinogram at each pixel's shadow instead of spreading each ray over its pixels.
+_CUDA_DEFECT = 1e-3
+
+
+def cuda_is_usable() -> bool:
+    """Whether ASTRA and torch both see a GPU, and ASTRA is new enough to take torch's tensors there."""
+    version = tuple(int(part) for part in astra.__version__.split(".")[:2] if part.isdigit())
+    return version >= _LEAST_VERSION and torch.cuda.is_available() and bool(astra.use_cuda())
+
+
+class AstraOperator(LinearOperator):
+    """ASTRA's CUDA projectors: ``[batch, 1, rows, columns] -> [batch, 1, views, detectors]``, 1/mm to line integrals.
+
+    float32 tensors on ``device``. The adjoint is not exactly the transpose (``matched`` is False): the stated defect
+    bounds ``|<A x, y> - <x, A^T y>| / (|A x| |y|)``. Raises OperatorError without a usable GPU.
+    This class has not yet been run on a GPU; ``tests/gpu`` holds what it must satisfy there.
+    """
+
+    matched = False
+    adjoint_defect = _CUDA_DEFECT
+
+    def __init__(self, geometry: Geometry, grid: ImageGrid, *, device: torch.device | str = "cuda") -> None:
+        super().__init__((1, *grid.shape), (1, *geometry.shape))
+        if not cuda_is_usable():
+            raise OperatorError(
+                "the operator astra needs a CUDA GPU and astra-toolbox 2.5 or newer, and this machine lacks one of "
+                "them; use joseph or sparse"
+            )
+        self.geometry, self.grid = geometry, grid
+        index = torch.device(device).index
+        self.device = torch.device("cuda", torch.cuda.current_device() if index is None else index)
+        astra.set_gpu_index(self.device.index)
+        self._projector = _projector(self, "cuda", geometry, grid)
+        self._check_scale()
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return self._run(x, self.range_shape, forward=True)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return self._run(y, self.domain_shape, forward=False)
+
+    def _probe(self) -> Tensor:
+        return torch.empty(0, device=self.device)
+
+    def _run(self, values: Tensor, shape: tuple[int, ...], *, forward: bool) -> Tensor:
+        if values.device != self.device or values.dtype != torch.float32:
+            raise OperatorError(
+                f"this operator takes float32 on {self.device}, got {values.dtype} on {values.device}"
+            )
+        out = torch.zeros((values.shape[0], *shape), device=self.device)
+        # ASTRA has streams of its own: what torch has queued must be done before, and ASTRA's work after.
+        torch.cuda.synchronize(self.device)
+        for given, wanted in zip(values[:, 0], out[:, 0], strict=True):
+            _apply(self._projector, given, wanted, forward=forward)
+        torch.cuda.synchronize(self.device)
+        return out
+
+    def _check_scale(self) -> None:
+        """One honest pair, because a back projection on another scale than the projection would ruin every descent."""
+        x = torch.ones((1, *self.domain_shape), device=self.device)
+        y = self(x)
+        ratio = float((x.double() * self.adjoint(y).double()).sum() / (y.double() ** 2).sum())
+        if not abs(ratio - 1) <= 0.05:
+            raise OperatorError(
+                f"ASTRA's CUDA back projection is {ratio:.3g} times the transpose for this geometry; use joseph"
+            )
+
+
+class AstraCpuOperator(LinearOperator):
+    """ASTRA's CPU projectors, a reference to compare with: single-threaded, float32, matched up to rounding.
+
+    ``projector`` is ASTRA's name, by default ``linear`` (Joseph) for parallel beams and ``line_fanflat`` (Siddon) for
+    fans; ``strip_fanflat`` averages over the cell's width (no offset). ASTRA steps along a ray in float32, which makes
+    its ``linear`` differ from Joseph's weights by about 4e-8 of the result for each pixel of the image's side (more in
+    noise, less in smooth images). Raises OperatorError for a name ASTRA does not know.
+    """
+
+    def __init__(self, geometry: Geometry, grid: ImageGrid, *, projector: str | None = None) -> None:
+        super().__init__((1, *grid.shape), (1, *geometry.shape))
+        self.geometry, self.grid = geometry, grid
+        if projector is None:
+            projector = "linear" if isinstance(geometry, ParallelBeam) else "line_fanflat"
+        if "cuda" in projector:
+            raise OperatorError(f"{projector!r} runs on the GPU; use AstraOperator")
+        self._projector = _projector(self, projector, geometry, grid)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return self._run(x, self.range_shape, forward=True)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return self._run(y, self.domain_shape, forward=False)
+
+    def _run(self, values: Tensor, shape: tuple[int, ...], *, forward: bool) -> Tensor:
+        if values.device.type != "cpu" or values.dtype != torch.float32:
+            raise OperatorError(f"this operator takes float32 on the CPU, got {values.dtype} on {values.device}")
+        out = torch.zeros((values.shape[0], *shape))
+        for given, wanted in zip(values[:, 0], out[:, 0], strict=True):
+            _apply(self._projector, given, wanted, forward=forward)
+        return out
+
+
+def _apply(projector: int, given: Tensor, wanted: Tensor, *, forward: bool) -> None:
+    if forward:
+        astra.experimental.direct_FP2D(projector, given, wanted)
+    else:
+        astra.experimental.direct_BP2D(projector, wanted, given)
+
+
+def _projector(owner: object, name: str, geometry: Geometry, grid: ImageGrid) -> int:
+    """ASTRA's number for a projector, given back when ``owner`` goes."""
+    half_width, half_height = grid.columns * grid.pixel_mm / 2, grid.rows * grid.pixel_mm / 2
+    volume = astra.create_vol_geom(grid.rows, grid.columns, -half_width, half_width, -half_height, half_height)
+    try:
+        projector = int(astra.create_projector(name, _projection_geometry(geometry), volume))
+    except astra.log.AstraError as error:
+        raise OperatorError(f"ASTRA cannot make the projector {name!r} for this geometry: {error}") from None
+    weakref.finalize(owner, astra.projector.delete, projector)
+    return projector
+
+
+def _projection_geometry(geometry: Geometry) -> dict[str, Any]:
+    """ASTRA's own angles where there is no offset, since our conventions follow them, else its vectors."""
+    if not isinstance(geometry, ParallelBeam | FanBeam):
+        raise OperatorError(f"ASTRA's projectors are not connected to {type(geometry).__name__}; use joseph")
+    angles, cells, spacing = np.asarray(geometry.angles_rad), geometry.detector_count, geometry.detector_spacing_mm
+    axis = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    along = np.stack([-np.sin(angles), np.cos(angles)], axis=1)
+    middle = geometry.detector_offset_mm * axis
+    if isinstance(geometry, ParallelBeam):
+        if geometry.detector_offset_mm == 0:
+            return dict(astra.create_proj_geom("parallel", spacing, cells, angles))
+        return dict(astra.create_proj_geom("parallel_vec", cells, np.hstack([-along, middle, spacing * axis])))
+    behind = geometry.source_to_detector_mm - geometry.source_to_axis_mm
+    if geometry.detector_offset_mm == 0:
+        return dict(astra.create_proj_geom("fanflat", spacing, cells, angles, geometry.source_to_axis_mm, behind))
+    vectors = np.hstack([-geometry.source_to_axis_mm * along, behind * along + middle, spacing * axis])
+    return dict(astra.create_proj_geom("fanflat_vec", cells, vectors))

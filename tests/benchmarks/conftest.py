@@ -1,0 +1,60 @@
+"""Collects the best time of each benchmark and prints the ratios that matter, all from the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+SECONDS = pytest.StashKey[dict[tuple[str, ...], float]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SECONDS] = {}
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether times are taken (``--benchmark-enable``); without, everything runs once and small, to see it works."""
+    return not request.config.getoption("benchmark_disable") or bool(request.config.getoption("benchmark_enable"))
+
+
+@pytest.fixture
+def clock(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """``clock(("case", "what"), function)``."""
+
+    def run(key: tuple[str, ...], function: Callable[[], object]) -> None:
+        benchmark.pedantic(function, rounds=7, iterations=1, warmup_rounds=1)
+        if benchmark.stats is not None:
+            request.config.stash[SECONDS][key] = benchmark.stats.stats.min
+
+    return run
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    seconds = config.stash[SECONDS]
+    if not seconds:
+        return
+    write = terminalreporter.write_line
+    terminalreporter.section("projectors, ratios of best times in this run")
+
+    def ratio(text: str, above: tuple[str, ...], below: tuple[str, ...], bar: str, factor: float = 1.0) -> None:
+        if above in seconds and below in seconds:
+            value = seconds[above] / seconds[below] * factor
+            times = f"{1e3 * seconds[above]:.2f} ms / {1e3 * seconds[below]:.2f} ms"
+            write(f"{text:<66}{value:7.2f}   ({bar}; {times})")
+
+    for what in ("A", "A^T"):
+        ratio(f"512 x 512, 360 parallel views: ASTRA on the CPU / chosen, {what}", ("512", "astra", what),
+              ("512", "chosen", what), "at least 7" if what == "A" else "at least 4")
+        ratio(f"  sparse / chosen, {what}", ("512", "sparse", what), ("512", "chosen", what), "for comparison")
+        ratio(f"164 x 164, 120 fan views: chosen / streaming the matrix, {what}", ("164", "chosen", what),
+              ("164", "stream"), "below 2.5")
+        ratio(f"  sparse / streaming the matrix, {what}", ("164", "sparse", what), ("164", "stream"), "for comparison")
+        for case in ("164", "512"):
+            ratio(f"{case}: one by one / an image of a batch of 16, chosen, {what}", (case, "chosen", what),
+                  (case, "chosen 16", what), "at least 2.5", 16)
+        ratio(f"48 x 48, 30 fan views: joseph / sparse, {what}", ("48", "joseph", what), ("48", "sparse", what),
+              "above 1, or sparse should not be chosen for small sizes")
+    ratio("164 x 164, 120 fan views, FBP: one by one / an image of 16", ("164", "fbp"), ("164", "fbp 16"), "", 16)

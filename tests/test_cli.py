@@ -1,0 +1,253 @@
+"""The commands as a user runs them: what they print, write and return, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from ctrecon.cli.main import LazyGroup, cli
+
+WORST_HELP_SECONDS = 3.0  # a hundredth of it in practice; this only catches a heavy import
+
+
+def run(*args: object) -> Result:
+    return CliRunner().invoke(cli, [str(arg) for arg in args], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scan") / "scan.npy"
+    result = run("simulate", "--phantom", "head", "--size", 48, "--views", 40, "--noise", "2%", "-o", path)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.fixture(scope="module")
+def delta(scan: Path) -> float:
+    out = run("simulate", "--phantom", "head", "--size", 48, "--views", 40, "--noise", "2%", "--json", "-o", scan)
+    return float(json.loads(out.output)["true_delta"])
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("method", ["energy", "gradient", "cgls", "huber-tv"])
+def test_every_iterative_method_honours_delta(scan: Path, delta: float, tmp_path: Path, method: str) -> None:
+    image = tmp_path / "u.npy"
+    result = run("reconstruct", scan, "--delta", delta, "--method", method, "-o", image, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.output)
+    assert facts["status"] == "certified"
+    # CGLS takes whole steps and may end well below; the others end close to delta.
+    assert (0.7 if method == "cgls" else 0.95) * delta < facts["residual"] <= delta == facts["delta"]
+    assert facts["iterations"] >= 1
+    assert Path(facts["certificate"]).is_file()
+    truth = np.load(scan.with_name("scan.truth.npy"))
+    error = np.linalg.norm(np.load(image) - truth) / np.linalg.norm(truth)
+    assert error < 0.35
+    assert np.linalg.norm(np.load(image)[::-1] - truth) / np.linalg.norm(truth) > error
+    assert files(tmp_path) == {"u.npy", "u.data.npy", "u.certificate.json", "u.png"}
+    assert run("verify", image).exit_code == 0
+
+
+def test_a_delta_that_is_not_met_gives_the_image_its_true_residual_and_code_3(scan: Path, tmp_path: Path) -> None:
+    image = tmp_path / "u.npy"
+    run("reconstruct", scan, "--delta", "10%", "-o", image)
+    assert (tmp_path / "u.certificate.json").exists()
+    result = run("reconstruct", scan, "--delta", "1e-9", "-o", image, "--iterations", 3)
+    assert result.exit_code == 3
+    assert "delta not met" in result.output
+    # The certificate of the image that was replaced is gone with it.
+    assert files(tmp_path) == {"u.npy", "u.png"}
+    facts = json.loads(run("reconstruct", scan, "--method", "fbp", "--delta", "0.01%", "-o", image, "--json").output)
+    assert facts["status"] == "delta not met"
+    assert facts["certificate"] is None
+    assert facts["residual"] > facts["delta"]
+
+
+def test_the_output_says_what_was_assumed(tmp_path: Path) -> None:
+    np.save(tmp_path / "bare.npy", np.random.default_rng(0).random((30, 32)) + 1)
+    result = run("reconstruct", tmp_path / "bare.npy", "--delta", "50%", "-o", tmp_path / "u.npy")
+    assert result.exit_code == 0, result.output
+    assert "parallel" in result.output
+    assert "180" in result.output
+    assert "residual" in result.output
+
+
+def test_a_tampered_image_is_refused(scan: Path, tmp_path: Path) -> None:
+    image = tmp_path / "u.npy"
+    assert run("reconstruct", scan, "--delta", "10%", "-o", image).exit_code == 0
+    values = bytearray(image.read_bytes())
+    values[-1] ^= 1
+    image.write_bytes(values)
+    result = run("verify", tmp_path / "u.certificate.json")
+    assert result.exit_code == 1
+    assert "REFUSED" in result.output
+    assert run("verify", tmp_path / "missing.certificate.json").exit_code == 2
+
+
+def test_counts_give_the_whitened_norm(tmp_path: Path) -> None:
+    scan = tmp_path / "counts.npz"
+    assert run("simulate", "--size", 48, "--views", 40, "--photons", 1e4, "-o", scan).exit_code == 0
+    facts = json.loads(run("reconstruct", scan, "-o", tmp_path / "u.npy", "--json").output)
+    assert facts["norm"] == "whitened"
+    assert "chi-square" in facts["delta_from"]
+    assert (tmp_path / "u.weights.npy").exists() is (facts["status"] == "certified")
+
+
+def test_info_tells_the_geometry(scan: Path) -> None:
+    facts = json.loads(run("info", scan, "--json").output)
+    assert facts["geometry"] == "fan"
+    assert facts["views"] == 40
+    assert "48 x 48" in facts["image"]
+    assert "delta auto" in run("info", scan).output
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--delta", "-1"), "-1"),
+        (("--delta", "0"), "0"),
+        (("--delta", "nan"), "nan"),
+        (("--delta", "soon"), "soon"),
+        (("--delta", "0%"), "0%"),
+        (("--every", "0"), "every"),
+        (("--size", "-3"), "-3"),
+        (("--pixel-mm", "0"), "pixel_mm"),
+        (("--center", "left"), "left"),
+        (("--center", "1e9"), "1000000000"),
+        (("--prior", "no-such"), "no-such"),
+        (("--geometry", "nowhere.json"), "nowhere.json"),
+        (("--operator", "astra"), "GPU"),
+        (("--quantile", "1.5"), "1.5"),
+        (("-o", "u.tiff"), "u.tiff"),
+        (("-o", "no/such/folder/u.npy"), "no/such/folder"),
+    ],
+)
+def test_bad_settings_are_one_line_code_2_and_no_file(
+    scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = () if "-o" in args else ("-o", "u.npy")
+    result = run("reconstruct", scan, *output, *args)
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.stderr.splitlines() if line]
+    assert len(lines) == 1
+    assert lines[0].startswith("ctrecon: ")
+    assert words in lines[0]
+    assert "Traceback" not in result.output
+    assert files(tmp_path) == set()
+
+
+def test_bad_files_are_one_line_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty.npy").touch()
+    Path("text.npy").write_text("hello")
+    np.save("words.npy", np.array([["a", "b"]]))
+    np.save("nan.npy", np.full((8, 8), np.nan))
+    Path("\x1b[31mred\n.npy").write_text("hello")
+    before = files(tmp_path)
+    for name in (*before, "missing.npy", "."):
+        result = run("reconstruct", name, "-o", "u.npy")
+        assert result.exit_code == 2, name
+        assert "Traceback" not in result.output
+        assert "\x1b" not in result.stderr
+    assert files(tmp_path) == before
+
+
+def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
+    from ctrecon.errors import CtreconError
+
+    with pytest.raises(CtreconError):
+        run("--debug", "info", tmp_path / "missing.npy")
+
+
+def test_a_read_only_folder_is_refused_before_any_work(scan: Path, tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        target = Path("/proc/u.npy")
+    else:
+        target = tmp_path / "locked" / "u.npy"
+        target.parent.mkdir(mode=0o500)
+    result = run("reconstruct", scan, "--delta", "10%", "-o", target)
+    assert result.exit_code == 2
+    assert str(target) in result.stderr
+
+
+def command(*args: object, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    call = [sys.executable, "-m", "ctrecon.cli.main", *map(str, args)]
+    return subprocess.run(call, capture_output=True, text=True, check=False, **kwargs)  # type: ignore[call-overload,no-any-return]
+
+
+def test_a_full_disk_leaves_nothing_half_written(scan: Path, tmp_path: Path) -> None:
+    def smallest_disk() -> None:
+        # A limit on file size fails a write in the middle, as a full disk does.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    result = command(
+        "reconstruct", scan, "--delta", "10%", "--method", "cgls", "-o", tmp_path / "u.npy", preexec_fn=smallest_disk,
+    )
+    assert result.returncode == 2, result.stderr
+    assert "u.npy" in result.stderr.splitlines()[-1]
+    assert not [name for name in files(tmp_path) if name.startswith(("u.", ".u"))]
+
+
+def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "noise.npy", rng.random((180, 256)))
+    call = [sys.executable, "-u", "-m", "ctrecon.cli.main", "reconstruct", str(tmp_path / "noise.npy"), "--delta", "1e-9",
+            "--method", "gradient", "--iterations", "1000000", "-o", str(tmp_path / "u.npy")]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("iteration"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip().splitlines() == ["ctrecon: interrupted; nothing was written"]
+    assert files(tmp_path) == {"noise.npy"}
+
+
+def test_help_imports_nothing_heavy() -> None:
+    check = (
+        "import sys; from click.testing import CliRunner; from ctrecon.cli.main import cli;"
+        "assert CliRunner().invoke(cli, ['--help']).exit_code == 0;"
+        "assert CliRunner().invoke(cli, ['reconstruct', '--help']).exit_code == 0;"
+        "heavy = {'torch', 'numpy', 'scipy', 'numba', 'matplotlib', 'h5py', 'astra'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    began = time.monotonic()
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert time.monotonic() - began < WORST_HELP_SECONDS
+
+
+def test_every_listed_command_exists_and_explains_itself() -> None:
+    for name in LazyGroup.modules:
+        result = run(name, "--help")
+        assert result.exit_code == 0
+        assert len(result.output.splitlines()) > 5
+        assert name in run("--help").output
+
+
+def test_training_from_the_command_line_and_use_of_its_weights(scan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tiny.safetensors"
+    args = ("train-phantoms", "-o", out, "--scanner", "walnut", "--size", 24, "--batch", 2, "--threads", 1, "--validation", 1)
+    result = run(*args, "--steps", 3)
+    assert result.exit_code == 0, result.output
+    assert {"tiny.safetensors", "tiny.md", "tiny.training.safetensors", "tiny.log.jsonl"} <= files(tmp_path)
+    assert "seed 0, 3 steps" in out.with_suffix(".md").read_text()
+    assert "resuming" in run(*args, "--steps", 4).output
+    assert run("reconstruct", scan, "--delta", "10%", "--prior", out, "-o", tmp_path / "u.npy").exit_code == 0
