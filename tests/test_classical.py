@@ -7,6 +7,7 @@ import math
 import cvxpy as cp
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from torch import Tensor
 
@@ -36,6 +37,12 @@ def beam(views: int, cells: int, pixel_mm: float = 1.0) -> FanBeam:
 
 
 BEAM = beam(12, 18)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(_seed_and_threads: None) -> None:
+    """Images this small gain nothing from a second thread, and much is lost waiting for one on a busy machine."""
+    torch.set_num_threads(1)
 
 
 def image(grid: ImageGrid = GRID, batch: int = 3) -> Tensor:
@@ -145,8 +152,9 @@ def test_the_circulant_model_is_symmetric_and_positive():
     one, other = model.solve(g, rough), model.solve(h, rough)
     torch.testing.assert_close((one * h).flatten(1).sum(1), (other * g).flatten(1).sum(1))
     assert bool(((one * g).flatten(1).sum(1) > 0).all())
-    with pytest.raises(OperatorError):
-        CirculantModel(A.T, A(image()))
+    flat = SparseOperator(scipy.sparse.identity(4, format="csr"), (4,), (4,), dtype=torch.float64)
+    with pytest.raises(OperatorError, match="images"):
+        CirculantModel(flat, torch.ones(1, 4, dtype=torch.float64))
 
 
 def test_the_memory_inverts_a_quadratic_it_has_seen_in_full():
@@ -182,6 +190,9 @@ def test_the_memory_inverts_a_quadratic_it_has_seen_in_full():
 
 def by_cvxpy(f: Tensor, alpha: float, epsilon: float, nonnegative: bool, weights: Tensor | None = None) -> Tensor:
     """One image by an interior-point method, as a convex programme stated from scratch."""
+    # In units that make u about 1, for the solver's sake.
+    unit = 0.03
+    alpha, epsilon, f = alpha / unit, epsilon / unit, f / unit
     matrix = joseph_matrix(BEAM, GRID, np.float64)
     u = cp.Variable(GRID.shape)
     flat = cp.reshape(u, (GRID.rows * GRID.columns,), order="C")
@@ -193,9 +204,9 @@ def by_cvxpy(f: Tensor, alpha: float, epsilon: float, nonnegative: bool, weights
     # huber(t, M) is t^2 and 2 M t - M^2, so h_eps = huber(t, eps) / (2 eps).
     rough = (cp.sum(cp.huber(inner, epsilon)) + cp.sum(cp.huber(border, epsilon))) / (2 * epsilon)
     problem = cp.Problem(cp.Minimize(fit + alpha * rough), [u >= 0] if nonnegative else [])
-    problem.solve(solver=cp.CLARABEL, tol_gap_rel=1e-11, tol_gap_abs=1e-13, tol_feas=1e-11)
+    problem.solve(solver=cp.CLARABEL, tol_gap_rel=1e-10, tol_gap_abs=1e-10, tol_feas=1e-10)
     assert problem.status == cp.OPTIMAL
-    return torch.from_numpy(np.asarray(u.value))[None, None]
+    return unit * torch.from_numpy(np.asarray(u.value))[None, None]
 
 
 @pytest.mark.parametrize("nonnegative", [True, False])
@@ -305,14 +316,16 @@ def test_tv_honours_delta_with_the_largest_weight_that_can():
 
 
 def test_tv_says_when_no_weight_meets_delta():
-    A = operator64()
-    f, _ = measured(A, image(), 0.3)
+    A, truth = operator64(), image()
+    f, _ = measured(A, truth, 0.3)
     least = cgls(A, f, most_iterations=400).discrepancy
+    best = LeastSquares(A, f).at(truth).discrepancy
+    assert best is not None
     # One sample can, two cannot: u >= 0 keeps them from the least-squares fit, let alone below it.
-    delta = torch.stack([2 * least[0], 0.9 * least[1], 0.5 * least[2]])
+    delta = torch.stack([best[0], 0.9 * least[1], 0.5 * least[2]])
     result = tv_at_discrepancy(A, f, delta)
     assert result.reason == ("discrepancy met", "no weight meets delta", "no weight meets delta")
-    assert float(result.discrepancy[1]) < 1.5 * float(least[1])
+    assert float(result.discrepancy[1]) < float(best[1])
     # Nor does it run forever where the constant image fits already.
     wide = tv_at_discrepancy(A, f, 10 * torch.linalg.vector_norm(f.flatten(1), dim=1))
     assert wide.reason == ("discrepancy met",) * 3
