@@ -86,7 +86,7 @@ def _sources(ct_slices: Path | None, images: tuple[Path, ...]) -> tuple[Source, 
     names = [f"phantoms ({', '.join(family.name for family in FAMILIES)})"]
     if ct_slices is not None:
         slices = read_ct_slices(ct_slices, "train")
-        parts.append((0.5, ImageSource(slices, masked=0.85)))
+        parts.append((0.5, ImageSource(slices, zoom=(0.6, 1.05), masked=0.85)))
         names.append(f"{len(slices)} CT slices of the training patients in {ct_slices.name}")
     if images:
         pictures = read_natural_images(images)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ctrecon.classical.oracle import best_cgls, best_fbp, best_huber_tv
+from ctrecon.classical.oracle import field_of_view as seen_by_all
 from ctrecon.training.card import noisy
 from ctrecon.training.data import Float32Array, field_of_view
 from ctrecon.training.evaluate import score
@@ -131,6 +132,7 @@ def _classical(problem: Problem, truth: Tensor, data: Tensor, clean: Tensor, bat
         sigma = (data[rows] - clean[rows]).flatten(1).square().mean(1).sqrt()
         f, u = data[rows], truth[rows]
         found["huber_tv"] += best_huber_tv(problem.operator, f, u, sigma=sigma).psnr.tolist()
-        found["cgls"] += best_cgls(problem.operator, f, u).psnr.tolist()
+        seen = seen_by_all(problem.geometry, problem.grid)
+        found["cgls"] += best_cgls(problem.operator, f, u, support=seen).psnr.tolist()
         found["fbp"] += best_fbp(problem.geometry, problem.grid, f, u).psnr.tolist()
     return found

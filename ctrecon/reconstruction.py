@@ -27,7 +27,7 @@ from ctrecon.descent.stopping import Discrepancy, Plateau, Reason
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry import ImageGrid
-from ctrecon.networks.direction import NetworkDirection, Precondition
+from ctrecon.networks.direction import APPROACH, NetworkDirection, Precondition
 from ctrecon.noise import Delta
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.sparse import SparseOperator
@@ -177,7 +177,7 @@ def _descent(
     watch: Watch | None,
 ) -> Outcome:
     history: list[Progress] = []
-    stop = (Discrepancy(problem.delta.value), Plateau(plateau))
+    stop = (Discrepancy(problem.delta.value, approach=APPROACH), Plateau(plateau))
     last: Iterate | None = None
     for last in descend(
         problem.energy, direction, problem.start, step=step, stop=stop, most_iterations=most_iterations

@@ -320,7 +320,7 @@ def test_without_a_gpu_astra_says_so() -> None:
 
 
 def test_the_operator_is_chosen_by_size() -> None:
-    small, large = (parallel(60, n) for n in (21, 700))
+    small, large = parallel(60, 21), parallel(60, 700, spacing=0.1)
     grid = ImageGrid(rows=600, columns=600, pixel_mm=0.1)
     assert isinstance(choose_operator(small, GRID), SparseOperator)
     assert isinstance(choose_operator(small, GRID, uses="few"), JosephOperator)

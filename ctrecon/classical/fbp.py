@@ -176,17 +176,25 @@ def _back_project_lanes(
     lanes: tuple[int, ...], r0: int, r1: int,
 ) -> None:
     """The same for the images of a batch at once: ``filtered[cell, lane]``, ``out[row, column, lane]``."""
-    n, d, columns = numerator, denominator, x.size
-    last = np.float32(filtered.shape[0] // first.size - 2)
-    at, low, high = np.empty(columns, np.int32), np.empty(columns, np.float32), np.empty(columns, np.float32)
+    n, d, views, columns = numerator, denominator, first.size, x.size
+    last = np.float32(filtered.shape[0] // views - 2)
+    # Two views in one go, so that a pixel is read and written once for both; an odd last one is paired with nothing.
+    at = np.empty((2, columns), np.int32)
+    low, high = np.empty((2, columns), np.float32), np.empty((2, columns), np.float32)
     for r in range(r0, r1):
         line = out[r]
-        for v in range(first.size):
-            _cells(
-                first[v], n[0, v] + n[2, v] * y[r], n[1, v], d[0, v] + d[2, v] * y[r], d[1, v], last, x, at, low, high
-            )
+        for v in range(0, views, 2):
+            for j in range(2):
+                if v + j < views:
+                    _cells(
+                        first[v + j], n[0, v + j] + n[2, v + j] * y[r], n[1, v + j],
+                        d[0, v + j] + d[2, v + j] * y[r], d[1, v + j], last, x, at[j], low[j], high[j],
+                    )
+                else:
+                    at[j], low[j], high[j] = 0, 0, 0
             for c in range(columns):
-                gather_add(line, c, filtered, at[c], low[c], high[c], lanes)
+                where = (at[0, c], at[1, c])
+                gather_add(line, c, filtered, where, (low[0, c], low[1, c]), (high[0, c], high[1, c]), lanes)
 
 
 class FilteredBackProjection:

@@ -44,17 +44,23 @@ class Discrepancy:
 
     Morozov's principle: below delta an image only explains noise. ``delta`` in the units of the data, one number or
     one per sample; ``margin`` is kept to float32 rounding, so that what is proved in float64 afterwards holds.
+
+    A step from outside ``approach * delta`` ends on that larger sphere at the latest, so that the direction is asked
+    once more close to the end: a good one would otherwise reach delta with its first, coarsest answer.
     """
 
     delta: float | Tensor
     margin: float = 1e-5
     cut: bool = True
+    approach: float = 1.0
     reason: Reason = Reason.CERTIFIED
 
     def __post_init__(self) -> None:
         delta = torch.as_tensor(self.delta)
         if not bool(torch.isfinite(delta).all()) or bool((delta <= 0).any()):
             raise SettingError(f"delta must be finite and > 0, got {self.delta}")
+        if not self.approach >= 1:
+            raise SettingError(f"the approach is a multiple of delta and must be >= 1, got {self.approach}")
 
     def _target(self, like: Tensor) -> Tensor:
         return torch.as_tensor(self.delta, dtype=torch.float64, device=like.device).expand_as(like)
@@ -69,6 +75,10 @@ class Discrepancy:
         if not self.cut or reached is None:
             return tau
         target = self._target(reached) * (1 - self.margin / 2)
+        before = ray.discrepancy(torch.zeros_like(tau))
+        if before is not None:
+            # A little room, or rounding would let a point on the larger sphere count as outside and stay there.
+            target = torch.where(before > target * (self.approach + 1e-3), target * self.approach, target)
         t = ray.reach(tau, target)
         if t is None:
             return tau

@@ -12,6 +12,10 @@ from ctrecon.errors import SettingError
 
 Precondition = Callable[[Tensor], Tensor]
 
+# Networks are trained and used with this ``Discrepancy.approach``: their second look at a nearly finished image is the
+# better one.
+APPROACH = 1.1
+
 
 class NetworkDirection:
     """``d = network(u, -grad E / L, p)`` with ``p`` an approximate inverse of the operator applied to ``f - A u``.

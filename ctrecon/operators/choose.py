@@ -15,9 +15,10 @@ from ctrecon.operators.sparse import matrix_bytes
 
 OperatorName = Literal["sparse", "joseph", "astra"]
 
-# A matrix that stays in the processor's caches is read faster than its weights are computed anew; a larger one is
-# not, since then every product waits for the memory (tests/benchmarks).
-MEMORY_BUDGET_BYTES = 16 << 20
+# As long as the processor's caches hold the matrix, products with batches are a third faster by it than by computing
+# its weights anew; beyond, every product waits for the memory, and joseph is two to three times faster
+# (tests/benchmarks: 164 x 164 with 120 views take 83 MB, 512 x 512 with 360 views 2.6 GB).
+MEMORY_BUDGET_BYTES = 128 << 20
 
 
 def choose_operator(

@@ -19,7 +19,7 @@ from ctrecon.errors import OperatorError
 from ctrecon.geometry import Geometry, ImageGrid
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.footprint import BITS, footprint, march
-from ctrecon.operators.lanes import batches, from_lanes, gather_add, scatter_add, tag, to_lanes
+from ctrecon.operators.lanes import batches, from_lanes, gather_add, pair_add, scatter_add, tag, to_lanes
 from ctrecon.operators.threads import split, threads
 
 Array = npt.NDArray[Any]
@@ -64,7 +64,7 @@ def _back_project(
     enter: Array, leave: Array, sinogram: Array, l0: int, l1: int,
 ) -> None:
     """The transpose of ``_project``, onto the lines ``l0..l1`` only: a thread owns its lines."""
-    unit, one = rows.dtype.type(2.0**-32), np.uint64(1)
+    unit = rows.dtype.type(2.0**-32)
     for ray in range(start.size):
         lines, width = (rows, widths[0]) if by_row[ray] else (columns, widths[1])
         line = max(enter[ray], l0)
@@ -75,25 +75,27 @@ def _back_project(
         for _ in range(min(leave[ray], l1) - line):
             at = x >> np.uint64(BITS)
             upper = rows.dtype.type(np.uint32(x >> np.uint64(_BEHIND))) * part
-            lines[at] += value - upper
-            lines[at + one] += upper
+            pair_add(lines, at, value - upper, upper)
             x += step
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
 def _crossings(
-    start: Array, slope: Array, line: int, pixels: int, width: int, at: Array, low: Array, high: Array
+    start: Array, slope: Array, line: int, last: int, pixels: int, width: int, at: Array, low: Array, high: Array
 ) -> None:
-    """Where the rays of a view cross a line: the pixel in an image of lanes (-1: none), and the two weights."""
-    unit, one = low.dtype.type(2.0**-32), low.dtype.type(1)
+    """Where the rays of a view cross a line: the pixel in an image of lanes, and the two weights.
+
+    Rays outside, and lines from ``last`` on, get pixel 0, which belongs to the zeros around the image, and weights 0.
+    """
+    unit, one, zero = low.dtype.type(2.0**-32), low.dtype.type(1), low.dtype.type(0)
     for i in range(start.size):
         x = start[i] + slope[i] * line
         k = x >> BITS
-        inside = (k >= -1) & (k < pixels)
-        at[i] = np.int32(line * width + _PAD + k) if inside else np.int32(-1)
+        inside = (k >= -1) & (k < pixels) & (line < last)
         weight = low.dtype.type(np.uint32(x >> _BEHIND)) * unit
-        high[i] = weight
-        low[i] = one - weight
+        at[i] = np.int32(line * width + _PAD + k) if inside else np.int32(0)
+        high[i] = weight if inside else zero
+        low[i] = one - weight if inside else zero
 
 
 @numba.njit(nogil=True, cache=True)
@@ -103,21 +105,29 @@ def _project_lanes(
 ) -> None:
     """``_project`` for a batch, ``image[line, pixel, lane]``, adding to ``out[view, detector, lane]``.
 
-    ``first`` and ``last`` are the runs of rays in each view that march along these lines.
+    ``first`` and ``last`` are the runs of rays in each view that march along these lines. Two lines in one go, so
+    that a ray's sum is read and written once for both.
     """
     count, width, cells = image.shape[0], image.shape[1], start.shape[1]
     flat = image.reshape(count * width, image.shape[2])
-    at, low, high = np.empty(cells, np.int32), np.empty(cells, image.dtype), np.empty(cells, image.dtype)
+    at, low, high = np.empty((2, cells), np.int32), np.empty((2, cells), image.dtype), np.empty((2, cells), image.dtype)
     for block in range(0, count, _BLOCK):
         for v in range(v0, v1):
             view = out[v]
             for run in range(first.shape[1]):
                 a, b = first[v, run], last[v, run]
-                for line in range(block, min(block + _BLOCK, count) if a < b else block):
-                    _crossings(start[v, a:b], slope[v, a:b], line, width - 2 * _PAD, width, at, low, high)
+                for line in range(block, min(block + _BLOCK, count) if a < b else block, 2):
+                    for j in range(2):
+                        _crossings(
+                            start[v, a:b], slope[v, a:b], line + j, count, width - 2 * _PAD, width,
+                            at[j], low[j], high[j],
+                        )
                     for i in range(b - a):
-                        if at[i] >= 0:
-                            gather_add(view, a + i, flat, at[i], low[i], high[i], lanes)
+                        k = (at[0, i], at[1, i])
+                        if k[0] | k[1]:
+                            lower = (low[0, i], low[1, i])
+                            upper = (high[0, i], high[1, i])
+                            gather_add(view, a + i, flat, k, lower, upper, lanes)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -125,27 +135,30 @@ def _back_project_lanes(
     image: Array, first: Array, last: Array, start: Array, slope: Array, sinogram: Array, lanes: tuple[int, ...],
     l0: int, l1: int,
 ) -> None:
-    """The transpose of ``_project_lanes``, onto the lines ``l0..l1``."""
+    """The transpose of ``_project_lanes``, onto the lines ``l0..l1``.
+
+    Four lines in turn also because neighbouring rays add to the same pixels of a line, and adding takes its time.
+    """
     width, cells = image.shape[1], start.shape[1]
     flat = image.reshape(image.shape[0] * width, image.shape[2])
-    # Four lines in turn, because neighbouring rays add to the same pixels of a line, and adding takes its time.
-    at, low = np.empty((4, cells), np.int32), np.empty((4, cells), image.dtype)
-    high = np.empty((4, cells), image.dtype)
+    at, low, high = np.empty((4, cells), np.int32), np.empty((4, cells), image.dtype), np.empty((4, cells), image.dtype)
     for block in range(l0, l1, _BLOCK):
         for v in range(sinogram.shape[0]):
             view = sinogram[v]
             for run in range(first.shape[1]):
                 a, b = first[v, run], last[v, run]
                 for line in range(block, min(block + _BLOCK, l1) if a < b else block, 4):
-                    turns = min(4, l1 - line)
-                    for j in range(turns):
+                    for j in range(4):
                         _crossings(
-                            start[v, a:b], slope[v, a:b], line + j, width - 2 * _PAD, width, at[j], low[j], high[j]
+                            start[v, a:b], slope[v, a:b], line + j, l1, width - 2 * _PAD, width,
+                            at[j], low[j], high[j],
                         )
                     for i in range(b - a):
-                        for j in range(turns):
-                            if at[j, i] >= 0:
-                                scatter_add(flat, at[j, i], view, a + i, low[j, i], high[j, i], lanes)
+                        k = (at[0, i], at[1, i], at[2, i], at[3, i])
+                        if k[0] | k[1] | k[2] | k[3]:
+                            lower = (low[0, i], low[1, i], low[2, i], low[3, i])
+                            upper = (high[0, i], high[1, i], high[2, i], high[3, i])
+                            scatter_add(flat, k, view, a + i, lower, upper, lanes)
 
 
 def _runs(flags: npt.NDArray[np.bool_]) -> tuple[Array, Array]:

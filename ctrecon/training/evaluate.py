@@ -11,7 +11,7 @@ from ctrecon.descent.descend import descend
 from ctrecon.descent.stopping import Discrepancy, Reason
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.metrics import psnr
-from ctrecon.networks.direction import NetworkDirection
+from ctrecon.networks.direction import APPROACH, NetworkDirection
 from ctrecon.training.problems import Problem
 
 
@@ -45,7 +45,8 @@ def score(
         one_shot = direction(energy.at(start))
     iterations = torch.zeros(truth.shape[0], dtype=torch.int64)
     last = None
-    for last in descend(energy, direction, start, stop=(Discrepancy(delta),), most_iterations=most_iterations):
+    stop = (Discrepancy(delta, approach=APPROACH),)
+    for last in descend(energy, direction, start, stop=stop, most_iterations=most_iterations):
         going = torch.tensor([reason is None for reason in last.reasons])
         iterations[going] = last.k + 1
     assert last is not None

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from ctrecon.descent.descend import DEFAULT_ZETA
 from ctrecon.descent.dissipation import HalfSpace, dissipate
 from ctrecon.descent.step import Subspace
+from ctrecon.descent.stopping import Discrepancy
 from ctrecon.energies.base import inner
 from ctrecon.energies.least_squares import LeastSquares
-from ctrecon.networks.direction import NetworkDirection
+from ctrecon.networks.direction import APPROACH, NetworkDirection
 from ctrecon.training.data import Noise, Source
 from ctrecon.training.problems import Problem
 
@@ -78,17 +79,17 @@ class PathPool:
             ray = point.along(d.detach(), g, last)
             start = torch.zeros(batch, 3, dtype=torch.float64)
             start[:, 0] = 1
-            moved = ray.move(Subspace()(ray, start))
-            self._keep(chosen, states, moved.u, moved.last_step, moved.discrepancy)
+            stop = Discrepancy(torch.tensor([s.delta for s in states], dtype=torch.float64), approach=APPROACH)
+            moved = ray.move(stop.shorten(ray, Subspace()(ray, start)))
+            self._keep(chosen, states, moved.u, moved.last_step, stop.met(moved))
         return (10 * torch.log10(error / power + 1e-9)).mean()
 
     def _keep(
-        self, chosen: np.ndarray, states: list[State], u: Tensor, step: Tensor | None, discrepancy: Tensor | None
+        self, chosen: np.ndarray, states: list[State], u: Tensor, step: Tensor | None, met: Tensor
     ) -> None:
         assert step is not None
-        assert discrepancy is not None
         for row, (i, state) in enumerate(zip(chosen, states, strict=True)):
-            done = float(discrepancy[row]) <= state.delta or state.age + 1 >= self._most_steps
+            done = bool(met[row]) or state.age + 1 >= self._most_steps
             if done or self._rng.uniform() < self._renew or not bool(torch.isfinite(u[row]).all()):
                 self._states[i] = None
                 continue

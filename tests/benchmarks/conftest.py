@@ -56,5 +56,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             ratio(f"{case}: one by one / an image of a batch of 16, chosen, {what}", (case, "chosen", what),
                   (case, "chosen 16", what), "at least 2.5", 16)
         ratio(f"48 x 48, 30 fan views: joseph / sparse, {what}", ("48", "joseph", what), ("48", "sparse", what),
-              "above 1, or sparse should not be chosen for small sizes")
+              "above 1, or sparse should not be chosen here")
     ratio("164 x 164, 120 fan views, FBP: one by one / an image of 16", ("164", "fbp"), ("164", "fbp 16"), "", 16)
