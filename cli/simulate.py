@@ -85,5 +85,5 @@ def _arguments(
     if image_file is not None:
         subject = read_image_array(image_file)
         if subject.shape != grid.shape:
-            raise InputError(f"{image_file} has shape {subject.shape}, the grid {grid.shape}; give --size or --geometry")
+            raise InputError(f"{image_file} has shape {subject.shape}, the grid {grid.shape}; use --size or --geometry")
     return {"subject": subject, "geometry": geometry, "grid": grid, "photons": photons, "seed": seed}

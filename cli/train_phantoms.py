@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--ct-slices", type=FolderPath, help="Folder with a folder of DICOM slices per patient.")
 @click.option("--images", type=FolderPath, multiple=True, help="Folder of natural images; may be given repeatedly.")
 @click.option("--scanner", type=click.Choice(("many", "walnut")), default="many", show_default=True)
-@click.option("--size", type=click.IntRange(16, 512), default=164, show_default=True, help="Of the walnut scanner, and of validation.")
+@click.option("--size", type=click.IntRange(16, 512), default=164, show_default=True, help="Of walnut and validation.")
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads. Default: all.")
 @click.option("--validation", type=click.IntRange(min=1), default=4, show_default=True, help="Images per set scored.")
 @click.option("--fresh", is_flag=True, help="Start anew even where a checkpoint of this output exists.")
@@ -82,15 +82,15 @@ def _sources(ct_slices: Path | None, images: tuple[Path, ...]) -> tuple[Source, 
     from ctrecon.training.data import ImageSource, Mixture, PhantomSource
     from ctrecon.training.image_sets import read_ct_slices, read_natural_images
 
-    parts: list[tuple[float, Source]] = [(0.3, PhantomSource([family.sample for family in FAMILIES]))]
+    parts: list[tuple[float, Source]] = [(0.4, PhantomSource([family.sample for family in FAMILIES]))]
     names = [f"phantoms ({', '.join(family.name for family in FAMILIES)})"]
     if ct_slices is not None:
         slices = read_ct_slices(ct_slices, "train")
-        parts.append((0.5, ImageSource(slices, zoom=(0.6, 1.05), masked=0.85)))
+        parts.append((0.45, ImageSource(slices, zoom=(0.6, 1.05), masked=0.85)))
         names.append(f"{len(slices)} CT slices of the training patients in {ct_slices.name}")
     if images:
         pictures = read_natural_images(images)
-        parts.append((0.2, ImageSource(pictures, zoom=(0.4, 1.0), masked=0.8)))
+        parts.append((0.15, ImageSource(pictures, zoom=(0.4, 1.0), masked=0.8)))
         names.append(f"{len(pictures)} natural images in {', '.join(folder.name for folder in images)}")
     return Mixture(tuple(parts)), names
 

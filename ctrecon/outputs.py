@@ -45,7 +45,7 @@ class Target:
             for suffix in _SIDE_FILES:
                 self.beside(suffix).unlink(missing_ok=True)
         except OSError as why:
-            raise OutputError(f"cannot replace the files of {self.path}: {why.strerror}; give another -o FILE") from None
+            raise OutputError(f"cannot replace files of {self.path}: {why.strerror}; give another -o FILE") from None
         written = {"image": self.path}
         if result.certificate is not None:
             paths = result.certificate.write(self.path)

@@ -13,13 +13,14 @@ from typing import Literal
 
 import numpy as np
 import torch
-from ctrecon.operators.choose import choose_operator
 from torch import Tensor, nn
 
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
 from ctrecon.classical.cgls import cgls
 from ctrecon.classical.fbp import FilteredBackProjection, Window
+from ctrecon.classical.smooth import smooth_image
 from ctrecon.classical.tv import tv_at_discrepancy
+from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.descent.descend import Iterate, descend
 from ctrecon.descent.directions import Direction, NegativeGradient
 from ctrecon.descent.step import Armijo, StepSearch
@@ -30,6 +31,7 @@ from ctrecon.geometry import ImageGrid
 from ctrecon.networks.direction import APPROACH, NetworkDirection, Precondition
 from ctrecon.noise import Delta
 from ctrecon.operators.base import LinearOperator
+from ctrecon.operators.choose import choose_operator
 from ctrecon.operators.sparse import SparseOperator
 from ctrecon.scan import Array, Scan
 
@@ -152,7 +154,10 @@ def energy_dissipation(
     problem: Problem, network: nn.Module, *, most_iterations: int = 30, watch: Watch | None = None
 ) -> Outcome:
     """The learned method: the network's directions, dissipated, until delta is certified."""
-    direction = NetworkDirection(network.to(problem.device), problem.energy, problem.precondition)
+    energy, operator = problem.energy, problem.operator
+    delta = torch.full((1,), problem.delta.value, dtype=torch.float64, device=problem.device)
+    smooth = smooth_image(HuberTVSolver(operator, energy.data), energy.data, delta, energy.weights)
+    direction = NetworkDirection(network.to(problem.device), energy, problem.precondition, smooth)
     return _descent(problem, direction, None, most_iterations, 0.01, watch)
 
 

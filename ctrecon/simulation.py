@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from ctrecon.operators.choose import choose_operator
 
 from ctrecon.errors import SettingError
 from ctrecon.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam, field_of_view_mm
 from ctrecon.noise import add_gaussian_noise, add_poisson_noise
+from ctrecon.operators.choose import choose_operator
 from ctrecon.scan import Array, Scan
 
 WATER_MU_PER_MM = 0.02

@@ -206,8 +206,8 @@ def test_a_full_disk_leaves_nothing_half_written(scan: Path, tmp_path: Path) -> 
 def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "noise.npy", rng.random((180, 256)))
-    call = [sys.executable, "-u", "-m", "ctrecon.cli.main", "reconstruct", str(tmp_path / "noise.npy"), "--delta", "1e-9",
-            "--method", "gradient", "--iterations", "1000000", "-o", str(tmp_path / "u.npy")]
+    endless = ("--delta", "1e-9", "--method", "gradient", "--iterations", "1000000", "-o", tmp_path / "u.npy")
+    call = [sys.executable, "-u", "-m", "ctrecon.cli.main", "reconstruct", tmp_path / "noise.npy", *endless]
     with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -244,7 +244,8 @@ def test_every_listed_command_exists_and_explains_itself() -> None:
 
 def test_training_from_the_command_line_and_use_of_its_weights(scan: Path, tmp_path: Path) -> None:
     out = tmp_path / "tiny.safetensors"
-    args = ("train-phantoms", "-o", out, "--scanner", "walnut", "--size", 24, "--batch", 2, "--threads", 1, "--validation", 1)
+    small = ("--scanner", "walnut", "--size", 24, "--batch", 2, "--threads", 1, "--validation", 1)
+    args = ("train-phantoms", "-o", out, *small)
     result = run(*args, "--steps", 3)
     assert result.exit_code == 0, result.output
     assert {"tiny.safetensors", "tiny.md", "tiny.training.safetensors", "tiny.log.jsonl"} <= files(tmp_path)

@@ -30,12 +30,12 @@ def awake(network: torch.nn.Module) -> torch.nn.Module:
 @pytest.mark.parametrize("size", [(8, 8), (33, 47), (1, 5), (164, 164)])
 @pytest.mark.parametrize("network", [UNet(SMALL), DnCNN(DnCNNShape(depth=4, width=8))], ids=["unet", "dncnn"])
 def test_a_fresh_network_returns_its_last_input_at_any_size(network: torch.nn.Module, size: tuple[int, int]) -> None:
-    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, 4, *size, generator=torch.Generator().manual_seed(1))
     assert torch.equal(network(x), x[:, -1:])
 
 
 def test_the_unet_is_homogeneous_and_the_dncnn_with_biases_is_not() -> None:
-    x = torch.randn(1, 3, 24, 40, generator=torch.Generator().manual_seed(2))
+    x = torch.randn(1, 4, 24, 40, generator=torch.Generator().manual_seed(2))
     for network, holds in (
         (awake(UNet(SMALL)), True),
         (awake(DnCNN(DnCNNShape(depth=4, width=8, bias=False))), True),
@@ -82,7 +82,7 @@ def test_files_that_are_not_what_they_say_are_refused(tmp_path: Path) -> None:
     bad["leave.weight"][0, 0, 0, 0] = float("nan")
     nan = tmp_path / "nan.safetensors"
     save_network(nan, network, bad, {})
-    shape = {"inputs": 3, "widths": [8, 12, 16], "blocks": [1, 1, 1]}
+    shape = {"inputs": 4, "widths": [8, 12, 16], "blocks": [1, 1, 1]}
     for file, words in (
         (text, "no safetensors"),
         (cut, "no safetensors"),
@@ -106,6 +106,6 @@ def test_a_network_needs_data() -> None:
     from ctrecon.energies.huber_tv import HuberTV
     from ctrecon.networks.direction import NetworkDirection
 
-    energy = HuberTV(0.1)
+    energy, zero = HuberTV(0.1), torch.zeros(1, 1, 8, 8)
     with pytest.raises(SettingError, match="data"):
-        NetworkDirection(UNet(SMALL), energy, lambda r: r)(energy.at(torch.zeros(1, 1, 8, 8)))
+        NetworkDirection(UNet(SMALL), energy, lambda r: r, zero)(energy.at(zero))

@@ -256,7 +256,9 @@ def joseph(geometry: Json, grid: Json, image: Array) -> Parts:
 def product(matrix: scipy.sparse.csr_matrix, image: Array) -> Parts:
     """``A u`` for a stored matrix."""
     u = image.ravel().astype(np.float64)
-    yield matrix @ u, gamma(2 * int(np.diff(matrix.indptr).max()) + 2) * (abs(matrix) @ abs(u))
+    # Built from its parts: abs() of a matrix would first sort it in place, and its arrays are those of the file.
+    size = scipy.sparse.csr_matrix((abs(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+    yield matrix @ u, gamma(2 * int(np.diff(matrix.indptr).max()) + 2) * (size @ abs(u))
 
 
 def residual(parts: Parts, data: Array, weights: Array | None) -> tuple[float, float]:

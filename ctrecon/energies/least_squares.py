@@ -87,7 +87,11 @@ class _LeastSquaresRay(Ray):
     """A quadratic: ``E = c + slope . tau + 1/2 tau . curvature tau``."""
 
     def __init__(
-        self, energy: LeastSquares, point: _LeastSquaresPoint, directions: tuple[Tensor, ...], images: tuple[Tensor, ...]
+        self,
+        energy: LeastSquares,
+        point: _LeastSquaresPoint,
+        directions: tuple[Tensor, ...],
+        images: tuple[Tensor, ...],
     ) -> None:
         super().__init__(directions)
         self._energy, self._point, self._images = energy, point, images

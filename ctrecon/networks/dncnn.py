@@ -18,7 +18,7 @@ from torch.nn import functional
 class DnCNNShape:
     """Convolutions with ReLU between them; with biases as in the paper, without to be homogeneous of degree one."""
 
-    inputs: int = 3
+    inputs: int = 4
     depth: int = 17
     width: int = 64
     bias: bool = True

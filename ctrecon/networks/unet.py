@@ -19,7 +19,7 @@ from torch.nn import functional
 class UNetShape:
     """Channels at the three resolutions (1/2, 1/4, 1/8) and residual blocks on the way down, at the bottom, and up."""
 
-    inputs: int = 3
+    inputs: int = 4
     widths: tuple[int, int, int] = (48, 96, 160)
     blocks: tuple[int, int, int] = (1, 1, 2)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ctrecon.classical.smooth import smooth_image
 from ctrecon.descent.descend import descend
 from ctrecon.descent.stopping import Discrepancy, Reason
 from ctrecon.energies.least_squares import LeastSquares
@@ -39,7 +40,8 @@ def score(
     energy = LeastSquares(problem.operator, data, weights)
     delta = energy.at(truth).discrepancy
     assert delta is not None
-    direction = NetworkDirection(network, energy, problem.precondition)
+    smooth = smooth_image(problem.tv_solver, data, delta, weights)
+    direction = NetworkDirection(network, energy, problem.precondition, smooth)
     start = torch.zeros_like(truth)
     with torch.no_grad():
         one_shot = direction(energy.at(start))

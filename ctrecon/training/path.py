@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ctrecon.classical.smooth import STRENGTH, smooth_image
 from ctrecon.descent.descend import DEFAULT_ZETA
 from ctrecon.descent.dissipation import HalfSpace, dissipate
 from ctrecon.descent.step import Subspace
@@ -24,6 +25,9 @@ from ctrecon.networks.direction import APPROACH, NetworkDirection
 from ctrecon.training.data import Noise, Source
 from ctrecon.training.problems import Problem
 
+# Smooth images are solved for so many starts at once.
+BATCH_OF_STARTS = 6
+
 
 @dataclass
 class State:
@@ -33,6 +37,7 @@ class State:
     truth: Tensor
     data: Tensor
     weights: Tensor
+    smooth: Tensor
     delta: float
     last_step: Tensor | None = None
     age: int = 0
@@ -48,13 +53,33 @@ class PathPool:
         self.problem, self._source, self._noise, self._rng = problem, source, noise, rng
         self._most_steps, self._renew = most_steps, renew
         self._states: list[State | None] = [None] * size
+        self._fresh: list[State] = []
+        self._left = 0
 
     def _new(self) -> State:
-        truth, clean = self._source.draw(self._rng, self.problem)
-        data, weights = self._noise.draw(self._rng, clean)
+        """A start at zero. Smooth images cost time, so they are made for several at once and each is used thrice."""
+        if self._left == 0:
+            made = self._made(BATCH_OF_STARTS)
+            self._fresh = (self._fresh + made)[-3 * BATCH_OF_STARTS :]
+            self._left = 3 * BATCH_OF_STARTS
+        self._left -= 1
+        return self._fresh[int(self._rng.integers(len(self._fresh)))]
+
+    def _made(self, count: int) -> list[State]:
+        drawn = [self._source.draw(self._rng, self.problem) for _ in range(count)]
+        measured = [self._noise.draw(self._rng, clean) for _, clean in drawn]
+        truth = torch.cat([image for image, _ in drawn])
+        data, weights = torch.cat([f for f, _ in measured]), torch.cat([w for _, w in measured])
         residual = self.problem.operator(truth) - data
-        delta = float(inner(residual, weights * residual).sqrt())
-        return State(torch.zeros_like(truth), truth, data, weights, delta)
+        delta = inner(residual, weights * residual).sqrt()
+        # Around the weight that is used later, so that the network does not rely on it.
+        strength = torch.from_numpy(STRENGTH * np.exp(self._rng.uniform(-0.5, 0.5, count)))
+        smooth = smooth_image(self.problem.tv_solver, data, delta, weights, strength=strength)
+        zero = torch.zeros_like(truth[:1])
+        return [
+            State(zero, truth[i : i + 1], data[i : i + 1], weights[i : i + 1], smooth[i : i + 1], float(delta[i]))
+            for i in range(count)
+        ]
 
     def loss(self, network: nn.Module, batch: int) -> Tensor:
         """Mean error in dB of the images one network step ahead; the states move on by one solver step."""
@@ -66,7 +91,8 @@ class PathPool:
         u, truth = torch.cat([s.u for s in states]), torch.cat([s.truth for s in states])
         data, weights = torch.cat([s.data for s in states]), torch.cat([s.weights for s in states])
         energy = LeastSquares(self.problem.operator, data, weights)
-        direction = NetworkDirection(network, energy, self.problem.precondition)
+        smooth = torch.cat([s.smooth for s in states])
+        direction = NetworkDirection(network, energy, self.problem.precondition, smooth)
         point = energy.at(u)
         z = direction(point)
         g = -point.gradient
@@ -94,6 +120,6 @@ class PathPool:
                 self._states[i] = None
                 continue
             self._states[i] = State(
-                u[row : row + 1].clone(), state.truth, state.data, state.weights, state.delta,
+                u[row : row + 1].clone(), state.truth, state.data, state.weights, state.smooth, state.delta,
                 step[row : row + 1].clone(), state.age + 1,
             )

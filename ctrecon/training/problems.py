@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 
 from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.sparse import sparse_operator
@@ -29,6 +31,10 @@ class Problem:
     @cached_property
     def precondition(self) -> FilteredBackProjection:
         return FilteredBackProjection(self.geometry, self.grid)
+
+    @cached_property
+    def tv_solver(self) -> HuberTVSolver:
+        return HuberTVSolver(self.operator, torch.empty(0))
 
 
 def walnut_problem(size: int = 164, views: int = 120, share: float = 1.0) -> Problem:
