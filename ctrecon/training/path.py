@@ -25,8 +25,8 @@ from ctrecon.networks.direction import APPROACH, NetworkDirection
 from ctrecon.training.data import Noise, Source
 from ctrecon.training.problems import Problem
 
-# Smooth images are solved for so many starts at once.
-BATCH_OF_STARTS = 6
+# Smooth images are solved for so many starts at once, and each start is used so often on average.
+BATCH_OF_STARTS, REUSE = 6, 6
 
 
 @dataclass
@@ -57,11 +57,11 @@ class PathPool:
         self._left = 0
 
     def _new(self) -> State:
-        """A start at zero. Smooth images cost time, so they are made for several at once and each is used thrice."""
+        """A start at zero. Smooth images cost time: they are made for several at once, each used about six times."""
         if self._left == 0:
             made = self._made(BATCH_OF_STARTS)
-            self._fresh = (self._fresh + made)[-3 * BATCH_OF_STARTS :]
-            self._left = 3 * BATCH_OF_STARTS
+            self._fresh = (self._fresh + made)[-REUSE * BATCH_OF_STARTS :]
+            self._left = REUSE * BATCH_OF_STARTS
         self._left -= 1
         return self._fresh[int(self._rng.integers(len(self._fresh)))]
 
