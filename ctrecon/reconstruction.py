@@ -29,6 +29,7 @@ from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry import ImageGrid
 from ctrecon.networks.direction import APPROACH, NetworkDirection, Precondition
+from ctrecon.networks.mirrored import Mirrored
 from ctrecon.noise import Delta
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import choose_operator
@@ -153,11 +154,15 @@ def _few_conjugate_gradients(operator: LinearOperator) -> Precondition:
 def energy_dissipation(
     problem: Problem, network: nn.Module, *, most_iterations: int = 30, watch: Watch | None = None
 ) -> Outcome:
-    """The learned method: the network's directions, dissipated, until delta is certified."""
+    """The learned method: the network's directions, dissipated, until delta is certified.
+
+    Each direction is the average over four mirror images, four passes of ``network``.
+    """
     energy, operator = problem.energy, problem.operator
     delta = torch.full((1,), problem.delta.value, dtype=torch.float64, device=problem.device)
     smooth = smooth_image(HuberTVSolver(operator, energy.data), energy.data, delta, energy.weights)
-    direction = NetworkDirection(network.to(problem.device), energy, problem.precondition, smooth)
+    asked = Mirrored(network.to(problem.device))
+    direction = NetworkDirection(asked, energy, problem.precondition, smooth)
     return _descent(problem, direction, None, most_iterations, 0.01, watch)
 
 

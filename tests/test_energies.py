@@ -14,6 +14,8 @@ from torch import Tensor
 
 import ctrecon.energies
 from ctrecon.energies.base import Energy, Point, Ray, SumEnergy
+from ctrecon.energies.convex_sets import Box, ConvexSet, Fixed, L1Ball, Simplex
+from ctrecon.energies.feasibility import Feasibility
 from ctrecon.energies.huber_tv import HuberTV, differences, differences_adjoint
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.energies.transmission import Transmission
@@ -83,6 +85,20 @@ def transmission() -> list[Example]:
     ]
 
 
+def feasibility() -> list[Example]:
+    u = image()
+    some = random_like((1, 1, *GRID.shape), 8) > 0
+    given = image(9)
+    shared: list[ConvexSet] = [Box(0.03, 0.05), L1Ball(1.5), Simplex(3, total=0.3)]
+    return [
+        Example(Feasibility(shared), [Feasibility(shared)] * BATCH, u),
+        Example(
+            Feasibility([*shared, Fixed(some, given)]), [Feasibility([*shared, Fixed(some, g[None])]) for g in given], u
+        ),
+        Example(Feasibility([Fixed(some, given)]), [Feasibility([Fixed(some, g[None])]) for g in given], u),
+    ]
+
+
 def sums() -> list[Example]:
     data, roughness = least_squares()[1], huber_tv()[1]
     single = [0.5 * a + 3.0 * b for a, b in zip(data.single, roughness.single, strict=True)]
@@ -98,6 +114,7 @@ EXAMPLES: dict[type[Energy], Callable[[], list[Example]]] = {
     LeastSquares: least_squares,
     HuberTV: huber_tv,
     Transmission: transmission,
+    Feasibility: feasibility,
     SumEnergy: sums,
 }
 FOUND: list[type[Energy]] = classes_in(ctrecon.energies, Energy)

@@ -27,6 +27,7 @@ from ctrecon.operators.cache import cached_sparse_operator
 from ctrecon.operators.choose import choose_operator
 from ctrecon.operators.joseph import JosephOperator
 from ctrecon.operators.lanes import batches
+from ctrecon.operators.pooling import AveragePooling
 from ctrecon.operators.sparse import SparseOperator, joseph_matrix, joseph_transpose, matrix_bytes, sparse_operator
 
 GRID = ImageGrid(rows=13, columns=18, pixel_mm=0.7)
@@ -67,6 +68,7 @@ EXAMPLES: dict[type[LinearOperator], Callable[[Geometry, ImageGrid], tuple[Linea
     SparseOperator: lambda geometry, grid: (sparse_operator(geometry, grid, dtype=torch.float64), torch.float64),
     Adjoint: lambda geometry, grid: (JosephOperator(geometry, grid).T, torch.float64),
     AstraCpuOperator: lambda geometry, grid: (AstraCpuOperator(geometry, grid), torch.float32),
+    AveragePooling: lambda geometry, grid: (AveragePooling(6, 9, 3, channels=2), torch.float64),
 }
 
 

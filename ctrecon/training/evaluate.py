@@ -13,6 +13,7 @@ from ctrecon.descent.stopping import Discrepancy, Reason
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.metrics import psnr
 from ctrecon.networks.direction import APPROACH, NetworkDirection
+from ctrecon.networks.mirrored import Mirrored
 from ctrecon.training.problems import Problem
 
 
@@ -41,7 +42,7 @@ def score(
     delta = energy.at(truth).discrepancy
     assert delta is not None
     smooth = smooth_image(problem.tv_solver, data, delta, weights)
-    direction = NetworkDirection(network, energy, problem.precondition, smooth)
+    direction = NetworkDirection(Mirrored(network), energy, problem.precondition, smooth)
     start = torch.zeros_like(truth)
     with torch.no_grad():
         one_shot = direction(energy.at(start))
