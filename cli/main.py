@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from typing import Any, ClassVar
 
 import click
@@ -39,24 +40,37 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in self.modules.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
+        # Read before the subcommand takes its arguments: where JSON was asked for, errors are an object, too.
+        as_json = "--json" in (*ctx._protected_args, *ctx.args)
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            _refuse(ctx, f"{error.format_message()} (see ctrecon {ctx.invoked_subcommand or ''} --help)", as_json)
         except CtreconError as error:
             if ctx.params.get("debug"):
                 raise
-            click.echo(f"ctrecon: {printable(str(error))}", err=True)
-            ctx.exit(EXIT_BAD_INPUT)
+            _refuse(ctx, str(error), as_json)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             if ctx.params.get("debug"):
                 raise
-            click.echo(f"ctrecon: {printable(str(error))}; check the disk's space and permissions", err=True)
-            ctx.exit(EXIT_BAD_INPUT)
+            _refuse(ctx, f"{error}; check the disk's space and permissions", as_json)
         except MemoryError:
             click.echo("ctrecon: there is not enough memory; use fewer views (--every) or pixels (--size)", err=True)
             ctx.exit(EXIT_BAD_INPUT)
         except (KeyboardInterrupt, click.Abort):
             click.echo("ctrecon: interrupted; nothing was written", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+
+
+def _refuse(ctx: click.Context, message: str, as_json: bool) -> None:
+    """One line for a person, with ``--json`` also one object for a machine, and exit code 2."""
+    line = printable(" ".join(message.split()))
+    click.echo(f"ctrecon: {line}", err=True)
+    if as_json:
+        click.echo(json.dumps({"status": "bad input", "error": line}))
+    ctx.exit(EXIT_BAD_INPUT)
 
 
 def printable(text: str) -> str:

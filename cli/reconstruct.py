@@ -51,12 +51,19 @@ def command(
     Exit code 0: certified. 2: bad input. 3: delta not met; the best image is written with its true residual.
     """
     from ctrecon import outputs
+    from ctrecon.errors import SettingError
     from ctrecon.io.arrays import read_scan
     from ctrecon.noise import delta_for
     from ctrecon.reconstruction import conclude, prepare
 
     began = time.monotonic()
-    target = outputs.Target.at(output or Path(scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy"))
+    given = (scan_file, scan_file.with_suffix(".json"), options["geometry_file"], Path(options["prior"]))
+    target = outputs.Target.at(
+        output or Path(scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy"),
+        inputs=[path for path in given if path is not None and path.exists()],
+    )
+    if options["iterations"] is not None and options["method"] in ("huber-tv", "fbp"):
+        raise SettingError(f"--method {options['method']} runs to its own end; drop --iterations")
     scan = read_scan(scan_file, **{key: options[key] for key in SCAN_KEYS})
     bound = delta_for(scan, delta, quantile)
     if not as_json:
@@ -71,7 +78,7 @@ def command(
     if as_json:
         click.echo(json.dumps(_summary(result, written, options["method"]), allow_nan=False))
     else:
-        _tell(result, written)
+        _tell(result, written, options["method"])
     if not result.certified:
         ctx.exit(EXIT_DELTA_NOT_MET)
 
@@ -136,7 +143,7 @@ def _summary(result: Reconstruction, written: dict[str, Path], method: str) -> d
         "image": str(written["image"]),
         "shape": list(result.image.shape),
         "pixel_mm": None if grid is None else grid.pixel_mm,
-        "unit": "1/mm",
+        "unit": None if grid is None else "1/mm",
         "certificate": str(written["certificate"]) if "certificate" in written else None,
         "preview": str(written["preview"]) if "preview" in written else None,
         "operator": type(operator).__name__,
@@ -145,7 +152,7 @@ def _summary(result: Reconstruction, written: dict[str, Path], method: str) -> d
     }
 
 
-def _tell(result: Reconstruction, written: dict[str, Path]) -> None:
+def _tell(result: Reconstruction, written: dict[str, Path], method: str) -> None:
     delta, count = result.problem.delta, result.iterations
     after = f"after {count} iteration{'s' if count != 1 else ''}, {result.seconds:.1f} s"
     if result.certified:
@@ -153,8 +160,12 @@ def _tell(result: Reconstruction, written: dict[str, Path]) -> None:
     else:
         click.echo(
             f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
-            f"{result.residual / delta.value:.3g} times delta; the scan may not fit the model this well, "
-            f"try --delta {result.residual * 1.01:.4g}"
+            f"{result.residual / delta.value:.3g} times delta; "
+            + (
+                "FBP does not aim at delta, use another --method"
+                if method == "fbp"
+                else f"the scan may not fit the model this well, try --delta {result.residual * 1.01:.4g}"
+            )
         )
     for what, path in written.items():
-        click.echo(f"{what:>12}: {path}")
+        click.echo(f"{what:>12}: {printable(str(path))}")

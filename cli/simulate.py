@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath
 
 FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
@@ -37,9 +38,14 @@ def command(output: Path, as_json: bool, noise: str, **options: Any) -> None:
 
     if output.suffix not in (".npy", ".npz"):
         raise InputError(f"a scan is written as .npz or .npy, got {output.name}")
+    truth = output.with_name(output.stem + ".truth.npy")
+    for given in (options["image_file"], options["geometry_file"]):
+        if given is not None and given.resolve() in {p.resolve() for p in (output, truth, output.with_suffix(".json"))}:
+            raise InputError(f"{output} and the files beside it would replace the input {given}; give another -o FILE")
+    if options["photons"] is not None and output.suffix != ".npz":
+        raise InputError(f"{output.name} cannot hold the variances that counts have; give -o NAME.npz")
     made = simulate(relative_noise=_percent(noise), **_arguments(**options))
     write_scan(output, made.scan)
-    truth = output.with_name(output.stem + ".truth.npy")
     write_array(truth, made.truth)
     facts = {
         "scan": str(output), "truth": str(truth), "views": made.scan.sinogram.shape[0],
@@ -49,8 +55,8 @@ def command(output: Path, as_json: bool, noise: str, **options: Any) -> None:
     if as_json:
         click.echo(json.dumps(facts, allow_nan=False))
         return
-    click.echo(f"scan:  {output}  ({facts['views']} views of {facts['detectors']} cells)")
-    click.echo(f"truth: {truth}")
+    click.echo(f"scan:  {printable(str(output))}  ({facts['views']} views of {facts['detectors']} cells)")
+    click.echo(f"truth: {printable(str(truth))}")
     click.echo(f"true delta ||A u - f|| = {made.delta:.6g} ({made.delta_percent:.3g}% of ||f||)")
 
 

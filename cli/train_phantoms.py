@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 @click.option("--size", type=click.IntRange(16, 512), default=164, show_default=True, help="Of walnut and validation.")
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads. Default: all.")
 @click.option("--validation", type=click.IntRange(min=1), default=4, show_default=True, help="Images per set scored.")
+@click.option("--note", multiple=True, help="A remark for the model card; may be given repeatedly.")
 @click.option("--fresh", is_flag=True, help="Start anew even where a checkpoint of this output exists.")
 def command(
     output: Path, network: str, seed: int, threads: int | None, fresh: bool, ct_slices: Path | None,
-    images: tuple[Path, ...], scanner: str, size: int, validation: int, **plan_options: Any,
+    images: tuple[Path, ...], scanner: str, size: int, validation: int, note: tuple[str, ...],
+    **plan_options: Any,
 ) -> None:
     """Train a network on the descent path (paper, section 4.2) on phantoms, and on CT slices and images where given.
 
@@ -49,6 +51,7 @@ def command(
     plan = TrainingPlan(seed=seed, **plan_options)
     torch.manual_seed(seed)
     source, names = _sources(ct_slices, images)
+    names += note
     trainer = Trainer(_network(network), _problems(scanner, size, seed), source, _noise(), plan)
     checkpoint = output.with_name(output.stem + ".training.safetensors")
     if checkpoint.exists() and not fresh:

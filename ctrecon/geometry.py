@@ -31,17 +31,26 @@ MAX_VIEWS = 1_000_000
 def _positive(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise GeometryError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value) or value <= 0:
+    number = _float(name, value)
+    if not math.isfinite(number) or number <= 0:
         raise GeometryError(f"{name} must be a finite number > 0, got {value!r}")
-    return float(value)
+    return number
 
 
 def _finite(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise GeometryError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value):
+    number = _float(name, value)
+    if not math.isfinite(number):
         raise GeometryError(f"{name} must be finite, got {value!r}")
-    return float(value)
+    return number
+
+
+def _float(name: str, value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise GeometryError(f"{name} must be a number below 1e308, got one of {len(str(value))} digits") from None
 
 
 def _count(name: str, value: int, largest: int) -> int:
@@ -190,6 +199,12 @@ class FanBeam(_FlatDetector):
         object.__setattr__(
             self, "source_to_detector_mm", _positive("source_to_detector_mm", self.source_to_detector_mm)
         )
+        # Equal is a detector scaled to the axis, which some programs write; less is two numbers exchanged.
+        if self.source_to_detector_mm < self.source_to_axis_mm:
+            raise GeometryError(
+                f"source_to_detector_mm must be at least source_to_axis_mm = {self.source_to_axis_mm}, "
+                f"got {self.source_to_detector_mm}; are they exchanged?"
+            )
 
     @property
     def magnification(self) -> float:
@@ -270,7 +285,7 @@ def geometry_from_dict(
             angles = np.deg2rad(np.asarray(values["angles_deg"], dtype=np.float64))
         else:
             angles = np.asarray(values["angles_rad"], dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise GeometryError("the angles must be a list of numbers") from None
     count = values.get("detector_count", detector_count)
     if count is None:

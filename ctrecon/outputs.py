@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from ctrecon.io.arrays import atomic_write, write_array
 from ctrecon.preview import draw_preview
 from ctrecon.reconstruction import Reconstruction
 
-_SIDE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npz", ".png")
+_CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npz")
+_SIDE_FILES = (*_CERTIFICATE_FILES, ".png")
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,11 @@ class Target:
     path: Path
 
     @staticmethod
-    def at(path: Path) -> Target:
-        """Check, before any work is done, that files can be written there. Raises OutputError."""
+    def at(path: Path, *, inputs: Iterable[Path] = ()) -> Target:
+        """Check, before any work is done, that files can be written there and would replace none of the ``inputs``.
+
+        Raises OutputError.
+        """
         if path.suffix != ".npy":
             raise OutputError(f"the image is written as NumPy array, so {path.name} must end in .npy")
         folder = path.parent
@@ -30,7 +35,15 @@ class Target:
             raise OutputError(f"the folder {folder} does not exist; create it or give another -o FILE")
         if path.is_dir() or not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
             raise OutputError(f"{path} cannot be written: no permission, or a folder; give another -o FILE")
-        return Target(path)
+        target = Target(path)
+        ours = [path, *(target.beside(suffix) for suffix in _SIDE_FILES)]
+        for given in inputs:
+            if given.resolve() in {one.resolve() for one in ours}:
+                raise OutputError(f"{path} or a file beside it would replace the input {given}; use another -o FILE")
+        for one in ours:
+            if one.is_dir():
+                raise OutputError(f"{one} is a folder; give another -o FILE")
+        return target
 
     def beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name.removesuffix(".npy") + suffix)
@@ -38,16 +51,12 @@ class Target:
     def write(self, result: Reconstruction, *, preview: bool = True) -> dict[str, Path]:
         """Write image, certificate (where there is one) and preview; gives the paths by what they are.
 
-        An older certificate of the same name goes first: it speaks of another image.
+        What an older certificate of the same name leaves goes last: it speaks of another image, and is refused anyway.
         """
         picture = draw_preview(result) if preview else None
-        try:
-            for suffix in _SIDE_FILES:
-                self.beside(suffix).unlink(missing_ok=True)
-        except OSError as why:
-            raise OutputError(f"cannot replace files of {self.path}: {why.strerror}; give another -o FILE") from None
         written = {"image": self.path}
         if result.certificate is not None:
+            # Replaces an older certificate last, after all that it speaks of.
             paths = result.certificate.write(self.path)
             written["certificate"] = paths[""]
             written |= {name: path for name, path in paths.items() if name not in ("", "image")}
@@ -57,4 +66,10 @@ class Target:
             with atomic_write(self.beside(".png")) as partial:
                 partial.write_bytes(picture)
             written["preview"] = self.beside(".png")
+        stale = {self.beside(suffix) for suffix in _CERTIFICATE_FILES} - set(written.values())
+        try:
+            for path in sorted(stale):
+                path.unlink(missing_ok=True)
+        except OSError as why:
+            raise OutputError(f"cannot remove {path}, which speaks of an older image: {why.strerror}") from None
         return written

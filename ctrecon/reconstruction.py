@@ -26,7 +26,7 @@ from ctrecon.descent.directions import Direction, NegativeGradient
 from ctrecon.descent.step import Armijo, StepSearch
 from ctrecon.descent.stopping import Discrepancy, Plateau, Reason
 from ctrecon.energies.least_squares import LeastSquares
-from ctrecon.errors import InputError, SettingError
+from ctrecon.errors import GeometryError, InputError, SettingError
 from ctrecon.geometry import ImageGrid
 from ctrecon.networks.direction import APPROACH, NetworkDirection, Precondition
 from ctrecon.networks.mirrored import Mirrored
@@ -112,12 +112,13 @@ class Reconstruction:
 def prepare(
     scan: Scan, delta: Delta, *, operator: OperatorName | None = None, device: str | None = None
 ) -> Problem:
-    """Choose the operator and build the energy. Without a grid the scan's field of view is covered.
+    """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
 
-    Raises OperatorError where the named operator cannot run here.
+    Without a grid the scan's field of view is covered. Raises OperatorError where the named operator cannot run here,
+    SettingError for a device that does not exist, InputError where no ray meets the image.
     """
     scan = scan.with_grid()
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = _device(device)
     built: LinearOperator
     precondition: Precondition
     if scan.matrix is not None:
@@ -130,7 +131,13 @@ def prepare(
         if scan.geometry is None or scan.grid is None:
             raise InputError(f"{scan.source} has neither a geometry nor a matrix; give --geometry FILE")
         built = choose_operator(scan.geometry, scan.grid, device=where, name=operator)
-        precondition = FilteredBackProjection(scan.geometry, scan.grid)
+        try:
+            precondition = FilteredBackProjection(scan.geometry, scan.grid)
+        except GeometryError:
+            # A geometry without an inversion formula of its own.
+            precondition = _few_conjugate_gradients(built)
+    if built.norm() == 0:
+        raise InputError(f"{scan.source}: no ray meets the image, or the matrix is zero; check geometry and image size")
     data = torch.from_numpy(scan.sinogram)[None, None].to(where, torch.float32)
     weights = None
     if delta.norm == "whitened" and scan.variance is not None:
@@ -144,6 +151,18 @@ def prepare(
         shape=(built.domain_shape[1], built.domain_shape[2]),
         device=where,
     )
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise SettingError(f"there is no device {name!r}; use cpu or cuda") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise SettingError(f"there is no GPU for --device {name}; use cpu")
+    return device
 
 
 def _few_conjugate_gradients(operator: LinearOperator) -> Precondition:

@@ -513,11 +513,12 @@ def run_alone(folder, *arguments):
     """The checker copied out, in an isolated interpreter that must not have met ctrecon, torch or numba."""
     shutil.copy(verify.__file__, folder / "copied_checker.py")
     program = (
-        "import sys, resource; sys.path.insert(0, sys.argv.pop(1)); import copied_checker\n"
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); import copied_checker\n"
         "code = copied_checker.main(sys.argv[1:])\n"
         "met = {name.split('.')[0] for name in sys.modules} & {'ctrecon', 'torch', 'numba', 'astra'}\n"
         "assert not met, met\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        # Not ru_maxrss: that one remembers the size of the process that started this one.
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
         "sys.exit(code)\n"
     )
     done = subprocess.run(

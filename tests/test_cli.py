@@ -131,6 +131,9 @@ def test_info_tells_the_geometry(scan: Path) -> None:
         (("--geometry", "nowhere.json"), "nowhere.json"),
         (("--operator", "astra"), "GPU"),
         (("--quantile", "1.5"), "1.5"),
+        (("--device", "toaster"), "toaster"),
+        (("--no-such-option",), "--no-such-option"),
+        (("--method", "fbp", "--iterations", "3"), "--iterations"),
         (("-o", "u.tiff"), "u.tiff"),
         (("-o", "no/such/folder/u.npy"), "no/such/folder"),
     ],
@@ -148,6 +151,30 @@ def test_bad_settings_are_one_line_code_2_and_no_file(
     assert words in lines[0]
     assert "Traceback" not in result.output
     assert files(tmp_path) == set()
+
+
+def test_no_output_replaces_an_input(scan: Path, tmp_path: Path) -> None:
+    own = tmp_path / "y.data.npy"
+    own.write_bytes(scan.read_bytes())
+    own.with_suffix(".json").write_text(scan.with_suffix(".json").read_text())
+    before = own.read_bytes()
+    for output in (own, tmp_path / "y.npy"):
+        result = run("reconstruct", own, "--method", "fbp", "-o", output)
+        assert result.exit_code == 2
+        assert "would replace" in result.stderr
+        assert own.read_bytes() == before
+    assert run("simulate", "--image", own, "-o", own).exit_code == 2
+    (tmp_path / "z.data.npy").mkdir()
+    assert run("reconstruct", own, "--method", "fbp", "-o", tmp_path / "z.npy").exit_code == 2
+    assert files(tmp_path) == {"y.data.npy", "y.data.json", "z.data.npy"}
+
+
+def test_errors_are_one_json_object_where_json_was_asked_for(scan: Path) -> None:
+    for args in (("reconstruct", scan, "--delta", "-1"), ("reconstruct", "missing.npy"), ("info", "missing.npy")):
+        result = run(*args, "--json")
+        assert result.exit_code == 2
+        assert json.loads(result.stdout)["status"] == "bad input"
+        assert len(result.stderr.splitlines()) == 1
 
 
 def test_bad_files_are_one_line_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_json_brings_back_equal_objects(angles: list[float], count: int, numbers
     }
     grid = ImageGrid(rows=3, columns=7, pixel_mm=pixel)
     for geometry in (
-        ParallelBeam(**common), FanBeam(**common, source_to_axis_mm=source, source_to_detector_mm=detector)
+        ParallelBeam(**common), FanBeam(**common, source_to_axis_mm=source, source_to_detector_mm=source + detector)
     ):
         assert geometry_from_dict(json.loads(geometry_to_json(geometry, grid))) == (geometry, grid)
         assert geometry_from_dict(json.loads(geometry_to_json(geometry))) == (geometry, None)
@@ -197,3 +197,8 @@ def test_axes_of_the_image() -> None:
     grid = ImageGrid(rows=2, columns=3, pixel_mm=2.0)
     assert grid.x_mm.tolist() == [-2.0, 0.0, 2.0]
     assert grid.y_mm.tolist() == [1.0, -1.0]
+
+
+def test_a_detector_before_the_axis_is_refused() -> None:
+    with pytest.raises(GeometryError, match="exchanged"):
+        FanBeam(angles_rad=(0.0,), detector_count=4, source_to_axis_mm=300.0, source_to_detector_mm=110.0)

@@ -7,6 +7,7 @@ tensor by themselves (each column, each block) say along which ``axes`` the part
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -119,28 +120,25 @@ class _Grouped:
         self.axes = (axes,) if isinstance(axes, int) else axes
         self.view = view
 
-    def vectors(self, u: Tensor) -> tuple[Tensor, tuple[int, ...], torch.Size]:
-        """The vectors ``[..., length]``, and what ``tensor`` needs to undo it."""
-        viewed = u if self.view is None else self._viewed(u)
+    def each(self, project: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
+        """``project``, which works on vectors ``[..., length]``, applied to all vectors of ``u``."""
+        viewed = u if self.view is None else self._viewed(u, self.view)
         axes = tuple(range(1, viewed.ndim)) if self.axes is None else self.axes
         if not all(-viewed.ndim < axis < viewed.ndim and axis % viewed.ndim for axis in axes):
             raise SettingError(f"axes must lie between 1 and {viewed.ndim - 1} (0 is the batch), got {axes}")
         last = tuple(range(-len(axes), 0))
         moved = viewed.movedim(axes, last)
-        return moved.flatten(-len(axes)), axes, moved.shape
+        projected = project(moved.flatten(-len(axes)))
+        return projected.reshape(moved.shape).movedim(last, axes).reshape(u.shape)
 
-    def tensor(self, vectors: Tensor, axes: tuple[int, ...], shape: torch.Size, like: Tensor) -> Tensor:
-        """The tensor whose vectors these are."""
-        return vectors.reshape(shape).movedim(tuple(range(-len(axes), 0)), axes).reshape(like.shape)
-
-    def _viewed(self, u: Tensor) -> Tensor:
-        assert self.view is not None
-        if math.prod(self.view) != u[0].numel():
-            raise SettingError(f"a sample {list(u.shape[1:])} cannot be viewed as {list(self.view)}")
-        return u.reshape(-1, *self.view)
+    @staticmethod
+    def _viewed(u: Tensor, view: tuple[int, ...]) -> Tensor:
+        if math.prod(view) != math.prod(u.shape[1:]):
+            raise SettingError(f"a sample {list(u.shape[1:])} cannot be viewed as {list(view)}")
+        return u.reshape(-1, *view)
 
 
-def _onto_simplex(v: Tensor, total: Tensor) -> Tensor:
+def _onto_simplex(v: Tensor, total: float) -> Tensor:
     """The nearest ``x >= 0`` with ``sum x = total`` for vectors ``[..., length]``: ``max(v - theta, 0)``.
 
     M. Held, P. Wolfe, H. Crowder, Math. Programming 6 (1974): theta follows from the sorted entries.
@@ -172,8 +170,7 @@ class Simplex(_Grouped):
         self.total = _positive("the total of a simplex", total)
 
     def project(self, u: Tensor) -> Tensor:
-        v, *back = self.vectors(u)
-        return self.tensor(_onto_simplex(v, v.new_tensor(self.total)), *back, like=u)
+        return self.each(lambda v: _onto_simplex(v, self.total), u)
 
 
 class L1Ball(_Grouped):
@@ -190,10 +187,12 @@ class L1Ball(_Grouped):
         self.radius = _positive("the radius of an l1 ball", radius)
 
     def project(self, u: Tensor) -> Tensor:
-        v, *back = self.vectors(u)
-        on = v.sign() * _onto_simplex(v.abs(), v.new_tensor(self.radius))
+        return self.each(self._nearest, u)
+
+    def _nearest(self, v: Tensor) -> Tensor:
+        on = v.sign() * _onto_simplex(v.abs(), self.radius)
         inside = v.abs().sum(-1, keepdim=True) <= self.radius
-        return self.tensor(torch.where(inside, v, on), *back, like=u)
+        return torch.where(inside, v, on)
 
 
 class SecondOrderCone(_Grouped):
@@ -209,11 +208,13 @@ class SecondOrderCone(_Grouped):
         self.slope = _positive("the slope of a cone", slope)
 
     def project(self, u: Tensor) -> Tensor:
-        v, *back = self.vectors(u)
+        return self.each(self._nearest, u)
+
+    def _nearest(self, v: Tensor) -> Tensor:
         t, x, a = v[..., :1], v[..., 1:], self.slope
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         # In the polar cone everything goes to the apex, between the two onto the mantle's line.
         height = ((t + a * length) / (1 + a * a)).clamp_min(0)
         shrunk = a * height / length.clamp_min(torch.finfo(v.dtype).tiny)
         on = torch.cat([height, shrunk * x], dim=-1)
-        return self.tensor(torch.where(length <= a * t, v, on), *back, like=u)
+        return torch.where(length <= a * t, v, on)

@@ -97,7 +97,8 @@ class _FeasibilityRay(Ray):
         model = model / step[:, None, None]
         values, vectors = torch.linalg.eigh((model + model.mT) / 2)
         model = (vectors * values.clamp_min(0)[:, None]) @ vectors.mT
-        return lengths[:, :, None] * model * lengths[:, None, :]
+        scaled: Tensor = lengths[:, :, None] * model * lengths[:, None, :]
+        return scaled
 
     def value(self, tau: Tensor) -> Tensor:
         return self._point.value if not bool(tau.any()) else self._reached(tau).value

@@ -18,7 +18,7 @@ from ctrecon.networks.dncnn import DnCNN, DnCNNShape
 from ctrecon.networks.unet import UNet, UNetShape
 
 FORMAT = "ctrecon-network/1"
-DEFAULT = "ct-default"
+INPUTS = 4
 MOST_BYTES = 1 << 30
 _MOST_CHANNELS, _MOST_LAYERS = 4096, 200
 
@@ -50,20 +50,28 @@ def load_network(name_or_path: str | Path) -> tuple[Network, dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("ctrecon", "null"))
             network = _build(header, path.name)
+            _check_shapes(network, {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}, path.name)
             weights = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, json.JSONDecodeError, OSError, RecursionError) as error:
         raise WeightsError(f"{path.name} is no safetensors file that can be read: {error}") from None
-    expected = network.state_dict()
-    for key in sorted(expected.keys() ^ weights.keys()):
-        raise WeightsError(f"{path.name} does not fit its architecture at {key!r}; train it anew")
     for key, value in weights.items():
-        if value.shape != expected[key].shape or not value.is_floating_point():
-            raise WeightsError(f"{path.name}: {key} is {list(value.shape)}, its architecture has another shape or type")
+        if not value.is_floating_point():
+            raise WeightsError(f"{path.name}: {key} holds {value.dtype}, no floating point numbers")
         if not bool(torch.isfinite(value).all()):
             raise WeightsError(f"{path.name}: {key} holds values that are not finite")
-    network.load_state_dict(weights)
+    network.load_state_dict(weights, assign=True)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False), header.get("card", {})
+
+
+def _check_shapes(network: Network, found: dict[str, tuple[int, ...]], name: str) -> None:
+    """Before anything is allocated: the file holds what its architecture needs, and nothing else."""
+    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    for key in sorted(expected.keys() ^ found.keys()):
+        raise WeightsError(f"{name} does not fit its architecture at {key!r}; train it anew")
+    for key, shape in found.items():
+        if shape != expected[key]:
+            raise WeightsError(f"{name}: {key} is {list(shape)}, its architecture has another shape")
 
 
 def _find(name: str) -> Path:
@@ -92,13 +100,15 @@ def _build(header: Any, name: str) -> Network:
     if not isinstance(values, dict) or set(values) != {f.name for f in fields(shape_type)}:
         raise WeightsError(f"{name} does not describe the shape of its network")
     for key, value in values.items():
-        numbers = value if isinstance(value, list) else [value]
+        triple = key in ("widths", "blocks")
+        numbers = value if triple and isinstance(value, list) and len(value) == 3 else [value]
         limit = _MOST_LAYERS if key in ("blocks", "depth") else _MOST_CHANNELS
-        if not all(isinstance(n, int) and 0 <= n <= limit for n in numbers):
-            raise WeightsError(f"{name}: {key} is {value!r}, which no network here has")
+        whole = all(type(n) is int and 1 <= n <= limit for n in numbers) and (len(numbers) == 3) is triple
+        if not (type(value) is bool if key == "bias" else whole):
+            raise WeightsError(f"{name}: {key} is {str(value)[:40]!r}, which no network here has")
+    if values["inputs"] != INPUTS:
+        raise WeightsError(f"{name} takes {values['inputs']} inputs, this version gives {INPUTS}; train it anew")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    if shape_type is UNetShape:
-        if any(len(values[key]) != 3 for key in ("widths", "blocks")):
-            raise WeightsError(f"{name} does not describe the shape of its network")
-        return UNet(UNetShape(**values))
-    return DnCNN(DnCNNShape(**values))
+    # On the meta device nothing is allocated: the shapes are compared with the file's first.
+    with torch.device("meta"):
+        return UNet(UNetShape(**values)) if shape_type is UNetShape else DnCNN(DnCNNShape(**values))
