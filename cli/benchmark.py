@@ -36,6 +36,7 @@ def command(
     """
     from ctrecon.benchmarks import compare
     from ctrecon.errors import SettingError
+    from ctrecon.io.arrays import atomic_write
     from ctrecon.networks.pretrained import load_network
     from ctrecon.training.problems import walnut_problem
 
@@ -52,11 +53,10 @@ def command(
     for row in compare(network, problem, sets, levels, seed=seed, known=known, watch=lambda s: click.echo(s, err=True)):
         rows.append(row)
         click.echo(_line(row))
-    if output is not None:
-        from ctrecon.io.arrays import atomic_write
-
-        with atomic_write(output) as partial:
-            partial.write_text(json.dumps([row.to_dict() for row in rows], indent=1) + "\n", encoding="utf-8")
+        if output is not None:
+            # After every row: the oracle takes its time, and what it found is not to be lost.
+            with atomic_write(output) as partial:
+                partial.write_text(json.dumps([one.to_dict() for one in rows], indent=1) + "\n", encoding="utf-8")
 
 
 HEADER = (

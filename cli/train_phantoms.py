@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.command("train-phantoms")
 @click.option("-o", "--output", type=FilePath, default=Path("network.safetensors"), show_default=True)
 @click.option("--network", type=click.Choice(("unet", "dncnn17")), default="unet", show_default=True)
+@click.option("--start", metavar="NAME|FILE", help="Start from the weights of an earlier network, not from fresh ones.")
 @click.option("--steps", type=click.IntRange(min=1), default=20_000, show_default=True)
 @click.option("--minutes", type=float, help="Train for so long instead of a number of steps.")
 @click.option("--batch", type=click.IntRange(min=1), default=4, show_default=True)
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--note", multiple=True, help="A remark for the model card; may be given repeatedly.")
 @click.option("--fresh", is_flag=True, help="Start anew even where a checkpoint of this output exists.")
 def command(
-    output: Path, network: str, seed: int, threads: int | None, fresh: bool, ct_slices: Path | None,
+    output: Path, network: str, start: str | None, seed: int, threads: int | None, fresh: bool, ct_slices: Path | None,
     images: tuple[Path, ...], scanner: str, size: int, validation: int, note: tuple[str, ...],
     **plan_options: Any,
 ) -> None:
@@ -52,7 +53,7 @@ def command(
     torch.manual_seed(seed)
     source, names = _sources(ct_slices, images)
     names += note
-    trainer = Trainer(_network(network), _problems(scanner, size, seed), source, _noise(), plan)
+    trainer = Trainer(_network(network, start), _problems(scanner, size, seed), source, _noise(), plan)
     checkpoint = output.with_name(output.stem + ".training.safetensors")
     if checkpoint.exists() and not fresh:
         trainer.resume(checkpoint)
@@ -61,10 +62,13 @@ def command(
     _finish(trainer, output, names, ct_slices, size, validation)
 
 
-def _network(name: str) -> Any:
+def _network(name: str, start: str | None) -> Any:
     from ctrecon.networks.dncnn import DnCNN
+    from ctrecon.networks.pretrained import load_network
     from ctrecon.networks.unet import UNet
 
+    if start is not None:
+        return load_network(start)[0].train().requires_grad_(True)
     return UNet() if name == "unet" else DnCNN()
 
 

@@ -278,4 +278,5 @@ def test_training_from_the_command_line_and_use_of_its_weights(scan: Path, tmp_p
     assert {"tiny.safetensors", "tiny.md", "tiny.training.safetensors", "tiny.log.jsonl"} <= files(tmp_path)
     assert "seed 0, 3 steps" in out.with_suffix(".md").read_text()
     assert "resuming" in run(*args, "--steps", 4).output
+    assert run(*args, "--steps", 3, "--fresh", "--start", out).exit_code == 0
     assert run("reconstruct", scan, "--delta", "10%", "--prior", out, "-o", tmp_path / "u.npy").exit_code == 0
