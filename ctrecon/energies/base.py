@@ -46,7 +46,8 @@ class Ray(ABC):
     def curvature(self) -> Tensor:
         """A positive semidefinite model of the second derivative at ``tau = 0``: ``[batch, directions, directions]``.
 
-        Exact for quadratic energies.
+        Exact for quadratic energies. Not a mere bound such as L times the identity: its minimum over a span that holds
+        the gradient is the gradient step, whatever else is in the span.
         """
 
     @abstractmethod
