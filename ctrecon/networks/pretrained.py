@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, fields
 from importlib import resources
 from pathlib import Path
@@ -49,8 +50,9 @@ def load_network(name_or_path: str | Path) -> tuple[Network, dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("ctrecon", "null"))
-            network = _build(header, path.name)
-            _check_shapes(network, {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}, path.name)
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
+            network = _build(header, path.name, sum(math.prod(shape) for shape in shapes.values()))
+            _check_shapes(network, shapes, path.name)
             weights = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, json.JSONDecodeError, OSError, RecursionError) as error:
         raise WeightsError(f"{path.name} is no safetensors file that can be read: {error}") from None
@@ -59,7 +61,7 @@ def load_network(name_or_path: str | Path) -> tuple[Network, dict[str, Any]]:
             raise WeightsError(f"{path.name}: {key} holds {value.dtype}, no floating point numbers")
         if not bool(torch.isfinite(value).all()):
             raise WeightsError(f"{path.name}: {key} holds values that are not finite")
-    network.load_state_dict(weights, assign=True)
+    network.load_state_dict(weights)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False), header.get("card", {})
 
@@ -86,7 +88,8 @@ def _find(name: str) -> Path:
     raise WeightsError(f"no network {name!r}: give a file, or one of {', '.join(known)}")
 
 
-def _build(header: Any, name: str) -> Network:
+def _build(header: Any, name: str, stored: int) -> Network:
+    """The network the header describes, unless it is larger than the ``stored`` numbers of its file."""
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise WeightsError(f"{name} does not say that it is a {FORMAT} file; give one that ctrecon wrote")
     values = header.get("shape")
@@ -109,6 +112,12 @@ def _build(header: Any, name: str) -> Network:
     if values["inputs"] != INPUTS:
         raise WeightsError(f"{name} takes {values['inputs']} inputs, this version gives {INPUTS}; train it anew")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    # On the meta device nothing is allocated: the shapes are compared with the file's first.
-    with torch.device("meta"):
-        return UNet(UNetShape(**values)) if shape_type is UNetShape else DnCNN(DnCNNShape(**values))
+    if shape_type is UNetShape:
+        (w0, w1, w2), (n0, n1, n2) = values["widths"], values["blocks"]
+        least = 18 * (2 * n0 * w0**2 + 2 * n1 * w1**2 + n2 * w2**2)
+    else:
+        least = 9 * values["width"] ** 2 * (values["depth"] - 2)
+    # Before it is built, and its memory taken.
+    if least > stored:
+        raise WeightsError(f"{name} does not fit its architecture: it holds {stored} numbers, {least} are needed")
+    return UNet(UNetShape(**values)) if shape_type is UNetShape else DnCNN(DnCNNShape(**values))
