@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -32,11 +31,10 @@ from ctrecon.networks.direction import APPROACH, NetworkDirection, Precondition
 from ctrecon.networks.mirrored import Mirrored
 from ctrecon.noise import Delta
 from ctrecon.operators.base import LinearOperator
-from ctrecon.operators.choose import choose_operator
+from ctrecon.operators.choose import OperatorName, choose_operator
 from ctrecon.operators.sparse import SparseOperator
 from ctrecon.scan import Array, Scan
 
-OperatorName = Literal["sparse", "joseph", "astra"]
 Watch = Callable[["Progress"], None]
 
 # Methods aim this much below delta, so that what float32 found still holds when float64 checks it.

@@ -96,6 +96,9 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     other = Trainer(UNet(replace(SMALL, widths=(8, 12, 20))), [PROBLEM], SOURCE, Noise(), plan)
     with pytest.raises(WeightsError, match="another network"):
         other.resume(path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(WeightsError, match="cannot be read"):
+        trainer().resume(path)
 
 
 def test_the_pool_moves_along_the_path() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -144,9 +144,13 @@ class Trainer:
     def resume(self, path: Path) -> None:
         """Go on from ``save``. The pools start anew: their states are problems, not knowledge.
 
-        Raises WeightsError for a file of another network or another plan.
+        The plan is the new one's. Raises WeightsError for a file that is damaged or of another network.
         """
-        with safe_open(path, framework="pt") as file:
+        try:
+            file = safe_open(path, framework="pt")
+        except (SafetensorError, OSError) as why:
+            raise WeightsError(f"{path.name} cannot be read ({why}); remove it to start anew") from None
+        with file:
             metadata: dict[str, str] = file.metadata() or {}
             if "ctrecon-training" not in metadata:
                 raise WeightsError(f"{path.name} is no training checkpoint; give the file that train wrote")
