@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ctrecon.cli.options import FilePath, FolderPath
+from ctrecon.cli.options import FilePath, FolderPath, Percent
 
 if TYPE_CHECKING:
     from ctrecon.benchmarks import Row, TestSet
@@ -21,36 +21,31 @@ if TYPE_CHECKING:
 @click.option("--all-patients", is_flag=True, help="Every patient of --ct-slices, for folders never trained on.")
 @click.option("--images", type=FolderPath, multiple=True, help="Folder of natural images never trained on.")
 @click.option("--phantoms", type=click.IntRange(min=0), default=8, show_default=True, help="Phantoms of each family.")
-@click.option("--noise", multiple=True, default=("0.5%", "1%", "3%"), show_default=True, metavar="PERCENT")
+@click.option("--noise", type=Percent(), multiple=True, default=("0.5%", "1%", "3%"), show_default=True)
 @click.option("--size", type=click.IntRange(16, 1024), default=164, show_default=True)
 @click.option("--views", type=click.IntRange(min=3), default=120, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("-o", "--output", type=FilePath, help="Also write every score as JSON.")
 @click.option("--reuse", type=FilePath, help="Take classical scores on the same data from an earlier JSON.")
 def command(
-    prior: str, noise: tuple[str, ...], seed: int, output: Path | None, reuse: Path | None, **options: Any
+    prior: str, noise: tuple[float, ...], seed: int, output: Path | None, reuse: Path | None, **options: Any
 ) -> None:
     """Compare the learned method with FBP, CGLS and Huber-TV whose parameters an oracle chooses per image.
 
     Fan beam as in the paper; PSNR in dB, mean over the images, at the certified stop with the true delta.
     """
     from ctrecon.benchmarks import compare
-    from ctrecon.errors import SettingError
     from ctrecon.io.arrays import atomic_write
-    from ctrecon.networks.pretrained import load_network
+    from ctrecon.networks.pretrained import load_ct_network
     from ctrecon.training.problems import walnut_problem
 
-    try:
-        levels = [float(text.removesuffix("%")) / 100 for text in noise]
-    except ValueError:
-        raise SettingError(f"--noise must be percentages like 1%, got {', '.join(noise)}") from None
     problem = walnut_problem(options["size"], options["views"])
-    network, _ = load_network(prior)
+    network, _ = load_ct_network(prior)
     sets = _sets(problem, seed, **{key: options[key] for key in ("ct_slices", "all_patients", "images", "phantoms")})
     known = None if reuse is None else _known(reuse)
     rows = []
     click.echo(HEADER)
-    for row in compare(network, problem, sets, levels, seed=seed, known=known, watch=lambda s: click.echo(s, err=True)):
+    for row in compare(network, problem, sets, noise, seed=seed, known=known, watch=lambda s: click.echo(s, err=True)):
         rows.append(row)
         click.echo(_line(row))
         if output is not None:

@@ -23,6 +23,10 @@ class LazyGroup(click.Group):
         "verify": ("verify", "Check certificates, independently of how they were made."),
         "info": ("info", "Say what a scan file holds and what is assumed of it."),
         "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
+        "train-superres": ("train_superres", "Train a network for super-resolution on photographs."),
+        "sudoku": ("sudoku", "Solve Sudokus; a grid counts as solved by its check alone."),
+        "train-sudoku": ("train_sudoku", "Train a network for Sudoku on the descent path."),
+        "reproduce": ("reproduce", "Compute the tables of the paper anew."),
         "benchmark": ("benchmark", "Compare the learned method with oracle-tuned classical ones."),
     }
 

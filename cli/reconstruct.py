@@ -15,9 +15,12 @@ from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
 from ctrecon.cli.options import FilePath, scan_options
 
 if TYPE_CHECKING:
-    from ctrecon.reconstruction import Outcome, Problem, Progress, Reconstruction, Watch
+    from ctrecon.classical.fbp import Window
+    from ctrecon.problem import Outcome, Problem, Progress, Watch
+    from ctrecon.reconstruction import Reconstruction
 
 METHODS = ("energy", "gradient", "cgls", "huber-tv", "fbp")
+WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 
 
 @click.command("reconstruct")
@@ -30,8 +33,9 @@ METHODS = ("energy", "gradient", "cgls", "huber-tv", "fbp")
     help="Bound on ||Au - f||: a value in the data's units, a percentage of ||f||, or auto (from counts, whitened; "
     "else estimated from the sinogram).",
 )
-@click.option("--quantile", default=0.95, show_default=True, help="With auto: chance that the true image meets delta.")
+@click.option("--quantile", type=float, show_default="0.95", help="With auto: chance that the true image meets delta.")
 @click.option("--method", type=click.Choice(METHODS), default="energy", show_default=True)
+@click.option("--window", type=click.Choice(WINDOWS), help="Filter of fbp. Default: the smoothest that meets delta.")
 @click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE", help="Network weights.")
 @click.option("--iterations", type=click.IntRange(min=1), help="Most iterations. Default: the method's own.")
 @click.option("--operator", type=click.Choice(("sparse", "joseph", "astra")), help="Default: by device and size.")
@@ -42,7 +46,7 @@ METHODS = ("energy", "gradient", "cgls", "huber-tv", "fbp")
 @scan_options
 @click.pass_context
 def command(
-    ctx: click.Context, /, scan_file: Path, delta: str, quantile: float, output: Path | None, preview: bool,
+    ctx: click.Context, /, scan_file: Path, delta: str, quantile: float | None, output: Path | None, preview: bool,
     as_json: bool, **options: Any,
 ) -> None:
     """Reconstruct a certified image from the sinogram INPUT.
@@ -54,7 +58,8 @@ def command(
     from ctrecon.errors import SettingError
     from ctrecon.io.arrays import read_scan
     from ctrecon.noise import delta_for
-    from ctrecon.reconstruction import conclude, prepare
+    from ctrecon.problem import prepare
+    from ctrecon.reconstruction import conclude
 
     began = time.monotonic()
     given = (scan_file, scan_file.with_suffix(".json"), options["geometry_file"], Path(options["prior"]))
@@ -64,15 +69,19 @@ def command(
     )
     if options["iterations"] is not None and options["method"] in ("huber-tv", "fbp"):
         raise SettingError(f"--method {options['method']} runs to its own end; drop --iterations")
+    if options["window"] is not None and options["method"] != "fbp":
+        raise SettingError(f"--method {options['method']} has no filter; drop --window or use --method fbp")
+    if quantile is not None and delta.strip().lower() != "auto":
+        raise SettingError(f"--quantile {quantile:g} belongs to --delta auto, not to --delta {delta}; drop one of them")
     scan = read_scan(scan_file, **{key: options[key] for key in SCAN_KEYS})
-    bound = delta_for(scan, delta, quantile)
+    bound = delta_for(scan, delta, 0.95 if quantile is None else quantile)
     if not as_json:
         for note in scan.notes:
             click.echo(f"note: {printable(note)}")
         click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
     problem = prepare(scan, bound, operator=options["operator"], device=options["device"])
     with _watching(problem, quiet=as_json) as watch:
-        outcome = _run(problem, options["method"], options["prior"], options["iterations"], watch)
+        outcome = _run(problem, *(options[key] for key in ("method", "prior", "iterations", "window")), watch)
     result = conclude(problem, outcome, source=str(scan_file), began=began)
     written = target.write(result, preview=preview)
     if as_json:
@@ -86,20 +95,22 @@ def command(
 SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm")
 
 
-def _run(problem: Problem, method: str, prior: str, iterations: int | None, watch: Watch | None) -> Outcome:
+def _run(
+    problem: Problem, method: str, prior: str, iterations: int | None, window: Window | None, watch: Watch | None
+) -> Outcome:
     from ctrecon import reconstruction as r
-    from ctrecon.networks.pretrained import load_network
+    from ctrecon.networks.pretrained import load_ct_network
 
     most: dict[str, Any] = {} if iterations is None else {"most_iterations": iterations}
     if method == "energy":
-        return r.energy_dissipation(problem, load_network(prior)[0], **most, watch=watch)
+        return r.energy_dissipation(problem, load_ct_network(prior)[0], **most, watch=watch)
     if method == "gradient":
         return r.gradient_descent(problem, **most, watch=watch)
     if method == "cgls":
         return r.conjugate_gradients(problem, **most, watch=watch)
     if method == "huber-tv":
         return r.huber_tv(problem, watch=watch)
-    return r.filtered_back_projection(problem, watch=watch)
+    return r.filtered_back_projection(problem, window=window, watch=watch)
 
 
 @contextlib.contextmanager
@@ -162,7 +173,7 @@ def _tell(result: Reconstruction, written: dict[str, Path], method: str) -> None
             f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
             f"{result.residual / delta.value:.3g} times delta; "
             + (
-                "FBP does not aim at delta, use another --method"
+                "no filter of FBP fits the data this well, use another --method"
                 if method == "fbp"
                 else f"the scan may not fit the model this well, try --delta {result.residual * 1.01:.4g}"
             )

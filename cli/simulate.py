@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ctrecon.cli.main import printable
-from ctrecon.cli.options import FilePath
+from ctrecon.cli.options import FilePath, Percent
 
 FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 
@@ -18,15 +18,15 @@ FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 @click.option("-o", "--output", type=FilePath, default=Path("scan.npz"), show_default=True, help=".npz or .npy")
 @click.option("--phantom", type=click.Choice(FAMILY_NAMES), default="chest", show_default=True)
 @click.option("--image", "image_file", type=FilePath, help="Scan this image (.npy, 1/mm) instead of a phantom.")
-@click.option("--geometry", "geometry_file", type=FilePath, help="Geometry as JSON, with its image grid.")
-@click.option("--beam", type=click.Choice(("fan", "parallel")), default="fan", show_default=True)
-@click.option("--size", type=click.IntRange(8, 4096), default=164, show_default=True, help="Image side and detector.")
-@click.option("--views", type=click.IntRange(1, 100_000), default=120, show_default=True)
-@click.option("--noise", default="1%", show_default=True, metavar="PERCENT", help="Gaussian, relative to ||f||.")
+@click.option("--geometry", "geometry_file", type=FilePath, help="Scanner and grid as JSON.")
+@click.option("--beam", type=click.Choice(("fan", "parallel")), show_default="fan")
+@click.option("--size", type=click.IntRange(8, 4096), show_default="164", help="Image side and detector.")
+@click.option("--views", type=click.IntRange(1, 100_000), show_default="120")
+@click.option("--noise", type=Percent(), default="1%", show_default=True, help="Gaussian, relative to ||f||.")
 @click.option("--photons", type=float, help="Poisson noise with so many photons per ray instead.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
-def command(output: Path, as_json: bool, noise: str, **options: Any) -> None:
+def command(output: Path, as_json: bool, noise: float, **options: Any) -> None:
     """Simulate a scan and write it, with the true image beside it as NAME.truth.npy.
 
     Phantoms have exact line integrals, so nothing is reconstructed with the operator it was simulated with.
@@ -44,7 +44,7 @@ def command(output: Path, as_json: bool, noise: str, **options: Any) -> None:
             raise InputError(f"{output} and the files beside it would replace the input {given}; give another -o FILE")
     if options["photons"] is not None and output.suffix != ".npz":
         raise InputError(f"{output.name} cannot hold the variances that counts have; give -o NAME.npz")
-    made = simulate(relative_noise=_percent(noise), **_arguments(**options))
+    made = simulate(relative_noise=noise, **_arguments(**options))
     write_scan(output, made.scan)
     write_array(truth, made.truth)
     facts = {
@@ -60,20 +60,11 @@ def command(output: Path, as_json: bool, noise: str, **options: Any) -> None:
     click.echo(f"true delta ||A u - f|| = {made.delta:.6g} ({made.delta_percent:.3g}% of ||f||)")
 
 
-def _percent(text: str) -> float:
-    from ctrecon.errors import SettingError
-
-    try:
-        return float(text.strip().removesuffix("%")) / 100
-    except ValueError:
-        raise SettingError(f"--noise must be a percentage like 1%, got {text!r}") from None
-
-
 def _arguments(
-    phantom: str, image_file: Path | None, geometry_file: Path | None, beam: str, size: int, views: int,
-    photons: float | None, seed: int,
+    phantom: str, image_file: Path | None, geometry_file: Path | None, beam: str | None, size: int | None,
+    views: int | None, photons: float | None, seed: int,
 ) -> dict[str, Any]:
-    from ctrecon.errors import InputError
+    from ctrecon.errors import InputError, SettingError
     from ctrecon.geometry import default_grid, geometry_from_dict
     from ctrecon.io.images import read_image_array
     from ctrecon.io.sidecar import find_sidecar
@@ -81,8 +72,11 @@ def _arguments(
     from ctrecon.simulation import standard_scanner
 
     if geometry_file is None:
-        geometry, grid = standard_scanner(beam, size, views)
+        geometry, grid = standard_scanner(beam or "fan", size or 164, views or 120)
     else:
+        for name, value in (("--beam", beam), ("--size", size), ("--views", views)):
+            if value is not None:
+                raise SettingError(f"--geometry says what {name} {value} would; drop one of them")
         sidecar = find_sidecar(geometry_file, geometry_file)
         assert sidecar is not None  # a named file is found, or the reason why not is raised
         geometry, maybe = geometry_from_dict(sidecar.geometry or {})

@@ -5,14 +5,13 @@ image. At angle ``theta`` the detector axis points along ``(cos theta, sin theta
 ``(-sin theta, cos theta)`` (fan) or its opposite (parallel, where the sense does not matter): at angle 0 the fan's
 source stands below the image, at ``(0, -source_to_axis_mm)``, and moves counter-clockwise.
 Detector cell ``i`` of ``n`` has its centre at ``s_i = (i - (n - 1) / 2) * spacing + offset`` on the detector axis.
-``docs/units.md`` draws all this.
+``docs/units.md`` draws all this; ``geometry_json.py`` reads and writes it as JSON.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -246,92 +245,6 @@ def _flat_detector_dict(geometry: _FlatDetector) -> dict[str, Any]:
         "detector_spacing_mm": geometry.detector_spacing_mm,
         "detector_offset_mm": geometry.detector_offset_mm,
     }
-
-
-_COMMON_KEYS = {
-    "geometry",
-    "angles_deg",
-    "angles_rad",
-    "detector_count",
-    "detector_spacing_mm",
-    "detector_offset_mm",
-    "image",
-}
-_FAN_KEYS = {"source_to_axis_mm", "source_to_detector_mm"}
-
-
-def geometry_from_dict(
-    values: Mapping[str, Any], *, detector_count: int | None = None
-) -> tuple[ParallelBeam | FanBeam, ImageGrid | None]:
-    """Read the sidecar format (``docs/units.md``): the geometry, and the image grid where ``image`` is given.
-
-    ``detector_count`` comes from the data where the file does not say it.
-    Raises GeometryError for a missing, unknown or impossible entry.
-    """
-    if not isinstance(values, Mapping):
-        raise GeometryError(f"a geometry must be a JSON object, got {type(values).__name__}")
-    kind = values.get("geometry")
-    if kind not in ("parallel", "fan"):
-        raise GeometryError(f'"geometry" must be "parallel" or "fan", got {kind!r}')
-    allowed = _COMMON_KEYS | (_FAN_KEYS if kind == "fan" else set())
-    unknown = sorted(str(key) for key in set(values) - allowed)
-    if unknown:
-        known = ", ".join(sorted(allowed))
-        raise GeometryError(f"unknown entry {unknown[0]!r} in a {kind} geometry; known are {known}")
-    if ("angles_deg" in values) == ("angles_rad" in values):
-        raise GeometryError('give the angles once, as "angles_deg" or as "angles_rad"')
-    try:
-        if "angles_deg" in values:
-            angles = np.deg2rad(np.asarray(values["angles_deg"], dtype=np.float64))
-        else:
-            angles = np.asarray(values["angles_rad"], dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise GeometryError("the angles must be a list of numbers") from None
-    count = values.get("detector_count", detector_count)
-    if count is None:
-        raise GeometryError('"detector_count" is missing and there is no sinogram to take it from')
-    if "detector_spacing_mm" not in values:
-        raise GeometryError('"detector_spacing_mm" is missing')
-    common: dict[str, Any] = {
-        "angles_rad": tuple(_angles(angles)),
-        "detector_count": count,
-        "detector_spacing_mm": values["detector_spacing_mm"],
-        "detector_offset_mm": values.get("detector_offset_mm", 0.0),
-    }
-    geometry: ParallelBeam | FanBeam
-    if kind == "parallel":
-        geometry = ParallelBeam(**common)
-    else:
-        for key in sorted(_FAN_KEYS):
-            if key not in values:
-                raise GeometryError(f'"{key}" is missing in a fan geometry')
-        geometry = FanBeam(**common, **{key: values[key] for key in _FAN_KEYS})
-    image = values.get("image")
-    return geometry, None if image is None else grid_from_dict(image)
-
-
-def grid_from_dict(values: Mapping[str, Any]) -> ImageGrid:
-    """``{"size": 512, "pixel_mm": 0.1}`` or ``{"rows": .., "columns": .., "pixel_mm": ..}`` as an ImageGrid."""
-    if not isinstance(values, Mapping) or "pixel_mm" not in values:
-        raise GeometryError('"image" must be an object with "size" (or "rows" and "columns") and "pixel_mm"')
-    unknown = sorted(str(key) for key in set(values) - {"size", "rows", "columns", "pixel_mm"})
-    if unknown:
-        raise GeometryError(f"unknown entry {unknown[0]!r} in \"image\"")
-    if "size" in values:
-        rows = columns = values["size"]
-    elif "rows" in values and "columns" in values:
-        rows, columns = values["rows"], values["columns"]
-    else:
-        raise GeometryError('"image" needs "size", or "rows" and "columns"')
-    return ImageGrid(rows=rows, columns=columns, pixel_mm=values["pixel_mm"])
-
-
-def geometry_to_json(geometry: Geometry, grid: ImageGrid | None = None) -> str:
-    """The sidecar text; ``geometry_from_dict(json.loads(text))`` gives equal objects back."""
-    values = geometry.to_dict()
-    if grid is not None:
-        values["image"] = grid.to_dict()
-    return json.dumps(values)
 
 
 def field_of_view_mm(geometry: Geometry) -> float:

@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammainc, gammaincinv
+from scipy.special import gammaincinv
 
 from ctrecon.errors import InputError, SettingError
+from ctrecon.noise_level import estimate_sigma
 from ctrecon.scan import LARGEST_VALUE, Array, Scan
 
 Float64Array = npt.NDArray[np.float64]
@@ -27,8 +28,6 @@ FEWEST_COUNTS = 0.5
 _ABOVE_SIGMAS = 5.0
 _ABOVE_FACTOR = 1.5
 _ABOVE_SHARE = 0.05
-# For estimate_sigma: windows of so many cells, fitted by a cubic, in so many classes of brightness.
-_WINDOW, _DEGREE, _CLASSES = 10, 3, 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -191,41 +190,6 @@ def add_poisson_noise(sinogram: Array, photons_per_ray: float, seed: int) -> Lin
     return line_integrals(counts, photons_per_ray)
 
 
-def estimate_sigma(sinogram: Array) -> float:
-    """Root mean square of the noise in ``[views, detectors]``, from the sinogram alone.
-
-    Ten neighbours on the detector, less the cubic through them, are noise wherever no edge passes: their sum of squares
-    is ``sigma^2 chi2(6)`` (a robust form of the fourth difference). Starting from the smallest tenth, the windows that
-    fit one sigma are averaged until nothing changes, with the mean of the cut chi-square law as divisor. Noise that
-    grows with attenuation is followed by doing so in classes of equal numbers of windows by their mean.
-    Where the detector blurs, neighbours share noise and the estimate is too low; where edges pass through nearly
-    every window, too high (10% for a dozen overlapping discs on 164 detectors).
-    Raises InputError for fewer than 10 detectors.
-    """
-    if sinogram.ndim != 2 or sinogram.shape[1] < _WINDOW:
-        raise InputError(f"noise cannot be estimated from shape {sinogram.shape}: {_WINDOW} detectors are needed")
-    windows = np.lib.stride_tricks.sliding_window_view(sinogram.astype(np.float64, copy=False), _WINDOW, axis=1)[:, ::2]
-    # An orthonormal basis of what no cubic can be; the first columns of a complete QR span the cubics.
-    basis = np.linalg.qr(np.vander(np.linspace(-1, 1, _WINDOW), _DEGREE + 1), mode="complete")[0][:, _DEGREE + 1 :]
-    squares = ((windows @ basis) ** 2).sum(axis=-1).ravel()
-    order = np.argsort(windows.mean(axis=-1).ravel(), kind="stable")
-    classes = np.array_split(squares[order], min(_CLASSES, max(1, squares.size // 100)))
-    return math.sqrt(sum(_variance_of_clean(part) * part.size for part in classes) / squares.size)
-
-
-def _variance_of_clean(squares: Float64Array) -> float:
-    """``s`` such that those of ``squares`` below the 60% quantile of ``s chi2(k)`` have the mean they should have."""
-    k = _WINDOW - _DEGREE - 1
-    start, cut = 2 * float(gammaincinv(k / 2, 0.1)), 2 * float(gammaincinv(k / 2, 0.6))
-    mean = k * float(gammainc(k / 2 + 1, cut / 2)) / 0.6
-    s = float(np.quantile(squares, 0.1)) / start
-    for _ in range(100):
-        last, s = s, float(squares[squares <= cut * s].mean()) / mean if s > 0 else 0.0
-        if abs(s - last) <= 1e-6 * last:
-            break
-    return s
-
-
 def delta_from_variance(m: int, q: float = 0.95) -> float:
     """``sqrt(chi2 quantile(m, q))``: with probability q the whitened residual of the true image is no larger."""
     if m < 1 or not 0 < q < 1:
@@ -276,13 +240,14 @@ def _delta_auto(scan: Scan, quantile: float) -> Delta:
     if scan.variance is not None:
         how = f"from counts: chi-square quantile {quantile:g} for {m} rays, each weighted by 1 / variance"
         return Delta(value=largest, norm="whitened", how=how)
-    sigma = estimate_sigma(scan.sinogram)
-    if sigma == 0:
+    sigma, where = estimate_sigma(scan.sinogram, scan.geometry)
+    # What is left of data without noise is their rounding.
+    if sigma <= 1e-12 * float(np.linalg.norm(scan.sinogram)) / math.sqrt(m):
         raise InputError(
             f"{scan.source}: no noise was found in the sinogram, so delta cannot be estimated; give a value or 0.1%"
         )
     how = (
-        f"estimated from the sinogram: sigma = {sigma:.4g} from what local cubics along the detector leave, times the "
-        f"root of the chi-square quantile {quantile:g} for {m} rays"
+        f"estimated from the sinogram: sigma = {sigma:.4g} from {where}, times the root of the chi-square quantile "
+        f"{quantile:g} for {m} rays"
     )
     return Delta(value=sigma * largest, norm="2-norm", how=how)

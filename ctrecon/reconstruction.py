@@ -1,13 +1,13 @@
 """A sinogram in, a certified image out: this file only puts the parts together.
 
-``prepare`` turns a scan into a problem (operator, energy, delta), a method turns the problem into an image, and
-``conclude`` proves what is true of that image, from the image alone.
+``prepare`` (``problem.py``) turns a scan into a problem (operator, energy, delta), a method turns the problem into an
+image, and ``conclude`` proves what is true of that image, from the image alone.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
 from ctrecon.classical.cgls import cgls
-from ctrecon.classical.fbp import FilteredBackProjection, Window
+from ctrecon.classical.fbp import SMOOTHEST_FIRST, FilteredBackProjection, Window
 from ctrecon.classical.smooth import smooth_image
 from ctrecon.classical.tv import tv_at_discrepancy
 from ctrecon.classical.tv_solver import HuberTVSolver
@@ -25,63 +25,14 @@ from ctrecon.descent.directions import Direction, NegativeGradient
 from ctrecon.descent.step import Armijo, StepSearch
 from ctrecon.descent.stopping import Discrepancy, Plateau, Reason
 from ctrecon.energies.least_squares import LeastSquares
-from ctrecon.errors import GeometryError, InputError, SettingError
-from ctrecon.geometry import ImageGrid
-from ctrecon.networks.direction import APPROACH, NetworkDirection, Precondition
+from ctrecon.errors import InputError
+from ctrecon.networks.direction import APPROACH, NetworkDirection
 from ctrecon.networks.mirrored import Mirrored
-from ctrecon.noise import Delta
-from ctrecon.operators.base import LinearOperator
-from ctrecon.operators.choose import OperatorName, choose_operator
-from ctrecon.operators.sparse import SparseOperator
-from ctrecon.scan import Array, Scan
-
-Watch = Callable[["Progress"], None]
+from ctrecon.problem import Outcome, Problem, Progress, Watch
+from ctrecon.scan import Array
 
 # Methods aim this much below delta, so that what float32 found still holds when float64 checks it.
 ROUNDING = 1e-5
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One iteration as a person follows it: ``energy`` E(u) and ``residual`` ``||W^(1/2)(Au - f)||``."""
-
-    iteration: int
-    energy: float
-    residual: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """A scan made ready: everything a method needs. Tensors have a batch of one and live on ``device``."""
-
-    scan: Scan
-    delta: Delta
-    operator: LinearOperator
-    energy: LeastSquares
-    precondition: Precondition
-    shape: tuple[int, int]
-    device: torch.device
-
-    @property
-    def start(self) -> Tensor:
-        return torch.zeros((1, 1, *self.shape), device=self.device)
-
-    @property
-    def weights(self) -> Array | None:
-        return None if self.delta.norm == "2-norm" or self.scan.variance is None else 1 / self.scan.variance
-
-    @property
-    def grid(self) -> ImageGrid | None:
-        return self.scan.grid
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a method leaves: the image ``[rows, columns]`` (float32, 1/mm), why it ended, and its history."""
-
-    image: Array
-    reason: str
-    history: tuple[Progress, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,67 +56,6 @@ class Reconstruction:
     @property
     def iterations(self) -> int:
         return self.outcome.history[-1].iteration if self.outcome.history else 0
-
-
-def prepare(
-    scan: Scan, delta: Delta, *, operator: OperatorName | None = None, device: str | None = None
-) -> Problem:
-    """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
-
-    Without a grid the scan's field of view is covered. Raises OperatorError where the named operator cannot run here,
-    SettingError for a device that does not exist, InputError where no ray meets the image.
-    """
-    scan = scan.with_grid()
-    where = _device(device)
-    built: LinearOperator
-    precondition: Precondition
-    if scan.matrix is not None:
-        if operator not in (None, "sparse"):
-            raise SettingError(f"{scan.source} brings its own matrix, which only sparse can use, not {operator}")
-        assert scan.image_shape is not None
-        built = SparseOperator(scan.matrix, (1, *scan.image_shape), (1, *scan.sinogram.shape)).to(where)
-        precondition = _few_conjugate_gradients(built)
-    else:
-        if scan.geometry is None or scan.grid is None:
-            raise InputError(f"{scan.source} has neither a geometry nor a matrix; give --geometry FILE")
-        built = choose_operator(scan.geometry, scan.grid, device=where, name=operator)
-        try:
-            precondition = FilteredBackProjection(scan.geometry, scan.grid)
-        except GeometryError:
-            # A geometry without an inversion formula of its own.
-            precondition = _few_conjugate_gradients(built)
-    if built.norm() == 0:
-        raise InputError(f"{scan.source}: no ray meets the image, or the matrix is zero; check geometry and image size")
-    data = torch.from_numpy(scan.sinogram)[None, None].to(where, torch.float32)
-    weights = None
-    if delta.norm == "whitened" and scan.variance is not None:
-        weights = torch.from_numpy(1 / scan.variance)[None, None].to(where, torch.float32)
-    return Problem(
-        scan=scan,
-        delta=delta,
-        operator=built,
-        energy=LeastSquares(built, data, weights),
-        precondition=precondition,
-        shape=(built.domain_shape[1], built.domain_shape[2]),
-        device=where,
-    )
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise SettingError(f"there is no device {name!r}; use cpu or cuda") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise SettingError(f"there is no GPU for --device {name}; use cpu")
-    return device
-
-
-def _few_conjugate_gradients(operator: LinearOperator) -> Precondition:
-    """An approximate inverse for an operator without geometry."""
-    return lambda residual: cgls(operator, residual, most_iterations=6).image
 
 
 def energy_dissipation(
@@ -221,46 +111,88 @@ def _descent(
 
 def conjugate_gradients(problem: Problem, *, most_iterations: int = 500, watch: Watch | None = None) -> Outcome:
     """CGLS, stopped at delta."""
+    path = _Path(problem, watch)
     result = cgls(
         problem.operator,
         problem.energy.data,
         most_iterations=most_iterations,
         delta=problem.delta.value * (1 - ROUNDING),
         weights=problem.energy.weights,
+        watch=path.add,
     )
-    return _classical(problem, result.image, result.reason[0], int(result.iterations[0]), watch)
+    return path.outcome(result.image, result.reason[0])
 
 
 def huber_tv(problem: Problem, *, watch: Watch | None = None) -> Outcome:
-    """Huber-TV with non-negativity, its weight chosen so that the residual meets delta (Morozov)."""
+    """Huber-TV with non-negativity, its weight chosen so that the residual meets delta (Morozov).
+
+    The history runs through the trials of all weights, so its residual need not fall.
+    """
+    path = _Path(problem, watch)
     result = tv_at_discrepancy(
         problem.operator,
         problem.energy.data,
         problem.delta.value * (1 - ROUNDING),
         weights=problem.energy.weights,
+        watch=path.add,
     )
-    return _classical(problem, result.image, result.reason[0], int(result.iterations[0]), watch)
+    return path.outcome(result.image, result.reason[0])
 
 
 def filtered_back_projection(
-    problem: Problem, *, window: Window = "ram-lak", watch: Watch | None = None
+    problem: Problem, *, window: Window | None = None, watch: Watch | None = None
 ) -> Outcome:
-    """FBP; it knows nothing of delta, so whether it meets it is found afterwards. Needs a geometry."""
+    """FBP with the smoothest filter of a known family that meets delta; each filter tried is one "iteration".
+
+    Where none meets it, the one of least residual. ``window`` fixes the filter, at full bandwidth. Needs a geometry.
+    """
     if problem.scan.geometry is None or problem.grid is None:
         raise InputError(f"{problem.scan.source} has no geometry, which FBP needs; use another --method")
-    image = FilteredBackProjection(problem.scan.geometry, problem.grid, window=window)(problem.energy.data)
-    return _classical(problem, image, "computed in one pass", 1, watch)
+    path = _Path(problem, watch)
+    filters = SMOOTHEST_FIRST if window is None else ((window, 1.0),)
+    best, least = problem.start, math.inf
+    reason = ""
+    for name, cutoff in filters:
+        inverse = FilteredBackProjection(problem.scan.geometry, problem.grid, window=name, cutoff=cutoff)
+        image = inverse(problem.energy.data)
+        residual = problem.energy.at(image).discrepancy
+        assert residual is not None
+        path.add(residual)
+        if float(residual) < least:
+            best, least = image, float(residual)
+            reason = f"filter {name}" + ("" if cutoff == 1 else f" up to {cutoff:.0%} of the Nyquist frequency")
+        if least <= problem.delta.value * (1 - ROUNDING):
+            break
+    return path.outcome(best, reason)
 
 
-def _classical(problem: Problem, image: Tensor, reason: str, iterations: int, watch: Watch | None) -> Outcome:
-    history = []
-    for k, u in ((0, problem.start), (iterations, image)):
-        point = problem.energy.at(u)
+class _Path:
+    """The history of a classical method, from the discrepancies it reports."""
+
+    def __init__(self, problem: Problem, watch: Watch | None) -> None:
+        self.problem, self.watch = problem, watch
+        self.history: list[Progress] = []
+        self._add(0, problem.start)
+
+    def add(self, discrepancy: Tensor) -> None:
+        residual = float(discrepancy[0])
+        self._note(Progress(len(self.history), 0.5 * residual**2, residual))
+
+    def outcome(self, image: Tensor, reason: str) -> Outcome:
+        """The last entry is recomputed from the image, which may be an earlier one."""
+        last = self.history.pop() if len(self.history) > 1 else None
+        self._add(1 if last is None else last.iteration, image)
+        return Outcome(image=_image(image), reason=reason, history=tuple(self.history))
+
+    def _add(self, iteration: int, image: Tensor) -> None:
+        point = self.problem.energy.at(image)
         assert point.discrepancy is not None
-        history.append(Progress(k, float(point.value), float(point.discrepancy)))
-        if watch is not None:
-            watch(history[-1])
-    return Outcome(image=_image(image), reason=reason, history=tuple(history))
+        self._note(Progress(iteration, float(point.value), float(point.discrepancy)))
+
+    def _note(self, progress: Progress) -> None:
+        self.history.append(progress)
+        if self.watch is not None:
+            self.watch(progress)
 
 
 def _image(u: Tensor) -> Array:

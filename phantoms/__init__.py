@@ -13,4 +13,4 @@ from ctrecon.phantoms.textured import Textured
 
 FAMILIES: tuple[Family, ...] = (Ellipses(), Polygons(), Head(), Chest(), Textured(), Seeds())
 
-__all__ = ["FAMILIES", "Ellipse", "Family", "Gaussian", "Phantom", "Polygon", "Primitive"]
+__all__ = ["FAMILIES", "Ellipse", "Family", "Gaussian", "Phantom", "Polygon", "Polygons", "Primitive"]

@@ -58,7 +58,7 @@ def test_mirror_images_get_mirrored_answers() -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape))
-    x = torch.randn(1, 4, 16, 24)
+    x = torch.randn(1, 5, 16, 24)
     for axes in ((-1,), (-2,), (-2, -1)):
         assert torch.allclose(network(x.flip(axes)).flip(axes), network(x), atol=1e-5)
         assert not torch.allclose(network.network(x.flip(axes)).flip(axes), network.network(x), atol=1e-5)

@@ -76,6 +76,27 @@ def test_a_delta_that_is_not_met_gives_the_image_its_true_residual_and_code_3(sc
     assert facts["residual"] > facts["delta"]
 
 
+@pytest.mark.parametrize("method", ["gradient", "cgls", "huber-tv"])
+def test_progress_is_shown_with_residual_and_delta(scan: Path, delta: float, tmp_path: Path, method: str) -> None:
+    result = run("reconstruct", scan, "--delta", delta, "--method", method, "-o", tmp_path / "u.npy")
+    lines = [line for line in result.output.splitlines() if line.startswith("iteration")]
+    assert len(lines) >= 5
+    assert all("residual" in line and f"delta {delta:.6g}" in line for line in lines)
+    assert len({line.split()[3] for line in lines}) >= 5
+
+
+def test_fbp_honours_delta_by_its_filter(scan: Path, tmp_path: Path) -> None:
+    image = tmp_path / "u.npy"
+    for args, code, words in (
+        (("--delta", "30%"), 0, "filter hann"),
+        (("--delta", "30%", "--window", "ram-lak"), 0, "filter ram-lak"),
+        (("--delta", "0.1%"), 3, "filter"),
+    ):
+        result = run("reconstruct", scan, "--method", "fbp", *args, "-o", image, "--json")
+        assert result.exit_code == code, result.output
+        assert json.loads(result.output)["reason"].startswith(words)
+
+
 def test_the_output_says_what_was_assumed(tmp_path: Path) -> None:
     np.save(tmp_path / "bare.npy", np.random.default_rng(0).random((30, 32)) + 1)
     result = run("reconstruct", tmp_path / "bare.npy", "--delta", "50%", "-o", tmp_path / "u.npy")
@@ -134,6 +155,10 @@ def test_info_tells_the_geometry(scan: Path) -> None:
         (("--device", "toaster"), "toaster"),
         (("--no-such-option",), "--no-such-option"),
         (("--method", "fbp", "--iterations", "3"), "--iterations"),
+        (("--window", "hann"), "--window"),
+        (("--quantile", "2", "--delta", "1%"), "2"),
+        (("--quantile", "0.9", "--delta", "1%"), "--quantile"),
+        (("--row", "0"), "--row"),
         (("-o", "u.tiff"), "u.tiff"),
         (("-o", "no/such/folder/u.npy"), "no/such/folder"),
     ],
@@ -175,6 +200,25 @@ def test_errors_are_one_json_object_where_json_was_asked_for(scan: Path) -> None
         assert result.exit_code == 2
         assert json.loads(result.stdout)["status"] == "bad input"
         assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", [("--size", "32"), ("--views", "9"), ("--beam", "fan")])
+def test_simulate_takes_the_scanner_from_one_place(scan: Path, tmp_path: Path, option: tuple[str, str]) -> None:
+    file = scan.with_suffix(".json")
+    assert run("simulate", "--geometry", file, "-o", tmp_path / "a.npz").exit_code == 0
+    result = run("simulate", "--geometry", file, *option, "-o", tmp_path / "b.npz")
+    assert result.exit_code == 2
+    assert option[0] in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert run("simulate", *option, "-o", tmp_path / "c.npz").exit_code == 0
+
+
+@pytest.mark.parametrize("noise", ["nan%", "-1%", "much", "1%%"])
+def test_percentages_are_read_in_one_way(tmp_path: Path, noise: str) -> None:
+    for command in (("simulate", "-o", tmp_path / "a.npz"), ("benchmark",)):
+        result = run(*command, "--noise", noise)
+        assert result.exit_code == 2
+        assert f"must be a percentage like 1%, got '{noise}'" in result.stderr
 
 
 def test_bad_files_are_one_line_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,6 +183,30 @@ def test_the_last_step_ends_on_the_discrepancy_sphere() -> None:
     assert bool((uncut.point.discrepancy < delta * (1 - 1e-3)).any())  # type: ignore[operator]
 
 
+def test_an_answer_near_the_end_is_taken_whole_and_the_first_one_only_to_the_larger_sphere() -> None:
+    energy, truth, _ = small_problem()
+    found = energy.at(truth).discrepancy
+    assert found is not None
+    delta = 1.2 * found
+
+    class Knows:
+        """Sees the true image from everywhere; its answer lies well inside the sphere."""
+
+        def __call__(self, point: Point) -> torch.Tensor:
+            return truth - point.u
+
+    first, second = run(energy, Knows(), torch.zeros_like(truth), stop=(Discrepancy(delta, approach=1.3),))[1:]
+    assert first.point.discrepancy is not None
+    assert torch.allclose(first.point.discrepancy, 1.3 * delta, rtol=1e-4)
+    assert second.reasons == (Reason.CERTIFIED,) * 3
+    assert torch.allclose(second.u, truth, rtol=1e-9, atol=1e-12)
+    # Without the second look the first answer is cut on the sphere of delta itself.
+    only = run(energy, Knows(), torch.zeros_like(truth), stop=(Discrepancy(delta),))[-1]
+    assert only.k == 1
+    assert only.point.discrepancy is not None
+    assert torch.allclose(only.point.discrepancy, delta, rtol=1e-4)
+
+
 def test_every_end_has_its_name() -> None:
     energy, truth, _ = small_problem()
     zero = torch.zeros_like(truth)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from ctrecon.errors import SettingError, WeightsError
 from ctrecon.networks.dncnn import DnCNN, DnCNNShape
-from ctrecon.networks.pretrained import load_network, save_network
+from ctrecon.networks.pretrained import load_ct_network, load_network, save_network
 from ctrecon.networks.unet import UNet, UNetShape
 
 SMALL = UNetShape(widths=(8, 12, 16), blocks=(1, 1, 1))
@@ -30,12 +30,12 @@ def awake(network: torch.nn.Module) -> torch.nn.Module:
 @pytest.mark.parametrize("size", [(8, 8), (33, 47), (1, 5), (164, 164)])
 @pytest.mark.parametrize("network", [UNet(SMALL), DnCNN(DnCNNShape(depth=4, width=8))], ids=["unet", "dncnn"])
 def test_a_fresh_network_returns_its_last_input_at_any_size(network: torch.nn.Module, size: tuple[int, int]) -> None:
-    x = torch.randn(2, 4, *size, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, 5, *size, generator=torch.Generator().manual_seed(1))
     assert torch.equal(network(x), x[:, -1:])
 
 
 def test_the_unet_is_homogeneous_and_the_dncnn_with_biases_is_not() -> None:
-    x = torch.randn(1, 4, 24, 40, generator=torch.Generator().manual_seed(2))
+    x = torch.randn(1, 5, 24, 40, generator=torch.Generator().manual_seed(2))
     for network, holds in (
         (awake(UNet(SMALL)), True),
         (awake(DnCNN(DnCNNShape(depth=4, width=8, bias=False))), True),
@@ -49,7 +49,7 @@ def test_weights_come_back_equal(tmp_path: Path) -> None:
     network = awake(UNet(SMALL))
     path = tmp_path / "net.safetensors"
     save_network(path, network, network.state_dict(), {"seed": 3})
-    again, card = load_network(path)
+    again, card = load_network(path, [UNet])
     assert card == {"seed": 3}
     assert isinstance(again, UNet)
     assert again.shape == SMALL
@@ -82,7 +82,9 @@ def test_files_that_are_not_what_they_say_are_refused(tmp_path: Path) -> None:
     bad["leave.weight"][0, 0, 0, 0] = float("nan")
     nan = tmp_path / "nan.safetensors"
     save_network(nan, network, bad, {})
-    shape = {"inputs": 4, "widths": [8, 12, 16], "blocks": [1, 1, 1]}
+    old, three = tmp_path / "old.safetensors", UNet(UNetShape(inputs=3, widths=(8, 12, 16), blocks=(1, 1, 1)))
+    save_network(old, three, three.state_dict(), {})
+    shape = {"inputs": 5, "widths": [8, 12, 16], "blocks": [1, 1, 1]}
     for file, words in (
         (text, "no safetensors"),
         (cut, "no safetensors"),
@@ -94,7 +96,8 @@ def test_files_that_are_not_what_they_say_are_refused(tmp_path: Path) -> None:
         (_tampered(path, shape={**shape, "widths": [8, 12]}), "widths"),
         (_tampered(path, shape={**shape, "widths": [8, 12, 17]}), "another shape"),
         (_tampered(path, shape={**shape, "blocks": [1, 1, 2]}), "does not fit"),
-        (_tampered(path, shape={**shape, "inputs": 3}), "takes 3 inputs"),
+        (_tampered(path, shape={**shape, "inputs": 3}), "another shape"),
+        (old, "takes 3 inputs"),
         (_tampered(path, shape={**shape, "widths": 8}), "widths"),
         (_tampered(path, shape={**shape, "inputs": True}), "inputs"),
         (_tampered(path, shape={**shape, "blocks": [0, 1, 1]}), "blocks"),
@@ -104,7 +107,14 @@ def test_files_that_are_not_what_they_say_are_refused(tmp_path: Path) -> None:
         ("../weights/ct-default", "no network"),
     ):
         with pytest.raises(WeightsError, match=words):
-            load_network(file)
+            load_ct_network(file)
+
+
+def test_only_the_architectures_asked_for_are_loaded(tmp_path: Path) -> None:
+    path, network = tmp_path / "net.safetensors", UNet(SMALL)
+    save_network(path, network, network.state_dict(), {})
+    with pytest.raises(WeightsError, match="'unet'; what can be used here: dncnn"):
+        load_network(path, [DnCNN])
 
 
 def test_a_network_needs_data() -> None:

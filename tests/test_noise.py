@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,12 +17,14 @@ from ctrecon.noise import (
     add_poisson_noise,
     delta_for,
     delta_from_variance,
-    estimate_sigma,
     line_integrals,
     line_integrals_from_counts,
     photon_transfer,
 )
+from ctrecon.noise_level import estimate_sigma
+from ctrecon.phantoms import FAMILIES
 from ctrecon.scan import Scan
+from ctrecon.simulation import standard_scanner
 
 
 def discs(geometry, *, count=12, seed=0):
@@ -195,43 +198,100 @@ def test_impossible_noise(bad):
 # Sigma and delta
 
 
+def level(noise):
+    return float(np.linalg.norm(noise)) / math.sqrt(noise.size)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("beam", ["parallel", "fan"])
+def test_sigma_of_a_whole_turn_does_not_take_detail_for_noise(family, beam):
+    """At most 2% too small; 15% too large even where a quarter of all cells is an edge, as local fits would not be."""
+    geometry, _ = standard_scanner(beam, 96, 90)
+    clean = family.sample(np.random.default_rng(3)).scaled(0.9 * 96 * 0.44 / 2, 0.02).sinogram(geometry)
+    for seed, relative in enumerate((0.01, 0.03)):
+        noisy = add_gaussian_noise(clean.astype(np.float64), relative, seed)
+        sigma, where = estimate_sigma(noisy, geometry)
+        assert "no object reaches" in where
+        assert 0.98 < sigma / level(noisy - clean) < 1.15
+
+
+def test_local_fits_do_take_detail_for_noise():
+    """So the wedge earns its place, and what stands in for it errs on the large side."""
+    geometry, _ = standard_scanner("fan", 96, 90)
+    seeds = next(family for family in FAMILIES if family.name == "seeds")
+    clean = seeds.sample(np.random.default_rng(3)).scaled(0.9 * 96 * 0.44 / 2, 0.02).sinogram(geometry)
+    noisy = add_gaussian_noise(clean.astype(np.float64), 0.01, 0)
+    sigma, where = estimate_sigma(noisy)
+    assert "cubics" in where
+    assert sigma > 1.2 * level(noisy - clean)
+
+
+def test_a_turn_is_one_in_any_order_and_with_its_first_view_measured_twice():
+    geometry = fan(views=121)
+    closed = replace(geometry, angles_rad=tuple(np.linspace(0, 2 * math.pi, 121)))
+    noise = np.random.default_rng(0).standard_normal(closed.shape)
+    sigma, where = estimate_sigma(noise, closed)
+    assert "no object reaches" in where
+    assert sigma == pytest.approx(1, abs=0.08)
+    order = np.random.default_rng(1).permutation(121)
+    mixed = replace(closed, angles_rad=tuple(np.asarray(closed.angles_rad)[order]))
+    assert estimate_sigma(noise[order], mixed)[0] == pytest.approx(sigma)
+    turned = replace(closed, angles_rad=tuple(np.asarray(closed.angles_rad) + 1.0))
+    assert estimate_sigma(noise, turned)[0] == pytest.approx(sigma)
+    for angles in (np.linspace(0, 4, 121), np.linspace(0, 2.5, 121) ** 2):
+        short = replace(closed, angles_rad=tuple(angles))
+        assert "cubics" in estimate_sigma(noise, short)[1], "no whole turn, or uneven steps"
+
+
+@pytest.mark.parametrize("views", [90, 360])
+def test_noise_that_neighbours_share_is_not_missed(views):
+    """A detector that blurs, and a beam that flickers from view to view; local fits see two thirds of it, or none."""
+    rng = np.random.default_rng(0)
+    geometry = fan(views=views)
+    clean = discs(geometry, count=6)
+    white = rng.standard_normal(geometry.shape)
+    blurred = 0.01 * (white + 0.3 * (np.roll(white, 1, axis=1) + np.roll(white, -1, axis=1)))
+    flicker = 0.01 * white + 0.02 * rng.standard_normal((views, 1))
+    for noise, most in ((blurred, 1.6), (flicker, 1.25)):
+        assert 0.98 < estimate_sigma(clean + noise, geometry)[0] / level(noise) < most
+        assert estimate_sigma(clean + noise)[0] < 0.9 * level(noise)
+
+
 @pytest.mark.parametrize("geometry", [parallel(), fan()], ids=["parallel", "fan"])
 @pytest.mark.parametrize("relative", [0.005, 0.01, 0.03])
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_sigma_is_found_in_noisy_sinograms(geometry, relative, seed):
-    """Within 8% for four discs; a plain median of differences takes part of the object for noise."""
-    f = discs(geometry, count=4, seed=seed)
-    noisy = add_gaussian_noise(f, relative, seed)
-    sigma = relative * np.linalg.norm(f) / math.sqrt(f.size)
-    assert estimate_sigma(noisy) == pytest.approx(sigma, rel=0.08)
+def test_sigma_is_found_by_local_fits_where_no_turn_is_closed(geometry, relative):
+    """Within 12% for four discs; a plain median of differences takes part of the object for noise."""
+    part = geometry.views(slice(0, 60))
+    f = discs(part, count=4, seed=0)
+    noisy = add_gaussian_noise(f, relative, 0)
+    sigma, where = estimate_sigma(noisy, part)
+    assert "cubics" in where
+    assert 0.98 < sigma / level(noisy - f) < 1.12
     plain = 1.4826 * np.median(np.abs(np.diff(noisy, axis=1))) / math.sqrt(2)
     if relative < 0.02:
-        assert abs(plain / sigma - 1) > 2 * abs(estimate_sigma(noisy) / sigma - 1)
+        assert abs(plain / level(noisy - f) - 1) > 2 * abs(sigma / level(noisy - f) - 1)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_sigma_is_not_misled_by_many_edges(seed):
-    f = discs(fan(), count=12, seed=seed)
-    for relative in (0.005, 0.01, 0.03):
-        sigma = relative * np.linalg.norm(f) / math.sqrt(f.size)
-        assert 0.97 < estimate_sigma(add_gaussian_noise(f, relative, seed)) / sigma < 1.15
-
-
-def test_sigma_of_noise_that_grows_with_attenuation_is_its_root_mean_square():
-    f = 3 * discs(parallel(), count=4)
+@pytest.mark.parametrize("whole", [True, False])
+def test_sigma_of_noise_that_grows_with_attenuation_is_its_root_mean_square(whole):
+    geometry = parallel()
+    f = 3 * discs(geometry, count=4)
     noisy = add_poisson_noise(f, 3e4, 0)
     rms = math.sqrt(noisy.variance.mean())
-    assert estimate_sigma(noisy.values) == pytest.approx(rms, rel=0.12)
+    assert estimate_sigma(noisy.values, geometry if whole else None)[0] == pytest.approx(rms, rel=0.15)
     assert 1.4826 * np.median(np.abs(noisy.values - f)) < 0.9 * rms, "one median over all rays says too little"
 
 
-def test_sigma_ignores_units_offsets_and_slopes():
+@pytest.mark.parametrize("geometry", [None, parallel(50, 300)], ids=["no turn", "half a turn"])
+def test_sigma_ignores_units_offsets_and_slopes(geometry):
     noise = np.random.default_rng(0).standard_normal((50, 300))
     slope = 40 * np.linspace(-1, 1, 300) ** 3
-    assert estimate_sigma(noise) == pytest.approx(1, abs=0.03)
-    assert estimate_sigma(7 * noise) == pytest.approx(7 * estimate_sigma(noise))
-    assert estimate_sigma(noise + 100) == pytest.approx(estimate_sigma(noise), rel=0.02)
-    assert estimate_sigma(noise + slope) == pytest.approx(estimate_sigma(noise), rel=0.02)
+    sigma, _ = estimate_sigma(noise, geometry)
+    assert sigma == pytest.approx(1.02, abs=0.06)
+    assert estimate_sigma(7 * noise, geometry)[0] == pytest.approx(7 * sigma)
+    assert estimate_sigma(noise + 100, geometry)[0] == pytest.approx(sigma, rel=0.02)
+    if geometry is None:
+        assert estimate_sigma(noise + slope)[0] == pytest.approx(sigma, rel=0.02)
     with pytest.raises(InputError, match="10 detectors"):
         estimate_sigma(noise[:, :9])
 
@@ -276,7 +336,7 @@ def test_auto_without_counts_bounds_the_noise_that_was_added():
     delta = delta_for(one, "AUTO")
     residual = np.linalg.norm(one.sinogram - clean)
     assert delta.norm == "2-norm"
-    assert delta.value == pytest.approx(residual, rel=0.08)
+    assert 0.98 < delta.value / residual < 1.12
     assert "estimated" in delta.how
 
 

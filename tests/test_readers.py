@@ -132,6 +132,11 @@ def test_npz_with_angles_or_counts(tmp_path):
         source_to_detector_mm=553.74,
     )
     assert read_scan(tmp_path / "a.npz").geometry == fan()
+    assert read_scan(tmp_path / "a.npz").notes == ("geometry from the file",)
+    np.savez(tmp_path / "b.npz", sinogram=sinogram(), angles_deg=np.asarray(SIDECAR["angles_deg"]))
+    bare = read_scan(tmp_path / "b.npz")
+    assert bare.geometry.detector_spacing_mm == 1
+    assert "no detector_spacing_mm: cells of 1 mm were assumed" in bare.notes[0]
     counts = np.random.default_rng(0).poisson(500.0, (VIEWS, DETECTORS))
     np.savez(tmp_path / "c.npz", counts=counts, white=np.full(DETECTORS, 1000.0), dark=np.full((4, DETECTORS), 10.0))
     scan = read_scan(tmp_path / "c.npz")
@@ -139,6 +144,16 @@ def test_npz_with_angles_or_counts(tmp_path):
     np.testing.assert_allclose(scan.sinogram, expected.values)
     np.testing.assert_allclose(scan.variance, expected.variance)
     np.testing.assert_allclose(scan.counts, counts - 10)
+
+
+def test_an_old_geometry_file_beside_the_data_is_pointed_out(tmp_path):
+    write_scan(tmp_path / "s.npz", Scan(sinogram=sinogram(), geometry=fan(), grid=None))
+    write_json(tmp_path / "s.json", {key: value for key, value in SIDECAR.items() if key != "image"})
+    assert read_scan(tmp_path / "s.npz").notes == ("geometry from s.json",), "the same one: nothing to say"
+    write_json(tmp_path / "s.json", SIDECAR | {"detector_offset_mm": 0.3})
+    scan = read_scan(tmp_path / "s.npz")
+    assert scan.geometry == fan(detector_offset_mm=0.3)
+    assert "own differs and was not used" in scan.notes[0]
 
 
 def test_arrays_of_any_name_and_in_files_beside(tmp_path):
@@ -163,6 +178,14 @@ def test_a_row_of_a_stack(tmp_path):
     stack = np.random.default_rng(0).random((VIEWS, 3, DETECTORS))
     np.save(tmp_path / "s.npy", stack)
     np.testing.assert_array_equal(read_scan(tmp_path / "s.npy", row=1).sinogram, stack[:, 1])
+    np.save(tmp_path / "flat.npy", stack[:, 1])
+    scipy.io.savemat(tmp_path / "A.mat", {"A": scipy.sparse.eye(4, format="csc"), "m": np.ones((2, 2))})
+    for name in ("flat.npy", "A.mat"):
+        with pytest.raises(InputError, match="drop --row"):
+            read_scan(tmp_path / name, row=1)
+    # White frames of one row beside counts of several are frames still.
+    np.savez(tmp_path / "c.npz", counts=100 * stack, white=np.full((4, DETECTORS), 200.0))
+    np.testing.assert_array_equal(read_scan(tmp_path / "c.npz", row=2).counts, 100 * stack[:, 2])
 
 
 # MATLAB

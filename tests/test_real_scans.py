@@ -11,15 +11,16 @@ from skimage.filters import threshold_otsu
 
 from ctrecon.certificates.verify import check
 from ctrecon.io.arrays import read_scan
-from ctrecon.networks.pretrained import load_network
+from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.noise import delta_for
-from ctrecon.reconstruction import Reconstruction, conclude, energy_dissipation, prepare
+from ctrecon.problem import prepare
+from ctrecon.reconstruction import Reconstruction, conclude, energy_dissipation
 
 
 def reconstruct(path: Path, delta: str, **options: object) -> Reconstruction:
     scan = read_scan(path, **options)  # type: ignore[arg-type]
     problem = prepare(scan, delta_for(scan, delta))
-    return conclude(problem, energy_dissipation(problem, load_network("ct-default")[0]), source=str(path))
+    return conclude(problem, energy_dissipation(problem, load_ct_network("ct-default")[0]), source=str(path))
 
 
 def matthews(a: np.ndarray, b: np.ndarray) -> float:

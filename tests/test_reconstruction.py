@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,14 @@ import pytest
 import torch
 
 from ctrecon.certificates.verify import check
+from ctrecon.classical.fbp import SMOOTHEST_FIRST, FilteredBackProjection
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
 from ctrecon.networks.unet import UNet, UNetShape
 from ctrecon.noise import Delta, delta_for
 from ctrecon.operators.sparse import joseph_matrix
 from ctrecon.phantoms import FAMILIES
+from ctrecon.problem import Outcome, Progress, prepare
 from ctrecon.reconstruction import (
     conclude,
     conjugate_gradients,
@@ -23,7 +27,6 @@ from ctrecon.reconstruction import (
     filtered_back_projection,
     gradient_descent,
     huber_tv,
-    prepare,
 )
 from ctrecon.scan import Scan
 from ctrecon.simulation import Simulated, simulate
@@ -105,6 +108,56 @@ def test_all_methods_agree_on_where_things_are(geometry: ParallelBeam | FanBeam)
         assert right > 0.9
         for wrong in (image[::-1], image[:, ::-1], image.T, np.roll(image, 2, axis=1), np.rot90(image)):
             assert float((wrong * truth).sum()) < right
+
+
+@pytest.mark.parametrize("method", [gradient_descent, conjugate_gradients, huber_tv])
+def test_every_iteration_can_be_watched(method: Callable[..., Outcome]) -> None:
+    """What is shown live is the history, it is no straight line from start to end, and it ends with the truth."""
+    case = simulated()
+    problem = prepare(case.scan, delta_for(case.scan, str(case.delta)))
+    seen: list[Progress] = []
+    outcome = method(problem, watch=seen.append)
+    assert [p.iteration for p in outcome.history] == list(range(len(outcome.history)))
+    assert len(outcome.history) >= 5
+    assert list(outcome.history[:-1]) == seen[: len(outcome.history) - 1]
+    assert seen[-1] == outcome.history[-1]
+    for progress in outcome.history:
+        assert progress.energy == pytest.approx(progress.residual**2 / 2, rel=1e-4)
+    found = problem.energy.at(torch.from_numpy(outcome.image)[None, None]).discrepancy
+    assert found is not None
+    assert outcome.history[-1].residual == pytest.approx(float(found), rel=1e-5)
+    residuals = [progress.residual for progress in outcome.history]
+    assert residuals[0] == pytest.approx(np.linalg.norm(case.scan.sinogram), rel=1e-5)
+    assert len(set(residuals)) >= 5
+    if method is not huber_tv:
+        assert residuals == sorted(residuals, reverse=True)
+
+
+@pytest.mark.parametrize("geometry", [PARALLEL, FAN], ids=["parallel", "fan"])
+def test_fbp_takes_the_smoothest_filter_that_meets_delta(geometry: ParallelBeam | FanBeam) -> None:
+    case = simulated(geometry)
+    problem = prepare(case.scan, delta_for(case.scan, "1%"))
+    residuals = []
+    for window, cutoff in SMOOTHEST_FIRST:
+        image = FilteredBackProjection(geometry, GRID, window=window, cutoff=cutoff)(problem.energy.data)
+        found = problem.energy.at(image).discrepancy
+        assert found is not None
+        residuals.append(float(found))
+    for k in (3, 7, len(residuals) - 1):
+        delta = Delta(value=1.001 * residuals[k], norm="2-norm", how="given")
+        first = next(i for i, value in enumerate(residuals) if value <= residuals[k])
+        outcome = filtered_back_projection(replace(problem, delta=delta))
+        assert conclude(replace(problem, delta=delta), outcome).certified
+        assert outcome.history[-1].residual == pytest.approx(residuals[first], rel=1e-6)
+        assert outcome.reason.startswith(f"filter {SMOOTHEST_FIRST[first][0]}")
+        assert len(outcome.history) == first + 2, "no sharper one is tried"
+    # Out of reach: the best of all, with its true residual. A window that was asked for is taken.
+    delta = Delta(value=0.5 * min(residuals), norm="2-norm", how="given")
+    result = conclude(replace(problem, delta=delta), filtered_back_projection(replace(problem, delta=delta)))
+    assert not result.certified
+    assert result.residual == pytest.approx(min(residuals), rel=1e-4)
+    fixed = filtered_back_projection(problem, window="cosine")
+    assert fixed.history[-1].residual == pytest.approx(residuals[SMOOTHEST_FIRST.index(("cosine", 1.0))], rel=1e-6)
 
 
 def test_a_scan_with_its_own_matrix(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ SOURCE = PhantomSource([family.sample for family in FAMILIES])
 
 def trainer(steps: int = 12, seed: int = 0) -> Trainer:
     torch.manual_seed(seed)
-    return Trainer(UNet(SMALL), [PROBLEM], SOURCE, Noise(), TrainingPlan(steps=steps, batch=2, seed=seed))
+    return Trainer(UNet(SMALL), [PathPool(PROBLEM, SOURCE, Noise())], TrainingPlan(steps=steps, batch=2, seed=seed))
 
 
 def finish(one: Trainer) -> Trainer:
@@ -49,7 +49,8 @@ def test_training_improves_the_certified_image() -> None:
     data = noisy(clean, 0.02, seed=5)
     torch.manual_seed(0)
     noise = Noise(low=0.015, high=0.03, poisson_share=0)
-    learned = Trainer(UNet(SMALL), [PROBLEM], OnePhantom(), noise, TrainingPlan(steps=150, batch=2, learning_rate=3e-3))
+    pool = PathPool(PROBLEM, OnePhantom(), noise)
+    learned = Trainer(UNet(SMALL), [pool], TrainingPlan(steps=150, batch=2, learning_rate=3e-3))
     before = score(learned.network, PROBLEM, truth, data)
     finish(learned)
     learned.network.load_state_dict(learned.averaged)
@@ -93,7 +94,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     trainer().save(path)
     torch.manual_seed(0)
     plan = TrainingPlan(steps=3, batch=2)
-    other = Trainer(UNet(replace(SMALL, widths=(8, 12, 20))), [PROBLEM], SOURCE, Noise(), plan)
+    other = Trainer(UNet(replace(SMALL, widths=(8, 12, 20))), [PathPool(PROBLEM, SOURCE, Noise())], plan)
     with pytest.raises(WeightsError, match="another network"):
         other.resume(path)
     path.write_bytes(path.read_bytes()[:100])
@@ -103,11 +104,11 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
 
 def test_the_pool_moves_along_the_path() -> None:
     rng = np.random.default_rng(0)
-    pool = PathPool(PROBLEM, SOURCE, Noise(low=0.001, high=0.002, poisson_share=0), rng, size=4, renew=0.0)
+    pool = PathPool(PROBLEM, SOURCE, Noise(low=0.001, high=0.002, poisson_share=0), size=4, renew=0.0)
     network = UNet(SMALL)
     ages = set()
     for _ in range(10):
-        pool.loss(network, 2)
+        pool.loss(network, 2, rng)
         for state in pool._states:
             if state is not None:
                 ages.add(state.age)
@@ -168,7 +169,8 @@ def test_training_problems_are_many_and_sound() -> None:
 
 
 def test_plans_are_validated() -> None:
-    for bad in ({"steps": 0}, {"batch": 0}, {"minutes": 0.0}):
+    nan, inf = float("nan"), float("inf")
+    for bad in ({"steps": 0}, {"batch": 0}, {"minutes": 0.0}, {"minutes": inf}, {"learning_rate": nan}):
         with pytest.raises(SettingError):
             TrainingPlan(**bad)
     plan = TrainingPlan(steps=100)

@@ -6,7 +6,7 @@ it regularises (P. C. Hansen, Rank-Deficient and Discrete Ill-Posed Problems, SI
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -78,9 +78,11 @@ def cgls(
     delta: float | Tensor | None = None,
     weights: Tensor | None = None,
     start: Tensor | None = None,
+    watch: Callable[[Tensor], None] | None = None,
 ) -> CGLSResult:
     """CGLS until ``||W^(1/2) (A u - f)|| <= delta`` (one number or ``[batch]``), each sample by itself.
 
+    ``watch`` is called after each iteration with the discrepancies ``[batch]``, float64.
     A few iterations without ``delta`` are to an operator without geometry what filtered back projection is to one with.
     Raises SettingError for ``delta <= 0`` or ``most_iterations < 0``.
     """
@@ -98,6 +100,7 @@ def cgls(
     now = next(iterates)
     image, taken = now.image, torch.zeros(batch, dtype=torch.int64, device=data.device)
     met, flat = now.discrepancy <= bound, now.gradient == 0
+    fit = now.discrepancy
     # Below this the gradient is rounding: it has fallen by what the dtype can resolve.
     least = now.gradient * torch.finfo(data.dtype).eps
     while now.k < most_iterations and not bool((met | flat).all()):
@@ -105,6 +108,9 @@ def cgls(
         going = ~(met | flat)
         image = torch.where(_per_sample(going, image), now.image, image)
         taken[going] = now.k
+        fit = torch.where(going, now.discrepancy, fit)
+        if watch is not None:
+            watch(fit)
         met, flat = met | (going & (now.discrepancy <= bound)), flat | (going & (now.gradient <= least))
     final = LeastSquares(operator, data, weights).at(image).discrepancy
     assert final is not None

@@ -35,6 +35,15 @@ _WINDOW: dict[Window, Callable[[Float64Array], Float64Array]] = {
     "hann": lambda nu: 0.5 + 0.5 * np.cos(np.pi * nu),
 }
 
+SMOOTHEST_FIRST: tuple[tuple[Window, float], ...] = (
+    *(("hann", cutoff) for cutoff in (0.1, 0.14, 0.2, 0.28, 0.4, 0.56, 0.8)),
+    *((window, 1.0) for window in reversed(WINDOWS)),
+)
+"""Filters from the one that passes least to the plain ramp: Hann's window over a growing share of the frequencies,
+then the windows over all of them (from G. N. Ramachandran, A. V. Lakshminarayanan, PNAS 68, 1971, and L. A. Shepp,
+B. F. Logan, IEEE Trans. Nucl. Sci. 21, 1974, to the cosine windows of signal processing).
+"""
+
 
 def ramp_response(cells: int, spacing_mm: float, window: Window = "ram-lak", cutoff: float = 1.0) -> Float64Array:
     """The filter's frequency response for ``rfft`` of length ``ramp_length(cells)``, in 1/mm, spacing included.

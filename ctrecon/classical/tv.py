@@ -34,17 +34,19 @@ def huber_tv(
     nonnegative: bool = True,
     tolerance: float = 1e-4,
     most_iterations: int = 400,
+    watch: Callable[[Tensor], None] | None = None,
 ) -> TVResult:
     """The minimiser of ``1/2 ||W^(1/2) (A u - f)||^2 + alpha TV_eps(u)`` over ``u >= 0`` (or over all ``u``).
 
     ``data`` ``[batch, 1, views, detectors]``; ``alpha`` (data^2 over 1/mm) and ``epsilon`` (1/mm) are > 0, one number
     or one per image. ``weights`` (>= 0) are 1 by default, or 1 / variance. It stops where the relative distance to the
     minimiser is about ``tolerance``: 12 times the mean length of the last five steps over the length of the image.
+    ``watch`` is called after each iteration with ``||W^(1/2) (A u - f)||``, float64, of the images still on their way.
     Raises SettingError for settings out of range, OperatorError for an operator that is not on one image.
     """
     return HuberTVSolver(operator, data).solve(
         data, alpha=alpha, epsilon=epsilon, weights=weights, start=start, nonnegative=nonnegative,
-        tolerance=tolerance, most_iterations=most_iterations,
+        tolerance=tolerance, most_iterations=most_iterations, watch=watch,
     )
 
 
@@ -59,6 +61,7 @@ def tv_at_discrepancy(
     nonnegative: bool = True,
     tolerance: float = 1e-4,
     closeness: float = 0.01,
+    watch: Callable[[Tensor], None] | None = None,
 ) -> TVResult:
     """The largest ``alpha`` whose image has ``||W^(1/2) (A u - f)|| <= delta``: V. A. Morozov's principle (1966).
 
@@ -66,6 +69,7 @@ def tv_at_discrepancy(
     then found along the secant, each trial starting from the last image, until the discrepancy lies in
     ``[(1 - closeness) delta, delta]``; roughly first, then to ``tolerance``. ``epsilon`` defaults to 0.004 of the
     image's range, as a few steps of CGLS show it. ``iterations`` counts those of the trial that gave the image.
+    ``watch`` is called after each iteration of each trial, as in ``huber_tv``.
     ``reason`` is "discrepancy met" or "no weight meets delta", with the smallest discrepancy found.
     Raises SettingError for ``delta <= 0``.
     """
@@ -98,6 +102,7 @@ def tv_at_discrepancy(
                 start=first,
                 nonnegative=nonnegative,
                 tolerance=accuracy,
+                watch=watch,
             )
 
         best = _search(solve, bound, log_alpha, math.log(growth), closeness, image)

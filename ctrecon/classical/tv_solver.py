@@ -8,6 +8,7 @@ at 164 x 164 and 120 fan views it needs a quarter of the iterations of FISTA wit
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.classical.quasi_newton import CirculantModel, Memory, dots
+from ctrecon.energies.base import inner
 from ctrecon.energies.huber_tv import HuberTV, differences, differences_adjoint, magnitude
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import SettingError
@@ -69,6 +71,7 @@ class HuberTVSolver:
         nonnegative: bool = True,
         tolerance: float = 1e-4,
         most_iterations: int = 400,
+        watch: Callable[[Tensor], None] | None = None,
     ) -> TVResult:
         """See ``huber_tv``."""
         LeastSquares(self.operator, data, weights)
@@ -86,6 +89,8 @@ class HuberTVSolver:
         for k in range(1, most_iterations + 1):
             distance[going] = state.step()
             taken[going] = k
+            if watch is not None:
+                watch(state.discrepancy())
             done = distance[going] <= tolerance
             if bool(done.any()):
                 image[going[done]] = state.u[done]
@@ -155,6 +160,11 @@ class _State:
         step = self._search(s)
         self._last = g, step
         return self._estimate(step, astray)
+
+    def discrepancy(self) -> Tensor:
+        """``||W^(1/2) (A u - f)||`` of the residual as it is carried along, ``[batch]``, float64."""
+        weighted = self.residual if self.weights is None else self.weights * self.residual
+        return inner(self.residual, weighted).sqrt()
 
     def _gradient(self) -> tuple[Tensor, Tensor]:
         """The gradient, and the geometric mean of the weights ``1 / max(|D u|, eps)``."""

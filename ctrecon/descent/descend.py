@@ -92,7 +92,7 @@ def descend(
             descent = -(ray.slope * d).sum(1)
             tau = step(ray, d)
             for rule in stop:
-                tau = rule.shorten(ray, tau)
+                tau = rule.shorten(ray, tau, d)
             tau = torch.where(going[:, None] & torch.isfinite(tau).all(1, keepdim=True), tau, torch.zeros_like(tau))
             point, fell = _move(point, ray, tau)
             for i, reason in enumerate(reasons):

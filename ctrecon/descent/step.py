@@ -85,9 +85,9 @@ class Subspace:
     is guaranteed whatever the proposal; otherwise the model's step is halved until Armijo's condition holds. Where
     the model fails altogether, Armijo's step along the dissipated direction is taken.
 
-    The lowest energy is not the best image: the rest of the span fits noise. So where the dissipated direction alone,
-    by its own best step, lowers E by at least ``share`` of that, it goes alone; every step still lowers E by
-    ``share`` of what steepest descent would. ``share = 1`` always takes the minimum.
+    The lowest energy is not the best image: the rest of the span fits noise. So where the dissipated direction alone
+    lowers E by at least ``share`` of that, it goes alone: by its own length if that suffices, else by its best one.
+    Every step still lowers E by ``share`` of what steepest descent would. ``share = 1`` always takes the minimum.
     """
 
     c: float = 1e-4
@@ -104,9 +104,15 @@ class Subspace:
         d = d.double()
         curvature = torch.einsum("bi,bij,bj->b", d, ray.curvature.double(), d)
         alone = (-(ray.slope.double() * d).sum(1) / curvature.clamp_min(torch.finfo(torch.float64).tiny))[:, None] * d
-        fall = start - ray.value(alone)
-        enough = torch.isfinite(fall) & torch.isfinite(alone).all(1) & (fall >= self.share * (start - ray.value(best)))
-        return torch.where(enough[:, None], alone, best)
+        needed = self.share * (start - ray.value(best))
+        if self.share == 1:
+            return best
+        chosen = best
+        for tried in (alone, d):
+            fall = start - ray.value(tried)
+            enough = torch.isfinite(fall) & torch.isfinite(tried).all(1) & (fall >= needed)
+            chosen = torch.where(enough[:, None], tried, chosen)
+        return chosen
 
     def _in_span(self, ray: Ray, d: Tensor) -> Tensor:
         curvature, slope = ray.curvature.double(), ray.slope.double()

@@ -33,8 +33,8 @@ class StopRule(Protocol):
         """Whether each sample is done: ``[batch]``, bool."""
         ...
 
-    def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
-        """``tau``, or a shorter step that just meets the rule."""
+    def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
+        """``tau``, or a shorter step that just meets the rule. ``d`` is the bent direction, given as ``tau`` is."""
         ...
 
 
@@ -46,7 +46,9 @@ class Discrepancy:
     one per sample; ``margin`` is kept to float32 rounding, so that what is proved in float64 afterwards holds.
 
     A step from outside ``approach * delta`` ends on that larger sphere at the latest, so that the direction is asked
-    once more close to the end: a good one would otherwise reach delta with its first, coarsest answer.
+    once more close to the end: a good one would otherwise reach delta with its first, coarsest answer. From there a
+    step of the direction's own length is not cut: a network's answer is an image as a whole, and a part of the way
+    would only mix the start into it.
     """
 
     delta: float | Tensor
@@ -70,19 +72,22 @@ class Discrepancy:
             raise SettingError("this energy compares with no data, so no discrepancy can be reached")
         return point.discrepancy <= self._target(point.discrepancy) * (1 - self.margin / 4)
 
-    def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
+    def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
         reached = ray.discrepancy(tau)
         if not self.cut or reached is None:
             return tau
         target = self._target(reached) * (1 - self.margin / 2)
+        whole = (tau == d).all(1)
         before = ray.discrepancy(torch.zeros_like(tau))
         if before is not None:
             # A little room, or rounding would let a point on the larger sphere count as outside and stay there.
-            target = torch.where(before > target * (self.approach + 1e-3), target * self.approach, target)
+            outside = before > target * (self.approach + 1e-3)
+            target = torch.where(outside, target * self.approach, target)
+            whole = whole & ~outside
         t = ray.reach(tau, target)
         if t is None:
             return tau
-        return torch.where(torch.isfinite(t) & (reached < target), t, torch.ones_like(t))[:, None] * tau
+        return torch.where(torch.isfinite(t) & (reached < target) & ~whole, t, torch.ones_like(t))[:, None] * tau
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class SmallGradient:
     def met(self, point: Point) -> Tensor:
         return inner(point.gradient, point.gradient).sqrt() <= self.tolerance
 
-    def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
+    def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
         return tau
 
 
@@ -109,7 +114,7 @@ class LowEnergy:
     def met(self, point: Point) -> Tensor:
         return point.value <= self.level
 
-    def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
+    def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
         return tau
 
 
@@ -134,5 +139,5 @@ class Plateau:
             return torch.zeros_like(point.value, dtype=torch.bool)
         return point.value >= self._values[0] * (1 - self._least)
 
-    def shorten(self, ray: Ray, tau: Tensor) -> Tensor:
+    def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
         return tau

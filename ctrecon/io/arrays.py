@@ -138,9 +138,12 @@ def _read(path: Path, sidecar: Sidecar | None, row: int | None) -> Measured:
         with open_mat(path) as mat:
             struct = helsinki_struct(mat)
             blank = blank_of(path)
+            sparse = mat.is_sparse("A") and "m" in mat
+            if row is not None and (struct is not None or sparse or blank is not None):
+                raise InputError(f"{path}: this format has a single detector row; drop --row")
             if struct is not None:
                 return read_helsinki(mat, struct)
-            if mat.is_sparse("A") and "m" in mat:
+            if sparse:
                 return read_matrix_scan(mat)
             if blank is not None:
                 return read_transmission(mat, blank)
@@ -161,9 +164,13 @@ def _geometry(
     views, detectors = measured.sinogram.shape
     if sidecar is not None and sidecar.geometry is not None:
         geometry, grid = sidecar.read_geometry(detectors)
-        return geometry, grid, (f"geometry from {sidecar.path.name}",)
+        note = f"geometry from {sidecar.path.name}"
+        own = measured.geometry, measured.grid
+        if measured.geometry is not None and own != (geometry, grid):
+            note += "; the data file's own differs and was not used, so check that the JSON file is not an old one"
+        return geometry, grid, (note,)
     if measured.geometry is not None or measured.matrix is not None:
-        return measured.geometry, measured.grid, ()
+        return measured.geometry, measured.grid, (measured.geometry_from,) if measured.geometry_from else ()
     if measured.angles_deg is not None:
         angles = np.deg2rad(measured.angles_deg)
         note = "no geometry file: parallel beam with the file's angles, unit pixels (lengths are in detector cells)"

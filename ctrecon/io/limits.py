@@ -78,6 +78,8 @@ def as_rays(path: Path, what: str, values: Array, row: int | None = None) -> Arr
         if not 0 <= row < values.shape[1]:
             raise InputError(f"{path}: {what} has detector rows 0 to {values.shape[1] - 1}, not {row}")
         values = values[:, row, :]
+    elif row is not None:
+        raise InputError(f"{path}: {what} has shape {values.shape}, without detector rows to choose from; drop --row")
     if values.ndim != 2:
         kind = "a single number" if values.ndim == 0 else f"an array of shape {values.shape}"
         raise InputError(f"{path}: {what} is {kind}; two dimensions are needed, [views, detectors]")

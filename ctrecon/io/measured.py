@@ -18,6 +18,7 @@ class Measured:
 
     ``angles_deg`` without a geometry: the views are known, the scanner is not.
     ``center``: the column of the rotation axis, "auto" where it is known not to be the middle.
+    ``geometry_from``: a note on where the geometry comes from, for those whom no JSON file tells another one.
     """
 
     sinogram: Array
@@ -29,6 +30,7 @@ class Measured:
     angles_deg: Array | None = None
     center: float | str | None = None
     matrix: Any = None
+    geometry_from: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -89,7 +89,8 @@ def _field(
         return np.asarray(values, dtype=np.float64).reshape(())
     if values.ndim == 1 or (values.ndim == 2 and 1 in values.shape):
         return np.asarray(values, dtype=np.float64).reshape(-1)
-    values = as_rays(path, name, values, row)
+    # Frames of one row, [frames, detectors], may stand beside counts of several.
+    values = as_rays(path, name, values, row if values.ndim == 3 else None)
     turned = values.T if arrays.detectors_first else values
     if turned.shape[1] != counts.shape[1]:
         raise InputError(f"{path}: {name} has shape {turned.shape}, the counts {counts.shape}; detectors must agree")
@@ -101,10 +102,13 @@ def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
     if not isinstance(file, NpzFile):
         return measured
     values: object
+    note = "geometry from the file"
     if "geometry" in file:
         values = file.json("geometry")
     elif "angles_deg" in file or "angles_rad" in file:
         key = "angles_deg" if "angles_deg" in file else "angles_rad"
+        if "detector_spacing_mm" not in file:
+            note += "; it gives no detector_spacing_mm: cells of 1 mm were assumed"
         entries: dict[str, object] = {key: file.read(key).reshape(-1).tolist(), "detector_spacing_mm": 1.0}
         entries |= {name: number(file, name) for name in _NUMBERS if name in file}
         entries["geometry"] = "fan" if "source_to_axis_mm" in entries else "parallel"
@@ -122,5 +126,6 @@ def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
         white=measured.white,
         geometry=geometry,
         grid=grid,
-        notes=(*measured.notes, "geometry from the file"),
+        geometry_from=note,
+        notes=measured.notes,
     )

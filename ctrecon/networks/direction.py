@@ -18,24 +18,29 @@ APPROACH = 1.1
 
 
 class NetworkDirection:
-    """``d = network(u, -grad E / L, p, v - u)``: where the image is, where data and smoothness would have it go.
+    """``d = network(u, -grad E / L, p(u), p(v), v - u)``: where the image is, where data and smoothness pull it.
 
     ``p`` is an approximate inverse of the operator applied to ``f - A u``: ``precondition`` maps a sinogram-shaped
     residual to an image by filtered back projection, or by a few steps of conjugate gradients for an operator without
-    geometry. ``v`` is the ``smooth`` image ``[batch, 1, H, W]``, the same in all iterations (``classical/smooth.py``).
+    geometry. ``v`` is the ``smooth`` image ``[batch, 1, H, W]``, the same in all iterations (``classical/smooth.py``);
+    ``p(v)`` shows what it leaves unexplained, free of the streaks that few views draw across ``p(0)``.
     All inputs scale with the data. Raises SettingError for an energy without data.
     """
 
     def __init__(self, network: nn.Module, energy: Energy, precondition: Precondition, smooth: Tensor) -> None:
         self._network, self._precondition, self._smooth = network, precondition, smooth
         self._scale = 1 / energy.lipschitz
+        self._unexplained = self._preconditioned(energy.at(smooth))
 
-    def inputs(self, point: Point) -> Tensor:
-        """What the network sees: ``[batch, 4, H, W]``."""
+    def _preconditioned(self, point: Point) -> Tensor:
         if point.residual is None:
             raise SettingError("this network needs an energy that compares with data")
-        u, descent = point.u, -self._scale * point.gradient
-        return torch.cat([u, descent, self._precondition(-point.residual), self._smooth - u], dim=1)
+        return self._precondition(-point.residual)
+
+    def inputs(self, point: Point) -> Tensor:
+        """What the network sees: ``[batch, 5, H, W]``."""
+        p, descent = self._preconditioned(point), -self._scale * point.gradient
+        return torch.cat([point.u, descent, p, self._unexplained, self._smooth - point.u], dim=1)
 
     def __call__(self, point: Point) -> Tensor:
         direction: Tensor = self._network(self.inputs(point))

@@ -8,24 +8,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from ctrecon.networks.shapes import check_counts
 
 
 @dataclass(frozen=True, kw_only=True)
 class DnCNNShape:
     """Convolutions with ReLU between them; with biases as in the paper, without to be homogeneous of degree one."""
 
-    inputs: int = 4
+    inputs: int = 5
     depth: int = 17
     width: int = 64
     bias: bool = True
 
+    def __post_init__(self) -> None:
+        check_counts(self)
+
+    @property
+    def least_numbers(self) -> int:
+        return 9 * self.width**2 * max(0, self.depth - 2)
+
 
 class DnCNN(nn.Module):
     """``[batch, inputs, H, W] -> [batch, 1, H, W]``. The last input is added to the output; fresh ones return it."""
+
+    kind: ClassVar[str] = "dncnn"
+    Shape: ClassVar[type[DnCNNShape]] = DnCNNShape
 
     def __init__(self, shape: DnCNNShape | None = None) -> None:
         super().__init__()

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from ctrecon.errors import WeightsError
-from ctrecon.networks.dncnn import DnCNN, DnCNNShape
-from ctrecon.networks.unet import UNet, UNetShape
+from ctrecon.errors import SettingError, WeightsError
+from ctrecon.networks.dncnn import DnCNN
+from ctrecon.networks.unet import UNet
 
 FORMAT = "ctrecon-network/1"
-INPUTS = 4
 MOST_BYTES = 1 << 30
-_MOST_CHANNELS, _MOST_LAYERS = 4096, 200
 
-Network = UNet | DnCNN
+# The architectures that ``NetworkDirection`` can ask, and the images it shows them.
+CT_NETWORKS: tuple[type[UNet] | type[DnCNN], ...] = (UNet, DnCNN)
+CT_INPUTS = 5
+
+N = TypeVar("N", bound=nn.Module)
 
 
-def save_network(path: Path, network: Network, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
-    """Write weights (for instance an averaged copy) with their architecture and model card."""
-    kind = "unet" if isinstance(network, UNet) else "dncnn"
-    header = {"format": FORMAT, "architecture": kind, "shape": asdict(network.shape), "card": card}
+def save_network(path: Path, network: Any, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
+    """Write weights (for instance an averaged copy) with their architecture and model card.
+
+    ``network`` is any module with a ``kind`` and a ``shape`` (``networks/shapes.py``).
+    """
+    header = {"format": FORMAT, "architecture": network.kind, "shape": asdict(network.shape), "card": card}
     partial = path.with_name(path.name + ".partial")
     save_file(
         {name: value.detach().float().contiguous() for name, value in weights.items()},
@@ -39,10 +44,20 @@ def save_network(path: Path, network: Network, weights: dict[str, Tensor], card:
     partial.replace(path)
 
 
-def load_network(name_or_path: str | Path) -> tuple[Network, dict[str, Any]]:
+def load_ct_network(name_or_path: str | Path) -> tuple[UNet | DnCNN, dict[str, Any]]:
+    """A network for CT: ``load_network`` of those that take the images that ``NetworkDirection`` shows."""
+    network, card = load_network(name_or_path, CT_NETWORKS)
+    if network.shape.inputs != CT_INPUTS:
+        name, inputs = Path(name_or_path).name, network.shape.inputs
+        raise WeightsError(f"{name} takes {inputs} inputs, this version gives {CT_INPUTS}; train it anew")
+    return network, card
+
+
+def load_network(name_or_path: str | Path, kinds: Sequence[type[N]]) -> tuple[N, dict[str, Any]]:
     """A shipped network by name (``ct-default``) or any file of ``save_network``: the network and its model card.
 
-    Raises WeightsError for a file that is not what it says, naming file and remedy.
+    Only the architectures ``kinds`` are accepted. Raises WeightsError for a file that is not what it says, naming file
+    and remedy.
     """
     path = _find(str(name_or_path))
     if path.stat().st_size > MOST_BYTES:
@@ -51,7 +66,7 @@ def load_network(name_or_path: str | Path) -> tuple[Network, dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("ctrecon", "null"))
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
-            network = _build(header, path.name, sum(math.prod(shape) for shape in shapes.values()))
+            network = _build(header, kinds, path.name, sum(math.prod(shape) for shape in shapes.values()))
             _check_shapes(network, shapes, path.name)
             weights = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, json.JSONDecodeError, OSError, RecursionError) as error:
@@ -66,7 +81,7 @@ def load_network(name_or_path: str | Path) -> tuple[Network, dict[str, Any]]:
     return network.eval().requires_grad_(False), header.get("card", {})
 
 
-def _check_shapes(network: Network, found: dict[str, tuple[int, ...]], name: str) -> None:
+def _check_shapes(network: nn.Module, found: dict[str, tuple[int, ...]], name: str) -> None:
     """Before anything is allocated: the file holds what its architecture needs, and nothing else."""
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     for key in sorted(expected.keys() ^ found.keys()):
@@ -88,36 +103,25 @@ def _find(name: str) -> Path:
     raise WeightsError(f"no network {name!r}: give a file, or one of {', '.join(known)}")
 
 
-def _build(header: Any, name: str, stored: int) -> Network:
+def _build(header: Any, kinds: Sequence[type[N]], name: str, stored: int) -> N:
     """The network the header describes, unless it is larger than the ``stored`` numbers of its file."""
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise WeightsError(f"{name} does not say that it is a {FORMAT} file; give one that ctrecon wrote")
-    values = header.get("shape")
-    shape_type: type[UNetShape] | type[DnCNNShape]
-    if header.get("architecture") == "unet":
-        shape_type = UNetShape
-    elif header.get("architecture") == "dncnn":
-        shape_type = DnCNNShape
-    else:
-        raise WeightsError(f"{name} has an unknown architecture {header.get('architecture')!r}; known: unet, dncnn")
-    if not isinstance(values, dict) or set(values) != {f.name for f in fields(shape_type)}:
+    architectures: dict[str, Any] = {kind.kind: kind for kind in kinds}  # type: ignore[attr-defined]
+    architecture, values = header.get("architecture"), header.get("shape")
+    if not isinstance(architecture, str) or architecture not in architectures:
+        known = ", ".join(architectures)
+        raise WeightsError(f"{name} has the architecture {str(architecture)[:40]!r}; what can be used here: {known}")
+    chosen = architectures[architecture]
+    if not isinstance(values, dict) or set(values) != {f.name for f in fields(chosen.Shape)}:
         raise WeightsError(f"{name} does not describe the shape of its network")
-    for key, value in values.items():
-        triple = key in ("widths", "blocks")
-        numbers = value if triple and isinstance(value, list) and len(value) == 3 else [value]
-        limit = _MOST_LAYERS if key in ("blocks", "depth") else _MOST_CHANNELS
-        whole = all(type(n) is int and 1 <= n <= limit for n in numbers) and (len(numbers) == 3) is triple
-        if not (type(value) is bool if key == "bias" else whole):
-            raise WeightsError(f"{name}: {key} is {str(value)[:40]!r}, which no network here has")
-    if values["inputs"] != INPUTS:
-        raise WeightsError(f"{name} takes {values['inputs']} inputs, this version gives {INPUTS}; train it anew")
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    if shape_type is UNetShape:
-        (w0, w1, w2), (n0, n1, n2) = values["widths"], values["blocks"]
-        least = 18 * (2 * n0 * w0**2 + 2 * n1 * w1**2 + n2 * w2**2)
-    else:
-        least = 9 * values["width"] ** 2 * (values["depth"] - 2)
+    try:
+        shape = chosen.Shape(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    except SettingError as why:
+        raise WeightsError(f"{name}: {why}") from None
     # Before it is built, and its memory taken.
-    if least > stored:
-        raise WeightsError(f"{name} does not fit its architecture: it holds {stored} numbers, {least} are needed")
-    return UNet(UNetShape(**values)) if shape_type is UNetShape else DnCNN(DnCNNShape(**values))
+    if shape.least_numbers > stored:
+        needed = shape.least_numbers
+        raise WeightsError(f"{name} does not fit its architecture: it holds {stored} numbers, {needed} are needed")
+    built: N = chosen(shape)
+    return built

@@ -9,19 +9,30 @@ in view (K. Zhang et al., FFDNet, IEEE Trans. Image Process. 27, 2018).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from ctrecon.networks.shapes import check_counts
 
 
 @dataclass(frozen=True, kw_only=True)
 class UNetShape:
     """Channels at the three resolutions (1/2, 1/4, 1/8) and residual blocks on the way down, at the bottom, and up."""
 
-    inputs: int = 4
+    inputs: int = 5
     widths: tuple[int, int, int] = (48, 96, 160)
     blocks: tuple[int, int, int] = (1, 1, 2)
+
+    def __post_init__(self) -> None:
+        check_counts(self)
+
+    @property
+    def least_numbers(self) -> int:
+        (w0, w1, w2), (n0, n1, n2) = self.widths, self.blocks
+        return 18 * (2 * n0 * w0**2 + 2 * n1 * w1**2 + n2 * w2**2)
 
 
 class _Residual(nn.Module):
@@ -44,6 +55,9 @@ class UNet(nn.Module):
 
     A fresh network returns its last input: training starts from the classical direction and improves on it.
     """
+
+    kind: ClassVar[str] = "unet"
+    Shape: ClassVar[type[UNetShape]] = UNetShape
 
     def __init__(self, shape: UNetShape | None = None) -> None:
         super().__init__()

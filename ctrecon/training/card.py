@@ -64,7 +64,7 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         "## Training",
         *(f"- {item}" for item in card["data"]),
         f"- seed {card['seed']}, {card['steps']} steps of batch {card['batch']}, {card['hours']} hours, {card['date']}",
-        f"- final training loss {card['loss_db']} dB (error of one network step, relative to the image)",
+        f"- final training loss {card['loss']} dB (error of one network step, relative to the image)",
         "",
         "## Scores",
         f"Mean PSNR in dB at the certified stop, {card['size']} x {card['size']} pixels, 120 fan-beam views, by",

@@ -1,4 +1,4 @@
-"""The training loop: Adam on the path's loss in dB, an averaged copy of the weights, checkpoints that resume."""
+"""The training loop: Adam on the loss of pools of problems, averaged weights, checkpoints that resume."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,9 +17,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ctrecon.errors import SettingError, WeightsError
-from ctrecon.training.data import Noise, Source
-from ctrecon.training.path import PathPool
-from ctrecon.training.problems import Problem
+
+
+class Pool(Protocol):
+    """Unfinished problems of one kind. ``share`` is how often the training draws from it, relative to other pools."""
+
+    @property
+    def share(self) -> float: ...
+
+    def loss(self, network: nn.Module, batch: int, rng: np.random.Generator) -> Tensor:
+        """What to minimise on ``batch`` of its problems, a scalar; all that is random comes from ``rng``."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +49,10 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise SettingError(f"steps and batch must be >= 1, got {self.steps} and {self.batch}")
-        if self.minutes is not None and not self.minutes > 0:
-            raise SettingError(f"minutes must be > 0, got {self.minutes}")
+        for name in ("minutes", "learning_rate", "clip"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise SettingError(f"{name} must be finite and > 0, got {value}")
 
     def rate(self, progress: float) -> float:
         warm = min(1.0, progress / 0.02 + 1e-3)
@@ -51,32 +61,30 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands. ``loss_db`` is averaged over about the last hundred steps."""
+    """Where a training stands. ``loss``, in the unit of the pools, is averaged over about 100 steps."""
 
     step: int
     seconds: float
     fraction: float
-    loss_db: float
+    loss: float
 
 
 class Trainer:
     """Trains ``network`` in place; ``averaged`` is the copy to use. Iterate over ``run`` to go on."""
 
-    def __init__(
-        self, network: nn.Module, problems: Sequence[Problem], source: Source, noise: Noise, plan: TrainingPlan
-    ) -> None:
+    def __init__(self, network: nn.Module, pools: Sequence[Pool], plan: TrainingPlan) -> None:
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.plan = plan
         self.averaged = {name: value.detach().clone() for name, value in network.state_dict().items()}
         self._rng = np.random.default_rng(plan.seed)
-        self._pools = [PathPool(problem, source, noise, self._rng) for problem in problems]
-        shares = np.array([problem.share for problem in problems])
+        self._pools = tuple(pools)
+        shares = np.array([pool.share for pool in self._pools])
         self._shares = shares / shares.sum()
         self._optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
         self.step, self.seconds, self._loss = 0, 0.0, math.nan
 
     @property
-    def final_loss_db(self) -> float:
+    def final_loss(self) -> float:
         """The loss as averaged over about the last hundred steps."""
         return self._loss
 
@@ -104,7 +112,7 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self.plan.rate(self.fraction)
         pool = self._pools[int(self._rng.choice(len(self._pools), p=self._shares))]
-        loss = pool.loss(self.network, self.plan.batch)
+        loss = pool.loss(self.network, self.plan.batch, self._rng)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
@@ -133,7 +141,7 @@ class Trainer:
         state = {
             "step": self.step,
             "seconds": self.seconds,
-            "loss_db": self._loss,
+            "loss": self._loss,
             "plan": asdict(self.plan),
             "generator": self._rng.bit_generator.state,
         }
@@ -168,5 +176,5 @@ class Trainer:
                     key: stored[f"{key}.{name}"].clone(memory_format=torch.preserve_format)
                     for key in ("step", "exp_avg", "exp_avg_sq")
                 }
-        self.step, self.seconds, self._loss = state["step"], state["seconds"], state["loss_db"]
+        self.step, self.seconds, self._loss = state["step"], state["seconds"], state["loss"]
         self._rng.bit_generator.state = state["generator"]

@@ -47,33 +47,33 @@ class PathPool:
     """States of one problem. ``advance`` computes the loss on a few of them and moves them on."""
 
     def __init__(
-        self, problem: Problem, source: Source, noise: Noise, rng: np.random.Generator, *, size: int = 12,
-        most_steps: int = 10, renew: float = 0.05,
+        self, problem: Problem, source: Source, noise: Noise, *, size: int = 12, most_steps: int = 10,
+        renew: float = 0.05,
     ) -> None:
-        self.problem, self._source, self._noise, self._rng = problem, source, noise, rng
+        self.problem, self.share, self._source, self._noise = problem, problem.share, source, noise
         self._most_steps, self._renew = most_steps, renew
         self._states: list[State | None] = [None] * size
         self._fresh: list[State] = []
         self._left = 0
 
-    def _new(self) -> State:
+    def _new(self, rng: np.random.Generator) -> State:
         """A start at zero. Smooth images cost time: they are made for several at once, each used about six times."""
         if self._left == 0:
-            made = self._made(BATCH_OF_STARTS)
+            made = self._made(BATCH_OF_STARTS, rng)
             self._fresh = (self._fresh + made)[-REUSE * BATCH_OF_STARTS :]
             self._left = REUSE * BATCH_OF_STARTS
         self._left -= 1
-        return self._fresh[int(self._rng.integers(len(self._fresh)))]
+        return self._fresh[int(rng.integers(len(self._fresh)))]
 
-    def _made(self, count: int) -> list[State]:
-        drawn = [self._source.draw(self._rng, self.problem) for _ in range(count)]
-        measured = [self._noise.draw(self._rng, clean) for _, clean in drawn]
+    def _made(self, count: int, rng: np.random.Generator) -> list[State]:
+        drawn = [self._source.draw(rng, self.problem) for _ in range(count)]
+        measured = [self._noise.draw(rng, clean) for _, clean in drawn]
         truth = torch.cat([image for image, _ in drawn])
         data, weights = torch.cat([f for f, _ in measured]), torch.cat([w for _, w in measured])
         residual = self.problem.operator(truth) - data
         delta = inner(residual, weights * residual).sqrt()
         # Around the weight that is used later, so that the network does not rely on it.
-        strength = torch.from_numpy(STRENGTH * np.exp(self._rng.uniform(-0.5, 0.5, count)))
+        strength = torch.from_numpy(STRENGTH * np.exp(rng.uniform(-0.5, 0.5, count)))
         smooth = smooth_image(self.problem.tv_solver, data, delta, weights, strength=strength)
         zero = torch.zeros_like(truth[:1])
         return [
@@ -81,12 +81,12 @@ class PathPool:
             for i in range(count)
         ]
 
-    def loss(self, network: nn.Module, batch: int) -> Tensor:
+    def loss(self, network: nn.Module, batch: int, rng: np.random.Generator) -> Tensor:
         """Mean error in dB of the images one network step ahead; the states move on by one solver step."""
-        chosen = self._rng.choice(len(self._states), size=batch, replace=False)
+        chosen = rng.choice(len(self._states), size=batch, replace=False)
         states = []
         for i in chosen:
-            state = self._states[i] = self._states[i] or self._new()
+            state = self._states[i] = self._states[i] or self._new(rng)
             states.append(state)
         u, truth = torch.cat([s.u for s in states]), torch.cat([s.truth for s in states])
         data, weights = torch.cat([s.data for s in states]), torch.cat([s.weights for s in states])
@@ -106,17 +106,18 @@ class PathPool:
             start = torch.zeros(batch, 3, dtype=torch.float64)
             start[:, 0] = 1
             stop = Discrepancy(torch.tensor([s.delta for s in states], dtype=torch.float64), approach=APPROACH)
-            moved = ray.move(stop.shorten(ray, Subspace()(ray, start)))
-            self._keep(chosen, states, moved.u, moved.last_step, stop.met(moved))
+            moved = ray.move(stop.shorten(ray, Subspace()(ray, start), start))
+            self._keep(chosen, states, moved.u, moved.last_step, stop.met(moved), rng)
         return (10 * torch.log10(error / power + 1e-9)).mean()
 
     def _keep(
-        self, chosen: np.ndarray, states: list[State], u: Tensor, step: Tensor | None, met: Tensor
+        self, chosen: np.ndarray, states: list[State], u: Tensor, step: Tensor | None, met: Tensor,
+        rng: np.random.Generator,
     ) -> None:
         assert step is not None
         for row, (i, state) in enumerate(zip(chosen, states, strict=True)):
             done = bool(met[row]) or state.age + 1 >= self._most_steps
-            if done or self._rng.uniform() < self._renew or not bool(torch.isfinite(u[row]).all()):
+            if done or rng.uniform() < self._renew or not bool(torch.isfinite(u[row]).all()):
                 self._states[i] = None
                 continue
             self._states[i] = State(

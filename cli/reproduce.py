@@ -1,0 +1,23 @@
+"""``ctrecon reproduce``: the tables of the paper, one command per file."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import click
+
+from ctrecon.cli.main import LazyGroup
+
+
+class Tables(LazyGroup):
+    """Finds a table in the file of its name; errors are left to the group above."""
+
+    modules: ClassVar[dict[str, tuple[str, str]]] = {
+        "table2": ("reproduce_table2", "Sudoku: cell accuracy and solved puzzles."),
+    }
+    invoke = click.Group.invoke
+
+
+@click.group("reproduce", cls=Tables)
+def command() -> None:
+    """Compute the tables of "Controlling Neural Networks via Energy Dissipation" anew."""

@@ -1,0 +1,127 @@
+"""What every method works on: a scan made ready, and what a method leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ctrecon.classical.cgls import cgls
+from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.energies.least_squares import LeastSquares
+from ctrecon.errors import GeometryError, InputError, SettingError
+from ctrecon.geometry import ImageGrid
+from ctrecon.networks.direction import Precondition
+from ctrecon.noise import Delta
+from ctrecon.operators.base import LinearOperator
+from ctrecon.operators.choose import OperatorName, choose_operator
+from ctrecon.operators.sparse import SparseOperator
+from ctrecon.scan import Array, Scan
+
+Watch = Callable[["Progress"], None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One iteration as a person follows it: ``energy`` E(u) and ``residual`` ``||W^(1/2)(Au - f)||``."""
+
+    iteration: int
+    energy: float
+    residual: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A scan made ready: everything a method needs. Tensors have a batch of one and live on ``device``."""
+
+    scan: Scan
+    delta: Delta
+    operator: LinearOperator
+    energy: LeastSquares
+    precondition: Precondition
+    shape: tuple[int, int]
+    device: torch.device
+
+    @property
+    def start(self) -> Tensor:
+        return torch.zeros((1, 1, *self.shape), device=self.device)
+
+    @property
+    def weights(self) -> Array | None:
+        return None if self.delta.norm == "2-norm" or self.scan.variance is None else 1 / self.scan.variance
+
+    @property
+    def grid(self) -> ImageGrid | None:
+        return self.scan.grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a method leaves: the image ``[rows, columns]`` (float32, 1/mm), why it ended, and its history."""
+
+    image: Array
+    reason: str
+    history: tuple[Progress, ...]
+
+
+def prepare(
+    scan: Scan, delta: Delta, *, operator: OperatorName | None = None, device: str | None = None
+) -> Problem:
+    """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
+
+    Without a grid the scan's field of view is covered. Raises OperatorError where the named operator cannot run here,
+    SettingError for a device that does not exist, InputError where no ray meets the image.
+    """
+    scan = scan.with_grid()
+    where = _device(device)
+    built: LinearOperator
+    precondition: Precondition
+    if scan.matrix is not None:
+        if operator not in (None, "sparse"):
+            raise SettingError(f"{scan.source} brings its own matrix, which only sparse can use, not {operator}")
+        assert scan.image_shape is not None
+        built = SparseOperator(scan.matrix, (1, *scan.image_shape), (1, *scan.sinogram.shape)).to(where)
+        precondition = _few_conjugate_gradients(built)
+    else:
+        if scan.geometry is None or scan.grid is None:
+            raise InputError(f"{scan.source} has neither a geometry nor a matrix; give --geometry FILE")
+        built = choose_operator(scan.geometry, scan.grid, device=where, name=operator)
+        try:
+            precondition = FilteredBackProjection(scan.geometry, scan.grid)
+        except GeometryError:
+            # A geometry without an inversion formula of its own.
+            precondition = _few_conjugate_gradients(built)
+    if built.norm() == 0:
+        raise InputError(f"{scan.source}: no ray meets the image, or the matrix is zero; check geometry and image size")
+    data = torch.from_numpy(scan.sinogram)[None, None].to(where, torch.float32)
+    weights = None
+    if delta.norm == "whitened" and scan.variance is not None:
+        weights = torch.from_numpy(1 / scan.variance)[None, None].to(where, torch.float32)
+    return Problem(
+        scan=scan,
+        delta=delta,
+        operator=built,
+        energy=LeastSquares(built, data, weights),
+        precondition=precondition,
+        shape=(built.domain_shape[1], built.domain_shape[2]),
+        device=where,
+    )
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise SettingError(f"there is no device {name!r}; use cpu or cuda") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise SettingError(f"there is no GPU for --device {name}; use cpu")
+    return device
+
+
+def _few_conjugate_gradients(operator: LinearOperator) -> Precondition:
+    """An approximate inverse for an operator without geometry."""
+    return lambda residual: cgls(operator, residual, most_iterations=6).image

@@ -1,0 +1,1 @@
+"""The tables of "Controlling Neural Networks via Energy Dissipation", computed anew."""
