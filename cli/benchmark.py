@@ -34,8 +34,8 @@ def command(
 
     Fan beam as in the paper; PSNR in dB, mean over the images, at the certified stop with the true delta.
     """
+    from ctrecon.atomic import atomic_write
     from ctrecon.benchmarks import compare
-    from ctrecon.io.arrays import atomic_write
     from ctrecon.networks.pretrained import load_ct_network
     from ctrecon.training.problems import walnut_problem
 

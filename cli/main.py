@@ -23,6 +23,7 @@ class LazyGroup(click.Group):
         "verify": ("verify", "Check certificates, independently of how they were made."),
         "info": ("info", "Say what a scan file holds and what is assumed of it."),
         "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
+        "superres": ("superres", "Enlarge a picture so that, pooled again, it is the given one."),
         "train-superres": ("train_superres", "Train a network for super-resolution on photographs."),
         "sudoku": ("sudoku", "Solve Sudokus; a grid counts as solved by its check alone."),
         "train-sudoku": ("train_sudoku", "Train a network for Sudoku on the descent path."),

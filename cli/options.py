@@ -11,7 +11,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-class Percent(click.ParamType):
+class Percent(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click alone
     """``1%`` or ``1`` as 0.01: a finite number >= 0."""
 
     name = "percent"

@@ -81,7 +81,7 @@ def command(
         click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
     problem = prepare(scan, bound, operator=options["operator"], device=options["device"])
     with _watching(problem, quiet=as_json) as watch:
-        outcome = _run(problem, *(options[key] for key in ("method", "prior", "iterations", "window")), watch)
+        outcome = _run(problem, watch, **{key: options[key] for key in ("method", "prior", "iterations", "window")})
     result = conclude(problem, outcome, source=str(scan_file), began=began)
     written = target.write(result, preview=preview)
     if as_json:
@@ -96,7 +96,7 @@ SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm")
 
 
 def _run(
-    problem: Problem, method: str, prior: str, iterations: int | None, window: Window | None, watch: Watch | None
+    problem: Problem, watch: Watch | None, *, method: str, prior: str, iterations: int | None, window: Window | None
 ) -> Outcome:
     from ctrecon import reconstruction as r
     from ctrecon.networks.pretrained import load_ct_network

@@ -24,7 +24,7 @@ def command(data: Path, all_splits: bool, count: int, prior: str, baseline: str,
     """
     import torch
 
-    from ctrecon.io.atomic import atomic_write
+    from ctrecon.atomic import atomic_write
     from ctrecon.io.sudoku_files import read_puzzles
     from ctrecon.reproductions.table2 import methods_of, table, unseen
     from ctrecon.sudoku import load_sudoku_network

@@ -65,7 +65,8 @@ def _arguments(
     views: int | None, photons: float | None, seed: int,
 ) -> dict[str, Any]:
     from ctrecon.errors import InputError, SettingError
-    from ctrecon.geometry import default_grid, geometry_from_dict
+    from ctrecon.geometry import default_grid
+    from ctrecon.geometry_json import geometry_from_dict
     from ctrecon.io.images import read_image_array
     from ctrecon.io.sidecar import find_sidecar
     from ctrecon.phantoms import FAMILIES

@@ -148,7 +148,7 @@ def _summary(read: PuzzleFile, found: Solutions, method: str) -> dict[str, Any]:
 
 
 def _write(path: Path, puzzles: Grids, found: Solutions) -> None:
-    from ctrecon.io.atomic import atomic_write
+    from ctrecon.atomic import atomic_write
     from ctrecon.io.sudoku_files import write_puzzle
 
     text = io.StringIO()

@@ -49,23 +49,24 @@ def command(
     pool = SuperResolutionPool(found.images, scale, size=patch, most_steps=1 if one_pass else 8)
     trainer = Trainer(_network(network, start, dncnn_weights, scale), [pool], how)
     run_training(trainer, output, fresh=fresh)
-    data = [f"{len(found.images)} photographs in {', '.join(f'{folder.parent.name}/{folder.name}' for folder in images)}"]
+    data = [f"{len(found.images)} photographs in {_names(images)}"]
     data.append(f"{found.left_out} of them left out, being copies of images in {_names(held_out)}")
     _finish(trainer, output, data + list(note), scale, one_pass=one_pass)
 
 
 def _names(folders: tuple[Path, ...]) -> str:
-    return ", ".join(folder.name for folder in folders) or "no held-out folder"
+    return ", ".join(f"{folder.parent.name}/{folder.name}" for folder in folders) or "no held-out folder"
 
 
 def _network(name: str, start: str | None, dncnn_weights: Path | None, scale: int) -> LowResNet | DnCNN:
     from ctrecon.networks.dncnn import DnCNN, DnCNNShape
     from ctrecon.networks.lowres import LowResNet, LowResNetShape
     from ctrecon.networks.pretrained import load_network
+    from ctrecon.superresolution import NETWORKS
     from ctrecon.training.dncnn_start import dncnn_b
 
     if start is not None:
-        return load_network(start, (LowResNet, DnCNN))[0].train().requires_grad_(True)  # type: ignore[type-var]
+        return load_network(start, NETWORKS)[0].train().requires_grad_(True)
     if dncnn_weights is not None:
         return dncnn_b(dncnn_weights)
     if name == "dncnn20":

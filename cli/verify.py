@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ctrecon.cli.main import EXIT_BAD_INPUT, printable
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 EXIT_REFUSED = 1
+
+# What beside a certificate of super-resolution shows the certified image; beside one of CT it is a preview.
+PICTURES = (".png", ".tif", ".tiff", ".nii")
 
 
 @click.command("verify")
@@ -24,6 +32,7 @@ def command(
     """Check certificates with numpy and scipy alone, from image and data as they are on disk.
 
     Give S.certificate.json, or the image S.npy beside it. Exit code 0: all valid. 1: one is refused. 2: unreadable.
+    For super-resolution, a picture S.png, S.tif or S.nii beside them must hold exactly the certified values.
     """
     from ctrecon.certificates.verify import check
 
@@ -39,6 +48,8 @@ def command(
             worst = EXIT_BAD_INPUT
             continue
         verdict = check(path, image=image, data=data)
+        if verdict.valid and (reason := _fault_of_pictures(path, image)):
+            verdict = replace(verdict, valid=False, statement="", reason=reason)
         if as_json:
             facts = {
                 "file": str(path),
@@ -56,3 +67,48 @@ def command(
         if not verdict.valid:
             worst = max(worst, EXIT_REFUSED if verdict.readable else EXIT_BAD_INPUT)
     ctx.exit(worst)
+
+
+def _fault_of_pictures(certificate: Path, image: Path | None) -> str:
+    """Why a picture beside a valid certificate of super-resolution does not show the certified image, or ``""``."""
+    from ctrecon.certificates import verify
+
+    stem = certificate.name.removesuffix(verify.FILES[""])
+    try:
+        values = verify.parse_certificate(verify.read(certificate, verify.MAX_BYTES))
+        if values["operator"]["projector"] != "pooling":
+            return ""
+        certified = verify.load(values["image"], image or certificate.with_name(stem + verify.FILES["image"]), "image")
+    except (verify.Refused, OSError) as why:  # all this was just found valid, so someone is changing it
+        return str(why)
+    beside = {certificate.with_name(stem + ending) for suffix in PICTURES for ending in (suffix, suffix.upper())}
+    for path in sorted(beside):
+        if path.is_file() and (fault := _fault_of_picture(path, certified)):
+            return f"{path.name} {fault}"
+    return ""
+
+
+def _fault_of_picture(path: Path, certified: npt.NDArray[Any]) -> str:
+    import numpy as np
+    import SimpleITK
+
+    from ctrecon.errors import InputError
+    from ctrecon.io.pictures import read_picture
+
+    header = SimpleITK.ImageFileReader()
+    header.SetFileName(str(path))
+    try:
+        # The size from the header alone, so that no more is decoded than was certified.
+        header.ReadImageInformation()
+        columns, rows, *others = header.GetSize()
+        if (rows, columns) != certified.shape[:2] or any(side != 1 for side in others):
+            return f"does not show the certified image: it has {rows} x {columns} pixels, not the certified number"
+        picture = read_picture(path)
+    except (InputError, RuntimeError, ValueError) as why:
+        return f"cannot be compared with the certified image: {' '.join(str(why).split())}"
+    if picture.note and picture.whole:
+        return f"does not show the certified image alone: {picture.note}"
+    if picture.levels.shape != certified.shape:
+        return f"does not show the certified image: its shape is {picture.levels.shape}, not {certified.shape}"
+    differing = int(np.count_nonzero(picture.levels != certified))
+    return f"does not show the certified image: {differing} of its values differ" if differing else ""

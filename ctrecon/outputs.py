@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctrecon.atomic import atomic_write
 from ctrecon.errors import OutputError
-from ctrecon.io.arrays import atomic_write, write_array
+from ctrecon.io.arrays import write_array
 from ctrecon.preview import draw_preview
 from ctrecon.reconstruction import Reconstruction
 
-_CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npz")
-_SIDE_FILES = (*_CERTIFICATE_FILES, ".png")
+CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npz")
+_SIDE_FILES = (*CERTIFICATE_FILES, ".png")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Target:
             with atomic_write(self.beside(".png")) as partial:
                 partial.write_bytes(picture)
             written["preview"] = self.beside(".png")
-        stale = {self.beside(suffix) for suffix in _CERTIFICATE_FILES} - set(written.values())
+        stale = {self.beside(suffix) for suffix in CERTIFICATE_FILES} - set(written.values())
         try:
             for path in sorted(stale):
                 path.unlink(missing_ok=True)

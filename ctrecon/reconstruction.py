@@ -24,7 +24,6 @@ from ctrecon.descent.descend import Iterate, descend
 from ctrecon.descent.directions import Direction, NegativeGradient
 from ctrecon.descent.step import Armijo, StepSearch
 from ctrecon.descent.stopping import Discrepancy, Plateau, Reason
-from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import InputError
 from ctrecon.networks.direction import APPROACH, NetworkDirection
 from ctrecon.networks.mirrored import Mirrored
@@ -172,7 +171,7 @@ class _Path:
     def __init__(self, problem: Problem, watch: Watch | None) -> None:
         self.problem, self.watch = problem, watch
         self.history: list[Progress] = []
-        self._add(0, problem.start)
+        self._note(self._at(0, problem.start))
 
     def add(self, discrepancy: Tensor) -> None:
         residual = float(discrepancy[0])
@@ -181,13 +180,17 @@ class _Path:
     def outcome(self, image: Tensor, reason: str) -> Outcome:
         """The last entry is recomputed from the image, which may be an earlier one."""
         last = self.history.pop() if len(self.history) > 1 else None
-        self._add(1 if last is None else last.iteration, image)
+        found = self._at(1 if last is None else last.iteration, image)
+        if last is None or not math.isclose(last.residual, found.residual, rel_tol=1e-4):
+            self._note(found)
+        else:
+            self.history.append(found)
         return Outcome(image=_image(image), reason=reason, history=tuple(self.history))
 
-    def _add(self, iteration: int, image: Tensor) -> None:
+    def _at(self, iteration: int, image: Tensor) -> Progress:
         point = self.problem.energy.at(image)
         assert point.discrepancy is not None
-        self._note(Progress(iteration, float(point.value), float(point.discrepancy)))
+        return Progress(iteration, float(point.value), float(point.discrepancy))
 
     def _note(self, progress: Progress) -> None:
         self.history.append(progress)

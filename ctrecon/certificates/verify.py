@@ -37,6 +37,7 @@ LIMITS = (
     "by the data: images that differ from this one by such a part fit as well. Nor does it say that the data, the "
     "geometry, the weights or delta are right, or who wrote this file."
 )
+NORMS = {"2-norm": "||A u - f||", "whitened": "||W^(1/2) (A u - f)||", "max": "max |A u - f|"}
 MAX_BYTES, MAX_VALUES, MAX_WORK = 1 << 23, 1 << 27, 1 << 35  # of a certificate; of an array; rays x image lines
 U = 2.0**-53  # relative error of one operation in float64
 TRIGONOMETRY = 8 * U  # how far the C library's sine and cosine may be off; good ones stay below U
@@ -50,12 +51,10 @@ PARALLEL = {"geometry": {"parallel"}, "angles_rad": [(-1e6, 1e6)], "detector_cou
 FAN = {**PARALLEL, "geometry": {"fan"}, "source_to_axis_mm": LENGTH, "source_to_detector_mm": LENGTH}
 GRID = {"rows": (1, 1 << 14), "columns": (1, 1 << 14), "pixel_mm": LENGTH}
 MATRIX = {"sha256": str, "shape": [COUNT], "entries": COUNT}
-FEASIBLE = {
-    "format": {FORMAT}, "kind": {"feasible"}, "statement": str, "limits": {LIMITS}, "norm": {"2-norm", "whitened"},
-    "delta": BOUND, "residual": BOUND, "residual_upper_bound": BOUND, "operator": dict, "image": {**FLOATS,
-    "unit": object, "pixel_mm": object}, "data": FLOATS, "weights": object, "source": object, "made_with": dict,
-    "certificate_sha256": str,
-}  # fmt: skip
+FEASIBLE = {"format": {FORMAT}, "kind": {"feasible"}, "statement": str, "limits": {LIMITS}, "norm": set(NORMS),
+            "delta": BOUND, "residual": BOUND, "residual_upper_bound": BOUND, "operator": dict, "data": FLOATS,
+            "image": {**FLOATS, "unit": object, "pixel_mm": object}, "weights": object, "source": object,
+            "made_with": dict, "certificate_sha256": str}  # fmt: skip
 
 
 class Refused(Exception):  # noqa: N818 - a finding, not an error
@@ -109,22 +108,23 @@ def encode(certificate: Json) -> bytes:
 def parse_certificate(raw: bytes) -> Json:
     """The certificate, if ``raw`` is exactly its encoding: no other byte string means the same."""
     try:
-        certificate = json.loads(raw)
-        canonical = encode(certificate)
+        certificate: Json = json.loads(raw)
+        require(encode(certificate) == raw, "the certificate's bytes do not match its hash or encoding: it was changed")
+        return certificate
     except (ValueError, TypeError, RecursionError):
         raise Refused("the certificate is not a JSON object as ctrecon writes it") from None
-    require(canonical == raw, "the certificate's bytes do not match its own hash and encoding: it was changed")
-    return dict(certificate)
 
 
-def read(path: Path, most: int) -> bytes:
-    """The bytes of a regular file, its size known before. Raises OSError, or Refused where it is too large."""
+def read(path: Path, most: int, sha256: str | None = None) -> bytes:
+    """The bytes of a regular file, its size known before. Raises OSError; Refused if too large or of another hash."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError(f"{path.name} is not a regular file")
     require(status.st_size <= most, f"{path.name} has {status.st_size} bytes, at most {most} belong there")
     with path.open("rb") as stream:
-        return stream.read(status.st_size)  # room for as much as there is, not for as much as was claimed
+        raw = stream.read(status.st_size)  # room for as much as there is, not for as much as was claimed
+    require(sha256 in (None, hashlib.sha256(raw).hexdigest()), f"{path.name} is not the file that was certified")
+    return raw
 
 
 def parse_npy(raw: bytes, name: str) -> Array:
@@ -185,8 +185,7 @@ class Ball:
 
     def __truediv__(self, other: Ball) -> Ball:
         mid, room = self.mid / other.mid, abs(other.mid) - other.rad
-        rad = (self.rad + abs(mid) * other.rad) / room + U * abs(mid)
-        return Ball.of(mid, np.where(room > 0, rad, np.inf))
+        return Ball.of(mid, np.where(room > 0, (self.rad + abs(mid) * other.rad) / room + U * abs(mid), np.inf))
 
 
 def rays(geometry: Json, views: slice) -> tuple[Ball, ...]:
@@ -215,17 +214,14 @@ def march(lines: Array, start: Array, slope: Array) -> Array:
         wide, jumps = padded(line)
         z = np.minimum(np.maximum(start + slope * index, 0), line.size + 1)
         k = z.astype(np.intp)
-        z -= k
-        z *= jumps[k]
-        z += wide[k]
-        total += z
+        total += wide[k] + (z - k) * jumps[k]
     return total
 
 
 def joseph(geometry: Json, grid: Json, image: Array) -> Parts:
     """``A u`` for Joseph's projector, in blocks of views."""
     pixel, one = Ball.of(grid["pixel_mm"]), Ball.of(1.0)
-    half_rows, half_columns = (Ball.of((side - 1) / 2) for side in image.shape)
+    halves = [Ball.of((side - 1) / 2) for side in image.shape]
     images = (np.ascontiguousarray(image.T), image)
     extremes = [np.sum([[abs(part).max() for part in padded(line)] for line in lines], axis=0) for lines in images]
     block = max(1, 8192 // geometry["detector_count"])
@@ -237,17 +233,13 @@ def joseph(geometry: Json, grid: Json, image: Array) -> Parts:
             rows = (tie.mid >= 0) == by_row
             x, y, a, b = (Ball(part.mid[rows], part.rad[rows]) for part in (px, py, dx, dy))
             m = a / b if by_row else b / a
-            if by_row:
-                start = (x - y * m) / pixel + half_columns + m * half_rows + one
-            else:
-                start = half_rows - (y - x * m) / pixel + m * half_columns + one
+            across = x - y * m if by_row else x * m - y
+            start = across / pixel + halves[by_row] + m * halves[not by_row] + one
             square = one + m * m
-            root = np.sqrt(square.mid)
-            length = pixel * Ball.of(root, square.rad + U * root)
-            lines, (largest, jump) = images[by_row], extremes[by_row]
-            n = len(lines)
+            length = pixel * Ball.of(np.sqrt(square.mid), square.rad + U * np.sqrt(square.mid))
+            n, (largest, jump) = len(images[by_row]), extremes[by_row]
             place = start.rad + n * m.rad + 2 * U * (abs(start.mid) + n * abs(m.mid))
-            values[rows] = length.mid * march(lines, start.mid, -m.mid)
+            values[rows] = length.mid * march(images[by_row], start.mid, -m.mid)
             errors[rows] = length.mid * (jump * place + gamma(n + 16) * largest) + length.rad * largest
         # Where rounding cannot tell rows from columns, nothing is known.
         yield values.ravel(), np.where(abs(tie.mid) > tie.rad, errors, np.inf).ravel()
@@ -261,29 +253,45 @@ def product(matrix: scipy.sparse.csr_matrix, image: Array) -> Parts:
     yield matrix @ u, gamma(2 * int(np.diff(matrix.indptr).max()) + 2) * (size @ abs(u))
 
 
-def residual(parts: Parts, data: Array, weights: Array | None) -> tuple[float, float]:
-    """``||W^(1/2) (A u - f)||`` as float64 computes it, and an upper bound on its true value."""
+def pooling(factor: int, image: Array) -> Parts:
+    """``A u`` for the means over squares of ``factor x factor`` pixels, each channel by itself, in blocks of rows."""
+    columns, channels = image.shape[1] // factor, image.shape[2:]
+    for first in range(0, len(image), 256 * factor):
+        squares = image[first : first + 256 * factor].reshape(-1, factor, columns, factor, *channels)
+        means, sizes = (part.mean(axis=(1, 3), dtype=np.float64).ravel() for part in (squares, abs(squares)))
+        yield means, gamma(2 * factor**2 + 2) * sizes
+
+
+def apply(operator: Json, image: Array, matrix: scipy.sparse.csr_matrix | None) -> Parts:
+    """``A u`` for an operator that ``check_operator`` accepts."""
+    if "grid" in operator:
+        return joseph(operator["geometry"], operator["grid"], image)
+    return pooling(operator["factor"], image) if matrix is None else product(matrix, image)
+
+
+def residual(parts: Parts, data: Array, weights: Array | None, norm: str = "2-norm") -> tuple[float, float]:
+    """The norm of ``A u - f`` as float64 computes it, and an upper bound on its true value."""
     f, w = data.ravel(), None if weights is None else weights.ravel()
-    total = error = 0.0
-    at = 0
+    sizes, at = np.zeros(2), 0  # of the residual and of its error; squared but for "max"
     with np.errstate(all="ignore"):  # what overflows ends as inf or NaN, which no bound accepts
         for values, errors in parts:
             here = slice(at, at := at + values.size)
             r = values - f[here].astype(np.float64)
             e = (errors + U * abs(r)) * (1 + 1e-9)
-            weight = 1.0 if w is None else w[here].astype(np.float64)
-            total += float(np.dot(weight * r, r))
-            error += float(np.dot(weight * e, e))
-    return math.sqrt(total), (math.sqrt(total) + math.sqrt(error)) * (1 + gamma(f.size + 8)) + 1e-140
+            if norm == "max":
+                sizes = np.maximum(sizes, [abs(r).max(), e.max()])  # unlike max(), keeps NaN
+            else:
+                weight = 1.0 if w is None else w[here].astype(np.float64)
+                sizes += [np.dot(weight * r, r), np.dot(weight * e, e)]
+    found, error = (sizes if norm == "max" else np.sqrt(sizes)).tolist()
+    return found, (found + error) * (1 + gamma(f.size + 8)) + 1e-140
 
 
 def load(claim: Json, path: Path, what: str) -> Array:
     """The array a certificate speaks of: its size is known before it is read, its hash before it is parsed."""
     count = math.prod(claim["shape"])
     require(count <= MAX_VALUES, f"the {what} would have {count} values, more than {MAX_VALUES}")
-    raw = read(path, count * int(claim["dtype"][2]) + 1024)
-    require(hashlib.sha256(raw).hexdigest() == claim["sha256"], f"{path.name} is not the certified {what}")
-    array = parse_npy(raw, path.name)
+    array = parse_npy(read(path, count * int(claim["dtype"][2]) + 1024, claim["sha256"]), path.name)
     require([array.dtype.str, *array.shape] == [claim["dtype"], *claim["shape"]], f"{path.name} has another shape")
     require(bool(np.isfinite(array).all()), f"{path.name} holds values that are not finite")
     return array
@@ -296,6 +304,11 @@ def check_operator(operator: Json, image_shape: list[int], data_shape: list[int]
         shape = [math.prod(data_shape), math.prod(image_shape)]
         require(operator["matrix"]["shape"] == shape, f"the matrix should have shape {shape}")
         return "the stored matrix"
+    if operator.get("projector") == "pooling":
+        fits(operator, {"projector": {"pooling"}, "factor": (1, 1 << 14)}, "the operator")
+        shape = [operator["factor"] * side for side in data_shape[:2]] + data_shape[2:]
+        require(len(shape) in (2, 3) and image_shape == shape, f"the image should have shape {shape}")
+        return "the mean over {0} x {0} pixels, which does not see what differs within them".format(operator["factor"])
     geometry = operator.get("geometry")
     fan = isinstance(geometry, dict) and geometry.get("geometry") == "fan"
     fits(operator, {"projector": {"joseph"}, "geometry": FAN if fan else PARALLEL, "grid": GRID}, "the operator")
@@ -308,25 +321,25 @@ def check_operator(operator: Json, image_shape: list[int], data_shape: list[int]
 
 
 def feasible_statement(certificate: Json, operator: str, unweighted: int) -> str:
-    norm, weights = ("||A u - f||", "") if certificate["weights"] is None else (
-        "||W^(1/2) (A u - f)||", f", W the stored weights, {unweighted} of them zero")  # fmt: skip
+    norm, delta = NORMS[certificate["norm"]], certificate["delta"]
+    weights = f", W the stored weights, {unweighted} of them zero" if certificate["weights"] is not None else ""
     return (
-        f"{norm} <= {certificate['delta']!r} (proved: <= {certificate['residual_upper_bound']!r}) for the image u and "
+        f"{norm} <= {delta!r} (proved: <= {certificate['residual_upper_bound']!r}) for the image u and "
         f"the {math.prod(certificate['data']['shape'])} values of the data f as stored, A {operator}{weights}."
     )
 
 
 def feasible(certificate: Json, path: Callable[[str], Path]) -> Verdict:
-    """``||W^(1/2) (A u - f)|| <= delta`` for the image as it stands in its file."""
+    """``A u - f`` is at most ``delta`` in the norm stated, for the image as it stands in its file."""
     fits(certificate, FEASIBLE, "the certificate")
     operator, image, data = certificate["operator"], certificate["image"], certificate["data"]
     delta, stated = certificate["delta"], certificate["residual_upper_bound"]
     require(stated <= delta, f"residual_upper_bound {stated!r} is above delta {delta!r}")
     name = check_operator(operator, image["shape"], data["shape"])
     unit = ("1/mm", operator["grid"]["pixel_mm"]) if "grid" in operator else (None, None)
-    require((image["unit"], image["pixel_mm"]) == unit, f"unit and pixel_mm of the image must be {unit}")
+    require("factor" in operator or (image["unit"], image["pixel_mm"]) == unit, f"unit and pixel_mm must be {unit}")
     require((certificate["norm"] == "whitened") == (certificate["weights"] is not None), "the norm needs other weights")
-    u, f, w = load(image, path("image"), "image"), load(data, path("data"), "data"), None
+    u, f, w, matrix = load(image, path("image"), "image"), load(data, path("data"), "data"), None, None
     if certificate["weights"] is not None:
         fits(certificate["weights"], FLOATS, "weights")
         w = load(certificate["weights"], path("weights"), "weights")
@@ -335,19 +348,13 @@ def feasible(certificate: Json, path: Callable[[str], Path]) -> Verdict:
     require(certificate["statement"] == sentence, "the statement does not say what the numbers say")
     if "matrix" in operator:
         claim = operator["matrix"]
-        raw = read(path("matrix"), 16 * claim["entries"] + 8 * claim["shape"][0] + 8192)
-        require(hashlib.sha256(raw).hexdigest() == claim["sha256"], f"{path('matrix').name} is not the certified one")
-        matrix = parse_matrix(raw)
+        most = 16 * claim["entries"] + 8 * claim["shape"][0] + 8192
+        matrix = parse_matrix(read(path("matrix"), most, claim["sha256"]))
         require([matrix.nnz, *matrix.shape] == [claim["entries"], *claim["shape"]], "the matrix has another shape")
-        found, upper = residual(product(matrix, u), f, w)
-    else:
-        found, upper = residual(joseph(operator["geometry"], operator["grid"], u), f, w)
+    found, upper = residual(apply(operator, u, matrix), f, w, certificate["norm"])
     require(upper <= stated, f"the residual is {found!r} (proved: <= {upper!r}), not at most {stated!r}")
     require(abs(found - certificate["residual"]) <= 2 * (upper - found), f"the residual is {found!r}, not as stated")
     return Verdict(True, "feasible", sentence, "", upper, float(delta))
-
-
-KINDS: dict[object, Callable[[Json, Callable[[str], Path]], Verdict]] = {"feasible": feasible}
 
 
 def check(path: str | Path, image: str | Path | None = None, data: str | Path | None = None) -> Verdict:
@@ -364,14 +371,10 @@ def check(path: str | Path, image: str | Path | None = None, data: str | Path | 
         require(path.name.endswith(FILES[""]), f"{path.name}: a certificate's name ends with {FILES['']}")
         certificate = parse_certificate(read(path, MAX_BYTES))
         kind = str(certificate.get("kind"))
-        require(kind in KINDS, f"the kind must be {' or '.join(map(str, KINDS))}")
-        return KINDS[kind](certificate, part)
-    except Refused as why:
-        return Verdict(False, kind, reason=one_line(why))
-    except OSError as why:
-        return Verdict(False, kind, reason=one_line(why), readable=False)
+        return feasible(certificate, part)
     except Exception as why:  # content that trips anything over is no certificate, and must not look like a crash
-        return Verdict(False, kind, reason=one_line(f"malformed content ({type(why).__name__}: {why})"))
+        text = why if isinstance(why, Refused | OSError) else f"malformed content ({type(why).__name__}: {why})"
+        return Verdict(False, kind, reason=one_line(text), readable=not isinstance(why, OSError))
 
 
 def one_line(text: object) -> str:

@@ -39,8 +39,8 @@ def huber_tv(
     """The minimiser of ``1/2 ||W^(1/2) (A u - f)||^2 + alpha TV_eps(u)`` over ``u >= 0`` (or over all ``u``).
 
     ``data`` ``[batch, 1, views, detectors]``; ``alpha`` (data^2 over 1/mm) and ``epsilon`` (1/mm) are > 0, one number
-    or one per image. ``weights`` (>= 0) are 1 by default, or 1 / variance. It stops where the relative distance to the
-    minimiser is about ``tolerance``: 12 times the mean length of the last five steps over the length of the image.
+    or one per image. ``weights`` (>= 0) are 1 by default, or 1 / variance. It stops where ``TVResult.distance``, the
+    relative distance to the minimiser, is at most ``tolerance``.
     ``watch`` is called after each iteration with ``||W^(1/2) (A u - f)||``, float64, of the images still on their way.
     Raises SettingError for settings out of range, OperatorError for an operator that is not on one image.
     """

@@ -1,4 +1,4 @@
-"""The solver behind ``tv.py``: ``min 1/2 ||W^(1/2) (A u - f)||^2 + alpha TV_eps(u)``, with ``u >= 0`` or without.
+"""The solver behind ``tv.py``, which states the problem.
 
 A projected quasi-Newton method (``quasi_newton.py``) with one projection and one back projection an iteration, an
 exact search along each feasible direction, many images at once, each with its own ``alpha`` and ``epsilon``. Measured
@@ -34,8 +34,8 @@ class TVResult:
     """``image`` ``[batch, 1, rows, columns]`` and per sample, ``[batch]``, what it took and how good it is.
 
     ``value`` is the energy and ``discrepancy`` ``||W^(1/2) (A u - f)||``, both recomputed from the image, float64.
-    ``distance`` estimates ``||u - u*|| / ||u||`` to the minimiser (see ``huber_tv``); ``reason`` is "converged" or
-    "iterations spent".
+    ``distance`` estimates ``||u - u*|| / ||u||`` to the minimiser: ``FACTOR`` times the mean length of the last five
+    steps over the length of the image. ``reason`` is "converged" or "iterations spent".
     """
 
     image: Tensor

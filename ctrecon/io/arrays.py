@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from ctrecon.atomic import atomic_write
 from ctrecon.center import estimate_center
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam, geometry_to_json
+from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry_json import geometry_to_json
 from ctrecon.io.arrayfile import ArrayFile
-from ctrecon.io.atomic import atomic_write
 from ctrecon.io.data_exchange import is_data_exchange, read_data_exchange
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.helsinki import helsinki_struct, read_helsinki
@@ -29,7 +30,7 @@ from ctrecon.io.sidecar import Arrays, Sidecar, find_sidecar
 from ctrecon.io.transmission import blank_of, read_transmission
 from ctrecon.scan import Array, Scan
 
-__all__ = ["SUFFIXES", "atomic_write", "read_scan", "write_array", "write_scan"]
+__all__ = ["SUFFIXES", "read_scan", "write_array", "write_scan"]
 
 _HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs")
 SUFFIXES = (".npy", ".npz", ".mat", *_HDF5_SUFFIXES)

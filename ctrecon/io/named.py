@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry import geometry_from_dict
+from ctrecon.geometry_json import geometry_from_dict
 from ctrecon.io.arrayfile import ArrayFile, number
 from ctrecon.io.limits import as_rays
 from ctrecon.io.measured import Measured, from_counts

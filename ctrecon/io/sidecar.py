@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam, geometry_from_dict
+from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry_json import geometry_from_dict
 from ctrecon.io.limits import reason
 
 _LARGEST = 64 * 2**20

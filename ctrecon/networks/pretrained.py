@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ctrecon.atomic import atomic_write
 from ctrecon.errors import SettingError, WeightsError
 from ctrecon.networks.dncnn import DnCNN
 from ctrecon.networks.unet import UNet
@@ -35,13 +36,12 @@ def save_network(path: Path, network: Any, weights: dict[str, Tensor], card: dic
     ``network`` is any module with a ``kind`` and a ``shape`` (``networks/shapes.py``).
     """
     header = {"format": FORMAT, "architecture": network.kind, "shape": asdict(network.shape), "card": card}
-    partial = path.with_name(path.name + ".partial")
-    save_file(
-        {name: value.detach().float().contiguous() for name, value in weights.items()},
-        partial,
-        metadata={"ctrecon": json.dumps(header, sort_keys=True)},
-    )
-    partial.replace(path)
+    with atomic_write(path) as partial:
+        save_file(
+            {name: value.detach().float().contiguous() for name, value in weights.items()},
+            partial,
+            metadata={"ctrecon": json.dumps(header, sort_keys=True)},
+        )
 
 
 def load_ct_network(name_or_path: str | Path) -> tuple[UNet | DnCNN, dict[str, Any]]:

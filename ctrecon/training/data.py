@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ctrecon.geometry import Geometry, ImageGrid
+from ctrecon.scan import WATER_MU_PER_MM
 from ctrecon.training.problems import Problem
 
 Float32Array = npt.NDArray[np.float32]
@@ -46,7 +47,7 @@ class PhantomSource:
     def draw(self, rng: np.random.Generator, problem: Problem) -> tuple[Tensor, Tensor]:
         sampler = self.samplers[int(rng.integers(len(self.samplers)))]
         radius = problem.grid.pixel_mm * min(problem.grid.shape) / 2 * rng.uniform(0.85, 0.98)
-        phantom = sampler(rng).scaled(radius, 0.02)
+        phantom = sampler(rng).scaled(radius, WATER_MU_PER_MM)
         image = torch.from_numpy(phantom.image(problem.grid))[None, None].float()
         sinogram = torch.from_numpy(phantom.sinogram(problem.geometry))[None, None].float()
         return image, sinogram

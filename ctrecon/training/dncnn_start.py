@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -30,12 +31,13 @@ def dncnn_b(path: Path) -> DnCNN:
     convolutions = [parts for parts in stored if len(parts) == 2]
     if len(convolutions) != _DEPTH:
         raise InputError(f"{path.name} has {len(convolutions)} convolutions, DnCNN-B has {_DEPTH}")
-    for index, (layer, (kernel, bias)) in enumerate(zip(network.layers, convolutions, strict=True)):
+    layers: list[Any] = list(network.layers)
+    for index, (layer, (kernel, bias)) in enumerate(zip(layers, convolutions, strict=True)):
         # MATLAB stores [row, column, in, out] with the first axis fastest; h5py shows the axes in reverse.
-        weight = np.ascontiguousarray(np.swapaxes(kernel.reshape(layer.out_channels, -1, 3, 3), 2, 3))  # type: ignore[operator, arg-type]
+        weight = np.ascontiguousarray(np.swapaxes(kernel.reshape(layer.out_channels, -1, 3, 3), 2, 3))
         sign = -1.0 if index == _DEPTH - 1 else 1.0
         with torch.no_grad():
-            layer.weight.zero_()  # type: ignore[operator, union-attr]
-            layer.weight[:, -weight.shape[1] :] = sign * torch.from_numpy(weight)  # type: ignore[operator, index]
-            layer.bias.copy_(sign * torch.from_numpy(np.ascontiguousarray(bias.ravel())))  # type: ignore[operator, union-attr]
+            layer.weight.zero_()
+            layer.weight[:, -weight.shape[1] :] = sign * torch.from_numpy(weight)
+            layer.bias.copy_(sign * torch.from_numpy(np.ascontiguousarray(bias.ravel())))
     return network

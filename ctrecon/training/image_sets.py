@@ -13,11 +13,9 @@ from PIL import Image as PillowImage
 from pydicom.pixels.processing import apply_modality_lut
 
 from ctrecon.errors import InputError
+from ctrecon.scan import WATER_MU_PER_MM
 
 Float32Array = npt.NDArray[np.float32]
-
-# Water at about 70 keV; only the scale of the training images, to which the networks are indifferent.
-WATER_MU_PER_MM = 0.02
 
 
 def patient_split(patient: str) -> str:

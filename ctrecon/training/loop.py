@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ctrecon.atomic import atomic_write
 from ctrecon.errors import SettingError, WeightsError
 
 
@@ -145,9 +146,8 @@ class Trainer:
             "plan": asdict(self.plan),
             "generator": self._rng.bit_generator.state,
         }
-        partial = path.with_suffix(".partial")
-        save_file(tensors, partial, metadata={"ctrecon-training": json.dumps(state)})
-        partial.replace(path)
+        with atomic_write(path) as partial:
+            save_file(tensors, partial, metadata={"ctrecon-training": json.dumps(state)})
 
     def resume(self, path: Path) -> None:
         """Go on from ``save``. The pools start anew: their states are problems, not knowledge.

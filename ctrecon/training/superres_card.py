@@ -27,10 +27,10 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         "`ctrecon reproduce table1 --data FOLDER` computes them on your own folders of images.",
         "",
         "## Limits",
-        "What pooling loses is invented after the training photographs: plausible, not known. The certificate says that",
-        "the enlarged image, pooled again, is the given one, and nothing about what is finer. Not for evidence, and not",
-        "for diagnosis. Trained on luminance from 0 to 1; images whose small version was not made by averaging (sharpened,",
-        "resized by another filter, compressed) come out less well.",
+        "What pooling loses is invented after the training photographs: plausible, not known. The certificate says",
+        "that the enlarged image, pooled again, is the given one, and nothing about what is finer. Not for evidence,",
+        "and not for diagnosis. Trained on luminance from 0 to 1; images whose small version was not made by averaging",
+        "(sharpened, resized by another filter, compressed) come out less well.",
         "",
     ]
     return "\n".join(lines)

@@ -1,0 +1,154 @@
+"""Pictures as whole numbers: 8 and 16 bit, grey or colour, and slices of DICOM and NIfTI; nothing is lost on the way.
+
+Pillow reads what it keeps whole. Colours of 16 bit it would cut to 8, so those and medical files go through SimpleITK.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+
+from ctrecon.atomic import atomic_write
+from ctrecon.errors import InputError
+
+Float64Array = npt.NDArray[np.float64]
+
+MEDICAL = (".dcm", ".nii", ".nii.gz")
+LOSSLESS = (".png", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """``levels [rows, columns]`` or ``[rows, columns, 3]``, float64, between ``lowest`` and ``highest``.
+
+    ``whole``: the values are whole numbers, of ``bits`` 8 or 16. ``spacing_mm`` is (row, column) where the file says
+    it. ``note`` tells what of the file was left out.
+    """
+
+    levels: Float64Array
+    lowest: float
+    highest: float
+    bits: int
+    whole: bool = True
+    spacing_mm: tuple[float, float] | None = None
+    note: str = ""
+
+
+def kind_of(path: Path) -> str:
+    """The suffix in lower case, ``.nii.gz`` as one."""
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
+
+
+def read_picture(path: Path) -> Picture:
+    """Read a picture or one slice. Raises InputError for anything else."""
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    try:
+        if kind_of(path) in MEDICAL:
+            return _medical(path)
+        return _picture(path)
+    except (UnidentifiedImageError, OSError, RuntimeError, ValueError, SyntaxError) as why:
+        reason = str(why).strip().splitlines()[-1] if str(why).strip() else type(why).__name__
+        raise InputError(f"{path.name} cannot be read as a picture: {reason}") from None
+    except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning):
+        raise InputError(f"{path.name} claims to have too many pixels; enlarge parts of it") from None
+
+
+def _picture(path: Path) -> Picture:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
+        try:
+            with PillowImage.open(path) as image:
+                if not _is_deep_colour(image, path):
+                    return _from_pillow(image)
+        except UnidentifiedImageError:
+            if kind_of(path) not in (".tif", ".tiff"):
+                raise
+    return _from_itk(SimpleITK.ReadImage(str(path)))
+
+
+def _is_deep_colour(image: PillowImage.Image, path: Path) -> bool:
+    """Whether there are colours of more than 8 bits, which Pillow would cut without a word."""
+    if image.mode not in ("RGB", "RGBA"):
+        return False
+    if image.format == "PNG":
+        with path.open("rb") as stream:
+            return stream.read(25)[24:] == b"\x10"  # every PNG says its bit depth there
+    bits_per_sample = 258
+    return image.format == "TIFF" and max(getattr(image, "tag_v2", {}).get(bits_per_sample, (8,))) > 8
+
+
+def _from_pillow(image: PillowImage.Image) -> Picture:
+    note = "transparency is left out" if "A" in image.getbands() or "transparency" in image.info else ""
+    if getattr(image, "n_frames", 1) > 1:
+        note = ", ".join(filter(None, (note, f"the first of {getattr(image, 'n_frames', 1)} pictures")))
+    if image.mode.startswith("I;16") or image.mode == "I":
+        levels = np.asarray(image, dtype=np.float64)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise ValueError("its values need more than 16 bits")
+        return Picture(levels=levels, lowest=0, highest=65535, bits=16, note=note)
+    if image.mode == "F":
+        raise ValueError("its values are no whole numbers; save it with 8 or 16 bits")
+    grey = image.mode in ("1", "L", "LA")
+    levels = np.asarray(image.convert("L" if grey else "RGB"), dtype=np.float64)
+    return Picture(levels=levels, lowest=0, highest=255, bits=8, note=note)
+
+
+def _from_itk(image: Any) -> Picture:
+    array = SimpleITK.GetArrayFromImage(image)
+    if array.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"its values are {array.dtype}; save it with 8 or 16 bits")
+    note = ""
+    if array.ndim == 3 and array.shape[2] in (2, 4):
+        array, note = array[..., : array.shape[2] - 1], "transparency is left out"
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 and array.shape[2:] != (3,):
+        raise ValueError(f"it has the shape {list(array.shape)}; grey or colour pictures can be read")
+    bits = 8 * array.dtype.itemsize
+    return Picture(levels=array.astype(np.float64), lowest=0, highest=2**bits - 1, bits=bits, note=note)
+
+
+def _medical(path: Path) -> Picture:
+    image: Any = SimpleITK.ReadImage(str(path))
+    array = SimpleITK.GetArrayFromImage(image)
+    slices = [side for side in array.shape[:-2] if side != 1]
+    if slices or image.GetNumberOfComponentsPerPixel() != 1:
+        raise ValueError(f"it has the shape {list(array.shape)}; give a file of one grey slice")
+    levels = array.reshape(array.shape[-2:]).astype(np.float64)
+    if not bool(np.isfinite(levels).all()):
+        raise ValueError("it holds values that are not finite")
+    column_mm, row_mm = image.GetSpacing()[:2]
+    whole = bool((levels == np.rint(levels)).all()) and abs(levels).max() < 2**15
+    low, high = (-(2.0**15), 2.0**15 - 1) if whole else (float(levels.min()), float(levels.max()))
+    return Picture(
+        levels=levels, lowest=low, highest=high, bits=16, whole=whole, spacing_mm=(row_mm, column_mm),
+        note="" if whole else "its values are no whole numbers of 16 bits, so none are rounded",
+    )
+
+
+def suffixes_for(like: Picture) -> tuple[str, ...]:
+    """How the name of a file may end that keeps every value of such a picture."""
+    return LOSSLESS if like.spacing_mm is None else (".nii",)
+
+
+def write_picture(path: Path, levels: Float64Array, like: Picture, scale: int) -> None:
+    """Write ``levels``, enlarged by ``scale``, as ``like`` was: PNG or TIFF of as many bits, or NIfTI."""
+    image: Any
+    if like.spacing_mm is not None:
+        image = SimpleITK.GetImageFromArray(levels.astype(np.int16 if like.whole else np.float32))
+        image.SetSpacing((like.spacing_mm[1] / scale, like.spacing_mm[0] / scale))
+    else:
+        array = levels.astype(np.uint8 if like.bits == 8 else np.uint16)
+        image = SimpleITK.GetImageFromArray(array, isVector=array.ndim == 3)
+    with atomic_write(path) as partial:
+        SimpleITK.WriteImage(image, str(partial))
