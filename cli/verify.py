@@ -95,7 +95,8 @@ def _fault_of_picture(path: Path, certified: npt.NDArray[Any]) -> str:
     from ctrecon.errors import InputError
     from ctrecon.io.pictures import read_picture
 
-    header = SimpleITK.ImageFileReader()
+    itk: Any = SimpleITK  # has no types
+    header = itk.ImageFileReader()
     header.SetFileName(str(path))
     try:
         # The size from the header alone, so that no more is decoded than was certified.
@@ -105,7 +106,7 @@ def _fault_of_picture(path: Path, certified: npt.NDArray[Any]) -> str:
             return f"does not show the certified image: it has {rows} x {columns} pixels, not the certified number"
         picture = read_picture(path)
     except (InputError, RuntimeError, ValueError) as why:
-        return f"cannot be compared with the certified image: {' '.join(str(why).split())}"
+        return f"cannot be compared with the certified image: {(str(why).strip().splitlines() or [''])[-1]}"
     if picture.note and picture.whole:
         return f"does not show the certified image alone: {picture.note}"
     if picture.levels.shape != certified.shape:

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctrecon.atomic import atomic_write
 from ctrecon.errors import OutputError
 from ctrecon.io.arrays import write_array
-from ctrecon.preview import draw_preview
-from ctrecon.reconstruction import Reconstruction
+
+if TYPE_CHECKING:
+    from ctrecon.reconstruction import Reconstruction
 
 CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npz")
 _SIDE_FILES = (*CERTIFICATE_FILES, ".png")
@@ -54,7 +56,12 @@ class Target:
 
         What an older certificate of the same name leaves goes last: it speaks of another image, and is refused anyway.
         """
-        picture = draw_preview(result) if preview else None
+        picture = None
+        if preview:
+            # Matplotlib takes a second to load: only for those who draw.
+            from ctrecon.preview import draw_preview
+
+            picture = draw_preview(result)
         written = {"image": self.path}
         if result.certificate is not None:
             # Replaces an older certificate last, after all that it speaks of.

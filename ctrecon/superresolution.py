@@ -80,9 +80,12 @@ def enlarge(
     start = torch.zeros((data.shape[0], *energy.operator.domain_shape)).to(data)
     misfits: list[Tensor] = []
     done = LowEnergy(0.5 * DONE**2 * data[0].numel())
-    for towards, count, stop in ((direction, most_iterations - 1, (done,)), (NegativeGradient(), 1, ())):
+    parts: tuple[tuple[Direction, Subspace, tuple[LowEnergy, ...], int], ...] = (
+        (direction, Subspace(), (done,), most_iterations - 1), (NegativeGradient(), Subspace(share=1.0), (), 1)
+    )
+    for towards, step, stop, count in parts:
         iterates = descend(
-            energy, towards, start, dissipation=cone(energy), step=Subspace(), stop=stop, most_iterations=count
+            energy, towards, start, dissipation=cone(energy), step=step, stop=stop, most_iterations=count
         )
         for iterate in iterates:
             if iterate.k or not misfits:  # the second descent starts where the first one ended
@@ -171,6 +174,9 @@ def fitted(
         fractions = np.where(down < highest, squares - down, -1.0)
         ranks = np.argsort(np.argsort(-fractions, axis=1, kind="stable"), axis=1, kind="stable")
         squares = down + (ranks < missing)
+    else:
+        # Files of measured values hold float32; what is certified is what they hold.
+        squares = squares.astype(np.float32).astype(np.float64)
     image: Float64Array = squares.reshape(rows, columns, scale, scale).transpose(0, 2, 1, 3).reshape(u.shape)
     return image
 

@@ -31,8 +31,8 @@ def dncnn_b(path: Path) -> DnCNN:
     convolutions = [parts for parts in stored if len(parts) == 2]
     if len(convolutions) != _DEPTH:
         raise InputError(f"{path.name} has {len(convolutions)} convolutions, DnCNN-B has {_DEPTH}")
-    layers: list[Any] = list(network.layers)
-    for index, (layer, (kernel, bias)) in enumerate(zip(layers, convolutions, strict=True)):
+    ours: list[Any] = list(network.layers)
+    for index, (layer, (kernel, bias)) in enumerate(zip(ours, convolutions, strict=True)):
         # MATLAB stores [row, column, in, out] with the first axis fastest; h5py shows the axes in reverse.
         weight = np.ascontiguousarray(np.swapaxes(kernel.reshape(layer.out_channels, -1, 3, 3), 2, 3))
         sign = -1.0 if index == _DEPTH - 1 else 1.0
