@@ -25,7 +25,7 @@ from ctrecon.descent.directions import Direction, NegativeGradient
 from ctrecon.descent.step import Armijo, StepSearch
 from ctrecon.descent.stopping import Discrepancy, Plateau, Reason
 from ctrecon.errors import InputError
-from ctrecon.networks.direction import APPROACH, NetworkDirection
+from ctrecon.networks.direction import APPROACH, STEP, NetworkDirection
 from ctrecon.networks.mirrored import Mirrored
 from ctrecon.problem import Outcome, Problem, Progress, Watch
 from ctrecon.scan import Array
@@ -69,7 +69,7 @@ def energy_dissipation(
     smooth = smooth_image(HuberTVSolver(operator, energy.data), energy.data, delta, energy.weights)
     asked = Mirrored(network.to(problem.device))
     direction = NetworkDirection(asked, energy, problem.precondition, smooth)
-    return _descent(problem, direction, None, most_iterations, 0.01, watch)
+    return _descent(problem, direction, STEP, most_iterations, 0.01, watch)
 
 
 def gradient_descent(problem: Problem, *, most_iterations: int = 2000, watch: Watch | None = None) -> Outcome:

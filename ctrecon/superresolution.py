@@ -81,7 +81,8 @@ def enlarge(
     misfits: list[Tensor] = []
     done = LowEnergy(0.5 * DONE**2 * data[0].numel())
     parts: tuple[tuple[Direction, Subspace, tuple[LowEnergy, ...], int], ...] = (
-        (direction, Subspace(), (done,), most_iterations - 1), (NegativeGradient(), Subspace(share=1.0), (), 1)
+        (direction, Subspace(own_length=True), (done,), most_iterations - 1),
+        (NegativeGradient(), Subspace(share=1.0), (), 1),
     )
     for towards, step, stop, count in parts:
         iterates = descend(

@@ -195,7 +195,8 @@ def test_an_answer_near_the_end_is_taken_whole_and_the_first_one_only_to_the_lar
         def __call__(self, point: Point) -> torch.Tensor:
             return truth - point.u
 
-    first, second = run(energy, Knows(), torch.zeros_like(truth), stop=(Discrepancy(delta, approach=1.3),))[1:]
+    step, stop = Subspace(own_length=True), (Discrepancy(delta, approach=1.3),)
+    first, second = run(energy, Knows(), torch.zeros_like(truth), step=step, stop=stop)[1:]
     assert first.point.discrepancy is not None
     assert torch.allclose(first.point.discrepancy, 1.3 * delta, rtol=1e-4)
     assert second.reasons == (Reason.CERTIFIED,) * 3

@@ -86,12 +86,14 @@ class Subspace:
     the model fails altogether, Armijo's step along the dissipated direction is taken.
 
     The lowest energy is not the best image: the rest of the span fits noise. So where the dissipated direction alone
-    lowers E by at least ``share`` of that, it goes alone: by its own length if that suffices, else by its best one.
-    Every step still lowers E by ``share`` of what steepest descent would. ``share = 1`` always takes the minimum.
+    lowers E by at least ``share`` of that, it goes alone, by its best length; with ``own_length``, for directions that
+    answer with an image as a whole, by its own length where that suffices. Every step still lowers E by ``share`` of
+    what steepest descent would. ``share = 1`` always takes the minimum.
     """
 
     c: float = 1e-4
     share: float = 0.5
+    own_length: bool = False
     wants_last_step: bool = True
 
     def __post_init__(self) -> None:
@@ -108,7 +110,7 @@ class Subspace:
         if self.share == 1:
             return best
         chosen = best
-        for tried in (alone, d):
+        for tried in (alone, d) if self.own_length else (alone,):
             fall = start - ray.value(tried)
             enough = torch.isfinite(fall) & torch.isfinite(tried).all(1) & (fall >= needed)
             chosen = torch.where(enough[:, None], tried, chosen)

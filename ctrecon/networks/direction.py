@@ -7,14 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ctrecon.descent.step import Subspace
 from ctrecon.energies.base import Energy, Point
 from ctrecon.errors import SettingError
 
 Precondition = Callable[[Tensor], Tensor]
 
 # Networks are trained and used with this ``Discrepancy.approach``: their second look at a nearly finished image is the
-# better one.
+# better one. And with this step: their answer is an image as a whole.
 APPROACH = 1.1
+STEP = Subspace(own_length=True)
 
 
 class NetworkDirection:

@@ -12,7 +12,7 @@ from ctrecon.descent.descend import descend
 from ctrecon.descent.stopping import Discrepancy, Reason
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.metrics import psnr
-from ctrecon.networks.direction import APPROACH, NetworkDirection
+from ctrecon.networks.direction import APPROACH, STEP, NetworkDirection
 from ctrecon.networks.mirrored import Mirrored
 from ctrecon.training.problems import Problem
 
@@ -49,7 +49,7 @@ def score(
     iterations = torch.zeros(truth.shape[0], dtype=torch.int64)
     last = None
     stop = (Discrepancy(delta, approach=APPROACH),)
-    for last in descend(energy, direction, start, stop=stop, most_iterations=most_iterations):
+    for last in descend(energy, direction, start, step=STEP, stop=stop, most_iterations=most_iterations):
         going = torch.tensor([reason is None for reason in last.reasons])
         iterations[going] = last.k + 1
     assert last is not None

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from ctrecon.classical.smooth import STRENGTH, smooth_image
 from ctrecon.descent.descend import DEFAULT_ZETA
 from ctrecon.descent.dissipation import HalfSpace, dissipate
-from ctrecon.descent.step import Subspace
 from ctrecon.descent.stopping import Discrepancy
 from ctrecon.energies.base import inner
 from ctrecon.energies.least_squares import LeastSquares
-from ctrecon.networks.direction import APPROACH, NetworkDirection
+from ctrecon.networks.direction import APPROACH, STEP, NetworkDirection
 from ctrecon.training.data import Noise, Source
 from ctrecon.training.problems import Problem
 
@@ -106,7 +105,7 @@ class PathPool:
             start = torch.zeros(batch, 3, dtype=torch.float64)
             start[:, 0] = 1
             stop = Discrepancy(torch.tensor([s.delta for s in states], dtype=torch.float64), approach=APPROACH)
-            moved = ray.move(stop.shorten(ray, Subspace()(ray, start), start))
+            moved = ray.move(stop.shorten(ray, STEP(ray, start), start))
             self._keep(chosen, states, moved.u, moved.last_step, stop.met(moved), rng)
         return (10 * torch.log10(error / power + 1e-9)).mean()
 
