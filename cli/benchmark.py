@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ctrecon.cli.options import FilePath, FolderPath, Percent
+from ctrecon.cli.options import FilePath, FolderPath, percent
+from ctrecon.cli.rows import write_rows
 
 if TYPE_CHECKING:
     from ctrecon.benchmarks import Row, TestSet
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--all-patients", is_flag=True, help="Every patient of --ct-slices, for folders never trained on.")
 @click.option("--images", type=FolderPath, multiple=True, help="Folder of natural images never trained on.")
 @click.option("--phantoms", type=click.IntRange(min=0), default=8, show_default=True, help="Phantoms of each family.")
-@click.option("--noise", type=Percent(), multiple=True, default=("0.5%", "1%", "3%"), show_default=True)
+@click.option("--noise", type=percent, multiple=True, default=("0.5%", "1%", "3%"), show_default=True)
 @click.option("--size", type=click.IntRange(16, 1024), default=164, show_default=True)
 @click.option("--views", type=click.IntRange(min=3), default=120, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
@@ -34,7 +35,6 @@ def command(
 
     Fan beam as in the paper; PSNR in dB, mean over the images, at the certified stop with the true delta.
     """
-    from ctrecon.atomic import atomic_write
     from ctrecon.benchmarks import compare
     from ctrecon.networks.pretrained import load_ct_network
     from ctrecon.training.problems import walnut_problem
@@ -50,8 +50,7 @@ def command(
         click.echo(_line(row))
         if output is not None:
             # After every row: the oracle takes its time, and what it found is not to be lost.
-            with atomic_write(output) as partial:
-                partial.write_text(json.dumps([one.to_dict() for one in rows], indent=1) + "\n", encoding="utf-8")
+            write_rows(output, [one.to_dict() for one in rows])
 
 
 HEADER = (

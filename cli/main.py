@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from typing import Any, ClassVar
 
 import click
 
+from ctrecon.cli.lazy import LazyGroup
 from ctrecon.errors import CtreconError
+
+_AS_JSON = "ctrecon.as_json"
 
 EXIT_BAD_INPUT, EXIT_DELTA_NOT_MET, EXIT_INTERRUPTED = 2, 3, 130
 
 
-class LazyGroup(click.Group):
-    """Finds a command in the file of its name, and imports only that one."""
+class Commands(LazyGroup):
+    """All commands; what goes wrong in one becomes a line for a person and an exit code."""
 
     modules: ClassVar[dict[str, tuple[str, str]]] = {
-        # command: (its file, one line of help, so that listing the commands imports none of them)
         "reconstruct": ("reconstruct", "Reconstruct a certified image from a sinogram."),
         "simulate": ("simulate", "Simulate a scan of a phantom or an image."),
         "verify": ("verify", "Check certificates, independently of how they were made."),
@@ -31,22 +32,13 @@ class LazyGroup(click.Group):
         "benchmark": ("benchmark", "Compare the learned method with oracle-tuned classical ones."),
     }
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.modules)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.modules:
-            return None
-        command: click.Command = importlib.import_module(f"ctrecon.cli.{self.modules[cmd_name][0]}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in self.modules.items()])
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Read before the subcommand takes its arguments: where JSON was asked for, errors are an object, too.
+        ctx.meta[_AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        # Read before the subcommand takes its arguments: where JSON was asked for, errors are an object, too.
-        as_json = "--json" in (*ctx._protected_args, *ctx.args)
+        as_json: bool = ctx.meta[_AS_JSON]
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
@@ -65,7 +57,7 @@ class LazyGroup(click.Group):
             click.echo("ctrecon: there is not enough memory; use fewer views (--every) or pixels (--size)", err=True)
             ctx.exit(EXIT_BAD_INPUT)
         except (KeyboardInterrupt, click.Abort):
-            click.echo("ctrecon: interrupted; nothing was written", err=True)
+            click.echo("ctrecon: interrupted; no result was written", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 
@@ -83,7 +75,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="ctrecon-edn")
 def cli(debug: bool) -> None:

@@ -11,24 +11,18 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-class Percent(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click alone
-    """``1%`` or ``1`` as 0.01: a finite number >= 0."""
 
-    name = "percent"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "PERCENT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            number = float(str(value).strip().removesuffix("%")) / 100
-        except ValueError:
-            number = math.nan
-        if not (math.isfinite(number) and number >= 0):
-            self.fail(f"must be a percentage like 1%, got {value!r}", param, ctx)
-        return number
+def percent(text: str | float) -> float:
+    """``1%`` or ``1`` as 0.01: a finite number >= 0. An option's ``type``."""
+    if isinstance(text, float):
+        return text
+    try:
+        number = float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise click.BadParameter(f"must be a percentage like 1%, got {text!r}")
+    return number
 
 
 FilePath = click.Path(path_type=Path, dir_okay=False)

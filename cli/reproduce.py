@@ -6,17 +6,16 @@ from typing import ClassVar
 
 import click
 
-from ctrecon.cli.main import LazyGroup
+from ctrecon.cli.lazy import LazyGroup
 
 
 class Tables(LazyGroup):
-    """Finds a table in the file of its name; errors are left to the group above."""
+    """One table per file."""
 
     modules: ClassVar[dict[str, tuple[str, str]]] = {
         "table1": ("reproduce_table1", "Super-resolution: PSNR, SSIM, and what is left of the residual."),
         "table2": ("reproduce_table2", "Sudoku: cell accuracy and solved puzzles."),
     }
-    invoke = click.Group.invoke
 
 
 @click.group("reproduce", cls=Tables)

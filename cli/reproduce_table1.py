@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from ctrecon.cli.options import FilePath, FolderPath
+from ctrecon.cli.rows import write_rows
 
 
 @click.command("table1")
@@ -25,7 +25,6 @@ def command(
     PSNR and SSIM of the luminance (16 to 235, over 255) of whole images, and without a border of SCALE pixels;
     ||Au - f||^2 summed over the low-resolution pixels. All are means over the images of a set.
     """
-    from ctrecon.atomic import atomic_write
     from ctrecon.errors import InputError
     from ctrecon.reproductions.table1 import methods_of, table
     from ctrecon.superresolution import load_superresolution_network
@@ -46,5 +45,4 @@ def command(
             f"| {row.psnr_shaved:.2f} | {row.ssim_shaved:.4f} | {row.misfit:.1e} |"
         )
     if output is not None:
-        with atomic_write(output) as partial:
-            partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_rows(output, rows)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from ctrecon.cli.options import FilePath
+from ctrecon.cli.rows import write_rows
 
 
 @click.command("table2")
@@ -24,7 +24,6 @@ def command(data: Path, all_splits: bool, count: int, prior: str, baseline: str,
     """
     import torch
 
-    from ctrecon.atomic import atomic_write
     from ctrecon.io.sudoku_files import read_puzzles
     from ctrecon.reproductions.table2 import methods_of, table, unseen
     from ctrecon.sudoku import load_sudoku_network
@@ -43,5 +42,4 @@ def command(data: Path, all_splits: bool, count: int, prior: str, baseline: str,
             f"| {row.solved / row.puzzles:.1%} |"
         )
     if output is not None:
-        with atomic_write(output) as partial:
-            partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_rows(output, rows)

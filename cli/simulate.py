@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ctrecon.cli.main import printable
-from ctrecon.cli.options import FilePath, Percent
+from ctrecon.cli.options import FilePath, percent
 
 FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 
@@ -22,7 +22,7 @@ FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 @click.option("--beam", type=click.Choice(("fan", "parallel")), show_default="fan")
 @click.option("--size", type=click.IntRange(8, 4096), show_default="164", help="Image side and detector.")
 @click.option("--views", type=click.IntRange(1, 100_000), show_default="120")
-@click.option("--noise", type=Percent(), default="1%", show_default=True, help="Gaussian, relative to ||f||.")
+@click.option("--noise", type=percent, default="1%", show_default=True, help="Gaussian, relative to ||f||.")
 @click.option("--photons", type=float, help="Poisson noise with so many photons per ray instead.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")

@@ -58,9 +58,9 @@ def command(
     )
     network: Any = None if prior == "none" else load_superresolution_network(prior, scale)
     if careful and network is not None:
-        from ctrecon.networks.symmetric import Symmetric
+        from ctrecon.networks.mirrored import Mirrored
 
-        network = Symmetric(network)
+        network = Mirrored(network, turned=True)
     larger = enlarge_levels(
         picture.levels, scale, network, lowest=picture.lowest, highest=picture.highest, whole=picture.whole,
         most_iterations=iterations,

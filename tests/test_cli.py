@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from ctrecon.cli.main import LazyGroup, cli
+from ctrecon.cli.main import Commands, cli
 
 WORST_HELP_SECONDS = 3.0  # a hundredth of it in practice; this only catches a heavy import
 
@@ -287,7 +287,7 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.strip().splitlines() == ["ctrecon: interrupted; nothing was written"]
+    assert errors.strip().splitlines() == ["ctrecon: interrupted; no result was written"]
     assert files(tmp_path) == {"noise.npy"}
 
 
@@ -306,7 +306,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_every_listed_command_exists_and_explains_itself() -> None:
-    for name in LazyGroup.modules:
+    for name in Commands.modules:
         result = run(name, "--help")
         assert result.exit_code == 0
         assert len(result.output.splitlines()) > 5

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ctrecon.networks.shapes import check_counts
+from ctrecon.networks.stored import StoredNetwork, check_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +33,12 @@ class DnCNNShape:
         return 9 * self.width**2 * max(0, self.depth - 2)
 
 
-class DnCNN(nn.Module):
+class DnCNN(StoredNetwork):
     """``[batch, inputs, H, W] -> [batch, 1, H, W]``. The last input is added to the output; fresh ones return it."""
 
-    kind: ClassVar[str] = "dncnn"
-    Shape: ClassVar[type[DnCNNShape]] = DnCNNShape
+    kind = "dncnn"
+    Shape = DnCNNShape
+    shape: DnCNNShape
 
     def __init__(self, shape: DnCNNShape | None = None) -> None:
         super().__init__()

@@ -9,7 +9,6 @@ residual networks for single image super-resolution", CVPRW 2017.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ from torch.nn import functional
 from ctrecon.descent.dissipation import Cone
 from ctrecon.energies.base import Point
 from ctrecon.energies.least_squares import LeastSquares
-from ctrecon.networks.shapes import check_counts
+from ctrecon.networks.stored import StoredNetwork, check_counts
 
 # The cone (15) of training and use, relative to 1 / L: the printed constants cannot work with average pooling. The
 # ideal direction u* - u has <d, g> close to |g|^2 / L, so 0.5 forbids none that is any good; and it may be much
@@ -78,15 +77,16 @@ class _Residual(nn.Module):
         return x + y
 
 
-class LowResNet(nn.Module):
+class LowResNet(StoredNetwork):
     """``[batch, 3, H, W] -> [batch, 1, H, W]``: an estimate of the image; ``scale`` divides H and W.
 
     The inputs are those of ``EstimateDirection``, for intensities from 0 to 1. What the network sees of ``u`` is its
     fine structure only, ``u - A^T A u / L``; it answers with what is to be added to the repeated data, at first zero.
     """
 
-    kind: ClassVar[str] = "lowres"
-    Shape: ClassVar[type[LowResNetShape]] = LowResNetShape
+    kind = "lowres"
+    Shape = LowResNetShape
+    shape: LowResNetShape
 
     def __init__(self, shape: LowResNetShape | None = None) -> None:
         super().__init__()
@@ -96,8 +96,8 @@ class LowResNet(nn.Module):
         self.body = nn.Sequential(*(_Residual(shape.width) for _ in range(shape.blocks)))
         self.gather = nn.Conv2d(shape.width, shape.width, 3, padding=1)
         self.leave = nn.Conv2d(shape.width, shape.scale**2, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         scale = self.shape.scale

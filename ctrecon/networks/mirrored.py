@@ -1,4 +1,4 @@
-"""A network asked four times: about the image and its mirror images, and the answers averaged.
+"""A network asked several times: about the image and its mirror images, and the answers averaged.
 
 Nature does not prefer left to right, but a trained network does a little; what it says of one mirror image and not of
 the others is its own invention. The average is the part that is not (R. Timofte et al., "Seven ways to improve
@@ -14,12 +14,19 @@ _MIRRORS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
 
 
 class Mirrored(nn.Module):
-    """``[batch, inputs, H, W] -> [batch, 1, H, W]``, four passes of ``network``."""
+    """``[batch, inputs, H, W] -> [batch, 1, H, W]``: four passes of ``network``, or with ``turned`` eight.
 
-    def __init__(self, network: nn.Module) -> None:
+    The other four are the same with rows and columns exchanged.
+    """
+
+    def __init__(self, network: nn.Module, *, turned: bool = False) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.turned = network, turned
 
     def forward(self, x: Tensor) -> Tensor:
+        answer = self._averaged(x)
+        return (answer + self._averaged(x.mT).mT) / 2 if self.turned else answer
+
+    def _averaged(self, x: Tensor) -> Tensor:
         answers = [torch.flip(self.network(torch.flip(x, axes)), axes) for axes in _MIRRORS]
         return torch.stack(answers).mean(0)

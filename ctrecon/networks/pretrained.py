@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from ctrecon.atomic import atomic_write
 from ctrecon.errors import SettingError, WeightsError
 from ctrecon.networks.dncnn import DnCNN
+from ctrecon.networks.stored import StoredNetwork
 from ctrecon.networks.unet import UNet
 
 FORMAT = "ctrecon-network/1"
@@ -27,14 +28,11 @@ MOST_BYTES = 1 << 30
 CT_NETWORKS: tuple[type[UNet] | type[DnCNN], ...] = (UNet, DnCNN)
 CT_INPUTS = 5
 
-N = TypeVar("N", bound=nn.Module)
+N = TypeVar("N", bound=StoredNetwork)
 
 
-def save_network(path: Path, network: Any, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
-    """Write weights (for instance an averaged copy) with their architecture and model card.
-
-    ``network`` is any module with a ``kind`` and a ``shape`` (``networks/shapes.py``).
-    """
+def save_network(path: Path, network: StoredNetwork, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
+    """Write weights (for instance an averaged copy) with their architecture and model card."""
     header = {"format": FORMAT, "architecture": network.kind, "shape": asdict(network.shape), "card": card}
     with atomic_write(path) as partial:
         save_file(
@@ -81,7 +79,7 @@ def load_network(name_or_path: str | Path, kinds: Sequence[type[N]]) -> tuple[N,
     return network.eval().requires_grad_(False), header.get("card", {})
 
 
-def _check_shapes(network: nn.Module, found: dict[str, tuple[int, ...]], name: str) -> None:
+def _check_shapes(network: StoredNetwork, found: dict[str, tuple[int, ...]], name: str) -> None:
     """Before anything is allocated: the file holds what its architecture needs, and nothing else."""
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     for key in sorted(expected.keys() ^ found.keys()):
@@ -107,7 +105,7 @@ def _build(header: Any, kinds: Sequence[type[N]], name: str, stored: int) -> N:
     """The network the header describes, unless it is larger than the ``stored`` numbers of its file."""
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise WeightsError(f"{name} does not say that it is a {FORMAT} file; give one that ctrecon wrote")
-    architectures: dict[str, Any] = {kind.kind: kind for kind in kinds}  # type: ignore[attr-defined]
+    architectures = {kind.kind: kind for kind in kinds}
     architecture, values = header.get("architecture"), header.get("shape")
     if not isinstance(architecture, str) or architecture not in architectures:
         known = ", ".join(architectures)
@@ -123,5 +121,4 @@ def _build(header: Any, kinds: Sequence[type[N]], name: str, stored: int) -> N:
     if shape.least_numbers > stored:
         needed = shape.least_numbers
         raise WeightsError(f"{name} does not fit its architecture: it holds {stored} numbers, {needed} are needed")
-    built: N = chosen(shape)
-    return built
+    return chosen(shape)

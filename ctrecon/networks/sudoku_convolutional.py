@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ctrecon.networks.shapes import check_counts
+from ctrecon.networks.stored import StoredNetwork, check_counts
 from ctrecon.networks.sudoku_rules import INPUTS
 
 
@@ -33,11 +32,12 @@ class SudokuConvolutionalShape:
         return 9 * self.width**2 * max(0, self.depth - 2)
 
 
-class SudokuConvolutional(nn.Module):
+class SudokuConvolutional(StoredNetwork):
     """``[batch, inputs, 9, 9, 9]`` to the chances of each digit in each cell; axes: digits, rows, columns."""
 
-    kind: ClassVar[str] = "sudoku-convolutional"
-    Shape: ClassVar[type[SudokuConvolutionalShape]] = SudokuConvolutionalShape
+    kind = "sudoku-convolutional"
+    Shape = SudokuConvolutionalShape
+    shape: SudokuConvolutionalShape
 
     def __init__(self, shape: SudokuConvolutionalShape | None = None) -> None:
         super().__init__()

@@ -13,13 +13,12 @@ networks", NeurIPS 2018, who also teach the answer of every round.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ctrecon.errors import SettingError
-from ctrecon.networks.shapes import check_counts
+from ctrecon.networks.stored import StoredNetwork, check_counts
 
 INPUTS = 4
 # exp of a message must not overflow a sum of 81 in float32, nor vanish beside one.
@@ -48,11 +47,12 @@ class SudokuRulesShape:
         return self.width * (self.width + 5 * self.messages)
 
 
-class SudokuRules(nn.Module):
+class SudokuRules(StoredNetwork):
     """``[batch, inputs, 9, 9, 9]`` to the chances of each digit in each cell; axes: digits, rows, columns."""
 
-    kind: ClassVar[str] = "sudoku-rules"
-    Shape: ClassVar[type[SudokuRulesShape]] = SudokuRulesShape
+    kind = "sudoku-rules"
+    Shape = SudokuRulesShape
+    shape: SudokuRulesShape
 
     def __init__(self, shape: SudokuRulesShape | None = None) -> None:
         super().__init__()

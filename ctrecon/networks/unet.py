@@ -9,13 +9,12 @@ in view (K. Zhang et al., FFDNet, IEEE Trans. Image Process. 27, 2018).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ctrecon.networks.shapes import check_counts
+from ctrecon.networks.stored import StoredNetwork, check_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +49,15 @@ def _blocks(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(_Residual(channels) for _ in range(count)))
 
 
-class UNet(nn.Module):
+class UNet(StoredNetwork):
     """``[batch, inputs, H, W] -> [batch, 1, H, W]`` for any H and W. The last input is added to the output.
 
     A fresh network returns its last input: training starts from the classical direction and improves on it.
     """
 
-    kind: ClassVar[str] = "unet"
-    Shape: ClassVar[type[UNetShape]] = UNetShape
+    kind = "unet"
+    Shape = UNetShape
+    shape: UNetShape
 
     def __init__(self, shape: UNetShape | None = None) -> None:
         super().__init__()

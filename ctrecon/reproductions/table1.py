@@ -24,7 +24,7 @@ from ctrecon.descent.directions import NegativeGradient
 from ctrecon.descent.step import ConstantStep
 from ctrecon.errors import InputError
 from ctrecon.networks.lowres import EstimateDirection
-from ctrecon.networks.symmetric import Symmetric
+from ctrecon.networks.mirrored import Mirrored
 from ctrecon.superresolution import ITERATIONS, energy_of, enlarge
 
 Float64Array = npt.NDArray[np.float64]
@@ -57,7 +57,7 @@ def methods_of(network: nn.Module, baseline: nn.Module | None) -> dict[str, Meth
         methods["baseline network, one pass"] = lambda f, scale: one_pass(baseline, f, scale)
     methods["dissipating network, one pass"] = lambda f, scale: one_pass(network, f, scale)
     methods[f"energy dissipation, {ITERATIONS} iterations"] = lambda f, scale: enlarge(f, scale, network).u
-    averaged = Symmetric(network)
+    averaged = Mirrored(network, turned=True)
     methods["energy dissipation, averaged over 8 symmetries"] = lambda f, scale: enlarge(f, scale, averaged).u
     return methods
 

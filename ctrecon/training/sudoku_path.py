@@ -15,6 +15,9 @@ from torch.nn import functional
 
 from ctrecon.descent.dissipation import dissipate
 from ctrecon.descent.step import Armijo
+from ctrecon.errors import SettingError
+from ctrecon.networks.sudoku_convolutional import SudokuConvolutional
+from ctrecon.networks.sudoku_rules import SudokuRules
 from ctrecon.sudoku import CONE, energy_of, inputs_of, is_solved, rounded, start_of
 from ctrecon.training.sudoku_puzzles import PuzzleSource
 from ctrecon.training.sudoku_solver import Grids
@@ -55,7 +58,9 @@ class SudokuPool:
         return State(puzzle, solution, u)
 
     def loss(self, network: nn.Module, batch: int, rng: np.random.Generator) -> Tensor:
-        """Mean cross-entropy of the cells that are not given, over all rounds."""
+        """Mean cross-entropy of the open cells, over all rounds. Raises SettingError for a network of no rounds."""
+        if not isinstance(network, SudokuRules | SudokuConvolutional):
+            raise SettingError(f"{type(network).__name__} does not answer in rounds; use SudokuRules")
         chosen = rng.choice(len(self._states), size=batch, replace=False)
         states = []
         for i in chosen:
@@ -64,7 +69,7 @@ class SudokuPool:
         puzzles, solutions = np.stack([s.puzzle for s in states]), np.stack([s.solution for s in states])
         energy = energy_of(puzzles)
         point = energy.at(torch.stack([s.u for s in states]))
-        answers = network.logits(inputs_of(point, puzzles))  # type: ignore[operator]
+        answers = network.logits(inputs_of(point, puzzles))
         target, open_cells = torch.from_numpy(solutions.astype(np.int64) - 1), torch.from_numpy(puzzles == 0)
         losses = [functional.cross_entropy(answer, target, reduction="none")[open_cells].mean() for answer in answers]
         with torch.no_grad():

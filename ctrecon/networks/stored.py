@@ -1,37 +1,27 @@
-"""What every stored architecture is described by: a frozen dataclass of whole numbers, checked before it is built."""
+"""What every stored network has: a name for its architecture, and a shape, checked before anything is built from it."""
 
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import nn
 
 from ctrecon.errors import SettingError
 
 _MOST = 4096
 
 
-class Shape(Protocol):
-    """Whole numbers, flags, and tuples of whole numbers; a description of a network, not yet its memory."""
+class StoredNetwork(nn.Module):
+    """``kind`` names the architecture in a file; ``Shape`` describes one of its networks, which has it as ``shape``.
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def least_numbers(self) -> int:
-        """At least so many numbers are in its weights, so a file that holds fewer does not fit it."""
-        ...
-
-
-class Network(Protocol):
-    """An architecture that can be stored: ``kind`` is its name in the file, ``Shape`` describes one of its networks."""
+    A ``Shape`` is a frozen dataclass of counts, flags and tuples of counts with defaults, which calls ``check_counts``,
+    and has ``least_numbers``: at least so many numbers are in the weights, so a file that holds fewer does not fit.
+    """
 
     kind: ClassVar[str]
     Shape: ClassVar[type[Any]]
-
-    @property
-    def shape(self) -> Any: ...
-    def __call__(self, x: Tensor) -> Tensor: ...
+    shape: Any
 
 
 def check_counts(shape: Any) -> None:
