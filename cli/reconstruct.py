@@ -33,6 +33,8 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
     help="Bound on ||Au - f||: a value in the data's units, a percentage of ||f||, or auto (from counts, whitened; "
     "else estimated from the sinogram).",
 )
+@click.option("--repeat", type=FilePath, help="A second scan of the same object: delta from both, image of their mean.")
+@click.option("--model-error", metavar="VALUE|PERCENT", help="Room in delta for what the operator does not model.")
 @click.option("--quantile", type=float, show_default="0.95", help="With auto: chance that the true image meets delta.")
 @click.option("--method", type=click.Choice(METHODS), default="energy", show_default=True)
 @click.option("--window", type=click.Choice(WINDOWS), help="Filter of fbp. Default: the smoothest that meets delta.")
@@ -46,8 +48,8 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @scan_options
 @click.pass_context
 def command(
-    ctx: click.Context, /, scan_file: Path, delta: str, quantile: float | None, output: Path | None, preview: bool,
-    as_json: bool, **options: Any,
+    ctx: click.Context, /, scan_file: Path, delta: str, repeat: Path | None, model_error: str | None,
+    quantile: float | None, output: Path | None, preview: bool, as_json: bool, **options: Any,
 ) -> None:
     """Reconstruct a certified image from the sinogram INPUT.
 
@@ -55,14 +57,14 @@ def command(
     Exit code 0: certified. 2: bad input. 3: delta not met; the best image is written with its true residual.
     """
     from ctrecon import outputs
+    from ctrecon.delta import delta_for, delta_with_model_error, mean_of_repeats
     from ctrecon.errors import SettingError
     from ctrecon.io.arrays import read_scan
-    from ctrecon.noise import delta_for
     from ctrecon.problem import prepare
     from ctrecon.reconstruction import conclude
 
     began = time.monotonic()
-    given = (scan_file, scan_file.with_suffix(".json"), options["geometry_file"], Path(options["prior"]))
+    given = (scan_file, scan_file.with_suffix(".json"), repeat, options["geometry_file"], Path(options["prior"]))
     target = outputs.Target.at(
         output or Path(scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy"),
         inputs=[path for path in given if path is not None and path.exists()],
@@ -73,8 +75,16 @@ def command(
         raise SettingError(f"--method {options['method']} has no filter; drop --window or use --method fbp")
     if quantile is not None and delta.strip().lower() != "auto":
         raise SettingError(f"--quantile {quantile:g} belongs to --delta auto, not to --delta {delta}; drop one of them")
-    scan = read_scan(scan_file, **{key: options[key] for key in SCAN_KEYS})
-    bound = delta_for(scan, delta, 0.95 if quantile is None else quantile)
+    if repeat is not None and delta.strip().lower() != "auto":
+        raise SettingError(f"--repeat {repeat} gives delta, so drop --delta {delta}, or --repeat")
+    reading, chance = {key: options[key] for key in SCAN_KEYS}, 0.95 if quantile is None else quantile
+    scan = read_scan(scan_file, **reading)
+    if repeat is None:
+        bound = delta_for(scan, delta, chance)
+    else:
+        scan, bound = mean_of_repeats(scan, read_scan(repeat, **reading), chance)
+    if model_error is not None:
+        bound = delta_with_model_error(bound, scan, model_error)
     if not as_json:
         for note in scan.notes:
             click.echo(f"note: {printable(note)}")
@@ -149,6 +159,7 @@ def _summary(result: Reconstruction, written: dict[str, Path], method: str) -> d
         "delta": result.problem.delta.value,
         "norm": result.problem.delta.norm,
         "delta_from": result.problem.delta.how,
+        "model_error": result.problem.delta.model_error,
         "residual": result.residual,
         "iterations": result.iterations,
         "image": str(written["image"]),

@@ -1,4 +1,4 @@
-"""``ctrecon reproduce``: the tables of the paper, one command per file."""
+"""``ctrecon reproduce``: the tables of the paper and of the documentation, one command per file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ class Tables(LazyGroup):
     modules: ClassVar[dict[str, tuple[str, str]]] = {
         "table1": ("reproduce_table1", "Super-resolution: PSNR, SSIM, and what is left of the residual."),
         "table2": ("reproduce_table2", "Sudoku: cell accuracy and solved puzzles."),
+        "coverage": ("reproduce_coverage", "Delta: how often the true image lies within it."),
     }
 
 
 @click.group("reproduce", cls=Tables)
 def command() -> None:
-    """Compute the tables of "Controlling Neural Networks via Energy Dissipation" anew."""
+    """Compute the tables of "Controlling Neural Networks via Energy Dissipation" and of the documentation anew."""

@@ -24,6 +24,7 @@ FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 @click.option("--views", type=click.IntRange(1, 100_000), show_default="120")
 @click.option("--noise", type=percent, default="1%", show_default=True, help="Gaussian, relative to ||f||.")
 @click.option("--photons", type=float, help="Poisson noise with so many photons per ray instead.")
+@click.option("--electronic-sigma", type=float, default=0.0, help="With --photons: electronic noise in counts.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 def command(output: Path, as_json: bool, noise: float, **options: Any) -> None:
@@ -62,7 +63,7 @@ def command(output: Path, as_json: bool, noise: float, **options: Any) -> None:
 
 def _arguments(
     phantom: str, image_file: Path | None, geometry_file: Path | None, beam: str | None, size: int | None,
-    views: int | None, photons: float | None, seed: int,
+    views: int | None, photons: float | None, electronic_sigma: float, seed: int,
 ) -> dict[str, Any]:
     from ctrecon.errors import InputError, SettingError
     from ctrecon.geometry import default_grid
@@ -87,4 +88,7 @@ def _arguments(
         subject = read_image_array(image_file)
         if subject.shape != grid.shape:
             raise InputError(f"{image_file} has shape {subject.shape}, the grid {grid.shape}; use --size or --geometry")
-    return {"subject": subject, "geometry": geometry, "grid": grid, "photons": photons, "seed": seed}
+    return {
+        "subject": subject, "geometry": geometry, "grid": grid, "photons": photons,
+        "electronic_sigma": electronic_sigma, "seed": seed,
+    }

@@ -1,4 +1,4 @@
-"""Noise in one place: from counts to line integrals and variances, and how large a residual may be.
+"""Noise in one place: from counts to line integrals and variances.
 
 A detector that counts N photons where it would count W without an object gives the line integral ``f = log(W / N)``
 with ``var(f) = (N + sigma_e^2) / N^2``, ``sigma_e`` the electronic noise in counts (delta method; e.g. J. A. Fessler,
@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaincinv
 
 from ctrecon.errors import InputError, SettingError
-from ctrecon.noise_level import estimate_sigma
-from ctrecon.scan import LARGEST_VALUE, Array, Scan
+from ctrecon.scan import LARGEST_VALUE, Array
 
 Float64Array = npt.NDArray[np.float64]
-Norm = Literal["2-norm", "whitened"]
 
 FEWEST_COUNTS = 0.5
 """A ray that counted less is taken to have counted this much: half a photon is what "none" says at most."""
@@ -32,12 +30,17 @@ _ABOVE_SHARE = 0.05
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LineIntegrals:
-    """What ``line_integrals`` gives: all arrays ``[views, detectors]`` in float64, and what had to be assumed."""
+    """What ``line_integrals`` gives: all arrays ``[views, detectors]`` in float64, and what had to be assumed.
+
+    ``whitened_mean``: mean over the rays of the expected ``(f - E f)^2 / var(f)``. It would be 1, were counts
+    Gaussian and their variance known; for counts below a thousand the difference decides about delta.
+    """
 
     values: Float64Array
     variance: Float64Array
     counts: Float64Array
     white: Float64Array
+    whitened_mean: float
     notes: tuple[str, ...]
 
 
@@ -134,8 +137,20 @@ def line_integrals(
         variance=(gain * N + electronic_sigma**2) / N**2,
         counts=np.maximum(measured - black, 0.0),
         white=np.ascontiguousarray(W),
+        whitened_mean=_whitened_mean(N / gain, electronic_sigma / gain),
         notes=tuple(notes),
     )
+
+
+def _whitened_mean(photons: Float64Array, sigma: float) -> float:
+    """The expectation to second order in ``1 / photons``: expand ``log`` and the variance about the mean count.
+
+    With ``L`` photons, ``v = (L + s^2) / L^2`` and ``a = L / (L + s^2)`` it is
+    ``1 + (1 - a) / (L + s^2) - 3 v (1 / 12 + a (1 - a))``; without electronic noise ``1 - 1 / (4 L)``.
+    """
+    total = photons + sigma**2
+    v, a = total / photons**2, photons / total
+    return float(np.mean(1 + (1 - a) / total - 3 * v * (1 / 12 + a * (1 - a))))
 
 
 def line_integrals_from_counts(
@@ -179,75 +194,22 @@ def add_gaussian_noise(sinogram: Array, relative: float, seed: int) -> Array:
     return noisy
 
 
-def add_poisson_noise(sinogram: Array, photons_per_ray: float, seed: int) -> LineIntegrals:
+def add_poisson_noise(
+    sinogram: Array, photons_per_ray: float, seed: int, *, electronic_sigma: float = 0.0
+) -> LineIntegrals:
     """Counts of ``photons_per_ray`` photons sent along each ray through ``sinogram``, and line integrals from them.
 
-    Raises SettingError where the number of photons is not finite and > 0.
+    Electronic noise of ``electronic_sigma`` counts stands on a dark field high enough that no reading is negative.
+    Raises SettingError where the number of photons is not finite and > 0, or the electronic noise not finite and >= 0.
     """
     if not (math.isfinite(photons_per_ray) and 0 < photons_per_ray <= 1e15):
         raise SettingError(f"photons per ray must be a number > 0 and at most 1e15, got {photons_per_ray}")
-    counts = np.random.default_rng(seed).poisson(photons_per_ray * np.exp(-sinogram.astype(np.float64)))
-    return line_integrals(counts, photons_per_ray)
-
-
-def delta_from_variance(m: int, q: float = 0.95) -> float:
-    """``sqrt(chi2 quantile(m, q))``: with probability q the whitened residual of the true image is no larger."""
-    if m < 1 or not 0 < q < 1:
-        raise SettingError(f"the quantile must lie in (0, 1) and the rays be at least 1, got {q} and {m}")
-    return math.sqrt(2 * float(gammaincinv(m / 2, q)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delta:
-    """A bound on ``||Au - f||``: its value, the norm it is meant in, and where it comes from.
-
-    The whitened norm weighs each ray with ``1 / variance``.
-    """
-
-    value: float
-    norm: Norm
-    how: str
-
-
-def delta_for(scan: Scan, text: str, quantile: float = 0.95) -> Delta:
-    """Read ``VALUE``, ``PERCENT`` (``1.5%``, of ``||f||``) or ``auto``.
-
-    A value and a percentage mean the 2-norm over the whole sinogram in the data's units. ``auto`` means the whitened
-    norm where the scan has variances (from counts), else the 2-norm with an estimated sigma.
-    Raises SettingError for anything that is no number > 0, InputError where the data do not allow an estimate.
-    """
-    word = text.strip()
-    if word.lower() == "auto":
-        return _delta_auto(scan, quantile)
-    percent = word.endswith("%")
-    try:
-        number = float(word.removesuffix("%"))
-    except ValueError:
-        raise SettingError(f"delta must be a number, a percentage like 1.5% or auto, got {text!r}") from None
-    if not math.isfinite(number) or number <= 0:
-        raise SettingError(f"delta must be a finite number > 0, got {text!r}; give a value, 1.5% or auto")
-    if not percent:
-        return Delta(value=number, norm="2-norm", how="given")
-    norm = float(np.linalg.norm(scan.sinogram.astype(np.float64)))
-    if norm == 0:
-        raise InputError(f"{scan.source}: the sinogram is zero everywhere, so is a percentage of it; give a value")
-    return Delta(value=number / 100 * norm, norm="2-norm", how=f"{number:g}% of ||f|| = {norm:.6g}")
-
-
-def _delta_auto(scan: Scan, quantile: float) -> Delta:
-    m = scan.sinogram.size
-    largest = delta_from_variance(m, quantile)
-    if scan.variance is not None:
-        how = f"from counts: chi-square quantile {quantile:g} for {m} rays, each weighted by 1 / variance"
-        return Delta(value=largest, norm="whitened", how=how)
-    sigma, where = estimate_sigma(scan.sinogram, scan.geometry)
-    # What is left of data without noise is their rounding.
-    if sigma <= 1e-12 * float(np.linalg.norm(scan.sinogram)) / math.sqrt(m):
-        raise InputError(
-            f"{scan.source}: no noise was found in the sinogram, so delta cannot be estimated; give a value or 0.1%"
-        )
-    how = (
-        f"estimated from the sinogram: sigma = {sigma:.4g} from {where}, times the root of the chi-square quantile "
-        f"{quantile:g} for {m} rays"
-    )
-    return Delta(value=sigma * largest, norm="2-norm", how=how)
+    if not (math.isfinite(electronic_sigma) and 0 <= electronic_sigma <= 1e15):
+        raise SettingError(f"electronic noise must be a number >= 0 of counts and at most 1e15, got {electronic_sigma}")
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(photons_per_ray * np.exp(-sinogram.astype(np.float64))).astype(np.float64)
+    if electronic_sigma == 0:
+        return line_integrals(counts, photons_per_ray)
+    dark = 10 * electronic_sigma
+    readings = np.maximum(counts + dark + electronic_sigma * rng.standard_normal(sinogram.shape), 0)
+    return line_integrals(readings, photons_per_ray + dark, dark, electronic_sigma=electronic_sigma)

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ctrecon.classical.cgls import cgls
 from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.delta import Delta
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import GeometryError, InputError, SettingError
 from ctrecon.geometry import ImageGrid
 from ctrecon.networks.direction import Precondition
-from ctrecon.noise import Delta
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import OperatorName, choose_operator
 from ctrecon.operators.sparse import SparseOperator

@@ -55,6 +55,7 @@ class Scan:
     ``geometry``: None only where ``matrix`` is given.
     ``grid``: the image grid the file asks for, or None; ``default_grid`` then covers the field of view.
     ``variance``: of each line integral, same shape, > 0; from counts (``ctrecon.noise``).
+    ``whitened_mean``: the expected square of noise over its variance, a little off 1 at low counts (``ctrecon.noise``).
     ``counts``, ``white``: what the detector counted, dark field taken off, and would have without an object.
     ``matrix``: scipy CSR ``[views * detectors, rows * columns]``, rows and columns of it in C order.
     ``image_shape``: needed where only a matrix is given and the image is not square.
@@ -69,6 +70,7 @@ class Scan:
     variance: Array | None = None
     counts: Array | None = None
     white: Array | None = None
+    whitened_mean: float = 1.0
     matrix: Any = None
     image_shape: tuple[int, int] | None = None
     source: str = "the scan"
@@ -84,6 +86,8 @@ class Scan:
                 _check_values(self.source, name, values, shape, axes)
         if self.variance is not None and not bool((self.variance > 0).all()):
             raise InputError(f"{self.source}: the variance must be > 0 everywhere, got {self.variance.min()}")
+        if not 0 < self.whitened_mean < LARGEST_VALUE:
+            raise InputError(f"{self.source}: whitened_mean must be a finite number > 0, got {self.whitened_mean}")
         if (self.counts is None) != (self.white is None):
             raise InputError(f"{self.source}: counts and white field must be given together")
         if self.geometry is None and self.matrix is None:

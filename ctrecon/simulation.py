@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -55,12 +55,13 @@ def simulate(
     *,
     relative_noise: float = 0.01,
     photons: float | None = None,
+    electronic_sigma: float = 0.0,
     seed: int = 0,
 ) -> Simulated:
     """Scan a phantom of a family (exact line integrals) or an image ``[rows, columns]`` in 1/mm (Joseph's projector).
 
-    Noise is Gaussian, ``relative_noise`` of ``||f||``, or Poisson where ``photons`` per ray are given.
-    Raises SettingError for impossible noise.
+    Noise is Gaussian, ``relative_noise`` of ``||f||``, or Poisson where ``photons`` per ray are given, with electronic
+    noise of ``electronic_sigma`` counts. Raises SettingError for impossible noise.
     """
     operator = choose_operator(geometry, grid, uses="few")
     if isinstance(subject, np.ndarray):
@@ -73,13 +74,18 @@ def simulate(
         phantom = subject.sample(np.random.default_rng(seed)).scaled(radius_mm, WATER_MU_PER_MM)
         truth = phantom.image(grid)
         clean = phantom.sinogram(geometry).astype(np.float64)
-    variance = None
+    scan = Scan(sinogram=clean, geometry=geometry, grid=grid, source="a simulated scan")
     if photons is None:
-        data = add_gaussian_noise(clean, relative_noise, seed)
+        if electronic_sigma:
+            raise SettingError(f"electronic noise of {electronic_sigma:g} counts needs photons per ray to be counted")
+        scan = replace(scan, sinogram=add_gaussian_noise(clean, relative_noise, seed))
     else:
-        measured = add_poisson_noise(clean, photons, seed)
-        data, variance = measured.values, measured.variance
-    scan = Scan(sinogram=data, geometry=geometry, grid=grid, variance=variance, source="a simulated scan")
+        measured = add_poisson_noise(clean, photons, seed, electronic_sigma=electronic_sigma)
+        scan = replace(
+            scan, sinogram=measured.values, variance=measured.variance, whitened_mean=measured.whitened_mean,
+            notes=measured.notes,
+        )
+    data, variance = scan.sinogram, scan.variance
     residual = operator(torch.from_numpy(truth)[None, None])[0, 0].numpy() - data
     return Simulated(
         scan=scan,

@@ -7,23 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import chi2
 
+from ctrecon.delta import delta_from_variance
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry import FanBeam, ParallelBeam
 from ctrecon.noise import (
     FEWEST_COUNTS,
     add_gaussian_noise,
     add_poisson_noise,
-    delta_for,
-    delta_from_variance,
     line_integrals,
     line_integrals_from_counts,
     photon_transfer,
 )
 from ctrecon.noise_level import estimate_sigma
 from ctrecon.phantoms import FAMILIES
-from ctrecon.scan import Scan
 from ctrecon.simulation import standard_scanner
 
 
@@ -294,70 +291,3 @@ def test_sigma_ignores_units_offsets_and_slopes(geometry):
         assert estimate_sigma(noise + slope)[0] == pytest.approx(sigma, rel=0.02)
     with pytest.raises(InputError, match="10 detectors"):
         estimate_sigma(noise[:, :9])
-
-
-@pytest.mark.parametrize("m", [1, 10, 19680, 403760])
-@pytest.mark.parametrize("q", [0.05, 0.5, 0.95, 0.999])
-def test_delta_is_the_root_of_the_chi_square_quantile(m, q):
-    assert delta_from_variance(m, q) == pytest.approx(math.sqrt(chi2.ppf(q, m)), rel=1e-9)
-
-
-@pytest.mark.parametrize(("m", "q"), [(0, 0.95), (10, 0.0), (10, 1.0), (10, math.nan)])
-def test_impossible_quantiles(m, q):
-    with pytest.raises(SettingError):
-        delta_from_variance(m, q)
-
-
-def scan(variance=None, noise=0.02):
-    geometry = fan()
-    noisy = add_gaussian_noise(discs(geometry, count=4), noise, 0)
-    return Scan(sinogram=noisy, geometry=geometry, variance=variance, source="s.npy")
-
-
-def test_a_value_and_a_percentage_mean_the_plain_norm():
-    """Also where variances are known."""
-    one = scan(variance=np.ones(fan().shape))
-    assert delta_for(one, "2.5").value == 2.5
-    assert delta_for(one, " 1e-3 ").value == 1e-3
-    half = delta_for(one, "1.5%")
-    assert half.value == pytest.approx(0.015 * np.linalg.norm(one.sinogram))
-    assert half.norm == delta_for(one, "2.5").norm == "2-norm"
-    assert "1.5% of ||f||" in half.how
-
-
-def test_auto_is_whitened_where_variances_are_known():
-    delta = delta_for(scan(variance=np.full(fan().shape, 0.01)), "auto", 0.9)
-    assert (delta.norm, delta.value) == ("whitened", delta_from_variance(fan().shape[0] * fan().shape[1], 0.9))
-    assert "0.9" in delta.how
-
-
-def test_auto_without_counts_bounds_the_noise_that_was_added():
-    one, clean = scan(), discs(fan(), count=4)
-    delta = delta_for(one, "AUTO")
-    residual = np.linalg.norm(one.sinogram - clean)
-    assert delta.norm == "2-norm"
-    assert 0.98 < delta.value / residual < 1.12
-    assert "estimated" in delta.how
-
-
-def test_auto_refuses_data_without_noise():
-    geometry = fan()
-    silent = np.zeros(geometry.shape)
-    silent[:, 80] = 1
-    with pytest.raises(InputError, match=r"s\.npy: no noise was found"):
-        delta_for(Scan(sinogram=silent, geometry=geometry, source="s.npy"), "auto")
-
-
-IMPOSSIBLE = ["0", "-1", "nan", "inf", "0%", "-2%", "nan%", "", "%", "one", "1,5", "1.5 % of f", "auto%"]
-
-
-@pytest.mark.parametrize("text", IMPOSSIBLE)
-def test_impossible_deltas(text):
-    with pytest.raises(SettingError, match="delta must be"):
-        delta_for(scan(), text)
-
-
-def test_a_percentage_of_nothing():
-    geometry = fan()
-    with pytest.raises(InputError, match="zero everywhere"):
-        delta_for(Scan(sinogram=np.zeros(geometry.shape), geometry=geometry), "1%")

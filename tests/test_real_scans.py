@@ -10,10 +10,10 @@ from PIL import Image as PillowImage
 from skimage.filters import threshold_otsu
 
 from ctrecon.certificates.verify import check
+from ctrecon.delta import delta_for
 from ctrecon.geometry import FanBeam
 from ctrecon.io.arrays import read_scan
 from ctrecon.networks.pretrained import load_ct_network
-from ctrecon.noise import delta_for
 from ctrecon.noise_level import estimate_sigma
 from ctrecon.problem import prepare
 from ctrecon.reconstruction import Reconstruction, conclude, energy_dissipation

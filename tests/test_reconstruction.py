@@ -13,10 +13,10 @@ import torch
 
 from ctrecon.certificates.verify import check
 from ctrecon.classical.fbp import SMOOTHEST_FIRST, FilteredBackProjection
+from ctrecon.delta import Delta, delta_for
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
 from ctrecon.networks.unet import UNet, UNetShape
-from ctrecon.noise import Delta, delta_for
 from ctrecon.operators.sparse import joseph_matrix
 from ctrecon.phantoms import FAMILIES
 from ctrecon.problem import Outcome, Progress, prepare

@@ -67,6 +67,7 @@ def read_scan(
         variance=measured.variance,
         counts=measured.counts,
         white=measured.white,
+        whitened_mean=measured.whitened_mean,
         matrix=measured.matrix,
         source=str(path),
         notes=(*measured.notes, *notes),
@@ -236,6 +237,7 @@ def write_scan(path: str | os.PathLike[str], scan: Scan) -> None:
         arrays: dict[str, Any] = {"sinogram": scan.sinogram, "geometry": np.array(text)}
         if scan.variance is not None:
             arrays["variance"] = scan.variance
+            arrays["whitened_mean"] = np.array(scan.whitened_mean)
         with atomic_write(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **arrays)
     else:

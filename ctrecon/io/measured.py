@@ -25,6 +25,7 @@ class Measured:
     variance: Array | None = None
     counts: Array | None = None
     white: Array | None = None
+    whitened_mean: float = 1.0
     geometry: ParallelBeam | FanBeam | None = None
     grid: ImageGrid | None = None
     angles_deg: Array | None = None
@@ -55,6 +56,7 @@ def from_counts(
         variance=result.variance,
         counts=result.counts,
         white=result.white,
+        whitened_mean=result.whitened_mean,
         notes=(*notes, *result.notes),
         **more,
     )

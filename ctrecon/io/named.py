@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,11 @@ def read_named(file: ArrayFile, arrays: Arrays | None, row: int | None, open_fil
         arrays = _guess(file)
     if arrays.sinogram is not None:
         sinogram = _rays(file, arrays.sinogram, arrays, row, open_file)
-        variance = None if arrays.variance is None else _rays(file, arrays.variance, arrays, row, open_file)
-        return _with_geometry(file, Measured(sinogram=sinogram, variance=variance))
+        if arrays.variance is None:
+            return _with_geometry(file, Measured(sinogram=sinogram))
+        variance = _rays(file, arrays.variance, arrays, row, open_file)
+        mean = number(file, "whitened_mean") if "whitened_mean" in file else 1.0
+        return _with_geometry(file, Measured(sinogram=sinogram, variance=variance, whitened_mean=mean))
     assert arrays.counts is not None
     assert arrays.white is not None
     counts = _rays(file, arrays.counts, arrays, row, open_file)
@@ -119,13 +123,4 @@ def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
         geometry, grid = geometry_from_dict(values, detector_count=measured.sinogram.shape[1])  # type: ignore[arg-type]
     except CtreconError as error:
         raise InputError(f"{file.path}: {error}") from None
-    return Measured(
-        sinogram=measured.sinogram,
-        variance=measured.variance,
-        counts=measured.counts,
-        white=measured.white,
-        geometry=geometry,
-        grid=grid,
-        geometry_from=note,
-        notes=measured.notes,
-    )
+    return replace(measured, geometry=geometry, grid=grid, geometry_from=note)
