@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ctrecon.cli.options import FolderPath
-from ctrecon.cli.training import card_path, facts_of, plan, run_training, training_options
+from ctrecon.cli.training import Validation, card_path, facts_of, plan, run_training, training_options
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ctrecon.training.data import Source
     from ctrecon.training.loop import Trainer
 
@@ -23,26 +26,49 @@ if TYPE_CHECKING:
 @click.option("--scanner", type=click.Choice(("many", "walnut")), default="many", show_default=True)
 @click.option("--size", type=click.IntRange(16, 512), default=164, show_default=True, help="Of walnut and validation.")
 @click.option("--validation", type=click.IntRange(min=1), default=4, show_default=True, help="Images per set scored.")
+@click.option("--validate-minutes", type=click.FloatRange(min=0, min_open=True), help="Also score every so often.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option("--precision", type=click.Choice(("float32", "bfloat16")), default="float32", show_default=True)
 def command(
-    output: Path, network: str, start: str | None, fresh: bool, ct_slices: Path | None, images: tuple[Path, ...],
-    scanner: str, size: int, validation: int, note: tuple[str, ...], **plan_options: Any,
+    output: Path, network: str, start: str | None, fresh: bool, curves: Path | None, ct_slices: Path | None,
+    images: tuple[Path, ...],
+    scanner: str, size: int, validation: int, validate_minutes: float | None, device: str, note: tuple[str, ...],
+    **plan_options: Any,
 ) -> None:
     """Train a network on the descent path (paper, section 4.2) on phantoms, and on CT slices and images where given.
 
     Writes OUTPUT (safetensors), a model card OUTPUT.md, and while it runs a checkpoint and a log; run the same command
-    again to resume. Patients of the test and validation splits are never trained on.
+    again to resume. Patients of the test and validation splits are never trained on. On several GPUs or machines:
+    torchrun --nproc-per-node N -m ctrecon.cli.main train-phantoms --device cuda ...; --batch is that of each process.
     """
     from ctrecon.training.data import Noise
     from ctrecon.training.loop import Trainer
     from ctrecon.training.path import PathPool
+    from ctrecon.training.processes import join, leave, local_device
 
     card_path(output)
     how = plan(**plan_options)
+    where = local_device(device)
     source, names = _sources(ct_slices, images)
-    pools = [PathPool(problem, source, Noise()) for problem in _problems(scanner, size, how.seed)]
-    trainer = Trainer(_network(network, start), pools, how)
-    run_training(trainer, output, fresh=fresh)
-    _finish(trainer, output, names + list(note), ct_slices, size, validation)
+    problems = [replace(problem, device=str(where)) for problem in _problems(scanner, size, how.seed)]
+    pools = [PathPool(problem, source, Noise()) for problem in problems]
+    trainer = Trainer(_network(network, start).to(where), pools, how, join(where))
+    measure = None
+    if validate_minutes is not None:
+        measure = Validation(lambda asked: _scores(asked, ct_slices, size, validation), validate_minutes)
+    run_training(trainer, output, fresh=fresh, curves=curves, validation=measure)
+    if trainer.together.leads:
+        _finish(trainer, output, names + list(note), ct_slices, size, validation)
+    leave()
+
+
+def _scores(network: nn.Module, ct_slices: Path | None, size: int, count: int) -> dict[str, float]:
+    from ctrecon.phantoms import FAMILIES
+    from ctrecon.training.card import validation_scores
+
+    families = [(family.name, family.sample) for family in FAMILIES]
+    scores = validation_scores(network.cpu(), families, ct_slices, size=size, count=count)
+    return {f"PSNR in dB, {name}, {level} noise": dB for name, row in scores.items() for level, dB in row.items()}
 
 
 def _network(name: str, start: str | None) -> Any:
@@ -89,11 +115,12 @@ def _finish(
     from ctrecon.training.card import model_card, validation_scores
 
     card = {"data": names, **facts_of(trainer)}
-    save_network(output, trainer.network, trainer.averaged, card)
+    weights = {name: value.cpu() for name, value in trainer.averaged.items()}
+    save_network(output, trainer.network, weights, card)
     network, _ = load_ct_network(output)
     families = [(family.name, family.sample) for family in FAMILIES]
     card["size"] = size
     card["scores"] = validation_scores(network, families, ct_slices, size=size, count=validation)
-    save_network(output, trainer.network, trainer.averaged, card)
+    save_network(output, trainer.network, weights, card)
     card_path(output).write_text(model_card(output.stem, network, card), encoding="utf-8")
     click.echo(f"wrote {output} and {card_path(output)}")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @click.option("--network", type=click.Choice(("rules", "convolutional")), default="rules", show_default=True)
 @click.option("--one-pass", is_flag=True, help="The baseline: train for one pass from the start, not on the path.")
 def command(
-    output: Path, start: str | None, fresh: bool, note: tuple[str, ...], easy: Path | None, hard: Path | None,
-    network: str, one_pass: bool, **plan_options: Any,
+    output: Path, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], easy: Path | None,
+    hard: Path | None, network: str, one_pass: bool, **plan_options: Any,
 ) -> None:
     """Train a network for Sudoku on the descent path (paper, sections 4.2 and 5.4).
 
@@ -42,7 +42,7 @@ def command(
     sets = (_training_split(easy), _training_split(hard))
     pool = SudokuPool(PuzzleSource(*sets), most_steps=1 if one_pass else 5, guessed=0 if one_pass else 0.25)
     trainer = Trainer(_network(network, start), [pool], how)
-    run_training(trainer, output, fresh=fresh)
+    run_training(trainer, output, fresh=fresh, curves=curves)
     pairs = zip(sets, (easy, hard), strict=True)
     names = [f"{len(some)} puzzles of the training split of {path.name}" for some, path in pairs if some and path]
     _finish(trainer, output, [*names, "newly made minimal puzzles", *note], (easy, hard), one_pass=one_pass)

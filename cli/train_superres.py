@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--one-pass", is_flag=True, help="The baseline: train for one pass from zero, not on the descent path.")
 @click.option("--patch", type=click.IntRange(min=4), default=32, show_default=True, help="Side, at the low resolution.")
 def command(
-    output: Path, start: str | None, fresh: bool, note: tuple[str, ...], images: tuple[Path, ...],
+    output: Path, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], images: tuple[Path, ...],
     held_out: tuple[Path, ...], scale: int, network: str, dncnn_weights: Path | None, one_pass: bool, patch: int,
     **plan_options: Any,
 ) -> None:
@@ -48,7 +48,7 @@ def command(
     click.echo(f"{len(found.images)} images; {found.left_out} copies of held-out images left out")
     pool = SuperResolutionPool(found.images, scale, size=patch, most_steps=1 if one_pass else 8)
     trainer = Trainer(_network(network, start, dncnn_weights, scale), [pool], how)
-    run_training(trainer, output, fresh=fresh)
+    run_training(trainer, output, fresh=fresh, curves=curves)
     data = [f"{len(found.images)} photographs in {_names(images)}"]
     data.append(f"{found.left_out} of them left out, being copies of images in {_names(held_out)}")
     _finish(trainer, output, data + list(note), scale, one_pass=one_pass)

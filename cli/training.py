@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from ctrecon.cli.options import FilePath
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+    from torch import nn
+    from torch.utils.tensorboard import SummaryWriter
+
     from ctrecon.training.loop import Trainer, TrainingPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,6 +39,8 @@ def training_options(*, steps: int, batch: int, learning_rate: float) -> Callabl
                 click.option("--threads", type=click.IntRange(min=1), help="Processor threads. Default: all."),
                 click.option("--fresh", is_flag=True, help="Start anew even where a checkpoint of this output exists."),
                 click.option("--note", multiple=True, help="A remark for the model card; may be given repeatedly."),
+                click.option("--tensorboard", "curves", type=click.Path(path_type=Path, file_okay=False),
+                             help="Folder for the curves of loss, learning rate and scores."),
             )
         ):
             function = option(function)
@@ -43,7 +50,8 @@ def training_options(*, steps: int, batch: int, learning_rate: float) -> Callabl
 
 
 def plan(
-    *, seed: int, threads: int | None, steps: int, minutes: float | None, batch: int, learning_rate: float
+    *, seed: int, threads: int | None, steps: int, minutes: float | None, batch: int, learning_rate: float,
+    precision: Literal["float32", "bfloat16"] = "float32",
 ) -> TrainingPlan:
     """The plan of the given options; torch's own generator (for fresh weights) and threads are set as well."""
     import torch
@@ -53,7 +61,9 @@ def plan(
     if threads is not None:
         torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    return TrainingPlan(seed=seed, steps=steps, minutes=minutes, batch=batch, learning_rate=learning_rate)
+    return TrainingPlan(
+        seed=seed, steps=steps, minutes=minutes, batch=batch, learning_rate=learning_rate, precision=precision
+    )
 
 
 def card_path(output: Path) -> Path:
@@ -65,30 +75,98 @@ def card_path(output: Path) -> Path:
     return output.with_suffix(".md")
 
 
-def run_training(trainer: Trainer, output: Path, *, fresh: bool) -> None:
-    """Train, with a progress bar, a log ``OUTPUT.log.jsonl`` and a checkpoint that a second call goes on from."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+def run_training(
+    trainer: Trainer, output: Path, *, fresh: bool, curves: Path | None = None, validation: Validation | None = None
+) -> None:
+    """Train, with a progress bar, a log ``OUTPUT.log.jsonl`` and a checkpoint that a second call goes on from.
 
+    ``curves`` is a folder for TensorBoard. ``validation`` is asked for scores now and then; they go to log and curves.
+    Of several processes, the first alone writes and talks.
+    """
     card_path(output)
     checkpoint = output.with_name(output.stem + ".training.safetensors")
     if checkpoint.exists() and not fresh:
         trainer.resume(checkpoint)
-        click.echo(f"resuming {checkpoint} at step {trainer.step}")
-    log = output.with_name(output.stem + ".log.jsonl")
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar, log.open("a", encoding="utf-8") as lines:
+        if trainer.together.leads:
+            click.echo(f"resuming {checkpoint} at step {trainer.step}")
+    if not trainer.together.leads:
+        for _ in trainer.run():
+            pass
+        return
+    with _Log(output.with_name(output.stem + ".log.jsonl"), curves) as log, _bar() as bar:
         task = bar.add_task("training", total=1.0)
         try:
             for at in trainer.run(lambda: trainer.save(checkpoint)):
                 bar.update(task, completed=at.fraction, description=f"step {at.step}  loss {at.loss:.3f}")
+                facts: dict[str, float] = {}
                 if at.step % 100 == 0:
-                    facts = {"step": at.step, "seconds": round(at.seconds, 1), "loss": round(at.loss, 4)}
-                    lines.write(json.dumps(facts) + "\n")
-                    lines.flush()
+                    facts |= {"loss": round(at.loss, 4), "learning_rate": trainer.plan.rate(at.fraction)}
+                if validation is not None and validation.is_due(at.seconds):
+                    facts |= validation.scores(trainer)
+                if facts:
+                    log.write(at.step, at.seconds, facts)
         except KeyboardInterrupt:
             trainer.save(checkpoint)
             click.echo(f"stopped at step {trainer.step}; {checkpoint} has it, the same command goes on", err=True)
             raise
+
+
+class Validation:
+    """Scores of the averaged weights every ``minutes`` of training; ``measure`` gives them by name for a network."""
+
+    def __init__(self, measure: Callable[[nn.Module], dict[str, float]], minutes: float) -> None:
+        self._measure, self._every, self._next = measure, 60 * minutes, 60 * minutes
+
+    def is_due(self, seconds: float) -> bool:
+        return seconds >= self._next
+
+    def scores(self, trainer: Trainer) -> dict[str, float]:
+        """Measure a copy that holds the averaged weights; the training itself does not notice."""
+        while self._next <= trainer.seconds:
+            self._next += self._every
+        asked = copy.deepcopy(trainer.network).eval().requires_grad_(False)
+        asked.load_state_dict(trainer.averaged)
+        return self._measure(asked)
+
+
+class _Log:
+    """One JSON object a line, and the same numbers for TensorBoard where a folder is given."""
+
+    def __init__(self, path: Path, curves: Path | None) -> None:
+        self._lines = path.open("a", encoding="utf-8")
+        self._curves: SummaryWriter | None = None
+        if curves is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                from ctrecon.errors import SettingError
+
+                raise SettingError(
+                    f"--tensorboard {curves} needs TensorBoard; pip install 'ctrecon-edn[training]'"
+                ) from None
+            self._curves = SummaryWriter(str(curves))
+
+    def write(self, step: int, seconds: float, facts: dict[str, float]) -> None:
+        self._lines.write(json.dumps({"step": step, "seconds": round(seconds, 1), **facts}) + "\n")
+        self._lines.flush()
+        if self._curves is not None:
+            for name, value in facts.items():
+                self._curves.add_scalar(name, value, step)
+            self._curves.flush()
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+        if self._curves is not None:
+            self._curves.close()
+
+
+def _bar() -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
 
 
 def facts_of(trainer: Trainer) -> dict[str, Any]:

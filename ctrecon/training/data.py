@@ -71,7 +71,7 @@ class ImageSource:
         if rng.uniform() < self.masked:
             image = image * field_of_view(problem.grid.shape)
         image = image * float(np.float32(10 ** rng.uniform(-2, 0)))
-        return image, problem.operator(image)
+        return image, problem.operator(image.to(problem.device)).cpu()
 
     def _warped(self, rng: np.random.Generator, shape: tuple[int, int]) -> Tensor:
         source = torch.from_numpy(self.images[int(rng.integers(len(self.images)))])[None, None]

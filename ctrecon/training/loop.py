@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ctrecon.atomic import atomic_write
 from ctrecon.errors import SettingError, WeightsError
+from ctrecon.training.processes import ALONE, InHalfPrecision, Processes
 
 
 class Pool(Protocol):
@@ -36,7 +37,7 @@ class TrainingPlan:
     """How long and how fast. The learning rate rises over the first 2% and falls as a cosine to zero at the end.
 
     The end is ``steps`` steps, or ``minutes`` of training time where given (then a run is not repeatable to the bit,
-    because the machine's speed decides where on the cosine a step falls).
+    because the machine's speed decides where on the cosine a step falls). ``batch`` is that of each process.
     """
 
     steps: int = 20_000
@@ -46,6 +47,7 @@ class TrainingPlan:
     average: float = 0.999
     clip: float = 1.0
     seed: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -71,18 +73,31 @@ class Progress:
 
 
 class Trainer:
-    """Trains ``network`` in place; ``averaged`` is the copy to use. Iterate over ``run`` to go on."""
+    """Trains ``network`` in place; ``averaged`` is the copy to use. Iterate over ``run`` to go on.
 
-    def __init__(self, network: nn.Module, pools: Sequence[Pool], plan: TrainingPlan) -> None:
+    With several ``together`` each process draws its own problems, and all take the step of their mean gradient.
+    """
+
+    def __init__(
+        self, network: nn.Module, pools: Sequence[Pool], plan: TrainingPlan, together: Processes = ALONE
+    ) -> None:
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.plan = plan
+        self.plan, self.together = plan, together
+        together.share_weights(network)
+        self._asked = network if plan.precision == "float32" else InHalfPrecision(network)
+        self._device = next(network.parameters()).device
         self.averaged = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        self._rng = np.random.default_rng(plan.seed)
+        self._rng = self._generator(0)
         self._pools = tuple(pools)
         shares = np.array([pool.share for pool in self._pools])
         self._shares = shares / shares.sum()
         self._optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
         self.step, self.seconds, self._loss = 0, 0.0, math.nan
+
+    def _generator(self, step: int) -> np.random.Generator:
+        """What is random in this process from ``step`` on, unlike that of any other process."""
+        seed = self.plan.seed if self.together.leads else [self.plan.seed, self.together.rank, step]
+        return np.random.default_rng(seed)
 
     @property
     def final_loss(self) -> float:
@@ -103,7 +118,8 @@ class Trainer:
             begin = time.monotonic()
             self._one_step()
             self.step += 1
-            self.seconds += time.monotonic() - begin
+            # All processes must come to the end of the plan at the same step.
+            self.seconds += self.together.mean(time.monotonic() - begin, self._device)
             yield Progress(self.step, self.seconds, self.fraction, self._loss)
             if checkpoint is not None and (time.monotonic() - saved > every_seconds or self.fraction >= 1):
                 checkpoint()
@@ -113,9 +129,10 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self.plan.rate(self.fraction)
         pool = self._pools[int(self._rng.choice(len(self._pools), p=self._shares))]
-        loss = pool.loss(self.network, self.plan.batch, self._rng)
+        loss = pool.loss(self._asked, self.plan.batch, self._rng)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.together.average_gradients(self.network.parameters())
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
         # A step that overflowed teaches nothing; the next batch is another one.
         if bool(torch.isfinite(norm)):
@@ -169,12 +186,16 @@ class Trainer:
         if weights.keys() != own.keys() or any(weights[k].shape != own[k].shape for k in own):
             raise WeightsError(f"{path.name} is a checkpoint of another network; remove it to start anew")
         self.network.load_state_dict(weights)
-        self.averaged = {k.removeprefix("averaged."): v for k, v in stored.items() if k.startswith("averaged.")}
+        averaged = {k.removeprefix("averaged."): v for k, v in stored.items() if k.startswith("averaged.")}
+        self.averaged = {name: value.to(self._device) for name, value in averaged.items()}
         for name, parameter in self.network.named_parameters():
             if f"exp_avg.{name}" in stored:
+                # Adam counts its steps on the CPU wherever the moments are.
                 self._optimizer.state[parameter] = {
-                    key: stored[f"{key}.{name}"].clone(memory_format=torch.preserve_format)
-                    for key in ("step", "exp_avg", "exp_avg_sq")
+                    "step": stored[f"step.{name}"].clone(),
+                    **{key: stored[f"{key}.{name}"].to(self._device, copy=True) for key in ("exp_avg", "exp_avg_sq")},
                 }
         self.step, self.seconds, self._loss = state["step"], state["seconds"], state["loss"]
-        self._rng.bit_generator.state = state["generator"]
+        self._rng = self._generator(self.step)
+        if self.together.leads:
+            self._rng.bit_generator.state = state["generator"]

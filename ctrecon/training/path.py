@@ -69,6 +69,7 @@ class PathPool:
         measured = [self._noise.draw(rng, clean) for _, clean in drawn]
         truth = torch.cat([image for image, _ in drawn])
         data, weights = torch.cat([f for f, _ in measured]), torch.cat([w for _, w in measured])
+        truth, data, weights = (part.to(self.problem.device) for part in (truth, data, weights))
         residual = self.problem.operator(truth) - data
         delta = inner(residual, weights * residual).sqrt()
         # Around the weight that is used later, so that the network does not rely on it.
@@ -102,9 +103,10 @@ class PathPool:
             # States of different ages share a batch; a fresh one has no last step, which a zero stands for.
             last = torch.cat([torch.zeros_like(s.u) if s.last_step is None else s.last_step for s in states])
             ray = point.along(d.detach(), g, last)
-            start = torch.zeros(batch, 3, dtype=torch.float64)
+            start = torch.zeros(batch, 3, dtype=torch.float64, device=u.device)
             start[:, 0] = 1
-            stop = Discrepancy(torch.tensor([s.delta for s in states], dtype=torch.float64), approach=APPROACH)
+            delta = torch.tensor([s.delta for s in states], dtype=torch.float64, device=u.device)
+            stop = Discrepancy(delta, approach=APPROACH)
             moved = ray.move(stop.shorten(ray, STEP(ray, start), start))
             self._keep(chosen, states, moved.u, moved.last_step, stop.met(moved), rng)
         return (10 * torch.log10(error / power + 1e-9)).mean()

@@ -23,10 +23,11 @@ class Problem:
     geometry: ParallelBeam | FanBeam
     grid: ImageGrid
     share: float = 1.0
+    device: str = "cpu"
 
     @cached_property
     def operator(self) -> LinearOperator:
-        return sparse_operator(self.geometry, self.grid)
+        return sparse_operator(self.geometry, self.grid).to(self.device)
 
     @cached_property
     def precondition(self) -> FilteredBackProjection:
@@ -34,7 +35,7 @@ class Problem:
 
     @cached_property
     def tv_solver(self) -> HuberTVSolver:
-        return HuberTVSolver(self.operator, torch.empty(0))
+        return HuberTVSolver(self.operator, torch.empty(0, device=self.device))
 
 
 def walnut_problem(size: int = 164, views: int = 120, share: float = 1.0) -> Problem:

@@ -1,0 +1,41 @@
+"""Training and reconstruction on a GPU: the same as on the CPU but for rounding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ctrecon.networks.unet import UNet, UNetShape
+from ctrecon.phantoms import FAMILIES
+from ctrecon.training.data import Noise, PhantomSource
+from ctrecon.training.loop import Trainer, TrainingPlan
+from ctrecon.training.path import PathPool
+from ctrecon.training.problems import walnut_problem
+
+pytestmark = pytest.mark.gpu
+
+
+def losses(device: str, steps: int = 4) -> list[float]:
+    problem = replace(walnut_problem(size=32, views=30), device=device)
+    torch.manual_seed(0)
+    network = UNet(UNetShape(widths=(8, 12, 16), blocks=(1, 1, 1))).to(device)
+    pool = PathPool(problem, PhantomSource([family.sample for family in FAMILIES]), Noise())
+    trainer = Trainer(network, [pool], TrainingPlan(steps=steps, batch=2))
+    return [at.loss for at in trainer.run()]
+
+
+def test_the_first_steps_lose_as_much_as_on_the_cpu() -> None:
+    there, here = losses("cuda"), losses("cpu")
+    assert np.allclose(there, here, atol=0.2)
+    assert not np.allclose(there, np.roll(here, 1) + 1, atol=0.2)
+
+
+def test_half_precision_trains() -> None:
+    problem = replace(walnut_problem(size=32, views=30), device="cuda")
+    pool = PathPool(problem, PhantomSource([FAMILIES[0].sample]), Noise())
+    plan = TrainingPlan(steps=4, batch=2, precision="bfloat16")
+    network = UNet(UNetShape(widths=(8, 12, 16), blocks=(1, 1, 1))).cuda()
+    assert all(np.isfinite(at.loss) for at in Trainer(network, [pool], plan).run())
