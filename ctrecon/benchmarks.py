@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ctrecon.classical.oracle import best_cgls, best_fbp, best_huber_tv
 from ctrecon.classical.oracle import field_of_view as seen_by_all
+from ctrecon.noise import add_poisson_noise
 from ctrecon.training.card import noisy
 from ctrecon.training.data import Float32Array, field_of_view
 from ctrecon.training.evaluate import score
@@ -36,12 +37,59 @@ class TestSet:
     __test__ = False  # not a test class, whatever its name makes pytest believe
 
 
+class Noise(Protocol):
+    """A kind of noise of one strength."""
+
+    @property
+    def name(self) -> str: ...
+
+    def draw(self, clean: Tensor, seed: int) -> tuple[Tensor, Tensor | None]:
+        """Data for ``clean`` ``[batch, 1, views, detectors]``, and the weights 1 / variance where noise has them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """White noise of ``relative * ||f||``."""
+
+    relative: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.relative:.1%}"
+
+    def draw(self, clean: Tensor, seed: int) -> tuple[Tensor, Tensor | None]:
+        return noisy(clean, self.relative, seed), None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Poisson counts of ``photons`` per ray, the object as thick as lets ``exp(-thickest)`` of them pass."""
+
+    photons: float
+    thickest: float = 4.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.photons:.0e} photons".replace("e+0", "e")
+
+    def draw(self, clean: Tensor, seed: int) -> tuple[Tensor, Tensor | None]:
+        data, weights = torch.empty_like(clean), torch.empty_like(clean)
+        for i, f in enumerate(clean):
+            # Images have no unit here: they are taken as thick for the counting and given back as they were.
+            depth = self.thickest / float(f.max())
+            measured = add_poisson_noise(depth * f[0].numpy(), self.photons, seed + i)
+            data[i, 0] = torch.from_numpy(measured.values / depth)
+            weights[i, 0] = torch.from_numpy(depth**2 / measured.variance)
+        return data, weights
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """Scores of one set at one noise level: PSNR in dB per image and method, iterations, certified or not."""
 
     name: str
-    noise: float
+    noise: str
     data_sha256: str
     psnr: Mapping[str, list[float]]
     iterations: list[int]
@@ -87,17 +135,17 @@ def compare(
     network: nn.Module,
     problem: Problem,
     sets: Sequence[TestSet],
-    levels: Sequence[float],
+    noises: Sequence[Noise],
     *,
     seed: int = 1,
     batch: int = 12,
-    known: Mapping[tuple[str, float, str], Mapping[str, list[float]]] | None = None,
+    known: Mapping[tuple[str, str, str], Mapping[str, list[float]]] | None = None,
     watch: Callable[[str], None] | None = None,
 ) -> Iterator[Row]:
-    """A row per set and noise level. ``known`` holds classical scores by (set, noise, hash of the data) to reuse."""
+    """A row per set and noise. ``known`` holds classical scores by (set, noise, hash of the data) to reuse."""
     for test_set in sets:
-        for level in levels:
-            data = noisy(test_set.clean, level, seed)
+        for noise in noises:
+            data, weights = noise.draw(test_set.clean, seed)
             # In float16 steps: the last bits may differ between machines, the scores do not.
             digest = hashlib.sha256(data.half().numpy().tobytes() + test_set.truth.half().numpy().tobytes()).hexdigest()
             psnr: dict[str, list[float]] = {"energy": [], "one_shot": []}
@@ -105,19 +153,20 @@ def compare(
             certified: list[bool] = []
             for part in range(0, len(data), batch):
                 rows = slice(part, part + batch)
-                result = score(network, problem, test_set.truth[rows], data[rows])
+                w = None if weights is None else weights[rows]
+                result = score(network, problem, test_set.truth[rows], data[rows], w)
                 psnr["energy"] += result.psnr.tolist()
                 psnr["one_shot"] += result.one_shot_psnr.tolist()
                 iterations += result.iterations.tolist()
                 certified += result.certified.tolist()
-            stored = None if known is None else known.get((test_set.name, level, digest))
+            stored = None if known is None else known.get((test_set.name, noise.name, digest))
             if stored is None:
                 if watch is not None:
-                    watch(f"{test_set.name}, {level:.1%}: the oracle tries the classical methods")
-                stored = _classical(problem, test_set.truth, data, test_set.clean, batch)
+                    watch(f"{test_set.name}, {noise.name}: the oracle tries the classical methods")
+                stored = _classical(problem, test_set, data, weights, batch)
             yield Row(
                 name=test_set.name,
-                noise=level,
+                noise=noise.name,
                 data_sha256=digest,
                 psnr={**psnr, **{method: list(stored[method]) for method in CLASSICAL}},
                 iterations=iterations,
@@ -125,14 +174,19 @@ def compare(
             )
 
 
-def _classical(problem: Problem, truth: Tensor, data: Tensor, clean: Tensor, batch: int) -> dict[str, list[float]]:
+def _classical(
+    problem: Problem, test_set: TestSet, data: Tensor, weights: Tensor | None, batch: int
+) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {method: [] for method in CLASSICAL}
     for part in range(0, len(data), batch):
         rows = slice(part, part + batch)
-        sigma = (data[rows] - clean[rows]).flatten(1).square().mean(1).sqrt()
-        f, u = data[rows], truth[rows]
-        found["huber_tv"] += best_huber_tv(problem.operator, f, u, sigma=sigma).psnr.tolist()
+        f, u, w = data[rows], test_set.truth[rows], None if weights is None else weights[rows]
+        errors = (f - test_set.clean[rows]).flatten(1).square()
+        sigma = errors.mean(1).sqrt()
+        if w is not None:
+            sigma = (w.flatten(1) * errors).mean(1).sqrt() * w.flatten(1).mean(1).sqrt()
+        found["huber_tv"] += best_huber_tv(problem.operator, f, u, sigma=sigma, weights=w).psnr.tolist()
         seen = seen_by_all(problem.geometry, problem.grid)
-        found["cgls"] += best_cgls(problem.operator, f, u, support=seen).psnr.tolist()
+        found["cgls"] += best_cgls(problem.operator, f, u, support=seen, weights=w).psnr.tolist()
         found["fbp"] += best_fbp(problem.geometry, problem.grid, f, u).psnr.tolist()
     return found

@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from ctrecon.benchmarks import TestSet, compare, images_as_set
+from ctrecon.benchmarks import Counts, Gaussian, TestSet, compare, images_as_set
 from ctrecon.cli.main import cli
 from ctrecon.networks.mirrored import Mirrored
 from ctrecon.networks.pretrained import save_network
@@ -31,7 +31,7 @@ def two_phantoms() -> TestSet:
 
 
 def test_a_row_holds_every_score_and_reuses_only_those_of_the_same_data(two_phantoms: TestSet) -> None:
-    (row,) = compare(NETWORK, PROBLEM, [two_phantoms], [0.02])
+    (row,) = compare(NETWORK, PROBLEM, [two_phantoms], [Gaussian(0.02)])
     facts = row.to_dict()
     assert set(facts["mean_psnr_db"]) == {"energy", "one_shot", "huber_tv", "cgls", "fbp"}
     assert facts["all_certified"]
@@ -39,11 +39,25 @@ def test_a_row_holds_every_score_and_reuses_only_those_of_the_same_data(two_phan
     assert facts["mean_psnr_db"]["huber_tv"] > facts["mean_psnr_db"]["energy"] - 0.3
     assert facts["mean_psnr_db"]["huber_tv"] > facts["mean_psnr_db"]["fbp"]
     marked = {method: [99.0, 99.0] for method in ("huber_tv", "cgls", "fbp")}
-    (again,) = compare(NETWORK, PROBLEM, [two_phantoms], [0.02], known={("two", 0.02, row.data_sha256): marked})
+    known = {("two", "2.0%", row.data_sha256): marked}
+    (again,) = compare(NETWORK, PROBLEM, [two_phantoms], [Gaussian(0.02)], known=known)
     assert again.mean("huber_tv") == 99
     assert again.psnr["energy"] == row.psnr["energy"]
-    (other,) = compare(NETWORK, PROBLEM, [two_phantoms], [0.02], seed=2, known={("two", 0.02, row.data_sha256): marked})
+    (other,) = compare(NETWORK, PROBLEM, [two_phantoms], [Gaussian(0.02)], seed=2, known=known)
     assert other.mean("huber_tv") < 99
+
+
+def test_counts_are_weighted_for_everyone(two_phantoms: TestSet) -> None:
+    noise = Counts(1e4)
+    assert noise.name == "1e4 photons"
+    data, weights = noise.draw(two_phantoms.clean, 0)
+    assert weights is not None
+    squares = (weights * (data - two_phantoms.clean).square()).flatten(1).mean(1)
+    assert torch.allclose(squares, torch.ones(2), atol=0.15)
+    (row,) = compare(NETWORK, PROBLEM, [two_phantoms], [noise])
+    assert all(row.certified)
+    assert row.mean("huber_tv") > row.mean("energy") - 0.3
+    assert row.mean("huber_tv") > row.mean("cgls")
 
 
 def test_images_are_cut_to_the_field_of_view() -> None:

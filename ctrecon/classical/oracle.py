@@ -74,6 +74,7 @@ def best_huber_tv(
     truth: Tensor,
     *,
     sigma: Tensor,
+    weights: Tensor | None = None,
     alphas: Sequence[float] = ALPHAS,
     epsilons: Sequence[float] = EPSILONS,
     start: Tensor | None = None,
@@ -83,7 +84,8 @@ def best_huber_tv(
 ) -> OracleTV:
     """Huber-TV with the weight and the Huber parameter that give each image its best PSNR.
 
-    ``sigma`` ``[batch]`` is the standard deviation of the noise in ``data``. ``alphas`` are in units of ``sigma`` times
+    ``sigma`` ``[batch]`` is the standard deviation of the noise in ``data``, with ``weights`` that of the whitened
+    noise times the root of their mean. ``alphas`` are in units of ``sigma`` times
     A's column norm, ``epsilons`` in units of the truth's range. Each epsilon walks down the alphas, every image
     starting from its last one, to the accuracy ``tolerance``; the best is then solved to ``refined``.
     Where the best weight is the first or the last, the grid grows at that end by up to ``widen`` weights.
@@ -99,12 +101,12 @@ def best_huber_tv(
     ratio = alphas[0] / alphas[1]
     columns: dict[float, list[Tensor]] = {}
 
-    def walk(weights: Sequence[float], images: list[Tensor | None]) -> list[Tensor | None]:
-        for weight in weights:
+    def walk(ranks: Sequence[float], images: list[Tensor | None]) -> list[Tensor | None]:
+        for weight in ranks:
             for j, epsilon in enumerate(epsilons):
                 settings = weight * unit, epsilon * span
                 result = solver.solve(
-                    data, alpha=settings[0], epsilon=settings[1], start=images[j], tolerance=tolerance
+                    data, alpha=settings[0], epsilon=settings[1], weights=weights, start=images[j], tolerance=tolerance
                 )
                 images[j] = result.image
                 score = psnr(result.image, truth)
@@ -125,7 +127,7 @@ def best_huber_tv(
     ranks = best.settings[:, 0] / unit
     at_border = (ranks > 0.999 * max(columns)) | (ranks < 1.001 * min(columns))
     alpha, epsilon = best.settings[:, 0].clone(), best.settings[:, 1].clone()
-    fine = solver.solve(data, alpha=alpha, epsilon=epsilon, start=best.image, tolerance=refined)
+    fine = solver.solve(data, alpha=alpha, epsilon=epsilon, weights=weights, start=best.image, tolerance=refined)
     order = sorted(columns)
     return OracleTV(
         image=fine.image,
@@ -153,6 +155,7 @@ def best_cgls(
     data: Tensor,
     truth: Tensor,
     *,
+    weights: Tensor | None = None,
     most_iterations: int = 60,
     nonnegative: bool = True,
     support: Tensor | None = None,
@@ -162,7 +165,7 @@ def best_cgls(
     Each may be cut at 0 and to ``support`` (``[rows, columns]`` of 0 and 1, see ``field_of_view``), as a user may.
     """
     best = _nothing(truth, 1)
-    for now in islice(cgls_iterates(operator, data), most_iterations + 1):
+    for now in islice(cgls_iterates(operator, data, weights=weights), most_iterations + 1):
         for image in _cuts(now.image.clamp_min(0) if nonnegative else now.image, support):
             best.offer(image, psnr(image, truth), float(now.k))
     return OracleCGLS(image=best.image, psnr=best.psnr, iteration=best.settings[:, 0].long())
