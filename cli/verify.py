@@ -57,8 +57,7 @@ def command(
                 "kind": verdict.kind,
                 "statement": verdict.statement,
                 "reason": verdict.reason,
-                "residual_upper_bound": verdict.residual_upper_bound,
-                "delta": verdict.delta,
+                **verdict.proved,
             }
             click.echo(json.dumps(facts))
         else:

@@ -151,7 +151,7 @@ def prove(
     values: dict[str, Any] = {
         "format": verify.FORMAT,
         "kind": "feasible",
-        "limits": verify.LIMITS,
+        "limits": verify.LIMITS["feasible"],
         "norm": norm,
         "delta": float(delta),
         "residual": found,
@@ -167,7 +167,7 @@ def prove(
         "source": None if source is None else _source(Path(source)),
         "made_with": _versions(),
     }
-    values["statement"] = verify.feasible_statement(values, name, 0 if w is None else int(np.sum(w == 0)))
+    values["statement"] = verify.statement(values, name, 0 if w is None else int(np.sum(w == 0)))
     raw = verify.encode(values)
     if len(raw) > verify.MAX_BYTES:
         raise InputError(f"the certificate would have {len(raw)} bytes, more than {verify.MAX_BYTES}; use fewer views")
