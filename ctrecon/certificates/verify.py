@@ -27,7 +27,7 @@ import scipy.sparse
 Array = npt.NDArray[Any]
 Json = dict[str, Any]
 Parts = Iterator[tuple[Any, Array, Array]]  # which entries of A u, their values, a bound on the error of each
-Rows = tuple[Any, Any, Array]  # which rows of A, a sparse matrix M of them, bounds on sum_j |A_ij - M_ij|
+Rows = tuple[Any, Any, Array, Array]  # which rows of A; a matrix M of them; bounds on sum |A_ij - M_ij|, sum |M_ij|
 
 FORMAT = "ctrecon-certificate/1"
 FILES = {"": ".certificate.json", "image": ".npy", "data": ".data.npy", "weights": ".weights.npy",
@@ -50,7 +50,7 @@ STATEMENTS = {
 }
 NORMS = {"2-norm": "||A u - f||", "whitened": "||W^(1/2) (A u - f)||", "max": "max |A u - f|"}
 MAX_BYTES, MAX_VALUES, MAX_WORK = 1 << 23, 1 << 27, 1 << 35  # of a certificate; of an array; rays x image lines
-CROSSINGS = 1 << 19  # of rays and image lines held at a time
+CROSSINGS = 1 << 16  # of rays and image lines held at a time
 U = 2.0**-53  # relative error of one operation in float64
 TIE = 1e-9  # a ray at 45 degrees marches by rows
 
@@ -207,56 +207,53 @@ def rays(geometry: Json, view: int) -> tuple[tuple[Array, ...], float]:
         turned, radius = t + geometry["source_angle_shift_rad"][view], near + geometry["source_radius_shift_mm"][view]
         px, py = radius * math.sin(turned), -radius * math.cos(turned)
         found = px, py, found[0] + found[2] - px, found[1] + found[3] - py
-        size = (size + abs(radius)) * (1 + abs(turned))
-    return np.broadcast_arrays(*found), 64 * U * size
+        size = 4 * (size + abs(radius)) * (1 + abs(turned))
+    return np.broadcast_arrays(*found), 16 * U * size
 
 
 def joseph(geometry: Json, grid: Json) -> Iterator[Rows]:
-    """Joseph's projector, a view or less at a time."""
+    """Joseph's projector, some rays of a view at a time, for images padded by one pixel before and two after."""
     sides, h, cells = (grid["rows"], grid["columns"]), grid["pixel_mm"], geometry["detector_count"]
     for view in range(len(geometry["angles_rad"])):
         ray, off = rays(geometry, view)
         tie = abs(ray[3]) - abs(ray[2]) * (1 - TIE)
         for by_row in (False, True):
             lines, across = sides if by_row else sides[::-1]
-            step, stride = (sides[1], 1) if by_row else (1, sides[1])  # from line to line, along a line
-            chosen = np.flatnonzero((tie >= 0) == by_row)
+            step, stride = (sides[1] + 3, 1) if by_row else (1, sides[1] + 3)  # from line to line, along a line
+            chosen, line = np.flatnonzero((tie >= 0) == by_row), np.arange(lines, dtype=np.int32)
             for at in np.array_split(chosen, len(chosen) * lines // CROSSINGS + 1):
                 x, y, a, b = (part[at] for part in ray)
                 m = a / b if by_row else b / a
-                start = (x - y * m if by_row else x * m - y) / h + (across - 1) / 2 + m * (lines - 1) / 2
+                start = (x - y * m if by_row else x * m - y) / h + (across + 1) / 2 + m * (lines - 1) / 2
                 length = h * np.sqrt(1 + m * m)
                 # How far the slope, the crossings, the length and all of a row may be off.
                 r = 2.01 * off / (np.maximum(abs(a), abs(b)) - off) + 2 * U
-                q = (4 * off + (abs(x) + abs(y)) * (1.1 * r + 8 * U)) / h + 2 * sum(sides) * (r + 4 * U)
+                q = (4 * off + (abs(x) + abs(y)) * (1.1 * r + 8 * U)) / h + 2 * (sum(sides) + 2) * (r + 4 * U)
                 longer = h * (1.1 * r + 8 * U)
                 errors = lines * ((length + longer) * (2 * q + 8 * U) + longer) * (1 + 1e-9)
                 # Where rounding cannot tell rows from columns, nothing is known.
                 errors = np.where(abs(tie[at]) > 3 * off, errors, np.inf)
-                line = np.arange(lines)
-                z = np.clip(start[:, None] - m[:, None] * line, -1, across)
-                k = np.floor(z)
+                z = start[:, None] - m[:, None] * line
+                z = np.fmin(np.fmax(z, 0), across + 1)  # of NaN, too
+                k = z.astype(np.int32)
                 values, columns = np.empty((*z.shape, 2)), np.empty((*z.shape, 2), dtype=np.int32)
-                for side, share in ((0, k + 1 - z), (1, z - k)):
-                    inside = (k >= -side) & (k < across - side)  # NaN is not
-                    values[..., side] = np.where(inside, length[:, None] * share, 0)
-                    columns[..., side] = np.where(inside, line * step + (k + side) * stride, 0)
-                ends = 2 * lines * np.arange(len(at) + 1, dtype=np.int32)
-                parts, shape = (values.ravel(), columns.ravel(), ends), (len(at), math.prod(sides))
-                yield at + view * cells, scipy.sparse.csr_matrix(parts, shape=shape), errors
+                values[..., 1] = length[:, None] * (z - k)
+                values[..., 0] = length[:, None] - values[..., 1]
+                columns[..., 0] = k * stride + (line + 1) * step
+                columns[..., 1] = columns[..., 0] + stride
+                ends, shape = 2 * lines * np.arange(len(at) + 1, dtype=np.int32), (len(at), (sides[0] + 3) * (sides[1] + 3))
+                rows = scipy.sparse.csr_matrix((values.ravel(), columns.ravel(), ends), shape=shape)
+                yield at + view * cells, rows, errors, lines * length * (1 + 1e-9)
 
 
 def blocks(operator: Json, matrix: scipy.sparse.csr_matrix | None) -> Iterator[Rows]:
     """All rows of the operator, in blocks."""
     if matrix is None:
         return joseph(operator["geometry"], operator["grid"])
-    return iter([(slice(None), matrix, np.zeros(matrix.shape[0]))])
-
-
-def sizes(m: scipy.sparse.csr_matrix, u: Array) -> Array:
-    """``|M| |u|``, built from parts: abs() of a matrix would first sort it in place, and its arrays are the file's."""
-    found: Array = scipy.sparse.csr_matrix((abs(m.data), m.indices, m.indptr), shape=m.shape) @ abs(u)
-    return found
+    # Built from its parts: abs() of a matrix would first sort it in place, and its arrays are those of the file.
+    size = scipy.sparse.csr_matrix((abs(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+    lengths = size @ np.ones(matrix.shape[1]) * (1 + 1e-6)
+    return iter([(slice(None), matrix, np.zeros(len(lengths)), lengths)])
 
 
 def apply(operator: Json, image: Array, matrix: scipy.sparse.csr_matrix | None) -> Parts:
@@ -267,10 +264,10 @@ def apply(operator: Json, image: Array, matrix: scipy.sparse.csr_matrix | None) 
         means, most = (part.mean(axis=(1, 3), dtype=np.float64).ravel() for part in (squares, abs(squares)))
         yield slice(None), means, gamma(2 * k**2 + 2) * most
         return
-    u = image.ravel().astype(np.float64)
-    for at, rows, errors in blocks(operator, matrix):
-        rounding = gamma(2 * int(np.diff(rows.indptr).max(initial=0)) + 2)
-        yield at, rows @ u, rounding * sizes(rows, u) + errors * abs(u).max()
+    u = (np.pad(image, (1, 2)) if matrix is None else image).ravel().astype(np.float64)
+    for at, rows, errors, lengths in blocks(operator, matrix):
+        rounding = gamma(int(np.diff(rows.indptr).max(initial=0)) + 2)
+        yield at, rows @ u, (errors + rounding * lengths) * abs(u).max()
 
 
 def residual(parts: Parts, data: Array, weights: Array | None, norm: str = "2-norm") -> tuple[float, float]:
@@ -300,14 +297,16 @@ def lower_end(problem: Problem, delta: float, kappa: float, c: Array, y: Array, 
     for along, q in ((t, p[0]), (t.T, p[1].T)):  # D^T: what comes from the pixel before, less what goes on
         along[1:] += q[:-1]
         along[:-1] -= q[:-1]
-    s, off = np.zeros(c.size), 0.0  # A^T v, and the errors of all its entries together
+    off, s = 0.0, np.zeros([side + 3 for side in c.shape] if problem.matrix is None else c.size).ravel()
     with np.errstate(all="ignore"):  # as above
-        for at, rows, errors in blocks(problem.operator, problem.matrix):
-            s += rows.T @ v[at]
-            terms = len(errors) if problem.matrix is None else int(np.bincount(rows.indices).max())  # in one entry
-            off += np.dot(abs(v[at]), errors + gamma(terms + 8) * sizes(rows, np.ones(c.size))) + U * abs(s).sum()
+        for at, rows, errors, lengths in blocks(problem.operator, problem.matrix):
+            s += rows.T @ v[at]  # s becomes A^T v, off the sum of the errors of its entries
+            terms = len(errors) if problem.matrix is None else int(np.bincount(rows.indices).max())  # of one entry
+            off += np.dot(abs(v[at]), errors + gamma(terms + 8) * lengths) + U * abs(s).sum()
+        if problem.matrix is None:
+            s = s.reshape([side + 3 for side in c.shape])[1:-2, 1:-2]
+        s = s.ravel() + t.ravel()
         off += gamma(8) * (given + abs(s).sum())
-        s += t.ravel()
         found = np.minimum(problem.lo * s, problem.hi * s).sum() - np.dot(v, f)
         off = max(abs(problem.lo), abs(problem.hi)) * (off + gamma(s.size + 8) * abs(s).sum())
         length, steepest = np.sqrt(np.dot(y.ravel(), y.ravel())), np.sqrt((p * p).sum(0).max())
