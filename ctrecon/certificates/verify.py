@@ -45,8 +45,8 @@ LIMITS = {
 STATEMENTS = {
     "feasible": "{norm} <= {delta!r} (proved: <= {residual_upper_bound!r}) for the image u and {rest}",
     "infeasible": "{norm} > {delta!r} (proved: >= {lower_bound!r}) for all images {lo!r} <= u <= {hi!r} and {rest}",
-    "interval": "{lower!r} <= <c, u> <= {upper!r} for all images {lo!r} <= u <= {hi!r} with {norm} <= {delta!r} and TV(u) "
-    "<= {kappa!r} (assumed of the object, not proved), c the stored functional and {rest}",
+    "interval": "{lower!r} <= <c, u> <= {upper!r} for all images {lo!r} <= u <= {hi!r} with {norm} <= {delta!r} and "
+    "TV(u) <= {kappa!r} (assumed of the object, not proved), c the stored functional and {rest}",
 }
 NORMS = {"2-norm": "||A u - f||", "whitened": "||W^(1/2) (A u - f)||", "max": "max |A u - f|"}
 MAX_BYTES, MAX_VALUES, MAX_WORK = 1 << 23, 1 << 27, 1 << 35  # of a certificate; of an array; rays x image lines
@@ -241,8 +241,8 @@ def joseph(geometry: Json, grid: Json) -> Iterator[Rows]:
                 values[..., 0] = length[:, None] - values[..., 1]
                 columns[..., 0] = k * stride + (line + 1) * step
                 columns[..., 1] = columns[..., 0] + stride
-                ends, shape = 2 * lines * np.arange(len(at) + 1, dtype=np.int32), (len(at), (sides[0] + 3) * (sides[1] + 3))
-                rows = scipy.sparse.csr_matrix((values.ravel(), columns.ravel(), ends), shape=shape)
+                parts = values.ravel(), columns.ravel(), 2 * lines * np.arange(len(at) + 1, dtype=np.int32)
+                rows = scipy.sparse.csr_matrix(parts, shape=(len(at), (sides[0] + 3) * (sides[1] + 3)))
                 yield at + view * cells, rows, errors, lines * length * (1 + 1e-9)
 
 

@@ -17,6 +17,7 @@ class Reason(Enum):
     """Why a descent ended."""
 
     CERTIFIED = "certified"
+    INFEASIBLE = "infeasible"
     STATIONARY = "stationary"
     PLATEAU = "the residual no longer falls"
     STALLED = "stalled at rounding"
@@ -88,6 +89,37 @@ class Discrepancy:
         if t is None:
             return tau
         return torch.where(torch.isfinite(t) & (reached < target) & ~whole, t, torch.ones_like(t))[:, None] * tau
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """Stop where the point proves that no image ``low <= u <= high`` meets ``||W^(1/2) (A u - f)|| <= delta``.
+
+    With the residual as the dual vector every point bounds the misfit of all images in the box from below, by
+    ``|r| - max_v <grad E, u - v> / |r|``: nothing but the gradient is needed, which the descent has anyway. Without
+    this, a descent whose delta is too small would go on until the residual no longer falls, and could not say why.
+    ``margin`` as for ``Discrepancy``.
+    """
+
+    delta: float
+    low: float
+    high: float
+    margin: float = 1e-4
+    reason: Reason = Reason.INFEASIBLE
+
+    def met(self, point: Point) -> Tensor:
+        r = point.discrepancy
+        if r is None:
+            raise SettingError("this energy compares with no data, so no discrepancy can be excluded")
+        outside = r > self.delta * (1 + self.margin)
+        if not bool(outside.any()):
+            return outside
+        g, u = point.gradient.double(), point.u.double()
+        gap = (g * u - torch.minimum(self.low * g, self.high * g)).flatten(1).sum(1)
+        return outside & (r * r - gap > r * self.delta * (1 + self.margin))
+
+    def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
+        return tau
 
 
 @dataclass(frozen=True)
