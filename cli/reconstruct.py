@@ -193,11 +193,11 @@ def _tell(result: Reconstruction, written: dict[str, Path], method: str) -> None
     if missed is None:
         click.echo(f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}")
     elif missed.certificate is not None:
-        best = min(result.residual, missed.best_residual)
         click.echo(
             f"infeasible {after}: no image with 0 <= u <= {missed.most_attenuation:.4g} meets delta {delta.value:.6g}, "
             f"which is proved; the smallest delta not excluded is {missed.lower_bound:.6g}, the best residual found "
-            f"{best:.6g}, so try --delta {best * 1.01:.4g}, or check geometry and data"
+            f"there {missed.best_residual:.6g}; check geometry and data, or try "
+            f"--delta {missed.best_residual * 1.01:.4g}"
         )
     else:
         click.echo(

@@ -26,6 +26,7 @@ from ctrecon.descent.descend import Iterate, descend
 from ctrecon.descent.directions import Direction, NegativeGradient
 from ctrecon.descent.step import Armijo, StepSearch
 from ctrecon.descent.stopping import Discrepancy, Excluded, Plateau, Reason
+from ctrecon.energies.box_bound import BoxBound
 from ctrecon.errors import InputError
 from ctrecon.networks.direction import APPROACH, STEP, NetworkDirection
 from ctrecon.networks.mirrored import Mirrored
@@ -111,8 +112,8 @@ def _descent(
     watch: Watch | None,
 ) -> Outcome:
     history: list[Progress] = []
-    delta = problem.delta.value
-    stop = (Discrepancy(delta, approach=APPROACH), Excluded(delta, 0.0, problem.most_attenuation), Plateau(plateau))
+    delta, in_box = problem.delta.value, BoxBound(problem.energy, 0.0, problem.most_attenuation)
+    stop = (Discrepancy(delta, approach=APPROACH), Excluded(delta, in_box), Plateau(plateau))
     last: Iterate | None = None
     for last in descend(
         problem.energy, direction, problem.start, step=step, stop=stop, most_iterations=most_iterations

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from ctrecon.energies.base import inner
+from ctrecon.energies.box_bound import BoxBound
 from ctrecon.energies.least_squares import LeastSquares
-from ctrecon.errors import SettingError
 
 # Projections onto the box move little between iterations; the bound costs a few sums over the image.
 EVERY = 5
@@ -52,15 +52,12 @@ def fit_in_box(
     Ends once the bound is within ``closeness`` of the misfit, or an image is within ``delta``. Raises SettingError for
     an empty box or a batch of several samples.
     """
-    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-        raise SettingError(f"the box must be finite, low <= high, got {low} and {high}")
-    if energy.data.shape[0] != 1:
-        raise SettingError(f"one sample at a time fits into the box, got {energy.data.shape[0]}")
     operator, f, w = energy.operator, energy.data, energy.weights
     with torch.no_grad():
         x = f.new_zeros((1, *operator.domain_shape)) if start is None else start.to(f)
         x = x.clamp(low, high)
-        best = _Dual(energy, low, high)
+        bound_of = BoxBound(energy, low, high)
+        bound, dual = 0.0, torch.zeros_like(f, dtype=torch.float64)
         lipschitz = 1.1 * _norm(energy) ** 2
         image = operator(x)
         value = _value(image - f, w)
@@ -73,8 +70,8 @@ def fit_in_box(
             residual = z_image - f
             g = operator.adjoint(energy.weighted(residual))
             if (k - 1) % EVERY == 0 or k == most_iterations:
-                best.try_residual(residual, g)
-                if math.sqrt(2 * value) <= max(best.bound / (1 - closeness), delta):
+                bound, dual = max((bound, dual), bound_of(residual, g, evaluations=40), key=lambda found: found[0])
+                if math.sqrt(2 * value) <= max(bound / (1 - closeness), delta):
                     break
             new = (z - g / lipschitz).clamp(low, high)
             new_image = operator(new)
@@ -85,58 +82,7 @@ def fit_in_box(
                 last_x, last_image, t = x, image, 1.0
                 continue
             last_x, last_image, x, image, value, t = x, image, new, new_image, new_value, next_t
-    return BoxFit(image=x, misfit=math.sqrt(2 * value), bound=best.bound, dual=best.dual, iterations=k)
-
-
-class _Dual:
-    """The best bound so far. For ``y`` and ``s = A^T W^(1/2) y`` it is ``(<y, W^(1/2) f> - max <s, u>) / ||y||``."""
-
-    def __init__(self, energy: LeastSquares, low: float, high: float) -> None:
-        self.low, self.high = low, high
-        root = torch.ones_like(energy.data) if energy.weights is None else energy.weights.sqrt()
-        self.root, self.f = root.double(), (root * energy.data).double()
-        # Adding to y a multiple of the same weight for all rays lowers s everywhere: what is left above zero by a fit
-        # that is not finished costs its height once, not its sum times the upper end of the box.
-        self.even = self.root
-        self.even_image = energy.operator.adjoint(root * root).double()
-        self.bound, self.dual = 0.0, torch.zeros_like(self.f)
-
-    def try_residual(self, residual: Tensor, gradient: Tensor) -> None:
-        y, s = -self.root * residual.double(), -gradient.double()
-        terms = [float(inner(a, b)) for a, b in
-                 ((y, self.f), (self.even, self.f), (y, y), (y, self.even), (self.even, self.even))]  # fmt: skip
-        yf, ef, yy, ye, ee = terms
-
-        def bound(t: float) -> float:
-            moved = s - t * self.even_image
-            most = float(torch.maximum(self.low * moved, self.high * moved).sum())
-            length = math.sqrt(max(yy - 2 * t * ye + t * t * ee, 0.0))
-            return (yf - t * ef - most) / length if length > 0 else 0.0
-
-        seen = self.even_image > 0
-        highest = float((s[seen] / self.even_image[seen]).max()) if bool(seen.any()) else 0.0
-        t = _highest(bound, max(highest, 0.0))
-        if bound(t) > self.bound:
-            self.bound, self.dual = bound(t), y - t * self.even
-
-
-def _highest(function: object, end: float) -> float:
-    """Where a function of [0, end] that first rises and then falls is highest, by golden sections."""
-    assert callable(function)
-    ratio = (math.sqrt(5) - 1) / 2
-    low, high = 0.0, end
-    a, b = high - ratio * (high - low), low + ratio * (high - low)
-    at_a, at_b = function(a), function(b)
-    for _ in range(40):
-        if at_a >= at_b:
-            high, b, at_b = b, a, at_a
-            a = high - ratio * (high - low)
-            at_a = function(a)
-        else:
-            low, a, at_a = a, b, at_b
-            b = low + ratio * (high - low)
-            at_b = function(b)
-    return max((0.0, (low + high) / 2, end), key=function)
+    return BoxFit(image=x, misfit=math.sqrt(2 * value), bound=bound, dual=dual, iterations=k)
 
 
 def _value(residual: Tensor, weights: Tensor | None) -> float:

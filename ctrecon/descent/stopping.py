@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.energies.base import Point, Ray, inner
+from ctrecon.energies.box_bound import BoxBound
 from ctrecon.errors import SettingError
 
 
@@ -93,30 +94,26 @@ class Discrepancy:
 
 @dataclass(frozen=True)
 class Excluded:
-    """Stop where the point proves that no image ``low <= u <= high`` meets ``||W^(1/2) (A u - f)|| <= delta``.
+    """Stop where the point proves that no image in the box of ``bound`` meets ``||W^(1/2) (A u - f)|| <= delta``.
 
-    With the residual as the dual vector every point bounds the misfit of all images in the box from below, by
-    ``|r| - max_v <grad E, u - v> / |r|``: nothing but the gradient is needed, which the descent has anyway. Without
-    this, a descent whose delta is too small would go on until the residual no longer falls, and could not say why.
-    ``margin`` as for ``Discrepancy``.
+    Every point bounds the misfit of all images in the box from below, by its residual and gradient, which the descent
+    has anyway (``energies/box_bound.py``). Without this, a descent whose delta is too small would go on until the
+    residual no longer falls, and could not say why. ``margin`` is kept to float32 rounding, as by ``Discrepancy``.
     """
 
     delta: float
-    low: float
-    high: float
+    bound: BoxBound
     margin: float = 1e-4
     reason: Reason = Reason.INFEASIBLE
 
     def met(self, point: Point) -> Tensor:
-        r = point.discrepancy
-        if r is None:
+        discrepancy, residual = point.discrepancy, point.residual
+        if discrepancy is None or residual is None:
             raise SettingError("this energy compares with no data, so no discrepancy can be excluded")
-        outside = r > self.delta * (1 + self.margin)
-        if not bool(outside.any()):
-            return outside
-        g, u = point.gradient.double(), point.u.double()
-        gap = (g * u - torch.minimum(self.low * g, self.high * g)).flatten(1).sum(1)
-        return outside & (r * r - gap > r * self.delta * (1 + self.margin))
+        least = self.delta * (1 + self.margin)
+        # Where it is met, the gradient would be asked for in vain.
+        excluded = bool(discrepancy > least) and self.bound(residual, point.gradient)[0] > least
+        return torch.full_like(discrepancy, excluded, dtype=torch.bool)
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
         return tau
