@@ -15,7 +15,7 @@ from ctrecon.io.arrays import write_array
 if TYPE_CHECKING:
     from ctrecon.reconstruction import Reconstruction
 
-CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npz", ".dual.npy")
+CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npy", ".dual.npy")
 _SIDE_FILES = (*CERTIFICATE_FILES, ".png")
 
 

@@ -2,7 +2,7 @@
 
 The residual is recomputed from the image by the checker's own operator (``verify.py``) in float64, with a bound on
 its rounding; nothing of the solver's state enters. A certificate is several files that share a stem ``S``:
-``S.npy``, ``S.data.npy``, where needed ``S.weights.npy`` and ``S.matrix.npz``, and ``S.certificate.json``.
+``S.npy``, ``S.data.npy``, where needed ``S.weights.npy`` and ``S.matrix.npy``, and ``S.certificate.json``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from ctrecon.certificates import verify
-from ctrecon.certificates.parts import Certificate, checked_operator, operator_claim, plain, plain_weights, seal
+from ctrecon.certificates.parts import Certificate, as_checked, operator_claim, plain, plain_weights, seal
 from ctrecon.errors import SettingError
 from ctrecon.geometry import Geometry, ImageGrid
 
@@ -62,10 +62,10 @@ def certify(
     their float32 or float64. ``source`` is the file that the data came from: its name and hash are noted.
     Raises SettingError for an impossible delta, InputError for arrays that do not fit or a problem beyond the checker.
     """
-    operator, packed = operator_claim(geometry, grid, matrix)
+    operator, entries = operator_claim(geometry, grid, matrix)
     norm = "2-norm" if weights is None else "whitened"
-    unit = "1/mm" if packed is None else None
-    return prove(image, data, operator, norm, delta, weights=weights, packed=packed, unit=unit, source=source)
+    unit = "1/mm" if entries is None else None
+    return prove(image, data, operator, norm, delta, weights=weights, entries=entries, unit=unit, source=source)
 
 
 def prove(
@@ -76,12 +76,12 @@ def prove(
     delta: float,
     *,
     weights: Array | None = None,
-    packed: bytes | None = None,
+    entries: Array | None = None,
     unit: str | None = None,
     source: str | Path | None = None,
     bound: str = "delta",
 ) -> FeasibleCertificate | NotCertified:
-    """The certificate for an operator as the certificate itself describes it, ``packed`` the matrix file if it has one.
+    """The certificate for an operator as the certificate itself describes it, ``entries`` those of its matrix.
 
     ``bound`` is what the caller calls delta. Raises SettingError, InputError as ``certify``.
     """
@@ -90,9 +90,7 @@ def prove(
         raise SettingError(f"{bound} must be a finite number > 0, got {delta!r}")
     u, f = plain(image, "image"), plain(data, "data")
     w = plain_weights(weights, f)
-    # What is certified is what the file gives back.
-    csr = None if packed is None else verify.parse_matrix(packed)
-    checked_operator(operator, list(u.shape), list(f.shape))
+    csr = as_checked(operator, entries, list(u.shape), list(f.shape))
     found, upper = verify.residual(verify.apply(operator, u, csr), f, w, norm)
     stated = upper * (1 + ROOM)
     if not stated <= delta:
@@ -104,7 +102,7 @@ def prove(
     label = {"unit": unit, "pixel_mm": operator["grid"]["pixel_mm"] if "grid" in operator else None}
     arrays = {"image": u, "data": f, **({} if w is None else {"weights": w})}
     values, files = seal(
-        "feasible", {**numbers, "image": label}, operator, arrays, shape=list(u.shape), packed=packed, source=source
+        "feasible", {**numbers, "image": label}, operator, arrays, shape=list(u.shape), entries=entries, source=source
     )
     return FeasibleCertificate(
         statement=values["statement"],

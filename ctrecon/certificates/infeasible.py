@@ -3,7 +3,7 @@
 Any vector ``y`` proves a lower bound on that misfit, over all images in the box at once; the best one is the residual
 of the image in the box that fits best (``classical/box.py``). What is stated is what the checker's own operator
 (``verify.py``) proves with it in float64, rounding taken off. Beside ``S.certificate.json`` lie ``S.data.npy``,
-``S.dual.npy``, where needed ``S.weights.npy`` and ``S.matrix.npz``; it speaks of no single image.
+``S.dual.npy``, where needed ``S.weights.npy`` and ``S.matrix.npy``; it speaks of no single image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from ctrecon.certificates import verify
-from ctrecon.certificates.parts import Certificate, checked_operator, operator_claim, plain, plain_weights, seal
+from ctrecon.certificates.parts import Certificate, as_checked, operator_claim, plain, plain_weights, seal
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry import Geometry, ImageGrid
 
@@ -71,19 +71,18 @@ def exclude(
     if y.shape != f.shape:
         raise InputError(f"the dual vector must have the shape of the data {f.shape}, got {y.shape}")
     w = plain_weights(weights, f)
-    operator, packed = operator_claim(geometry, grid, matrix)
-    checked_operator(operator, list(shape), list(f.shape))
-    csr = None if packed is None else verify.parse_matrix(packed)
+    operator, entries = operator_claim(geometry, grid, matrix)
+    csr = as_checked(operator, entries, list(shape), list(f.shape))
     bound = 0.0
     if bool(y.any()):
-        found, proved = verify.misfit(verify.Problem(operator, csr, f, w, lo, hi), shape, y)
+        found, proved = verify.misfit(verify.Problem(operator, csr, (f, w), lo, hi), shape, y)
         bound = max(found - ROOM * (found - proved), 0.0)
     if not bound > delta:
         return NotExcluded(lower_bound=bound, delta=float(delta))
     numbers = {"norm": "2-norm" if w is None else "whitened", "delta": float(delta), "lower_bound": bound,
                "lo": float(lo), "hi": float(hi), "image_shape": list(shape)}  # fmt: skip
     arrays = {"data": f, "dual": y, **({} if w is None else {"weights": w})}
-    values, files = seal("infeasible", numbers, operator, arrays, shape=list(shape), packed=packed, source=source)
+    values, files = seal("infeasible", numbers, operator, arrays, shape=list(shape), entries=entries, source=source)
     return InfeasibleCertificate(
         statement=values["statement"], delta=float(delta), lower_bound=bound, lo=float(lo), hi=float(hi),
         values=values, files=files,

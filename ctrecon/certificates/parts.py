@@ -57,16 +57,19 @@ def operator_claim(
     geometry: Geometry | None,
     grid: ImageGrid | None,
     matrix: scipy.sparse.spmatrix | scipy.sparse.csr_matrix | None,
-) -> tuple[dict[str, Any], bytes | None]:
-    """The operator as a certificate describes it, and the file of its matrix where it has one.
+) -> tuple[dict[str, Any], Array | None]:
+    """The operator as a certificate describes it, and the entries of its matrix ``[n, 3]`` where it has one.
 
-    Raises SettingError where there is neither a matrix nor geometry and grid.
+    Raises SettingError where there is neither a matrix nor geometry and grid, InputError for a matrix too large.
     """
     if matrix is not None:
-        csr = scipy.sparse.csr_matrix(matrix)
-        packed = npz_bytes(csr)
-        claim = {"sha256": digest(packed), "shape": list(csr.shape), "entries": int(csr.nnz)}
-        return {"projector": "matrix", "matrix": claim}, packed
+        coo = scipy.sparse.coo_matrix(scipy.sparse.csr_matrix(matrix, copy=True))
+        coo.sum_duplicates()
+        if not 0 < coo.nnz <= verify.MAX_VALUES // 3:
+            raise InputError(f"the matrix must have 1 to {verify.MAX_VALUES // 3} entries, got {coo.nnz}")
+        entries = plain(np.stack([coo.row, coo.col, coo.data], axis=1).astype(np.float64), "matrix")
+        claim = _claim(entries, npy_bytes(entries))
+        return {"projector": "matrix", "shape": list(coo.shape), "entries": claim}, entries
     if geometry is not None and grid is not None:
         return {"projector": "joseph", "geometry": geometry.to_dict(), "grid": grid.to_dict()}, None
     raise SettingError("a certificate needs a geometry and a grid, or a matrix")
@@ -74,12 +77,12 @@ def operator_claim(
 
 def seal(
     kind: str, values: Mapping[str, Any], operator: dict[str, Any], arrays: Mapping[str, Array], *, shape: list[int],
-    packed: bytes | None = None, source: str | Path | None = None,
+    entries: Array | None = None, source: str | Path | None = None,
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """All entries of a certificate, and all its files with the certificate as ``""``.
 
     ``values`` are the entries of this kind of certificate, ``arrays`` what it speaks of by the part's name (as
-    ``plain`` gives them), ``shape`` that of the image, ``packed`` the file of the matrix.
+    ``plain`` gives them), ``shape`` that of the image, ``entries`` those of the matrix.
     Raises InputError where the certificate would be larger than the checker reads.
     """
     files = {name: npy_bytes(array) for name, array in arrays.items()}
@@ -103,8 +106,8 @@ def seal(
     raw = verify.encode(whole)
     if len(raw) > verify.MAX_BYTES:
         raise InputError(f"the certificate would have {len(raw)} bytes, more than {verify.MAX_BYTES}; use fewer views")
-    if packed is not None:
-        files["matrix"] = packed
+    if entries is not None:
+        files["matrix"] = npy_bytes(entries)
     return whole, {**files, "": raw}
 
 
@@ -130,10 +133,13 @@ def plain_weights(weights: Array | None, data: Array) -> Array | None:
     return w
 
 
-def checked_operator(operator: dict[str, Any], shape: list[int], measured: list[int]) -> None:
-    """Raises InputError where the checker would refuse the operator."""
+def as_checked(
+    operator: dict[str, Any], entries: Array | None, shape: list[int], measured: list[int]
+) -> scipy.sparse.csr_matrix | None:
+    """The matrix as the checker reads it, if there is one. Raises InputError where it would refuse the operator."""
     try:
         verify.check_operator(operator, shape, measured)
+        return None if entries is None else verify.sparse(entries, operator["shape"])
     except verify.Refused as why:
         raise InputError(f"this problem cannot be certified: {why}") from None
 
@@ -144,26 +150,8 @@ def npy_bytes(array: Array) -> bytes:
     return stream.getvalue()
 
 
-def npz_bytes(matrix: scipy.sparse.csr_matrix) -> bytes:
-    if not 0 < matrix.nnz <= verify.MAX_VALUES:
-        raise InputError(f"the matrix must have 1 to {verify.MAX_VALUES} entries, got {matrix.nnz}")
-    stream = io.BytesIO()
-    np.savez(
-        stream,
-        indptr=matrix.indptr.astype("<i8"),
-        indices=matrix.indices.astype("<i4" if matrix.shape[1] < 2**31 else "<i8"),
-        data=plain(matrix.data, "matrix"),
-        shape=np.asarray(matrix.shape, dtype="<i8"),
-    )
-    return stream.getvalue()
-
-
-def digest(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()
-
-
 def _claim(array: Array, raw: bytes) -> dict[str, Any]:
-    return {"sha256": digest(raw), "shape": list(array.shape), "dtype": array.dtype.str}
+    return {"sha256": hashlib.sha256(raw).hexdigest(), "shape": list(array.shape), "dtype": array.dtype.str}
 
 
 def _source(path: Path) -> dict[str, str]:
