@@ -67,11 +67,11 @@ def total_variation(image):
 
 def misfit_bound(A, f, w, lo, hi, y):
     s = A.T @ (np.sqrt(w) * y)
-    return ((y * np.sqrt(w) * f).sum() - np.maximum(lo * s, hi * s).sum()) / np.linalg.norm(y)
+    return float(((y * np.sqrt(w) * f).sum() - np.maximum(lo * s, hi * s).sum()) / np.linalg.norm(y))
 
 
 def lower_end(A, f, w, lo, hi, delta, kappa, c, y, p):
     s = c.ravel() + A.T @ (np.sqrt(w) * y) + differences(*c.shape).T @ p.ravel()
     steepest = np.hypot(p[0], p[1]).max()
     ends = np.minimum(lo * s, hi * s).sum()
-    return ends - (y * np.sqrt(w) * f).sum() - delta * np.linalg.norm(y) - kappa * steepest
+    return float(ends - (y * np.sqrt(w) * f).sum() - delta * np.linalg.norm(y) - kappa * steepest)

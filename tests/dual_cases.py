@@ -1,5 +1,7 @@
 """Small scans whose certificates speak of all images: infeasible ones, and intervals."""
 
+import json
+
 import dense
 import numpy as np
 
@@ -17,7 +19,7 @@ ARC = {**FAN.to_dict(), "geometry": "arc-fan", "detector_offset_mm": -0.3,
        "source_angle_shift_rad": np.linspace(-2e-2, 3e-2, 9).tolist(),
        "source_radius_shift_mm": np.linspace(0.5, -0.4, 9).tolist()}  # fmt: skip
 OPERATORS = {name: {"projector": "joseph", "geometry": values, "grid": GRID.to_dict()}
-             for name, values in (("parallel", PARALLEL.to_dict()), ("fan", FAN.to_dict()), ("arc-fan", ARC))}  # fmt: skip
+             for name, values in {"parallel": PARALLEL.to_dict(), "fan": FAN.to_dict(), "arc-fan": ARC}.items()}
 
 
 def scan(case, seed=0, *, noise=0.05, whitened=False):
@@ -75,14 +77,12 @@ def interval(case="fan", seed=0, *, whitened=False):
 
 def forged(path, change):
     """Change entries of a certificate, and make its statement and its own hash right again."""
-    import json
-
     values = json.loads(path.read_bytes())
     change(values)
-    weights = None
-    if values["weights"] is not None:
-        weights = np.load(path.with_name(path.name.replace(".certificate.json", ".weights.npy")))
-    shape = values["image_shape"] if values["kind"] == "infeasible" else values["functional"]["shape"]
+    weights, beside = None, path.with_name(path.name.replace(".certificate.json", ".weights.npy"))
+    if beside.exists():
+        weights = np.load(beside)
+    shape = values["functional"]["shape"] if "functional" in values else values["image_shape"]
     try:
         name = verify.check_operator(values["operator"], shape, values["data"]["shape"])
         values["statement"] = verify.statement(values, name, 0 if weights is None else int((weights == 0).sum()))

@@ -92,7 +92,7 @@ def seal(
         claim.update(values.get(name, {}))
     whole: dict[str, Any] = {
         "weights": None,
-        **values,
+        **{name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()},
         **claims,
         "format": verify.FORMAT,
         "kind": kind,

@@ -170,7 +170,7 @@ def rays(geometry: Json, view: int) -> tuple[tuple[Array, ...], float]:
         turned, radius = t + geometry["source_angle_shift_rad"][view], near + geometry["source_radius_shift_mm"][view]
         px, py = radius * math.sin(turned), -radius * math.cos(turned)
         found = px, py, found[0] + found[2] - px, found[1] + found[3] - py
-        size = 4 * (size + abs(radius)) * (1 + abs(turned))
+        size = (size + abs(radius)) * (4 + abs(turned) / 8)
     return np.broadcast_arrays(*found), 16 * U * size
 
 
