@@ -17,7 +17,7 @@ from ctrecon.cli.options import FilePath, scan_options
 if TYPE_CHECKING:
     from ctrecon.classical.fbp import Window
     from ctrecon.problem import Outcome, Problem, Progress, Watch
-    from ctrecon.reconstruction import Reconstruction
+    from ctrecon.reconstruction import Missed, Reconstruction
 
 METHODS = ("energy", "gradient", "cgls", "huber-tv", "fbp")
 WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
@@ -42,6 +42,13 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--iterations", type=click.IntRange(min=1), help="Most iterations. Default: the method's own.")
 @click.option("--operator", type=click.Choice(("sparse", "joseph", "astra")), help="Default: by device and size.")
 @click.option("--device", help="cpu, cuda, cuda:1, ... Default: cuda where there is one.")
+@click.option(
+    "--most-attenuation",
+    type=float,
+    metavar="1/MM",
+    help="Where delta is not met: prove it for all images from 0 to this (per cell where lengths are in detector "
+    "cells). Default: what one pixel needs to absorb as much as the most absorbing ray.",
+)
 @click.option("-o", "--output", type=FilePath, help="Image as .npy. Default: INPUT.recon.npy in this folder.")
 @click.option("--preview/--no-preview", default=True, help="Also write a picture beside the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
@@ -54,7 +61,8 @@ def command(
     """Reconstruct a certified image from the sinogram INPUT.
 
     Writes S.npy (attenuation in 1/mm), S.certificate.json and S.data.npy (what `ctrecon verify` checks), and S.png.
-    Exit code 0: certified. 2: bad input. 3: delta not met; the best image is written with its true residual.
+    Exit code 0: certified. 2: bad input. 3: delta not met; the best image is written with its true residual and, where
+    no image at all meets delta, the certificate that proves this.
     """
     from ctrecon import outputs
     from ctrecon.delta import delta_for, delta_with_model_error, mean_of_repeats
@@ -89,7 +97,7 @@ def command(
         for note in scan.notes:
             click.echo(f"note: {printable(note)}")
         click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
-    problem = prepare(scan, bound, operator=options["operator"], device=options["device"])
+    problem = prepare(scan, bound, **{key: options[key] for key in ("operator", "device", "most_attenuation")})
     with _watching(problem, quiet=as_json) as watch:
         outcome = _run(problem, watch, **{key: options[key] for key in ("method", "prior", "iterations", "window")})
     result = conclude(problem, outcome, source=str(scan_file), began=began)
@@ -153,7 +161,7 @@ def _worth_a_line(iteration: int) -> bool:
 def _summary(result: Reconstruction, written: dict[str, Path], method: str) -> dict[str, Any]:
     grid, operator = result.problem.grid, result.problem.operator
     return {
-        "status": "certified" if result.certified else "delta not met",
+        "status": _status(result),
         "reason": result.outcome.reason,
         "method": method,
         "delta": result.problem.delta.value,
@@ -161,6 +169,7 @@ def _summary(result: Reconstruction, written: dict[str, Path], method: str) -> d
         "delta_from": result.problem.delta.how,
         "model_error": result.problem.delta.model_error,
         "residual": result.residual,
+        **({} if result.missed is None else _known(result.missed)),
         "iterations": result.iterations,
         "image": str(written["image"]),
         "shape": list(result.image.shape),
@@ -174,11 +183,33 @@ def _summary(result: Reconstruction, written: dict[str, Path], method: str) -> d
     }
 
 
+def _status(result: Reconstruction) -> str:
+    if result.missed is None:
+        return "certified"
+    return "delta not met" if result.missed.certificate is None else "infeasible"
+
+
+def _known(missed: Missed) -> dict[str, float]:
+    return {
+        "smallest_delta_not_excluded": missed.lower_bound,
+        "best_residual_in_box": missed.best_residual,
+        "most_attenuation": missed.most_attenuation,
+    }
+
+
 def _tell(result: Reconstruction, written: dict[str, Path], method: str) -> None:
     delta, count = result.problem.delta, result.iterations
     after = f"after {count} iteration{'s' if count != 1 else ''}, {result.seconds:.1f} s"
-    if result.certified:
+    missed = result.missed
+    if missed is None:
         click.echo(f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}")
+    elif missed.certificate is not None:
+        click.echo(
+            f"infeasible {after}: no image with 0 <= u <= {missed.most_attenuation:.4g} meets delta {delta.value:.6g}, "
+            f"which is proved; the smallest delta not excluded is {missed.lower_bound:.6g}, the best residual found "
+            f"there {missed.best_residual:.6g}; check geometry and data, or try "
+            f"--delta {missed.best_residual * 1.01:.4g}"
+        )
     else:
         click.echo(
             f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "

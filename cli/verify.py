@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +48,7 @@ def command(
             continue
         verdict = check(path, image=image, data=data)
         if verdict.valid and (reason := _fault_of_pictures(path, image)):
-            verdict = replace(verdict, valid=False, statement="", reason=reason)
+            verdict = verdict._replace(valid=False, statement="", reason=reason)
         if as_json:
             facts = {
                 "file": str(path),
@@ -57,8 +56,7 @@ def command(
                 "kind": verdict.kind,
                 "statement": verdict.statement,
                 "reason": verdict.reason,
-                "residual_upper_bound": verdict.residual_upper_bound,
-                "delta": verdict.delta,
+                **verdict.proved,
             }
             click.echo(json.dumps(facts))
         else:

@@ -15,7 +15,7 @@ from ctrecon.io.arrays import write_array
 if TYPE_CHECKING:
     from ctrecon.reconstruction import Reconstruction
 
-CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npz")
+CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npy", ".dual.npy")
 _SIDE_FILES = (*CERTIFICATE_FILES, ".png")
 
 
@@ -54,6 +54,7 @@ class Target:
     def write(self, result: Reconstruction, *, preview: bool = True) -> dict[str, Path]:
         """Write image, certificate (where there is one) and preview; gives the paths by what they are.
 
+        A certificate that no image meets delta lies beside the image all the same, and does not speak of it.
         What an older certificate of the same name leaves goes last: it speaks of another image, and is refused anyway.
         """
         picture = None
@@ -63,13 +64,14 @@ class Target:
 
             picture = draw_preview(result)
         written = {"image": self.path}
-        if result.certificate is not None:
+        certificate = result.certificate or (result.missed.certificate if result.missed else None)
+        if result.certificate is None:
+            write_array(self.path, result.image)
+        if certificate is not None:
             # Replaces an older certificate last, after all that it speaks of.
-            paths = result.certificate.write(self.path)
+            paths = certificate.write(self.path)
             written["certificate"] = paths[""]
             written |= {name: path for name, path in paths.items() if name not in ("", "image")}
-        else:
-            write_array(self.path, result.image)
         if picture is not None:
             with atomic_write(self.beside(".png")) as partial:
                 partial.write_bytes(picture)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,7 +36,11 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A scan made ready: everything a method needs. Tensors have a batch of one and live on ``device``."""
+    """A scan made ready: everything a method needs. Tensors have a batch of one and live on ``device``.
+
+    ``most_attenuation``, in the units of the image, is the upper end of what an image may hold where it is asked
+    whether any image at all meets delta; the lower end is zero.
+    """
 
     scan: Scan
     delta: Delta
@@ -43,6 +49,7 @@ class Problem:
     precondition: Precondition
     shape: tuple[int, int]
     device: torch.device
+    most_attenuation: float
 
     @property
     def start(self) -> Tensor:
@@ -67,12 +74,20 @@ class Outcome:
 
 
 def prepare(
-    scan: Scan, delta: Delta, *, operator: OperatorName | None = None, device: str | None = None
+    scan: Scan,
+    delta: Delta,
+    *,
+    operator: OperatorName | None = None,
+    device: str | None = None,
+    most_attenuation: float | None = None,
 ) -> Problem:
     """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
 
-    Without a grid the scan's field of view is covered. Raises OperatorError where the named operator cannot run here,
-    SettingError for a device that does not exist, InputError where no ray meets the image.
+    Without a grid the scan's field of view is covered. ``most_attenuation`` (1/mm, or per detector cell where lengths
+    are in cells) is by default so large that a single pixel absorbs as much as the whole of the most absorbing ray:
+    it follows from the data in whatever unit they are, and excludes nothing that could have been measured.
+    Raises OperatorError where the named operator cannot run here, SettingError for a device that does not exist,
+    InputError where no ray meets the image.
     """
     scan = scan.with_grid()
     where = _device(device)
@@ -95,6 +110,11 @@ def prepare(
             precondition = _few_conjugate_gradients(built)
     if built.norm() == 0:
         raise InputError(f"{scan.source}: no ray meets the image, or the matrix is zero; check geometry and image size")
+    if most_attenuation is None:
+        longest = scan.grid.pixel_mm if scan.matrix is None and scan.grid else float(np.abs(scan.matrix.data).max())
+        most_attenuation = float(np.abs(scan.sinogram).max()) / longest
+    if not (math.isfinite(most_attenuation) and most_attenuation >= 0):
+        raise SettingError(f"the most attenuation must be a finite number >= 0, got {most_attenuation}")
     data = torch.from_numpy(scan.sinogram)[None, None].to(where, torch.float32)
     weights = None
     if delta.norm == "whitened" and scan.variance is not None:
@@ -107,6 +127,7 @@ def prepare(
         precondition=precondition,
         shape=(built.domain_shape[1], built.domain_shape[2]),
         device=where,
+        most_attenuation=most_attenuation,
     )
 
 

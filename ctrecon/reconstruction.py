@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
+from ctrecon.certificates.infeasible import InfeasibleCertificate, exclude
+from ctrecon.classical.box import fit_in_box
 from ctrecon.classical.cgls import cgls
 from ctrecon.classical.fbp import SMOOTHEST_FIRST, FilteredBackProjection, Window
 from ctrecon.classical.smooth import smooth_image
@@ -23,7 +25,8 @@ from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.descent.descend import Iterate, descend
 from ctrecon.descent.directions import Direction, NegativeGradient
 from ctrecon.descent.step import Armijo, StepSearch
-from ctrecon.descent.stopping import Discrepancy, Plateau, Reason
+from ctrecon.descent.stopping import Discrepancy, Excluded, Plateau, Reason
+from ctrecon.energies.box_bound import BoxBound
 from ctrecon.errors import InputError
 from ctrecon.networks.direction import APPROACH, STEP, NetworkDirection
 from ctrecon.networks.mirrored import Mirrored
@@ -35,12 +38,28 @@ ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
+class Missed:
+    """What is known of all images where one misses delta.
+
+    None with ``0 <= u <= most_attenuation`` has a residual below ``lower_bound``, so no smaller delta can be met;
+    ``certificate`` proves it where delta itself is smaller. ``best_residual`` is the smallest that was found within
+    that box.
+    """
+
+    lower_bound: float
+    best_residual: float
+    most_attenuation: float
+    certificate: InfeasibleCertificate | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """An image with its evidence. ``certificate`` is None where delta is not met; ``residual`` is the true one."""
+    """An image with its evidence: ``certificate`` where it meets delta, else ``missed``; the true ``residual``."""
 
     problem: Problem
     outcome: Outcome
     certificate: FeasibleCertificate | None
+    missed: Missed | None
     residual: float
     seconds: float = field(default=0.0)
 
@@ -93,7 +112,8 @@ def _descent(
     watch: Watch | None,
 ) -> Outcome:
     history: list[Progress] = []
-    stop = (Discrepancy(problem.delta.value, approach=APPROACH), Plateau(plateau))
+    delta, in_box = problem.delta.value, BoxBound(problem.energy, 0.0, problem.most_attenuation)
+    stop = (Discrepancy(delta, approach=APPROACH), Excluded(delta, in_box), Plateau(plateau))
     last: Iterate | None = None
     for last in descend(
         problem.energy, direction, problem.start, step=step, stop=stop, most_iterations=most_iterations
@@ -207,6 +227,7 @@ def conclude(
 ) -> Reconstruction:
     """Prove, in float64 and from the image alone, whether it explains the data to within delta.
 
+    If it does not, look for the proof that no image in the box does, from the image that fits best within it.
     ``source`` is the path of the input file, whose hash the certificate notes; ``began`` a ``time.monotonic()``.
     """
     scan = problem.scan
@@ -220,10 +241,39 @@ def conclude(
         matrix=scan.matrix,
         source=source,
     )
+    missed = _missed(problem, outcome, source) if isinstance(found, NotCertified) else None
+    if missed is not None and missed.certificate is not None:
+        outcome = replace(outcome, reason=Reason.INFEASIBLE.value)
     return Reconstruction(
         problem=problem,
         outcome=outcome,
         certificate=None if isinstance(found, NotCertified) else found,
+        missed=missed,
         residual=found.residual,
         seconds=0.0 if began is None else time.monotonic() - began,
+    )
+
+
+def _missed(problem: Problem, outcome: Outcome, source: str | None) -> Missed:
+    scan, most = problem.scan, problem.most_attenuation
+    start = torch.from_numpy(outcome.image)[None, None].to(problem.device)
+    fit = fit_in_box(problem.energy, 0.0, most, start=start, delta=problem.delta.value)
+    found = exclude(
+        fit.dual[0, 0].cpu().numpy(),
+        scan.sinogram,
+        scan.geometry,
+        scan.grid,
+        problem.delta.value,
+        lo=0.0,
+        hi=most,
+        shape=problem.shape,
+        weights=problem.weights,
+        matrix=scan.matrix,
+        source=source,
+    )
+    return Missed(
+        lower_bound=found.lower_bound,
+        best_residual=fit.misfit,
+        most_attenuation=most,
+        certificate=found if isinstance(found, InfeasibleCertificate) else None,
     )

@@ -1,25 +1,19 @@
 """Checks ctrecon's certificates with numpy, scipy and the standard library alone.
 
-This file stands by itself: copy it out, read it, run ``python verify.py recon.certificate.json``. It builds the
-operator anew from the certificate and trusts nothing that the reconstruction computed. One line per certificate;
-exit code 0 valid, 1 refused, 2 unreadable. The format and the proof of the bound: ``docs/guarantees.md``.
+Copy it out, read it, run ``python verify.py recon.certificate.json``: it builds the operator anew from the certificate
+and trusts nothing that the reconstruction computed. One line per certificate; exit code 0 valid, 1 refused, 2
+unreadable. The formats and the proofs of the bounds: ``docs/guarantees.md``.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import math
-import re
-import stat
 import sys
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,51 +21,76 @@ import scipy.sparse
 
 Array = npt.NDArray[Any]
 Json = dict[str, Any]
-Parts = Iterator[tuple[Array, Array]]  # consecutive pieces of A u, each with a bound on its errors
+Rows = tuple[Any, Any, Array, Array]  # which rows of A; a matrix M of them; bounds on sum |A_ij - M_ij|, sum |M_ij|
 
 FORMAT = "ctrecon-certificate/1"
 FILES = {"": ".certificate.json", "image": ".npy", "data": ".data.npy", "weights": ".weights.npy",
-         "matrix": ".matrix.npz"}  # fmt: skip
-LIMITS = (
-    "This bounds the misfit between image and data, nothing else. What the operator maps to (nearly) zero is not seen "
-    "by the data: images that differ from this one by such a part fit as well. Nor does it say that the data, the "
-    "geometry, the weights or delta are right, or who wrote this file."
-)
+         "matrix": ".matrix.npy", "dual": ".dual.npy", "functional": ".functional.npy", "lower_y": ".lower-y.npy",
+         "upper_y": ".upper-y.npy", "lower_p": ".lower-p.npy", "upper_p": ".upper-p.npy"}  # fmt: skip
+MODEL = "Nor does it say that the data, the geometry, the weights or delta are right, or who wrote this file."
+LIMITS = {
+    "feasible": "This bounds the misfit between image and data, nothing else. What the operator maps to (nearly) zero "
+    f"is not seen by the data: images that differ from this one by such a part fit as well. {MODEL}",
+    "infeasible": f"This speaks of images on this grid and in this box, and not of why they miss the data. {MODEL}",
+    "interval": f"That the object is within delta, kappa and the box is assumed: one outside may differ. {MODEL}",
+}
+STATEMENTS = {
+    "feasible": "{norm} <= {delta!r} (proved: <= {residual_upper_bound!r}) for the image u and {rest}",
+    "infeasible": "{norm} > {delta!r} (proved: >= {lower_bound!r}) for all images {lo!r} <= u <= {hi!r} and {rest}",
+    "interval": "{lower!r} <= <c, u> <= {upper!r} for all images {lo!r} <= u <= {hi!r} with {norm} <= {delta!r} and "
+    "TV(u) <= {kappa!r} (assumed of the object, not proved), c the stored functional and {rest}",
+}
 NORMS = {"2-norm": "||A u - f||", "whitened": "||W^(1/2) (A u - f)||", "max": "max |A u - f|"}
 MAX_BYTES, MAX_VALUES, MAX_WORK = 1 << 23, 1 << 27, 1 << 35  # of a certificate; of an array; rays x image lines
-U = 2.0**-53  # relative error of one operation in float64
-TRIGONOMETRY = 8 * U  # how far the C library's sine and cosine may be off; good ones stay below U
-TIE = 1e-9  # a ray at 45 degrees marches by rows
+CROSSINGS = 1 << 16  # of rays and image lines held at a time
+U, TIE = 2.0**-53, 1e-9  # relative error of an operation in float64; a ray at 45 degrees marches by rows
 
 # What may stand where: a dict's exact keys, a list's items, a set's members, a range (whole numbers if its ends are).
-LENGTH, COUNT, BOUND = (1e-9, 1e9), (1, MAX_VALUES), (0.0, 1e150)
+LENGTH, COUNT, BOUND, NUMBER = (1e-9, 1e9), (1, MAX_VALUES), (0.0, 1e150), (-1e150, 1e150)
 FLOATS = {"sha256": str, "shape": [COUNT], "dtype": {"<f4", "<f8"}}
+DOUBLES = {**FLOATS, "dtype": {"<f8"}}
 PARALLEL = {"geometry": {"parallel"}, "angles_rad": [(-1e6, 1e6)], "detector_count": (1, 1 << 16),
             "detector_spacing_mm": LENGTH, "detector_offset_mm": (-1e9, 1e9)}  # fmt: skip
 FAN = {**PARALLEL, "geometry": {"fan"}, "source_to_axis_mm": LENGTH, "source_to_detector_mm": LENGTH}
+ARC = {**FAN, "geometry": {"arc-fan"}, "source_angle_shift_rad": [(-1e6, 1e6)], "source_radius_shift_mm": [(-1e9, 1e9)]}
+GEOMETRIES = {"parallel": PARALLEL, "fan": FAN, "arc-fan": ARC}
 GRID = {"rows": (1, 1 << 14), "columns": (1, 1 << 14), "pixel_mm": LENGTH}
-MATRIX = {"sha256": str, "shape": [COUNT], "entries": COUNT}
-FEASIBLE = {"format": {FORMAT}, "kind": {"feasible"}, "statement": str, "limits": {LIMITS}, "norm": set(NORMS),
-            "delta": BOUND, "residual": BOUND, "residual_upper_bound": BOUND, "operator": dict, "data": FLOATS,
-            "image": {**FLOATS, "unit": object, "pixel_mm": object}, "weights": object, "source": object,
-            "made_with": dict, "certificate_sha256": str}  # fmt: skip
+MATRIX = {"projector": {"matrix"}, "shape": [COUNT], "entries": DOUBLES}
+POOLING = {"projector": {"pooling"}, "factor": (1, 1 << 14)}
+COMMON = {"format": {FORMAT}, "statement": str, "norm": {"2-norm", "whitened"}, "delta": BOUND, "operator": dict,
+          "data": FLOATS, "weights": object, "source": object, "made_with": dict, "certificate_sha256": str}
+KINDS: dict[str, Json] = {
+    "feasible": {**COMMON, "norm": set(NORMS), "residual": BOUND, "residual_upper_bound": BOUND,
+                 "image": {**FLOATS, "unit": object, "pixel_mm": object}},
+    "infeasible": {**COMMON, "lo": NUMBER, "hi": NUMBER, "lower_bound": BOUND, "image_shape": [COUNT], "dual": DOUBLES},
+    "interval": {**COMMON, "lo": NUMBER, "hi": NUMBER, "kappa": BOUND, "region": str, "lower": NUMBER, "upper": NUMBER,
+                 "functional": DOUBLES, "lower_y": DOUBLES, "upper_y": DOUBLES, "lower_p": DOUBLES, "upper_p": DOUBLES},
+}  # fmt: skip
 
 
 class Refused(Exception):  # noqa: N818 - a finding, not an error
     """Why a certificate does not hold, in one line."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What was found. ``statement`` is the checker's own sentence, empty unless ``valid``."""
+class Verdict(NamedTuple):
+    """What was found. The checker's own sentence and the numbers that it proved are empty unless ``valid``."""
 
     valid: bool
     kind: str | None = None
     statement: str = ""
     reason: str = ""
-    residual_upper_bound: float | None = None
-    delta: float | None = None
+    proved: dict[str, float] = {}  # noqa: RUF012 - of a tuple, and never changed
     readable: bool = True
+
+
+class Problem(NamedTuple):
+    """What the bounds speak of: the operator as the certificate has it, data and weights, the box ``lo <= u <= hi``."""
+
+    operator: Json
+    matrix: scipy.sparse.csr_matrix | None
+    scan: tuple[Array, Array | None]
+    lo: float
+    hi: float
 
 
 def require(condition: bool, reason: str) -> None:
@@ -107,52 +126,28 @@ def encode(certificate: Json) -> bytes:
 
 def parse_certificate(raw: bytes) -> Json:
     """The certificate, if ``raw`` is exactly its encoding: no other byte string means the same."""
-    try:
-        certificate: Json = json.loads(raw)
-        require(encode(certificate) == raw, "the certificate's bytes do not match its hash or encoding: it was changed")
-        return certificate
-    except (ValueError, TypeError, RecursionError):
-        raise Refused("the certificate is not a JSON object as ctrecon writes it") from None
+    certificate: Json = json.loads(raw)
+    require(encode(certificate) == raw, "the certificate's bytes do not match its hash or encoding: it was changed")
+    return certificate
 
 
 def read(path: Path, most: int, sha256: str | None = None) -> bytes:
     """The bytes of a regular file, its size known before. Raises OSError; Refused if too large or of another hash."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{path.name} is not a regular file")
-    require(status.st_size <= most, f"{path.name} has {status.st_size} bytes, at most {most} belong there")
-    with path.open("rb") as stream:
-        raw = stream.read(status.st_size)  # room for as much as there is, not for as much as was claimed
+    if not path.is_file():
+        raise OSError(f"there is no regular file {path.name}")
+    require(path.stat().st_size <= most, f"{path.name} has {path.stat().st_size} bytes, at most {most} belong there")
+    raw = path.read_bytes()  # room for as much as there is, not for as much as was claimed
     require(sha256 in (None, hashlib.sha256(raw).hexdigest()), f"{path.name} is not the file that was certified")
     return raw
 
 
-def parse_npy(raw: bytes, name: str) -> Array:
-    """An .npy file of version 1.0, little-endian, rows first, without a byte too few or too many."""
-    start = 10 + int.from_bytes(raw[8:10], "little")
-    form = rb"\{'descr': '(<[fi][48])', 'fortran_order': False, 'shape': \((\d{1,10}(?:, \d{1,10}){0,3}),?\), \} *\n"
-    header = re.fullmatch(form, raw[10:start])
-    if raw[:8] != b"\x93NUMPY\x01\x00" or header is None:
-        raise Refused(f"{name} is not a plain .npy file")
-    dtype, shape = np.dtype(header[1].decode()), tuple(int(side) for side in header[2].split(b","))
-    require(0 < math.prod(shape) * dtype.itemsize == len(raw) - start, f"{name} is not as long as its header says")
-    return np.frombuffer(raw, dtype, offset=start).reshape(shape)
-
-
-def parse_matrix(raw: bytes) -> scipy.sparse.csr_matrix:
-    """Compressed rows from an uncompressed .npz of indptr, indices, data and shape."""
-    with zipfile.ZipFile(BytesIO(raw)) as archive:
-        entries = archive.infolist()
-        plain = sorted(e.filename for e in entries) == ["data.npy", "indices.npy", "indptr.npy", "shape.npy"]
-        require(plain and all(e.compress_type == 0 for e in entries), "the matrix file is not four plain arrays")
-        part = {entry.filename[:-4]: parse_npy(archive.read(entry), entry.filename) for entry in entries}
-    integral = all(part[name].dtype.kind == "i" and part[name].ndim == 1 for name in ("indptr", "indices", "shape"))
-    require(integral and part["data"].dtype.kind == "f", "the matrix arrays have the wrong types")
-    values = part["data"].astype(np.float64)
-    require(bool(np.isfinite(values).all()), "the matrix holds values that are not finite")
-    matrix = scipy.sparse.csr_matrix((values, part["indices"], part["indptr"]), shape=part["shape"].tolist())
-    matrix.check_format(full_check=True)
-    require(matrix.nnz == values.size, "the matrix holds values outside its rows")
+def sparse(entries: Array, shape: Sequence[int]) -> scipy.sparse.csr_matrix:
+    """The matrix of the ``entries [n, 3]``: row, column and value of each, no place twice."""
+    places = entries[:, :2].astype(np.int64)
+    good = (places == entries[:, :2]) & (places >= 0) & (places < np.array(shape))
+    require(bool(good.all()), "the matrix has entries outside of its rows and columns")
+    matrix = scipy.sparse.csr_matrix((entries[:, 2], (places[:, 0], places[:, 1])), shape=tuple(shape))
+    require(matrix.nnz == len(entries), "the matrix has two entries in one place")
     return matrix
 
 
@@ -160,218 +155,226 @@ def gamma(n: int) -> float:
     return n * U / (1 - n * U)
 
 
-@dataclass(frozen=True)
-class Ball:
-    """Real numbers known as ``mid`` with an error of at most ``rad``; every operation keeps that true."""
-
-    mid: Array
-    rad: Array
-
-    @staticmethod
-    def of(mid: Any, rad: Any = 0.0) -> Ball:
-        # The factor covers the rounding of the radius itself, the last term underflow.
-        return Ball(np.asarray(mid, dtype=np.float64), np.asarray(rad) * (1 + 16 * U) + 1e-300)
-
-    def __add__(self, other: Ball) -> Ball:
-        mid = self.mid + other.mid
-        return Ball.of(mid, self.rad + other.rad + U * abs(mid))
-
-    def __sub__(self, other: Ball) -> Ball:
-        return self + Ball(-other.mid, other.rad)
-
-    def __mul__(self, other: Ball) -> Ball:
-        mid = self.mid * other.mid
-        return Ball.of(mid, abs(self.mid) * other.rad + (abs(other.mid) + other.rad) * self.rad + U * abs(mid))
-
-    def __truediv__(self, other: Ball) -> Ball:
-        mid, room = self.mid / other.mid, abs(other.mid) - other.rad
-        return Ball.of(mid, np.where(room > 0, (self.rad + abs(mid) * other.rad) / room + U * abs(mid), np.inf))
+def rays(geometry: Json, view: int) -> tuple[tuple[Array, ...], float]:
+    """A point on each ray of a view and its direction, ``px, py, dx, dy [cells]``; how far each may be off."""
+    t, cells, spacing = geometry["angles_rad"][view], geometry["detector_count"], geometry["detector_spacing_mm"]
+    s = (np.arange(cells) - (cells - 1) / 2) * spacing + geometry["detector_offset_mm"]
+    cos, sin, size = math.cos(t), math.sin(t), cells * spacing + abs(geometry["detector_offset_mm"])
+    found: tuple[Any, Any, Any, Any] = s * cos, s * sin, size * sin, -size * cos
+    if geometry["geometry"] != "parallel":
+        near, far = geometry["source_to_axis_mm"], geometry["source_to_detector_mm"]
+        turn = (far * np.vectorize(f, [np.float64])(s / far) for f in (math.cos, math.sin))
+        (ahead, across), size = (far, s) if geometry["geometry"] == "fan" else turn, size + near + far
+        found = near * sin, -near * cos, across * cos - ahead * sin, across * sin + ahead * cos
+    if geometry["geometry"] == "arc-fan":  # the focal spot stands elsewhere, the cells do not
+        turned, radius = t + geometry["source_angle_shift_rad"][view], near + geometry["source_radius_shift_mm"][view]
+        px, py = radius * math.sin(turned), -radius * math.cos(turned)
+        found = px, py, found[0] + found[2] - px, found[1] + found[3] - py
+        size = (size + abs(radius)) * (4 + abs(turned) / 8)
+    return np.broadcast_arrays(*found), 16 * U * size
 
 
-def rays(geometry: Json, views: slice) -> tuple[Ball, ...]:
-    """A point on each ray and its direction, ``px, py, dx, dy``, each ``[views, detectors]``, in mm."""
-    angles, count = geometry["angles_rad"][views], geometry["detector_count"]
-    cos, sin = (Ball.of([[f(angle)] for angle in angles], TRIGONOMETRY) for f in (math.cos, math.sin))
-    cell, zero = Ball.of(np.arange(count)[None, :] - (count - 1) / 2), Ball.of(np.zeros((len(angles), count)))
-    s = cell * Ball.of(geometry["detector_spacing_mm"]) + Ball.of(geometry["detector_offset_mm"])
-    if geometry["geometry"] == "parallel":
-        return s * cos, s * sin, zero + sin, zero - cos
-    near, far = Ball.of(geometry["source_to_axis_mm"]), Ball.of(geometry["source_to_detector_mm"])
-    return zero + near * sin, zero - near * cos, s * cos - far * sin, s * sin + far * cos
-
-
-def padded(line: Array) -> tuple[Array, Array]:
-    """An image line with one zero before it and two after it, and the jumps between its neighbours."""
-    wide = np.zeros(line.size + 3)
-    wide[1:-2] = line
-    return wide, np.diff(wide)
-
-
-def march(lines: Array, start: Array, slope: Array) -> Array:
-    """``sum_l g_l(start + slope l)`` per ray, ``g_l`` interpolating the padded line ``l`` linearly."""
-    total = np.zeros(start.size)
-    for index, line in enumerate(lines):
-        wide, jumps = padded(line)
-        z = np.minimum(np.maximum(start + slope * index, 0), line.size + 1)
-        k = z.astype(np.intp)
-        total += wide[k] + (z - k) * jumps[k]
-    return total
-
-
-def joseph(geometry: Json, grid: Json, image: Array) -> Parts:
-    """``A u`` for Joseph's projector, in blocks of views."""
-    pixel, one = Ball.of(grid["pixel_mm"]), Ball.of(1.0)
-    halves = [Ball.of((side - 1) / 2) for side in image.shape]
-    images = (np.ascontiguousarray(image.T), image)
-    extremes = [np.sum([[abs(part).max() for part in padded(line)] for line in lines], axis=0) for lines in images]
-    block = max(1, 8192 // geometry["detector_count"])
-    for first in range(0, len(geometry["angles_rad"]), block):
-        px, py, dx, dy = rays(geometry, slice(first, first + block))
-        tie = Ball(abs(dy.mid), dy.rad) - Ball(abs(dx.mid), dx.rad) * Ball.of(1 - TIE, U)
-        values, errors = np.zeros(tie.mid.shape), np.zeros(tie.mid.shape)
+def joseph(geometry: Json, grid: Json) -> Iterator[Rows]:
+    """Joseph's projector, some rays of a view at a time, for images padded by one pixel before and two after."""
+    sides, h, cells = (grid["rows"], grid["columns"]), grid["pixel_mm"], geometry["detector_count"]
+    for view in range(len(geometry["angles_rad"])):
+        ray, off = rays(geometry, view)
+        tie = abs(ray[3]) - abs(ray[2]) * (1 - TIE)
         for by_row in (False, True):
-            rows = (tie.mid >= 0) == by_row
-            x, y, a, b = (Ball(part.mid[rows], part.rad[rows]) for part in (px, py, dx, dy))
-            m = a / b if by_row else b / a
-            across = x - y * m if by_row else x * m - y
-            start = across / pixel + halves[by_row] + m * halves[not by_row] + one
-            square = one + m * m
-            length = pixel * Ball.of(np.sqrt(square.mid), square.rad + U * np.sqrt(square.mid))
-            n, (largest, jump) = len(images[by_row]), extremes[by_row]
-            place = start.rad + n * m.rad + 2 * U * (abs(start.mid) + n * abs(m.mid))
-            values[rows] = length.mid * march(images[by_row], start.mid, -m.mid)
-            errors[rows] = length.mid * (jump * place + gamma(n + 16) * largest) + length.rad * largest
-        # Where rounding cannot tell rows from columns, nothing is known.
-        yield values.ravel(), np.where(abs(tie.mid) > tie.rad, errors, np.inf).ravel()
+            lines, across = sides if by_row else sides[::-1]
+            step, stride = (sides[1] + 3, 1) if by_row else (1, sides[1] + 3)  # from line to line, along a line
+            chosen, line = np.flatnonzero((tie >= 0) == by_row), np.arange(lines, dtype=np.int32)
+            for at in np.array_split(chosen, len(chosen) * lines // CROSSINGS + 1):
+                x, y, a, b = (part[at] for part in ray)
+                m = a / b if by_row else b / a
+                start = (x - y * m if by_row else x * m - y) / h + (across + 1) / 2 + m * (lines - 1) / 2
+                length = h * np.sqrt(1 + m * m)
+                # How far the slope, the crossings, the length and all of a row may be off.
+                r = 2.01 * off / (np.maximum(abs(a), abs(b)) - off) + 2 * U
+                q = (4 * off + (abs(x) + abs(y)) * (1.1 * r + 8 * U)) / h + 2 * (sum(sides) + 2) * (r + 4 * U)
+                longer = h * (1.1 * r + 8 * U)
+                errors = lines * ((length + longer) * (2 * q + 8 * U) + longer) * (1 + 1e-9)
+                errors[abs(tie[at]) <= 3 * off] = np.inf  # where rounding cannot tell rows from columns
+                z = np.fmin(np.fmax(start[:, None] - m[:, None] * line, 0), across + 1)  # numbers even of NaN
+                k = z.astype(np.int32)
+                values = length[:, None, None] * np.stack([k + 1 - z, z - k], axis=-1)
+                columns = (k * stride + (line + 1) * step)[..., None] + np.array([0, stride], dtype=np.int32)
+                parts = values.ravel(), columns.ravel(), 2 * lines * np.arange(len(at) + 1, dtype=np.int32)
+                rows = scipy.sparse.csr_matrix(parts, shape=(len(at), (sides[0] + 3) * (sides[1] + 3)))
+                yield at + view * cells, rows, errors, lines * length * (1 + 1e-9)
 
 
-def product(matrix: scipy.sparse.csr_matrix, image: Array) -> Parts:
-    """``A u`` for a stored matrix."""
-    u = image.ravel().astype(np.float64)
-    # Built from its parts: abs() of a matrix would first sort it in place, and its arrays are those of the file.
-    size = scipy.sparse.csr_matrix((abs(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
-    yield matrix @ u, gamma(2 * int(np.diff(matrix.indptr).max()) + 2) * (size @ abs(u))
+def blocks(operator: Json, matrix: scipy.sparse.csr_matrix | None) -> Iterator[Rows]:
+    """All rows of the operator, in blocks."""
+    if matrix is None:
+        return joseph(operator["geometry"], operator["grid"])
+    lengths = abs(matrix) @ np.ones(matrix.shape[1]) * (1 + 1e-6)
+    return iter([(np.arange(len(lengths)), matrix, np.zeros(len(lengths)), lengths)])
 
 
-def pooling(factor: int, image: Array) -> Parts:
-    """``A u`` for the means over squares of ``factor x factor`` pixels, each channel by itself, in blocks of rows."""
-    columns, channels = image.shape[1] // factor, image.shape[2:]
-    for first in range(0, len(image), 256 * factor):
-        squares = image[first : first + 256 * factor].reshape(-1, factor, columns, factor, *channels)
+def apply(operator: Json, image: Array, matrix: scipy.sparse.csr_matrix | None) -> tuple[Array, Array]:
+    """``A u`` for an operator that ``check_operator`` accepts, flat, and a bound on the error of each value."""
+    if "factor" in operator:  # means over squares of pixels, each channel by itself
+        k, columns = operator["factor"], image.shape[1] // operator["factor"]
+        squares = image.reshape(-1, k, columns, k, *image.shape[2:])
         means, sizes = (part.mean(axis=(1, 3), dtype=np.float64).ravel() for part in (squares, abs(squares)))
-        yield means, gamma(2 * factor**2 + 2) * sizes
+        return means, gamma(2 * k**2 + 2) * sizes
+    u = (np.pad(image, (1, 2)) if matrix is None else image).ravel().astype(np.float64)
+    found = []
+    for at, rows, errors, lengths in blocks(operator, matrix):
+        off = (errors + gamma(int(np.diff(rows.indptr).max(initial=0)) + 2) * lengths) * abs(u).max()
+        found.append((at, rows @ u, off))
+    ray, values, errors = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return values[np.argsort(ray)], errors[np.argsort(ray)]
 
 
-def apply(operator: Json, image: Array, matrix: scipy.sparse.csr_matrix | None) -> Parts:
-    """``A u`` for an operator that ``check_operator`` accepts."""
-    if "grid" in operator:
-        return joseph(operator["geometry"], operator["grid"], image)
-    return pooling(operator["factor"], image) if matrix is None else product(matrix, image)
+def residual(product: tuple[Array, Array], data: Array, weights: Array | None, norm: str) -> tuple[float, float]:
+    """The norm of ``A u - f`` as computed, from what ``apply`` gives, and an upper bound on its true value."""
+    r = product[0] - data.ravel().astype(np.float64)
+    e = (product[1] + U * abs(r)) * (1 + 1e-9)
+    w = 1.0 if weights is None else weights.ravel().astype(np.float64)
+    found, off = (float(abs(x).max() if norm == "max" else np.sqrt(np.dot(w * x, x))) for x in (r, e))
+    return found, (found + off) * (1 + gamma(r.size + 8)) + 1e-140
 
 
-def residual(parts: Parts, data: Array, weights: Array | None, norm: str = "2-norm") -> tuple[float, float]:
-    """The norm of ``A u - f`` as float64 computes it, and an upper bound on its true value."""
-    f, w = data.ravel(), None if weights is None else weights.ravel()
-    sizes, at = np.zeros(2), 0  # of the residual and of its error; squared but for "max"
-    with np.errstate(all="ignore"):  # what overflows ends as inf or NaN, which no bound accepts
-        for values, errors in parts:
-            here = slice(at, at := at + values.size)
-            r = values - f[here].astype(np.float64)
-            e = (errors + U * abs(r)) * (1 + 1e-9)
-            if norm == "max":
-                sizes = np.maximum(sizes, [abs(r).max(), e.max()])  # unlike max(), keeps NaN
-            else:
-                weight = 1.0 if w is None else w[here].astype(np.float64)
-                sizes += [np.dot(weight * r, r), np.dot(weight * e, e)]
-    found, error = (sizes if norm == "max" else np.sqrt(sizes)).tolist()
-    return found, (found + error) * (1 + gamma(f.size + 8)) + 1e-140
+def lower_end(problem: Problem, delta: float, kappa: float, c: Array, y: Array, p: Array) -> tuple[float, float]:
+    """Below ``<c, u>`` for all images in the box within ``delta`` and ``kappa``: as computed, and as proved."""
+    # The minimum over the box of <c + D^T p, u> + <y, W^(1/2) (A u - f)>, less delta ||y|| + kappa max |p|.
+    f, t, given = problem.scan[0].ravel().astype(np.float64), c.astype(np.float64), abs(c).sum() + 2 * abs(p).sum()
+    v = y.ravel() * (1.0 if problem.scan[1] is None else np.sqrt(problem.scan[1].ravel().astype(np.float64)))
+    for along, q in ((t, p[0]), (t.T, p[1].T)):  # D^T: what comes from the pixel before, less what goes on
+        along[1:] += q[:-1]
+        along[:-1] -= q[:-1]
+    off, s = 0.0, np.zeros([side + 3 for side in c.shape] if problem.matrix is None else c.size).ravel()
+    for at, rows, errors, lengths in blocks(problem.operator, problem.matrix):
+        s += rows.T @ v[at]  # s becomes A^T v, off the sum of the errors of its entries
+        off += np.dot(abs(v[at]), errors + gamma(len(errors) + 8) * lengths) + U * abs(s).sum()
+    if problem.matrix is None:
+        s = s.reshape([side + 3 for side in c.shape])[1:-2, 1:-2]
+    s = s.ravel() + t.ravel()
+    off += gamma(8) * (given + abs(s).sum())
+    found = np.minimum(problem.lo * s, problem.hi * s).sum() - np.dot(v, f)
+    off = max(abs(problem.lo), abs(problem.hi)) * (off + gamma(s.size + 8) * abs(s).sum())
+    cost = delta * (np.sqrt(np.dot(y.ravel(), y.ravel())) + 1e-140)
+    cost += kappa * (np.sqrt((p * p).sum(0).max()) + 1e-140)
+    off += gamma(f.size + 16) * (np.dot(abs(v), abs(f)) + abs(found) + cost)
+    return float(found - cost), float(found - cost - off * (1 + 1e-6) - 1e-140)
+
+
+def misfit(problem: Problem, shape: Sequence[int], y: Array) -> tuple[float, float]:
+    """Below the norm of ``A u - f`` for all images of that shape in the box: as computed, and as proved."""
+    ends = lower_end(problem, 0.0, 0.0, np.zeros(shape), -y, np.zeros((2, *shape)))
+    length = math.sqrt(np.dot(y.ravel(), y.ravel()))
+    require(length > 0, "the dual vector is zero")
+    return ends[0] / length, ends[1] / (length * (1 + gamma(y.size + 16)) + 1e-140)
 
 
 def load(claim: Json, path: Path, what: str) -> Array:
     """The array a certificate speaks of: its size is known before it is read, its hash before it is parsed."""
-    count = math.prod(claim["shape"])
-    require(count <= MAX_VALUES, f"the {what} would have {count} values, more than {MAX_VALUES}")
-    array = parse_npy(read(path, count * int(claim["dtype"][2]) + 1024, claim["sha256"]), path.name)
-    require([array.dtype.str, *array.shape] == [claim["dtype"], *claim["shape"]], f"{path.name} has another shape")
+    shape, size = tuple(claim["shape"]), math.prod(claim["shape"]) * int(claim["dtype"][2])
+    require(math.prod(shape) <= MAX_VALUES, f"the {what} would have more than {MAX_VALUES} values")
+    raw = read(path, size + 1024, claim["sha256"])
+    header = f"{{'descr': '{claim['dtype']}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    start = 10 + int.from_bytes(raw[8:10], "little")
+    plain = raw[:8] == b"\x93NUMPY\x01\x00" and raw[10:start].rstrip(b" \n") == header and len(raw) == start + size
+    require(plain, f"{path.name} is not a plain .npy file of this type and shape")
+    array = np.frombuffer(raw, claim["dtype"], offset=start).reshape(shape)
     require(bool(np.isfinite(array).all()), f"{path.name} holds values that are not finite")
     return array
 
 
-def check_operator(operator: Json, image_shape: list[int], data_shape: list[int]) -> str:
-    """Refuse an operator that cannot be or does not fit; its name in words."""
+def check_operator(operator: Json, shape: list[int], measured: list[int]) -> str:
+    """Refuse an operator that cannot be or does not fit the shapes of image and data; its name in words."""
     if operator.get("projector") == "matrix":
-        fits(operator, {"projector": {"matrix"}, "matrix": MATRIX}, "the operator")
-        shape = [math.prod(data_shape), math.prod(image_shape)]
-        require(operator["matrix"]["shape"] == shape, f"the matrix should have shape {shape}")
+        fits(operator, MATRIX, "the operator")
+        fit = operator["shape"] == [math.prod(measured), math.prod(shape)] and operator["entries"]["shape"][1:] == [3]
+        require(fit, f"the matrix does not fit an image {shape} and data {measured}")
         return "the stored matrix"
     if operator.get("projector") == "pooling":
-        fits(operator, {"projector": {"pooling"}, "factor": (1, 1 << 14)}, "the operator")
-        shape = [operator["factor"] * side for side in data_shape[:2]] + data_shape[2:]
-        require(len(shape) in (2, 3) and image_shape == shape, f"the image should have shape {shape}")
+        fits(operator, POOLING, "the operator")
+        sides = [operator["factor"] * side for side in measured[:2]] + measured[2:]
+        require(len(sides) in (2, 3) and shape == sides, f"the image should have shape {sides}")
         return "the mean over {0} x {0} pixels, which does not see what differs within them".format(operator["factor"])
-    geometry = operator.get("geometry")
-    fan = isinstance(geometry, dict) and geometry.get("geometry") == "fan"
-    fits(operator, {"projector": {"joseph"}, "geometry": FAN if fan else PARALLEL, "grid": GRID}, "the operator")
-    measured = [len(operator["geometry"]["angles_rad"]), operator["geometry"]["detector_count"]]
-    grid = [operator["grid"]["rows"], operator["grid"]["columns"]]
-    require(measured == data_shape, f"the geometry measures {measured} values, the data have {data_shape}")
-    require(grid == image_shape, f"the grid has {grid} pixels, the image {image_shape}")
-    require(math.prod(measured) * max(grid) <= MAX_WORK, "the problem is too large to check in reasonable time")
-    return f"Joseph's projector of the {'fan' if fan else 'parallel'}-beam geometry stated here"
+    kind = str(dict(operator["geometry"])["geometry"])
+    fits(operator, {"projector": {"joseph"}, "geometry": GEOMETRIES.get(kind, PARALLEL), "grid": GRID}, "the operator")
+    geometry, grid = operator["geometry"], [operator["grid"]["rows"], operator["grid"]["columns"]]
+    sides = [len(geometry["angles_rad"]), geometry["detector_count"]]
+    fit = sides == measured and {len(part) for part in geometry.values() if isinstance(part, list)} == {sides[0]}
+    require(fit and grid == shape, f"the geometry measures {sides} values of {grid} pixels, not {measured} of {shape}")
+    require(math.prod(sides) * max(grid) <= MAX_WORK, "the problem is too large to check in reasonable time")
+    return f"Joseph's projector of the {kind}-beam geometry stated here"
 
 
-def feasible_statement(certificate: Json, operator: str, unweighted: int) -> str:
-    norm, delta = NORMS[certificate["norm"]], certificate["delta"]
-    weights = f", W the stored weights, {unweighted} of them zero" if certificate["weights"] is not None else ""
-    return (
-        f"{norm} <= {delta!r} (proved: <= {certificate['residual_upper_bound']!r}) for the image u and "
-        f"the {math.prod(certificate['data']['shape'])} values of the data f as stored, A {operator}{weights}."
-    )
+def statement(v: Json, operator: str, unweighted: int) -> str:
+    """What the numbers of the certificate ``v`` say, in words."""
+    weights = f", W the stored weights, {unweighted} of them zero" if v["weights"] is not None else ""
+    rest = f"the {math.prod(v['data']['shape'])} values of the data f as stored, A {operator}{weights}."
+    return STATEMENTS[v["kind"]].format(**{**v, "norm": NORMS[v["norm"]]}, rest=rest)
 
 
-def feasible(certificate: Json, path: Callable[[str], Path]) -> Verdict:
-    """``A u - f`` is at most ``delta`` in the norm stated, for the image as it stands in its file."""
-    fits(certificate, FEASIBLE, "the certificate")
-    operator, image, data = certificate["operator"], certificate["image"], certificate["data"]
-    delta, stated = certificate["delta"], certificate["residual_upper_bound"]
-    require(stated <= delta, f"residual_upper_bound {stated!r} is above delta {delta!r}")
-    name = check_operator(operator, image["shape"], data["shape"])
-    unit = ("1/mm", operator["grid"]["pixel_mm"]) if "grid" in operator else (None, None)
-    require("factor" in operator or (image["unit"], image["pixel_mm"]) == unit, f"unit and pixel_mm must be {unit}")
-    require((certificate["norm"] == "whitened") == (certificate["weights"] is not None), "the norm needs other weights")
-    u, f, w, matrix = load(image, path("image"), "image"), load(data, path("data"), "data"), None, None
-    if certificate["weights"] is not None:
-        fits(certificate["weights"], FLOATS, "weights")
-        w = load(certificate["weights"], path("weights"), "weights")
-        require(w.shape == f.shape and bool((w >= 0).all()), "the weights do not fit the data or are negative")
-    sentence = feasible_statement(certificate, name, 0 if w is None else int(np.sum(w == 0)))
-    require(certificate["statement"] == sentence, "the statement does not say what the numbers say")
-    if "matrix" in operator:
-        claim = operator["matrix"]
-        most = 16 * claim["entries"] + 8 * claim["shape"][0] + 8192
-        matrix = parse_matrix(read(path("matrix"), most, claim["sha256"]))
-        require([matrix.nnz, *matrix.shape] == [claim["entries"], *claim["shape"]], "the matrix has another shape")
-    found, upper = residual(apply(operator, u, matrix), f, w, certificate["norm"])
-    require(upper <= stated, f"the residual is {found!r} (proved: <= {upper!r}), not at most {stated!r}")
-    require(abs(found - certificate["residual"]) <= 2 * (upper - found), f"the residual is {found!r}, not as stated")
-    return Verdict(True, "feasible", sentence, "", upper, float(delta))
+def prove(v: Json, problem: Problem, arrays: dict[str, Array]) -> dict[str, float]:
+    """The numbers that hold, no weaker than those the certificate ``v`` states. Raises Refused."""
+    if v["kind"] == "feasible":
+        found, upper = residual(apply(problem.operator, arrays["image"], problem.matrix), *problem.scan, v["norm"])
+        good = upper <= v["residual_upper_bound"] <= v["delta"] and abs(found - v["residual"]) <= 2 * (upper - found)
+        proved = {"residual": found, "residual_upper_bound": upper}
+    elif v["kind"] == "infeasible":
+        proved = {"lower_bound": misfit(problem, v["image_shape"], arrays["dual"])[1]}
+        good = proved["lower_bound"] >= v["lower_bound"] > v["delta"]
+    else:
+        c, ends = arrays["functional"], [arrays[name] for name in ("lower_y", "lower_p", "upper_y", "upper_p")]
+        lower = lower_end(problem, v["delta"], v["kappa"], c, *ends[:2])[1]
+        upper = -lower_end(problem, v["delta"], v["kappa"], -c, *ends[2:])[1]
+        good = v["lower"] <= lower and upper <= v["upper"] and v["lower"] <= v["upper"]
+        proved = {"lower": lower, "upper": upper}
+    said = ", ".join(f"{name} is {value!r}, not {v[name]!r}" for name, value in proved.items())
+    require(good, f"for delta {v['delta']!r} what is proved does not bear out what is stated: {said}")
+    return {"delta": v["delta"], **proved}
+
+
+def check_all(v: Json, path: Callable[[str], Path]) -> Verdict:
+    """Check all that the certificate ``v`` claims, with the files that ``path`` finds. Raises Refused."""
+    kind = str(v.get("kind"))
+    require(kind in KINDS, f"the kind must be {' or '.join(KINDS)}")
+    fits(v, {**KINDS[kind], "kind": {kind}, "limits": {LIMITS[kind]}}, "the certificate")
+    operator, measured = v["operator"], v["data"]["shape"]
+    shape = v["image_shape"] if kind == "infeasible" else v["image" if kind == "feasible" else "functional"]["shape"]
+    name = check_operator(operator, shape, measured)
+    require(kind == "feasible" or (len(shape) == 2 and "factor" not in operator), "there is no such bound here")
+    require((v["norm"] == "whitened") == (v["weights"] is not None), "the norm needs other weights")
+    require(v.get("lo", 0) <= v.get("hi", 0), "lo is above hi")
+    if kind == "feasible" and "factor" not in operator:
+        unit = ("1/mm", operator["grid"]["pixel_mm"]) if "grid" in operator else (None, None)
+        require((v["image"]["unit"], v["image"]["pixel_mm"]) == unit, f"unit and pixel_mm must be {unit}")
+    arrays: dict[str, Array] = {}
+    for part, claim in [(part, v[part]) for part in FILES if v.get(part) is not None]:
+        fits(claim, {**FLOATS, **(KINDS[kind][part] if part != "weights" else {})}, part)
+        expected = [2, *shape] if part.endswith("_p") else shape if part in ("image", "functional") else measured
+        require(claim["shape"] == expected, f"{part} should have shape {expected}")
+        arrays[part] = load(claim, path(part), part)
+    w, matrix = arrays.get("weights"), None
+    require(w is None or bool((w >= 0).all()), "some weights are negative")
+    sentence = statement(v, name, 0 if w is None else int(np.sum(w == 0)))
+    require(v["statement"] == sentence, "the statement does not say what the numbers say")
+    if "entries" in operator:
+        matrix = sparse(load(operator["entries"], path("matrix"), "matrix"), operator["shape"])
+    problem = Problem(operator, matrix, (arrays["data"], w), v.get("lo", 0.0), v.get("hi", 0.0))
+    return Verdict(True, kind, sentence, "", prove(v, problem, arrays))
 
 
 def check(path: str | Path, image: str | Path | None = None, data: str | Path | None = None) -> Verdict:
-    """Check ``S.certificate.json`` with ``S.npy`` and ``S.data.npy`` beside it, or with the files given.
-
-    Never raises for what a file holds. ``readable`` is False where a file is missing or cannot be read.
-    """
+    """Check ``S.certificate.json`` and the files beside it, or ``image`` and ``data``. Raises for no file's content."""
     given, path, kind = {"image": image, "data": data}, Path(path), None
 
-    def part(name: str) -> Path:
+    def beside(name: str) -> Path:
         return Path(given.get(name) or path.with_name(path.name.removesuffix(FILES[""]) + FILES[name]))
 
     try:
         require(path.name.endswith(FILES[""]), f"{path.name}: a certificate's name ends with {FILES['']}")
         certificate = parse_certificate(read(path, MAX_BYTES))
         kind = str(certificate.get("kind"))
-        return feasible(certificate, part)
+        with np.errstate(all="ignore"):  # what overflows ends as inf or NaN, which no bound accepts
+            return check_all(certificate, beside)
     except Exception as why:  # content that trips anything over is no certificate, and must not look like a crash
         text = why if isinstance(why, Refused | OSError) else f"malformed content ({type(why).__name__}: {why})"
         return Verdict(False, kind, reason=one_line(text), readable=not isinstance(why, OSError))
@@ -382,13 +385,10 @@ def one_line(text: object) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Check certificates: exit code 0 valid, 1 refused, 2 unreadable.")
-    parser.add_argument("certificate", nargs="+", type=Path, help="S.certificate.json, beside S.npy and S.data.npy")
-    parser.add_argument("--image", type=Path, help="the image, where it is not S.npy")
-    parser.add_argument("--data", type=Path, help="the data, where they are not S.data.npy")
-    chosen, worst = parser.parse_args(arguments), 0
-    for path in chosen.certificate:
-        verdict = check(path, chosen.image, chosen.data)
+    names = sys.argv[1:] if arguments is None else arguments
+    worst = 0 if names else 2
+    for path in map(Path, names):
+        verdict = check(path)
         word, code = ("VALID", 0) if verdict.valid else ("REFUSED", 1) if verdict.readable else ("UNREADABLE", 2)
         print(f"{word} {one_line(path.name)}: {verdict.statement or verdict.reason}")
         worst = max(worst, code)

@@ -1,0 +1,170 @@
+"""What every kind of certificate is made of: arrays as the checker reads them, their hashes, the files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import platform
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+import scipy.sparse
+
+from ctrecon.atomic import atomic_write
+from ctrecon.certificates import verify
+from ctrecon.errors import InputError, OutputError, SettingError
+from ctrecon.geometry import Geometry, ImageGrid
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """A proved ``statement``. ``values`` are what the JSON file says; ``files`` maps a part's name to its bytes."""
+
+    statement: str
+    delta: float
+    values: Mapping[str, Any] = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
+
+    def write(self, image_path: str | Path) -> dict[str, Path]:
+        """Write all files beside ``image_path`` (``S.npy``); returns their paths by part, the certificate as ``""``.
+
+        Each goes to a temporary name first, and none is renamed before all are complete; the certificate comes last.
+        Raises OutputError where the name does not end in .npy or the disk does not take them.
+        """
+        image_path = Path(image_path)
+        if image_path.suffix != ".npy":
+            raise OutputError(f"certificates are written beside an image S.npy, got {image_path.name!r}")
+        stem = image_path.name.removesuffix(".npy")
+        paths = {name: image_path.with_name(stem + verify.FILES[name]) for name in self.files}
+        with ExitStack() as stack:
+            # What is opened last is renamed first: the certificate replaces an older one after all it speaks of.
+            waiting = {name: stack.enter_context(atomic_write(paths[name])) for name in reversed(list(self.files))}
+            for name, raw in self.files.items():
+                waiting[name].write_bytes(raw)
+        return paths
+
+
+def operator_claim(
+    geometry: Geometry | None,
+    grid: ImageGrid | None,
+    matrix: scipy.sparse.spmatrix | scipy.sparse.csr_matrix | None,
+) -> tuple[dict[str, Any], Array | None]:
+    """The operator as a certificate describes it, and the entries of its matrix ``[n, 3]`` where it has one.
+
+    Raises SettingError where there is neither a matrix nor geometry and grid, InputError for a matrix too large.
+    """
+    if matrix is not None:
+        coo = scipy.sparse.coo_matrix(scipy.sparse.csr_matrix(matrix, copy=True))
+        coo.sum_duplicates()
+        if not 0 < coo.nnz <= verify.MAX_VALUES // 3:
+            raise InputError(f"the matrix must have 1 to {verify.MAX_VALUES // 3} entries, got {coo.nnz}")
+        entries = plain(np.stack([coo.row, coo.col, coo.data], axis=1).astype(np.float64), "matrix")
+        claim = _claim(entries, npy_bytes(entries))
+        return {"projector": "matrix", "shape": list(coo.shape), "entries": claim}, entries
+    if geometry is not None and grid is not None:
+        return {"projector": "joseph", "geometry": geometry.to_dict(), "grid": grid.to_dict()}, None
+    raise SettingError("a certificate needs a geometry and a grid, or a matrix")
+
+
+def seal(
+    kind: str, values: Mapping[str, Any], operator: dict[str, Any], arrays: Mapping[str, Array], *, shape: list[int],
+    entries: Array | None = None, source: str | Path | None = None,
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """All entries of a certificate, and all its files with the certificate as ``""``.
+
+    ``values`` are the entries of this kind of certificate, ``arrays`` what it speaks of by the part's name (as
+    ``plain`` gives them), ``shape`` that of the image, ``entries`` those of the matrix.
+    Raises InputError where the certificate would be larger than the checker reads.
+    """
+    files = {name: npy_bytes(array) for name, array in arrays.items()}
+    weights = arrays.get("weights")
+    claims = {name: _claim(array, files[name]) for name, array in arrays.items()}
+    for name, claim in claims.items():
+        claim.update(values.get(name, {}))
+    whole: dict[str, Any] = {
+        "weights": None,
+        **{name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()},
+        **claims,
+        "format": verify.FORMAT,
+        "kind": kind,
+        "limits": verify.LIMITS[kind],
+        "operator": operator,
+        "source": None if source is None else _source(Path(source)),
+        "made_with": _versions(),
+    }
+    name = verify.check_operator(operator, shape, list(arrays["data"].shape))
+    whole["statement"] = verify.statement(whole, name, 0 if weights is None else int(np.sum(weights == 0)))
+    raw = verify.encode(whole)
+    if len(raw) > verify.MAX_BYTES:
+        raise InputError(f"the certificate would have {len(raw)} bytes, more than {verify.MAX_BYTES}; use fewer views")
+    if entries is not None:
+        files["matrix"] = npy_bytes(entries)
+    return whole, {**files, "": raw}
+
+
+def plain(values: Array, what: str) -> Array:
+    """Little-endian, rows first, float32 or float64, finite: what the checker reads. Raises InputError."""
+    array = np.asarray(values)
+    if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
+        raise InputError(f"the {what} must be float32 or float64, got {array.dtype}")
+    if not 1 <= array.ndim <= 4 or not 0 < array.size <= verify.MAX_VALUES:
+        raise InputError(f"the {what} must have 1 to 4 axes and at most {verify.MAX_VALUES} values, got {array.shape}")
+    if not bool(np.isfinite(array).all()):
+        raise InputError(f"the {what} holds {int((~np.isfinite(array)).sum())} values that are not finite")
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+
+
+def plain_weights(weights: Array | None, data: Array) -> Array | None:
+    """Weights as ``plain`` gives them; raises InputError where they are negative or do not fit the data."""
+    if weights is None:
+        return None
+    w = plain(weights, "weights")
+    if w.shape != data.shape or bool((w < 0).any()):
+        raise InputError(f"the weights must be >= 0 and have the shape of the data {data.shape}, got {w.shape}")
+    return w
+
+
+def as_checked(
+    operator: dict[str, Any], entries: Array | None, shape: list[int], measured: list[int]
+) -> scipy.sparse.csr_matrix | None:
+    """The matrix as the checker reads it, if there is one. Raises InputError where it would refuse the operator."""
+    try:
+        verify.check_operator(operator, shape, measured)
+        return None if entries is None else verify.sparse(entries, operator["shape"])
+    except verify.Refused as why:
+        raise InputError(f"this problem cannot be certified: {why}") from None
+
+
+def npy_bytes(array: Array) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _claim(array: Array, raw: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(raw).hexdigest(), "shape": list(array.shape), "dtype": array.dtype.str}
+
+
+def _source(path: Path) -> dict[str, str]:
+    try:
+        with path.open("rb") as stream:
+            return {"name": path.name, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    except OSError as why:
+        raise InputError(f"cannot read {path}: {why.strerror or why}") from None
+
+
+def _versions() -> dict[str, str]:
+    try:
+        own = version("ctrecon-edn")
+    except PackageNotFoundError:
+        own = "unknown"
+    return {"ctrecon": own, "python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__}

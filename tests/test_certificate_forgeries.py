@@ -1,0 +1,272 @@
+"""Whatever is changed in a certificate or beside it is refused, in one line and at bounded cost."""
+
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+from certificate_cases import HALF_TURN, forge, problem, restate, written
+
+from ctrecon.certificates import verify
+from ctrecon.certificates.feasible import certify
+
+
+@pytest.mark.parametrize("case", ["whitened", "matrix"])
+def test_every_changed_byte_is_refused(case, tmp_path):
+    paths = written(case, tmp_path)
+    rng = np.random.default_rng(8)
+    for name, path in paths.items():
+        raw = path.read_bytes()
+        stride = 9 if case == "matrix" else 1  # each byte of the one, hundreds of the other
+        for at in range(int(rng.integers(stride)), len(raw), stride):
+            changed = bytearray(raw)
+            changed[at] ^= int(rng.integers(1, 256))
+            path.write_bytes(changed)
+            verdict = verify.check(paths[""])
+            assert not verdict.valid, (name, at)
+            assert verdict.reason
+            assert "\n" not in verdict.reason
+        path.write_bytes(raw)
+        assert verify.check(paths[""]).valid
+
+
+@pytest.mark.parametrize("case", ["fan", "whitened", "matrix"])
+def test_truncation_additions_and_missing_files_are_refused(case, tmp_path):
+    paths = written(case, tmp_path)
+    for path in paths.values():
+        raw = path.read_bytes()
+        others = [raw[:-1], raw[: len(raw) // 2], raw[:9], b"", raw + b"\0", raw + b"\n", b" " + raw, raw + raw,
+                  raw.replace(b" ", b"  "), raw.replace(b"\n", b"\r\n"), raw[::-1]]  # fmt: skip
+        for changed in others:
+            path.write_bytes(changed)
+            assert changed == raw or not verify.check(paths[""]).valid
+        path.unlink()
+        verdict = verify.check(paths[""])
+        assert not verdict.valid
+        assert not verdict.readable
+        path.mkdir()
+        assert not verify.check(paths[""]).readable
+        path.rmdir()
+        path.write_bytes(raw)
+    assert verify.check(paths[""]).valid
+
+
+def test_another_image_is_refused_even_with_all_hashes_right(tmp_path):
+    image, data, kept, residual = problem("fan")
+    honest = certify(image, data, delta=residual * (1 + 1e-5), **kept)
+    forged = certify(image * np.float32(1.001), data, delta=1e3, **kept)
+    paths = forged.write(tmp_path / "scan.npy")
+    assert verify.check(paths[""]).valid
+
+    def claim_the_honest_numbers(values):
+        for name in ("delta", "residual", "residual_upper_bound", "statement"):
+            values[name] = honest.values[name]
+
+    forge(paths[""], claim_the_honest_numbers)
+    verdict = verify.check(paths[""])
+    assert not verdict.valid
+    assert "residual is" in verdict.reason
+
+
+def change_numbers(values, **numbers):
+    values.update(numbers)
+    restate(values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: change_numbers(v, residual_upper_bound=v["residual"] * 0.9, residual=v["residual"] * 0.9),
+        lambda v: change_numbers(v, residual_upper_bound=v["residual"] * (1 - 1e-9)),
+        lambda v: change_numbers(v, delta=v["residual"] * 0.5),
+        lambda v: change_numbers(v, residual=v["residual"] * (1 + 1e-6)),
+        lambda v: v.update(delta=v["delta"] * 2),  # true, but the statement says something else
+        lambda v: v.update(statement="The patient is well."),
+        lambda v: v.update(limits=""),
+        lambda v: v["operator"]["geometry"].update(detector_offset_mm=0.17 + 0.155),
+        lambda v: v["operator"]["geometry"].update(detector_spacing_mm=0.3001),
+        lambda v: v["operator"]["geometry"]["angles_rad"].reverse(),
+        lambda v: v["operator"]["geometry"]["angles_rad"].__setitem__(3, HALF_TURN[3] + 1e-3),
+        lambda v: v["operator"]["geometry"]["angles_rad"].append(0.0),
+        lambda v: v["operator"]["grid"].update(pixel_mm=0.311) or v["image"].update(pixel_mm=0.311),
+        lambda v: v["operator"]["grid"].update(rows=13, columns=11),
+        lambda v: v["image"].update(pixel_mm=0.62),
+        lambda v: v["image"].update(unit="HU"),
+        lambda v: v["image"].update(shape=[13, 11]),
+        lambda v: v["data"].update(dtype="<f4"),
+        lambda v: v.update(norm="whitened"),
+        lambda v: v.update(weights=v["data"]),
+        lambda v: v.update(norm="whitened", weights=v["data"]),
+        lambda v: v.update(format="ctrecon-certificate/2"),
+        lambda v: v.update(kind="infeasible"),
+        lambda v: v.update(kind=["feasible"]),
+    ],
+)  # fmt: skip
+def test_false_claims_with_the_hash_made_right_are_refused(change, tmp_path):
+    paths = written("offset", tmp_path)
+    verdict = verify.check(forge(paths[""], change))
+    assert not verdict.valid
+    assert verdict.reason
+
+
+def test_a_weaker_true_claim_still_holds(tmp_path):
+    """So that the test above is about falsehood: a larger delta, said consistently, is true."""
+    paths = written("offset", tmp_path)
+    assert verify.check(forge(paths[""], lambda v: change_numbers(v, delta=2 * v["delta"]))).valid
+
+
+def test_a_whitened_certificate_does_not_hold_with_other_weights(tmp_path):
+    paths = written("whitened", tmp_path)
+    image, data, kept, _ = problem("whitened")
+    heavier = certify(image, data, delta=1e6, **{**kept, "weights": kept["weights"] * np.float32(1.01)})
+    paths["weights"].write_bytes(heavier.files["weights"])
+    forge(paths[""], lambda v: v.update(weights=heavier.values["weights"]))
+    assert "residual is" in verify.check(paths[""]).reason
+
+
+# --- hostile content ---------------------------------------------------------------------------------------------
+
+
+HOSTILE_BYTES = {
+    "empty": b"",
+    "text": b"no certificate",
+    "zip": b"PK\x03\x04" + bytes(100),
+    "deep list": b"[" * 200_000,
+    "deep object": b'{"a":' * 200_000 + b"1" + b"}" * 200_000,
+    "huge number": b'{"delta": ' + b"9" * 100_000 + b"}",
+    "overflow": b'{"delta": 1e999}\n',
+    "nan": b'{"delta": NaN}\n',
+    "duplicate": b'{"kind": "feasible", "kind": "feasible"}\n',
+    "surrogate": b'{"kind": "\\ud800"}\n',
+    "utf-16": '{"kind": "feasible"}'.encode("utf-16"),
+    "bytes": bytes(range(256)) * 10,
+    "list": b"[]\n",
+    "string": b'"feasible"\n',
+    "null": b"null\n",
+    "escapes": b'{"kind": "\\u001b[31m\\r"}\n',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_BYTES)
+def test_hostile_bytes_are_refused_in_one_line(name, tmp_path, capsys):
+    path = tmp_path / "scan.certificate.json"
+    path.write_bytes(HOSTILE_BYTES[name])
+    assert verify.main([str(path)]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("REFUSED")
+    assert out.count("\n") == 1
+    assert out[:-1].isprintable()
+
+
+WRONG = [None, True, -1, 0, 1.5, 1e300, 10**400, "", "x", "../../x", [], [[]], {}, {"a": 1}, [1e9], "\x1b[31m\n"]
+
+
+def test_wrong_values_anywhere_are_refused_or_harmless(tmp_path):
+    """Each entry of each certificate replaced by each wrong value, and left out."""
+    for case in ("fan", "whitened", "matrix"):
+        path = written(case, tmp_path)[""]
+        original = json.loads(path.read_bytes())
+
+        def entries(value, prefix=()):
+            for key, inner in value.items():
+                yield (*prefix, key)
+                if isinstance(inner, dict):
+                    yield from entries(inner, (*prefix, key))
+
+        for place in entries(original):
+            if place[0] in ("source", "made_with", "certificate_sha256"):
+                continue
+            for wrong in [*WRONG, KeyError]:
+                values = json.loads(json.dumps(original))
+                inner = values
+                for key in place[:-1]:
+                    inner = inner[key]
+                if wrong is KeyError:
+                    del inner[place[-1]]
+                elif inner[place[-1]] == wrong:
+                    continue
+                else:
+                    inner[place[-1]] = wrong
+                path.write_bytes(verify.encode(values))
+                verdict = verify.check(path)
+                assert not verdict.valid, (place, wrong)
+                assert verdict.reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: v["operator"]["geometry"].update(detector_count=10**9) or v["data"].update(shape=[8, 10**9]),
+        lambda v: v["operator"]["geometry"].update(detector_count=65536, angles_rad=[0.0] * 2048)
+        or v["data"].update(shape=[2048, 65536]),
+        lambda v: v["operator"]["grid"].update(rows=16384, columns=16384) or v["image"].update(shape=[16384, 16384]),
+        lambda v: v["operator"]["geometry"].update(angles_rad=[0.0] * 50_000) or v["data"].update(shape=[50_000, 17]),
+        lambda v: v["image"].update(shape=[1] * 50_000),
+    ],
+)
+def test_monstrous_sizes_are_refused_before_anything_is_allocated(change, tmp_path):
+    path = forge(written("fan", tmp_path)[""], change)
+    tracemalloc.start()
+    try:
+        assert not verify.check(path).valid
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 120 << 20
+
+
+def test_hostile_arrays_are_refused(tmp_path):
+    paths = written("offset", tmp_path)
+    raw = paths["image"].read_bytes()
+    body = raw[128:]
+
+    def npy(header, rest=body, start=b"\x93NUMPY\x01\x00"):
+        return start + (len(header) + 1).to_bytes(2, "little") + header + b"\n" + rest
+
+    good = b"{'descr': '<f4', 'fortran_order': False, 'shape': (11, 13), }"
+    nan = bytearray(raw)
+    nan[-4:] = np.float32(np.nan).tobytes()
+    hostile = [
+        npy(good.replace(b"<f4", b"|O")), npy(good.replace(b"<f4", b"<c8")), npy(good.replace(b"False", b"True")),
+        npy(good.replace(b"<f4", b"<i4")), npy(good.replace(b"<f4", b">f4")), npy(good.replace(b"<f4", b"<f8")),
+        npy(good.replace(b"(11, 13)", b"(-11, -13)")), npy(good.replace(b"(11, 13)", b"()")),
+        npy(good.replace(b"(11, 13)", b"(143,)")), npy(good.replace(b"(11, 13)", b"(9999999999, 9999999999)")),
+        npy(b"(" * 900), npy(b"__import__('os').abort()"), npy(good, start=b"\x93NUMPY\x03\x00"),
+        npy(good, start=b"\x93NUMPX\x01\x00"), npy(good, body[:-1]), npy(good, body + b"\0"), b"\x93NUMPY", bytes(nan),
+    ]  # fmt: skip
+    for content in [*hostile, npy(good)]:
+        paths["image"].write_bytes(content)
+        digest = verify.hashlib.sha256(content).hexdigest()
+        forge(paths[""], lambda v, digest=digest: v["image"].update(sha256=digest))
+        verdict = verify.check(paths[""])
+        assert verdict.valid == (content is not hostile[-1] and content == npy(good)), (content[:80], verdict)
+
+
+def test_hostile_matrices_are_refused(tmp_path):
+    paths = written("matrix", tmp_path)
+    good = np.load(paths["matrix"], allow_pickle=False)
+    original = json.loads(paths[""].read_bytes())
+
+    def tampered(at, column, value):
+        entries = good.copy()
+        entries[at, column] = value
+        return entries
+
+    rows, columns = original["operator"]["shape"]
+    hostile = [
+        tampered(3, 0, rows), tampered(3, 0, -1), tampered(3, 0, 0.5), tampered(3, 1, columns), tampered(3, 1, 1e300),
+        tampered(3, 2, np.nan), tampered(3, 2, np.inf), tampered(3, slice(0, 2), good[4, :2]), good[:, :2].copy(),
+        np.vstack([good, good]), good[:0], good.T.copy(), good.astype(np.float32), good.astype(np.int64),
+        good + np.array([0, 0, 1e-3]),
+    ]  # fmt: skip
+    for entries in [*hostile, good]:
+        np.save(paths["matrix"], entries)
+        raw = paths["matrix"].read_bytes()
+        claim = {"sha256": verify.hashlib.sha256(raw).hexdigest(), "shape": list(entries.shape),
+                 "dtype": entries.dtype.str}  # fmt: skip
+        forge(paths[""], lambda v, claim=claim: v["operator"].update(entries=claim))
+        verdict = verify.check(paths[""])
+        assert verdict.valid == (entries is good), verdict
+    for shape in ([rows + 1, columns], [columns, rows], [rows * columns, 1], [1 << 40, 1 << 40]):
+        forge(paths[""], lambda v, shape=shape: v["operator"].update(shape=shape))
+        assert not verify.check(paths[""]).valid
