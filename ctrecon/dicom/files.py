@@ -17,12 +17,7 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ImplicitVRLittleEndian,
-    UID_dictionary,
-)
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from ctrecon.dicom.structure import Encoding, check_structure, read_header
 from ctrecon.errors import InputError
@@ -128,7 +123,7 @@ def read_dataset(name: str, data: bytes) -> FileDataset:
             syntax = data[header.value_at : at].decode("ascii", "replace").strip("\0 ")
     if not syntax:
         raise InputError(f"{name}: says no transfer syntax, so its values cannot be told; convert it with dcmconv")
-    if UID_dictionary.get(syntax, ("", ""))[1] != "Transfer Syntax":
+    if UID(syntax).type != "Transfer Syntax":
         raise InputError(f"{name}: transfer syntax {_short(syntax)} is not known; convert it with dcmconv")
     head = data[:at]
     if syntax == DeflatedExplicitVRLittleEndian:
@@ -196,7 +191,7 @@ def value_of(ds: Dataset, keyword: str, name: str, default: Any = None) -> Any:
 
 
 def text_of(ds: Dataset, keyword: str, name: str) -> str:
-    """An attribute's text, at most 1,024 characters, several values joined by ``\\``; empty where it is missing."""
+    """An attribute's text, at most 1,024 characters, several values joined by backslashes; empty if it is missing."""
     value = value_of(ds, keyword, name, "")
     with refusing(f"{name}: its {keyword} is no text"):
         values = value if isinstance(value, list | pydicom.multival.MultiValue) else [value]

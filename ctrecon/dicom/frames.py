@@ -30,10 +30,10 @@ class Rescale:
 
     def apply(self, stored: Int32Array) -> tuple[Float64Array, npt.NDArray[np.bool_]]:
         """``(values, is_padding)``, both of the shape of ``stored``."""
-        values = stored * self.slope + self.intercept
+        values = np.asarray(stored * self.slope + self.intercept, dtype=np.float64)
         if self.padding is None:
-            return values, np.zeros(stored.shape, dtype=bool)
-        return values, (stored >= self.padding[0]) & (stored <= self.padding[1])
+            return values, np.zeros_like(stored, dtype=np.bool_)
+        return values, np.logical_and(stored >= self.padding[0], stored <= self.padding[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def slices_of(ds: FileDataset, name: str, source: int, form: PixelFormat) -> lis
                 position=look.vector("PlanePositionSequence", "ImagePositionPatient", 3),
                 along_row=along_row, along_column=along_column, spacing_mm=look.spacing(),
                 thickness_mm=look.thickness(), **same,
-            )  # fmt: skip
+            )
         )
     return slices
 

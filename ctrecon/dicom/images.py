@@ -23,7 +23,7 @@ from ctrecon.dicom.files import (
     sources,
     text_of,
 )
-from ctrecon.dicom.frames import Lookup, Slice, check_plausible, padding_of, rescale_of, slices_of
+from ctrecon.dicom.frames import Lookup, Rescale, Slice, check_plausible, padding_of, rescale_of, slices_of
 from ctrecon.dicom.pixels import PixelFormat, pixel_format, stored_frames
 from ctrecon.dicom.stack import stack
 from ctrecon.errors import InputError
@@ -188,12 +188,10 @@ def read_grey_slice(path: Path) -> GreySlice:
     ds, form = _one_frame(path)
     slope = number_of(ds, "RescaleSlope", name)
     intercept = number_of(ds, "RescaleIntercept", name)
-    stored = next(iter(stored_frames(ds, name, form)))
-    values = stored * (1.0 if slope is None else slope) + (intercept or 0.0)
-    padding = padding_of(ds, name, form)
-    unmeasured = np.zeros(stored.shape, dtype=bool)
-    if padding is not None:
-        unmeasured = (stored >= padding[0]) & (stored <= padding[1])
+    rescale = Rescale(
+        slope=1.0 if slope is None else slope, intercept=intercept or 0.0, padding=padding_of(ds, name, form)
+    )
+    values, unmeasured = rescale.apply(next(iter(stored_frames(ds, name, form))))
     spacing = numbers_of(ds, "PixelSpacing", name, 2)
     good = spacing is not None and min(spacing) > 0
     return GreySlice(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydicom import uid
 from pydicom.dataset import FileDataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders import get_decoder
 
 from ctrecon.dicom.codestream import check_frame
 from ctrecon.dicom.files import count_of, refusing, text_of, value_of
@@ -61,7 +61,7 @@ def pixel_format(ds: FileDataset, name: str) -> PixelFormat:
         raise InputError(f"{name}: has no pixel data (PixelData); give an image")
     samples, photometric = count_of(ds, "SamplesPerPixel", name, 1), text_of(ds, "PhotometricInterpretation", name)
     if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise InputError(f"{name}: is a colour image ({photometric or 'no PhotometricInterpretation'}), not grey values")
+        raise InputError(f"{name}: is a colour image ({photometric or 'PhotometricInterpretation missing'}), not grey")
     rows, columns = count_of(ds, "Rows", name), count_of(ds, "Columns", name)
     allocated = count_of(ds, "BitsAllocated", name)
     stored = count_of(ds, "BitsStored", name, allocated)
@@ -133,9 +133,9 @@ def _compressed(ds: FileDataset, data: bytes, name: str, form: PixelFormat) -> I
             check_frame(name, frame, form.rows, form.columns)
         with refusing(f"{name}: frame {k + 1} of its compressed pixel data cannot be decoded"):
             if form.syntax in _PROGRESSIVE:
-                import libjpeg  # no types, and only ever needed here
+                from libjpeg.utils import decode  # no types, and only ever needed here
 
-                values = np.asarray(libjpeg.decode(frame))
+                values = np.asarray(decode(frame))
             else:
                 decoder = get_decoder(form.syntax)
                 values, _ = decoder.as_array(ds, index=k, raw=True, decoding_plugin=_PLUGINS[form.syntax])

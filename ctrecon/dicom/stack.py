@@ -26,7 +26,7 @@ _SAME_PLACE_MM = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """Slices in order; ``affine`` (4 x 4) takes (column, row, slice) indices to LPS in mm; ``tilt_deg`` is the shear."""
+    """Slices in order; ``affine`` (4 x 4) takes (column, row, slice) to LPS in mm; ``tilt_deg`` is the shear."""
 
     slices: tuple[Slice, ...]
     affine: Float64Array
@@ -106,7 +106,7 @@ def _step(ordered: Sequence[Slice], heights: Float64Array, what: str) -> Float64
         )
     usual = float(np.median(gaps))
     tolerance = max(0.02, 0.02 * usual)
-    for k in np.flatnonzero(np.abs(gaps - usual) > tolerance):
+    for k in np.flatnonzero(np.abs(gaps - usual) > tolerance).tolist():
         missing = round(gaps[k] / usual) - 1
         if missing >= 1 and abs(gaps[k] - (missing + 1) * usual) <= tolerance * (missing + 1):
             raise InputError(

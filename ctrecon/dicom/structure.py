@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from pydicom.datadict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary
 
 from ctrecon.errors import InputError
 
@@ -66,7 +66,7 @@ def read_header(name: str, data: bytes, at: int, encoding: Encoding) -> Header:
     if vr not in _LONG_VRS:
         return Header(tag, vr, at + 8, struct.unpack_from(order + "H", data, at + 6)[0])
     if len(data) - at < 12:
-        raise InputError(f"{name}: ends inside the tag {tag_name(tag)} at byte {at}; the file is cut off, copy it again")
+        raise InputError(f"{name}: ends inside the tag {tag_name(tag)} at byte {at}; it is cut off, copy it again")
     return Header(tag, vr, at + 12, struct.unpack_from(order + "L", data, at + 8)[0])
 
 

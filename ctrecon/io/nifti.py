@@ -17,28 +17,23 @@ import SimpleITK
 from ctrecon.atomic import atomic_write
 from ctrecon.errors import InputError, OutputError
 from ctrecon.io.limits import MAX_BYTES, check_claim
+from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.scan import WATER_MU_PER_MM
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
-VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mha", ".nrrd")
 # ITK reads single-precision directions from NIfTI headers.
 _ORTHONORMAL = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredVolume:
-    """``values [slices, rows, columns]``, float32, finite; ``affine`` 4 x 4 to LPS; ``spacing_mm`` (slice, row, column)."""
+    """``values [slices, rows, columns]``, float32, finite; ``affine`` to LPS; ``spacing_mm`` (slice, row, column)."""
 
     values: Float32Array
     affine: Float64Array
     spacing_mm: tuple[float, float, float]
-
-
-def volume_suffix(path: Path) -> str | None:
-    """Which of ``VOLUME_SUFFIXES`` the name ends in, or None."""
-    return next((s for s in VOLUME_SUFFIXES if path.name.lower().endswith(s)), None)
 
 
 def read_stored_volume(path: Path) -> StoredVolume:
@@ -47,7 +42,8 @@ def read_stored_volume(path: Path) -> StoredVolume:
         raise InputError(f"{path}: a volume is read from {', '.join(VOLUME_SUFFIXES)}")
     if not path.is_file():
         raise InputError(f"there is no file {path}")
-    header: Any = SimpleITK.ImageFileReader()
+    itk: Any = SimpleITK  # has no types
+    header = itk.ImageFileReader()
     header.SetFileName(str(path))
     try:
         header.ReadImageInformation()
@@ -94,7 +90,7 @@ def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) 
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     direction = affine[:3, :3] / spacing
     if np.abs(direction.T @ direction - np.eye(3)).max() > _ORTHONORMAL:
-        raise OutputError(f"{path.name}: the volume is sheared (tilted gantry), which cannot be written; resample it first")
+        raise OutputError(f"{path.name}: the volume is sheared (tilted gantry), which ITK cannot hold; resample it first")
     image: Any = SimpleITK.GetImageFromArray(np.ascontiguousarray(values, dtype=np.float32))
     image.SetSpacing(spacing.tolist())
     image.SetDirection(direction.ravel().tolist())
