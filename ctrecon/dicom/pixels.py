@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydicom import uid
 from pydicom.dataset import FileDataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 
 from ctrecon.dicom.codestream import check_frame
 from ctrecon.dicom.files import count_of, refusing, text_of, value_of

@@ -90,7 +90,7 @@ def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) 
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     direction = affine[:3, :3] / spacing
     if np.abs(direction.T @ direction - np.eye(3)).max() > _ORTHONORMAL:
-        raise OutputError(f"{path.name}: the volume is sheared (tilted gantry), which ITK cannot hold; resample it first")
+        raise OutputError(f"{path.name}: the volume is sheared (tilted gantry), which ITK cannot hold; resample it")
     image: Any = SimpleITK.GetImageFromArray(np.ascontiguousarray(values, dtype=np.float32))
     image.SetSpacing(spacing.tolist())
     image.SetDirection(direction.ravel().tolist())
