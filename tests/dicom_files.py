@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,8 @@ def ct(k: int = 0, pixels: np.ndarray | None = None, **changes) -> FileDataset:
 
 
 def change(ds: Dataset, **changes) -> Dataset:
-    with pydicom.config.disable_value_validation():
+    with warnings.catch_warnings(), pydicom.config.disable_value_validation():
+        warnings.simplefilter("ignore")
         for name, value in changes.items():
             if value is None:
                 delattr(ds, name)
@@ -65,7 +67,8 @@ def change(ds: Dataset, **changes) -> Dataset:
 
 def to_bytes(ds: Dataset) -> bytes:
     stream = io.BytesIO()
-    with pydicom.config.disable_value_validation():
+    with warnings.catch_warnings(), pydicom.config.disable_value_validation():
+        warnings.simplefilter("ignore")
         ds.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
 
