@@ -71,10 +71,12 @@ def _scans() -> list[tuple[str, bytes]]:
 
 
 def mutate(rng: random.Random, content: bytes, others: list[bytes]) -> bytes:
-    """One to four mutations, most of them near the start, where headers are."""
+    """One to four mutations, most of them near the start of the file or of the pixel data, where headers are."""
     body = bytearray(content)
+    pixels = max(0, content.find(b"\xe0\x7f\x10\x00"))
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        at = rng.randrange(max(1, min(len(body), rng.choice((400, 3000, 3000, len(body))))))
+        first, width = rng.choice(((0, 400), (0, 3000), (0, len(content)), (pixels, 200), (pixels, 2000)))
+        at = min(len(body) - 1, first + rng.randrange(width))
         kind = rng.randrange(8)
         if kind == 0:
             body[at : at + 1] = bytes([rng.randrange(256)])

@@ -153,7 +153,7 @@ class _Work:
         return False
 
     def _moved(self, element: DataElement) -> Any:
-        """Dates earlier by the patient's own number of days; times as they are; what is neither is removed."""
+        """Dates earlier by the patient's own number of days, times as they are, zones and what is neither removed."""
         shift = datetime.timedelta(days=self.identity.days(self.patient))
 
         def move(value: Any) -> str:
@@ -211,6 +211,9 @@ def _mark(ds: Dataset, codes: list[str], *, moved: bool) -> None:
         item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "DCM", _MEANINGS[code]
         items.append(item)
     ds.DeidentificationMethodCodeSequence = Sequence(items)
+    if "DeidentificationMethod" in ds:
+        # What others did before, in their words; the codes say what was done now.
+        del ds.DeidentificationMethod
 
 
 def _renew_meta(ds: FileDataset) -> None:

@@ -41,7 +41,6 @@ _CHOSEN = {
 
 # Not in the table: names, times, addresses in a network, prose, and what nobody can read.
 _REMOVED_VRS = frozenset(("PN", "DA", "DT", "TM", "AE", "LT", "ST", "UT", "UC", "UR", "UN"))
-# In no sequence that identifies, and needed to read the file: an empty StudyTime is EMPTY by the table already.
 _TIMES = frozenset(("DA", "DT", "TM"))
 _CURVES, _OVERLAYS = 0x5000, 0x6000
 
@@ -57,8 +56,8 @@ def table() -> dict[int, Action]:
 def action_for(element: DataElement) -> Action:
     """What the profile does to a public attribute."""
     tag: BaseTag = element.tag
-    # Group lengths, curves, and all of an overlay: its bits may draw a name.
-    if tag.element == 0 or tag.group & 0xFF00 in (_CURVES, _OVERLAYS):
+    # Group lengths, what belongs to a network or the file meta, curves, and overlays: their bits may draw a name.
+    if tag.element == 0 or tag.group in (0, 2) or tag.group & 0xFF00 in (_CURVES, _OVERLAYS):
         return Action.REMOVE
     listed = table().get(int(tag))
     if listed is not None:
