@@ -59,7 +59,7 @@ def change(ds: Dataset, **changes) -> Dataset:
         warnings.simplefilter("ignore")
         for name, value in changes.items():
             if value is None:
-                delattr(ds, name)
+                ds.pop(name, None)
             else:
                 setattr(ds, name, value)
     return ds

@@ -9,6 +9,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,9 @@ def nested(levels: int) -> bytes:
     return raw_file(opened * levels + closed * levels)
 
 
+@cache
 def bomb(size: int) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
     head = element(0x7FE0, 0x10, b"OW", b"", length=size)
     block = bytes(1 << 20)
     packed = packer.compress(head) + b"".join(packer.compress(block) for _ in range(size >> 20)) + packer.flush()
@@ -112,7 +114,8 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "garbage RLE": (lambda: compressed(GARBAGE, "1.2.840.10008.1.2.5"), "cannot be decoded"),
     "100,000 frames": (of(NumberOfFrames=100000), "has 100000 frames without positions"),
     "more frames than pixels": (
-        lambda: to_bytes(change(enhanced(), PixelData=stored().tobytes())), "has 384 bytes of pixel data where 3 frames",
+        lambda: to_bytes(change(enhanced(), PixelData=stored().tobytes())),
+        "has 384 bytes of pixel data where 3 frames",
     ),
     "frames without positions": (
         lambda: to_bytes(change(enhanced(), PerFrameFunctionalGroupsSequence=None)), "without positions",

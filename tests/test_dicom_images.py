@@ -66,8 +66,8 @@ def test_archives_and_other_files_among_the_slices(tmp_path):
 
 
 def test_one_of_several_series_is_chosen_by_its_number(tmp_path):
-    folder = save(tmp_path / "both", *(ct(k) for k in range(3)),
-                  *(ct(k, SeriesInstanceUID="1.2.3", SeriesNumber="8", RescaleIntercept="0") for k in range(2)))  # fmt: skip
+    others = (ct(k, SeriesInstanceUID="1.2.3", SeriesNumber="8", RescaleIntercept="0") for k in range(2))
+    folder = save(tmp_path / "both", *(ct(k) for k in range(3)), *others)
     with pytest.raises(InputError, match="2 series, with the numbers 3, 8; give one of them with --series"):
         read_volume(folder)
     assert len(read_volume(folder, series=3).hu) == 3

@@ -111,7 +111,8 @@ def _direct_identifiers(ds: Dataset) -> Iterator[str]:
         if element.keyword in _DIRECT:
             values = element.value if isinstance(element.value, MultiValue | list) else [element.value]
             for value in values:
-                yield from (part for part in re.split(r"[\^=\s,;]+", str(value or "")) if len(part) > _SHORTEST_NAME - 1)
+                parts = re.split(r"[\^=\s,;]+", str(value or ""))
+                yield from (part for part in parts if len(part) >= _SHORTEST_NAME)
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ class _Work:
 
     def _act(self, ds: Dataset, element: DataElement) -> bool:
         action = action_for(element)
-        if self.identity.move_dates and is_time(element) and action is not Action.KEEP and element.tag.group != _PATIENT:
+        movable = is_time(element) and action is not Action.KEEP and element.tag.group != _PATIENT
+        if self.identity.move_dates and movable:
             element.value = self._moved(element)
         elif action is Action.REMOVE:
             del ds[element.tag]
