@@ -79,8 +79,8 @@ def test_refused(tmp_path):
     write_stored_volume(tmp_path / "nan.mha", np.full((1, 2, 2), np.nan, np.float32), np.eye(4))
     with pytest.raises(InputError, match="4 values that are not finite"):
         read_stored_volume(tmp_path / "nan.mha")
-    huge = "ObjectType = Image\nNDims = 3\nDimSize = 60000 60000 60000\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
-    (tmp_path / "huge.mha").write_text(huge)
+    size = "NDims = 3\nDimSize = 60000 60000 60000\nElementType = MET_SHORT"
+    (tmp_path / "huge.mha").write_text(f"ObjectType = Image\n{size}\nElementDataFile = LOCAL\n")
     with pytest.raises(InputError, match=r"claims \d+ bytes"):
         read_stored_volume(tmp_path / "huge.mha")
     colours = SimpleITK.GetImageFromArray(np.zeros((2, 3, 4, 3), np.uint8), isVector=True)
