@@ -49,8 +49,8 @@ def zipped() -> bytes:
     return stream.getvalue()
 
 
-def compressed(frame: bytes, syntax: str) -> bytes:
-    ds = ct(0)
+def compressed(frame: bytes, syntax: str, **changes) -> bytes:
+    ds = ct(0, **changes)
     ds.file_meta.TransferSyntaxUID = syntax
     ds.PixelData = encapsulate([frame])
     ds["PixelData"].VR = "OB"
@@ -110,15 +110,18 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: compressed(b"\xff\x4f\xff\x51" + bytes(4) + struct.pack(">LL", 1 << 31, 1 << 31) + bytes(32), J2K),
         "2147483648 x 2147483648",
     ),
+    "a large picture in few bytes": (
+        lambda: compressed(GARBAGE, "1.2.840.10008.1.2.5", Rows=16000, Columns=16000), "decompression bomb",
+    ),
     "garbage JPEG": (lambda: compressed(b"\xff\xd8" + GARBAGE, "1.2.840.10008.1.2.4.70"), "no JPEG"),
     "garbage RLE": (lambda: compressed(GARBAGE, "1.2.840.10008.1.2.5"), "cannot be decoded"),
-    "100,000 frames": (of(NumberOfFrames=100000), "has 100000 frames without positions"),
+    "100,000 frames": (of(NumberOfFrames=100000), "has 384 bytes of pixel data where 100000 frames"),
     "more frames than pixels": (
         lambda: to_bytes(change(enhanced(), PixelData=stored().tobytes())),
         "has 384 bytes of pixel data where 3 frames",
     ),
     "frames without positions": (
-        lambda: to_bytes(change(enhanced(), PerFrameFunctionalGroupsSequence=None)), "without positions",
+        lambda: to_bytes(change(enhanced(), PerFrameFunctionalGroupsSequence=None)), "3 frames without positions",
     ),
     "more frames than described": (
         lambda: to_bytes(change(enhanced(), NumberOfFrames=2)), "describes 3 frames and claims 2",
@@ -234,7 +237,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 def test_the_worst_stay_within_a_gibibyte_and_five_seconds(tmp_path):
     worst = ("length 0xFFFFFFF0", "65535 x 65535", "deflate bomb", "5,000 nested sequences", "huge JPEG 2000",
-             "100,000 frames", "garbage in a JPEG 2000", "long string in a number")  # fmt: skip
+             "100,000 frames", "garbage in a JPEG 2000", "a large picture in few bytes",
+             "long string in a number")  # fmt: skip
     many = raw_file(element(8, 0x60, b"CS", b"CT") * 700_000)
     paths = []
     for k, content in enumerate([*(CASES[name][0]() for name in worst), many]):

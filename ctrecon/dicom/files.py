@@ -125,7 +125,7 @@ def read_dataset(name: str, data: bytes) -> FileDataset:
     if not syntax:
         raise InputError(f"{name}: says no transfer syntax, so its values cannot be told; convert it with dcmconv")
     if UID_dictionary.get(syntax, ("", ""))[1] != "Transfer Syntax":
-        raise InputError(f"{name}: transfer syntax {_short(syntax)} is not known; convert it with dcmconv")
+        raise InputError(f"{name}: transfer syntax {short(syntax)} is not known; convert it with dcmconv")
     head = data[:at]
     if syntax == DeflatedExplicitVRLittleEndian:
         body = _inflate(name, data[at:])
@@ -180,7 +180,7 @@ def _what_it_is(data: bytes) -> str:
     return "is no DICOM file, or one without its preamble"
 
 
-def _short(text: str, most: int = 64) -> str:
+def short(text: str, most: int = 64) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
@@ -192,11 +192,15 @@ def value_of(ds: Dataset, keyword: str, name: str, default: Any = None) -> Any:
 
 
 def text_of(ds: Dataset, keyword: str, name: str) -> str:
-    """An attribute's text, at most 1,024 characters, several values joined by backslashes; empty if it is missing."""
+    """An attribute's text, several values joined by backslashes; empty if it is missing.
+
+    At most 1,024 characters, and ``?`` in the place of those that are not printable: it may end in a message.
+    """
     value = value_of(ds, keyword, name, "")
     with refusing(f"{name}: its {keyword} is no text"):
         values = value if isinstance(value, list | pydicom.multival.MultiValue) else [value]
-        return "\\".join(str(v) for v in values)[:1024]
+        text = "\\".join(str(v) for v in values)[:1024]
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def numbers_of(ds: Dataset, keyword: str, name: str, count: int) -> tuple[float, ...] | None:
@@ -207,7 +211,7 @@ def numbers_of(ds: Dataset, keyword: str, name: str, count: int) -> tuple[float,
     with refusing(f"{name}: its {keyword} is not made of numbers"):
         values = tuple(float(v) for v in ([value] if isinstance(value, int | float | str) else value))
     if len(values) != count or not all(math.isfinite(v) for v in values):
-        raise InputError(f"{name}: {keyword} must be {count} finite numbers, got {_short(repr(list(values)))}")
+        raise InputError(f"{name}: {keyword} must be {count} finite numbers, got {short(repr(list(values)))}")
     return values
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset
 
-from ctrecon.dicom.files import number_of, numbers_of, refusing, text_of, value_of
+from ctrecon.dicom.files import number_of, numbers_of, refusing, short, text_of, value_of
 from ctrecon.dicom.pixels import Int32Array, PixelFormat
 from ctrecon.errors import InputError
 
@@ -155,7 +155,7 @@ def rescale_of(look: Lookup, form: PixelFormat) -> Rescale:
         raise InputError(f"{name}: RescaleSlope {slope:g} and RescaleIntercept {intercept:g} give no HU; correct them")
     kind = text_of(home, "RescaleType", name)
     if kind not in ("", "HU", "HU_MOD", "US"):
-        raise InputError(f"{name}: its values are not in HU (RescaleType {kind!r}); give a series in HU")
+        raise InputError(f"{name}: its values are not in HU (RescaleType {short(kind)!r}); give a series in HU")
     return Rescale(slope=slope, intercept=intercept, padding=padding_of(look.ds, name, form))
 
 

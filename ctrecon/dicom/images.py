@@ -20,6 +20,7 @@ from ctrecon.dicom.files import (
     number_of,
     numbers_of,
     read_dataset,
+    short,
     sources,
     text_of,
 )
@@ -160,8 +161,9 @@ def _class_of(ds: FileDataset, name: str) -> str:
 def _check_ct(ds: FileDataset, name: str) -> None:
     kind = _class_of(ds, name)
     if kind not in CT_IMAGES:
-        modality = text_of(ds, "Modality", name) or "no Modality"
-        raise InputError(f"{name}: is no CT image but {kind or 'without SOPClassUID'} ({modality}); give CT images")
+        modality = short(text_of(ds, "Modality", name)) or "no Modality"
+        found = short(kind) or "without SOPClassUID"
+        raise InputError(f"{name}: is no CT image but {found} ({modality}); give CT images")
 
 
 def _scanner(ds: FileDataset, name: str) -> tuple[float | None, float | None]:

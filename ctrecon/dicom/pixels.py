@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,9 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 
 from ctrecon.dicom.codestream import check_frame
-from ctrecon.dicom.files import count_of, refusing, text_of, value_of
+from ctrecon.dicom.files import count_of, refusing, short, text_of, value_of
 from ctrecon.errors import InputError
-from ctrecon.io.limits import MAX_BYTES
+from ctrecon.io.limits import MAX_BYTES, check_claim
 
 Int32Array = npt.NDArray[np.int32]
 MAX_SIDE = 16384
@@ -61,7 +62,8 @@ def pixel_format(ds: FileDataset, name: str) -> PixelFormat:
         raise InputError(f"{name}: has no pixel data (PixelData); give an image")
     samples, photometric = count_of(ds, "SamplesPerPixel", name, 1), text_of(ds, "PhotometricInterpretation", name)
     if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise InputError(f"{name}: is a colour image ({photometric or 'PhotometricInterpretation missing'}), not grey")
+        kind = short(photometric) or "PhotometricInterpretation missing"
+        raise InputError(f"{name}: is a colour image ({kind}), not grey")
     rows, columns = count_of(ds, "Rows", name), count_of(ds, "Columns", name)
     allocated = count_of(ds, "BitsAllocated", name)
     stored = count_of(ds, "BitsStored", name, allocated)
@@ -81,23 +83,41 @@ def pixel_format(ds: FileDataset, name: str) -> PixelFormat:
         raise InputError(
             f"{name}: claims {frames} frames of {rows} x {columns} pixels, more than the limit of {MAX_BYTES} bytes"
         )
-    return PixelFormat(
+    form = PixelFormat(
         frames=frames, rows=rows, columns=columns, bits_allocated=allocated, bits_stored=stored, signed=bool(sign),
         inverted=photometric == "MONOCHROME1", syntax=uid.UID(str(ds.file_meta.TransferSyntaxUID)),
     )  # fmt: skip
+    _check_amount(name, _pixel_data(ds, name), form)
+    return form
+
+
+def _pixel_data(ds: FileDataset, name: str) -> bytes:
+    data = value_of(ds, "PixelData", name, b"")
+    if not isinstance(data, bytes):
+        raise InputError(f"{name}: its PixelData are no bytes; the file is damaged")
+    return data
+
+
+def _check_amount(name: str, data: bytes, form: PixelFormat) -> None:
+    """Raises InputError, before anything is allocated, unless the data may hold all that the header claims."""
+    claimed = form.frames * form.rows * form.columns * form.bits_allocated // 8
+    if form.syntax not in NATIVE:
+        check_claim(Path(name), "its pixel data", claimed, len(data))
+    elif len(data) < claimed:
+        raise InputError(
+            f"{name}: has {len(data)} bytes of pixel data where {form.frames} frames of {form.rows} x {form.columns} "
+            f"need {claimed}; the file is cut off, copy it again"
+        )
 
 
 def stored_frames(ds: FileDataset, name: str, form: PixelFormat) -> Iterator[Int32Array]:
     """The frames in order, each ``[rows, columns]``: values as stored, sign and all.
 
-    Raises InputError, before anything is allocated, for too little data or a syntax that is not read; and where a
-    frame cannot be decoded.
+    ``form`` is of the same dataset. Raises InputError for a syntax that is not read, and for damaged frames.
     """
-    data = value_of(ds, "PixelData", name, b"")
-    if not isinstance(data, bytes):
-        raise InputError(f"{name}: its PixelData are no bytes; the file is damaged")
+    data = _pixel_data(ds, name)
     if form.syntax in NATIVE:
-        yield from _native(data, name, form)
+        yield from _native(data, form)
     elif form.syntax in _PLUGINS or form.syntax in _PROGRESSIVE:
         yield from _compressed(ds, data, name, form)
     else:
@@ -105,13 +125,8 @@ def stored_frames(ds: FileDataset, name: str, form: PixelFormat) -> Iterator[Int
                          "convert it with dcmconv")  # fmt: skip
 
 
-def _native(data: bytes, name: str, form: PixelFormat) -> Iterator[Int32Array]:
+def _native(data: bytes, form: PixelFormat) -> Iterator[Int32Array]:
     size = form.rows * form.columns * form.bits_allocated // 8
-    if len(data) < size * form.frames:
-        raise InputError(
-            f"{name}: has {len(data)} bytes of pixel data where {form.frames} frames of {form.rows} x {form.columns} "
-            f"need {size * form.frames}; the file is cut off, copy it again"
-        )
     order = ">" if form.syntax == uid.ExplicitVRBigEndian else "<"
     kind = np.dtype(f"{order}u{form.bits_allocated // 8}")
     for k in range(form.frames):
@@ -146,8 +161,9 @@ def _compressed(ds: FileDataset, data: bytes, name: str, form: PixelFormat) -> I
 
 def _as_stored(values: npt.NDArray[np.generic], form: PixelFormat) -> Int32Array:
     """Bits above BitsStored masked, the sign extended from its highest bit."""
-    bits = values.astype(np.int64) & ((1 << form.bits_stored) - 1)
+    wide = np.int64 if form.bits_stored > 30 else np.int32
+    bits = values.astype(wide) & ((1 << form.bits_stored) - 1)
     if form.signed:
         sign = 1 << (form.bits_stored - 1)
         bits = (bits ^ sign) - sign
-    return bits.astype(np.int32)
+    return bits.astype(np.int32, copy=False)
