@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ctrecon.dicom.frames import HIGHEST_HU, LOWEST_HU
 from ctrecon.dicom.images import Float32Array, Volume, attenuation, read_volume
 from ctrecon.errors import InputError
 from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.io.volume_names import volume_suffix
 
 COMMON_DISTANCES_MM = (595.0, 1085.6)
 """Source to axis and to detector of a common scanner, where a file does not say its own."""
@@ -31,13 +33,14 @@ class ClinicalSlice:
 def clinical_slices(
     path: Path, *, which: str | None = None, series: int | None = None, beam: str = "fan", views: int = VIEWS
 ) -> tuple[list[ClinicalSlice], tuple[str, ...]]:
-    """Slices of the CT series at ``path``, and what was assumed. ``which``: ``"all"``, a number from 1 in the order of
-    the patient (None: the middle one).
+    """Slices of the CT series at ``path`` (or of a volume in HU, as NIfTI, MetaImage or NRRD), and what was assumed.
+
+    ``which``: ``"all"``, or a number from 1 in the order of the slices (None: the middle one).
 
     The scanner's axis is taken to go through the middle of the picture; its distances are those of the files, else
     ``COMMON_DISTANCES_MM``. Raises InputError for pixels that are not square and numbers that do not exist.
     """
-    volume = read_volume(path, series=series)
+    volume = _from_nifti(path) if volume_suffix(path) else read_volume(path, series=series)
     count, rows, columns = volume.hu.shape
     row_mm, column_mm = volume.spacing_mm[1:]
     if not math.isclose(row_mm, column_mm, rel_tol=1e-4):
@@ -49,6 +52,21 @@ def clinical_slices(
         for k in _chosen(which, count, path)
     ]
     return slices, (*volume.notes, *assumed)
+
+
+def _from_nifti(path: Path) -> Volume:
+    # SimpleITK takes half a second to load: only where it reads.
+    from ctrecon.io.nifti import read_stored_volume
+
+    stored = read_stored_volume(path)
+    low, high = float(stored.values.min()), float(stored.values.max())
+    if not (LOWEST_HU <= low and high < HIGHEST_HU) or low > -200:
+        raise InputError(f"{path}: holds values from {low:g} to {high:g}, not HU with air around; convert it first")
+    return Volume(
+        hu=stored.values, padding=np.zeros(stored.values.shape, dtype=bool), affine=stored.affine,
+        spacing_mm=stored.spacing_mm, source_to_axis_mm=None, source_to_detector_mm=None,
+        notes=(f"{path.name} says no unit: its values are taken for HU",),
+    )  # fmt: skip
 
 
 def _chosen(which: str | None, count: int, path: Path) -> list[int]:

@@ -11,9 +11,11 @@ from dicom_files import ct, save
 
 from ctrecon.cli.main import cli
 from ctrecon.clinical import COMMON_DISTANCES_MM, clinical_slices
+from ctrecon.dicom.images import read_volume
 from ctrecon.errors import InputError
 from ctrecon.geometry import FanBeam, field_of_view_mm
 from ctrecon.io.arrays import read_scan
+from ctrecon.io.nifti import write_stored_volume
 
 
 def head(k: int = 0, size: int = 48, **changes):
@@ -79,6 +81,20 @@ def test_what_is_assumed_is_said_and_what_cannot_be_is_refused(tmp_path):
     for which in ("0", "2", "-1", "first", "²"):
         with pytest.raises(InputError, match="has the slices 1 to 1"):
             clinical_slices(unknown, which=which)
+
+
+def test_a_volume_in_nifti_is_the_same_object(tmp_path):
+    folder = save(tmp_path / "series", *(head(k, DistanceSourceToPatient=None) for k in range(3)))
+    volume = read_volume(folder)
+    write_stored_volume(tmp_path / "v.nii.gz", volume.hu, volume.affine)
+    (a, *_), _ = clinical_slices(folder, which="3")
+    (b, *_), notes = clinical_slices(tmp_path / "v.nii.gz", which="3")
+    np.testing.assert_array_equal(a.mu, b.mu)
+    assert a.geometry.shape == b.geometry.shape
+    assert "taken for HU" in notes[0]
+    write_stored_volume(tmp_path / "mu.nii.gz", volume.hu / 1000 + 1, volume.affine)
+    with pytest.raises(InputError, match="not HU with air around"):
+        clinical_slices(tmp_path / "mu.nii.gz")
 
 
 @pytest.mark.parametrize(

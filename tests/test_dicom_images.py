@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pydicom
 import pytest
 import SimpleITK
 from dicom_files import COLUMNS, ROWS, change, ct, enhanced, save, stored, to_bytes
+from highdicom.legacy import LegacyConvertedEnhancedCTImage
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRBigEndian, RLELossless
 
@@ -55,10 +57,15 @@ def test_archives_and_other_files_among_the_slices(tmp_path):
     (folder / "notes.txt").write_text("not a picture")
     scout = ct(9, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
     (folder / "scout.dcm").write_bytes(to_bytes(scout))
+    report = ct(8, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.67", Modality="SR", PixelData=None)
+    (folder / "dose.dcm").write_bytes(to_bytes(report))
     volume = read_volume(folder)
     assert len(volume.hu) == 4
-    assert "1 files" in volume.notes[0]
+    assert "2 files" in volume.notes[0]
     assert "1 localizer" in volume.notes[1]
+    other = ct(8, SOPClassUID="1.2.840.10008.5.1.4.1.1.4", Modality="MR")
+    with pytest.raises(InputError, match="is no CT image"):
+        read_volume(save(tmp_path / "mixed", ct(0), other))
     with zipfile.ZipFile(tmp_path / "series.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in folder.iterdir():
             archive.write(path, f"study/{path.name}")
@@ -82,6 +89,20 @@ def test_an_enhanced_file_is_the_same_volume(tmp_path):
         np.testing.assert_array_equal(volume.hu[k], stored(k).astype(np.float32) * (k + 1) - 1024)
     np.testing.assert_allclose(volume.affine[:3, 3], [-10, -20, 30])
     assert volume.spacing_mm == pytest.approx((2.5, 0.8, 0.8))
+
+
+def test_a_file_that_highdicom_converted_is_the_same_volume(tmp_path):
+    slices = [ct(k, RescaleIntercept=str(-1024 + 10 * k)) for k in range(3)]
+    folder = save(tmp_path / "series", *slices)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        converted = LegacyConvertedEnhancedCTImage(
+            slices, series_instance_uid="1.2.3", series_number=9, sop_instance_uid="1.2.4", instance_number=1
+        )
+    converted.save_as(tmp_path / "legacy.dcm")
+    classic, multi = read_volume(folder), read_volume(tmp_path / "legacy.dcm")
+    np.testing.assert_array_equal(classic.hu, multi.hu)
+    np.testing.assert_allclose(classic.affine, multi.affine)
 
 
 def test_every_slice_has_its_own_rescale(tmp_path):

@@ -16,7 +16,7 @@ from ctrecon.errors import InputError
 Float64Array = npt.NDArray[np.float64]
 
 # Beyond any scanner's extended scale: then the sign, or the rescale, is not what the header says.
-LOWEST_HU, HIGHEST_HU = -32768, 65535
+LOWEST_HU, HIGHEST_HU = -32768, 61439
 _UNIT_TOLERANCE = 1e-3
 
 
@@ -175,7 +175,7 @@ def padding_of(ds: Dataset, name: str, form: PixelFormat) -> tuple[int, int] | N
 def check_plausible(name: str, values: Float64Array, form: PixelFormat) -> None:
     """Raises InputError for values that no CT scanner writes."""
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
-    if not (LOWEST_HU <= low and high < HIGHEST_HU - 4096):
+    if not (LOWEST_HU <= low and high < HIGHEST_HU):
         sign = "signed" if form.signed else "unsigned"
         raise InputError(
             f"{name}: holds values from {low:g} to {high:g} HU, which no scanner writes; are its {sign} pixels "

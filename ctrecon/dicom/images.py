@@ -123,8 +123,8 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
             others += 1
             continue
         ds = read_dataset(file.name, data)
-        if len(files) > 1 and text_of(ds, "MediaStorageSOPClassUID", file.name) + _class_of(ds, file.name) == "":
-            others += 1  # a DICOMDIR
+        if len(files) > 1 and _class_of(ds, file.name) not in CT_IMAGES and "PixelData" not in ds:
+            others += 1  # a report, a DICOMDIR
             continue
         number = text_of(ds, "SeriesNumber", file.name)
         if series is not None and number != str(series):
@@ -146,7 +146,7 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
         )
     notes = []
     if others:
-        notes.append(f"{others} files in {what} are no DICOM images and were left out")
+        notes.append(f"{others} files in {what} are no images in DICOM and were left out")
     if localizers:
         notes.append(f"{localizers} localizer images (scouts) were left out")
     if any(s.form.inverted for s in found):
