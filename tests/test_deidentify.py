@@ -205,6 +205,7 @@ def test_attributes_of_enhanced_files_and_of_nobody():
     data, after = deidentified_bytes("a", to_bytes(enhanced()), ME)
     assert len(after.PerFrameFunctionalGroupsSequence) == 3
     assert b"Muster" not in data
+    assert action_for(pydicom.DataElement(0x00101022, "DS", "1.5")) is Action.REMOVE  # of the patient, not in the table
     unknown = pydicom.DataElement(0x00181319, "LO", "Muster")  # in no dictionary
     assert not unknown.keyword
     assert action_for(unknown) is Action.REMOVE

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -159,11 +160,12 @@ def _compressed(ds: FileDataset, data: bytes, name: str, form: PixelFormat) -> I
         yield _as_stored(values, form)
 
 
-def _as_stored(values: npt.NDArray[np.generic], form: PixelFormat) -> Int32Array:
+def _as_stored(values: npt.NDArray[Any], form: PixelFormat) -> Int32Array:
     """Bits above BitsStored masked, the sign extended from its highest bit."""
-    wide = np.int64 if form.bits_stored > 30 else np.int32
-    bits = values.astype(wide) & ((1 << form.bits_stored) - 1)
+    wide: type[np.integer[Any]] = np.int64 if form.bits_stored > 30 else np.int32
+    bits: npt.NDArray[Any] = values.astype(wide) & ((1 << form.bits_stored) - 1)
     if form.signed:
         sign = 1 << (form.bits_stored - 1)
         bits = (bits ^ sign) - sign
-    return bits.astype(np.int32, copy=False)
+    stored: Int32Array = bits.astype(np.int32, copy=False)
+    return stored

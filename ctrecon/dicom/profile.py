@@ -41,6 +41,8 @@ _CHOSEN = {
 
 # Not in the table: names, times, addresses in a network, prose, and what nobody can read.
 _REMOVED_VRS = frozenset(("PN", "DA", "DT", "TM", "AE", "LT", "ST", "UT", "UC", "UR", "UN"))
+# Patient, requests and visits.
+_PERSONAL_GROUPS = frozenset((0x0010, 0x0032, 0x0038))
 _TIMES = frozenset(("DA", "DT", "TM"))
 _CURVES, _OVERLAYS = 0x5000, 0x6000
 
@@ -62,7 +64,7 @@ def action_for(element: DataElement) -> Action:
     listed = table().get(int(tag))
     if listed is not None:
         return listed
-    if element.VR in _REMOVED_VRS or not element.keyword:
+    if element.VR in _REMOVED_VRS or not element.keyword or tag.group in _PERSONAL_GROUPS:
         return Action.REMOVE
     if element.VR == "UI":
         values = element.value if isinstance(element.value, list | tuple) or element.VM > 1 else [element.value]
