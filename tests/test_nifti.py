@@ -57,7 +57,7 @@ def test_a_series_goes_out_as_nifti(tmp_path):
     np.testing.assert_allclose(back.affine, volume.affine, atol=1e-5)
 
 
-def test_refused(tmp_path):
+def test_refused(tmp_path, capfd):
     sheared = oblique()
     sheared[:3, 2] += [0, 0.5, 0]
     with pytest.raises(OutputError, match="sheared"):
@@ -83,6 +83,19 @@ def test_refused(tmp_path):
     (tmp_path / "huge.mha").write_text(f"ObjectType = Image\n{size}\nElementDataFile = LOCAL\n")
     with pytest.raises(InputError, match=r"claims \d+ bytes"):
         read_stored_volume(tmp_path / "huge.mha")
+    for name, line in (("far.mha", "ElementDataFile = /etc/hostname"), ("far.nrrd", "data file: /etc/hostname")):
+        head = "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 1 1 1\nencoding: raw\n" if name.endswith("nrrd") else (
+            "ObjectType = Image\nNDims = 3\nDimSize = 1 1 1\nElementType = MET_UCHAR\n")
+        (tmp_path / name).write_text(f"{head}{line}\n")
+        with pytest.raises(InputError, match="in another file"):
+            read_stored_volume(tmp_path / name)
+    for suffix in VOLUME_SUFFIXES:
+        write_stored_volume(tmp_path / f"whole{suffix}", np.random.default_rng(2).random((4, 30, 30), np.float32), np.eye(4))
+        whole = (tmp_path / f"whole{suffix}").read_bytes()
+        (tmp_path / f"half{suffix}").write_bytes(whole[: len(whole) - 400])
+        with pytest.raises(InputError, match=r"whole|volume"):
+            read_stored_volume(tmp_path / f"half{suffix}")
+    assert capfd.readouterr() == ("", "")
     colours = SimpleITK.GetImageFromArray(np.zeros((2, 3, 4, 3), np.uint8), isVector=True)
     SimpleITK.WriteImage(colours, str(tmp_path / "rgb.mha"))
     with pytest.raises(InputError, match="3 components"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
 import warnings
@@ -23,6 +24,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 from ctrecon.dicom.structure import Encoding, check_structure, read_header
 from ctrecon.errors import InputError
 from ctrecon.io.limits import MAX_BYTES, check_claim
+
+# pydicom's warnings quote values, names of patients among them: none of that may reach a log.
+logging.getLogger("pydicom").propagate = False
 
 MAX_FILES = 50_000
 _META_AT = 132

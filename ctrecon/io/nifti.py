@@ -6,6 +6,14 @@ the first two axes, and so do we never.
 
 from __future__ import annotations
 
+import gzip
+import os
+import re
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +31,8 @@ from ctrecon.scan import WATER_MU_PER_MM
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
+_NIFTI_HEADER = 348
+_NIFTI_FIELDS = (("i", 0), ("h", 72), ("f", 108))  # the header's size, bits per voxel, where the voxels begin
 # ITK reads single-precision directions from NIfTI headers.
 _ORTHONORMAL = 1e-4
 
@@ -42,16 +52,20 @@ def read_stored_volume(path: Path) -> StoredVolume:
         raise InputError(f"{path}: a volume is read from {', '.join(VOLUME_SUFFIXES)}")
     if not path.is_file():
         raise InputError(f"there is no file {path}")
+    _check_own_data(path)
     itk: Any = SimpleITK  # has no types
     header = itk.ImageFileReader()
     header.SetFileName(str(path))
     try:
-        header.ReadImageInformation()
+        with _silent():
+            header.ReadImageInformation()
         size, components = header.GetSize(), header.GetNumberOfComponents()
         if components != 1 or not 2 <= len([n for n in size if n != 1] or [1, 1]) <= 3 or len(size) > 4:
             raise InputError(f"{path}: has the shape {size} with {components} components; give one volume of numbers")
         check_claim(path, "the volume", 8 * int(np.prod(size, dtype=object)), path.stat().st_size)
-        image: Any = header.Execute()
+        _check_whole(path, int(np.prod(size, dtype=object)))
+        with _silent():
+            image: Any = header.Execute()
         values = SimpleITK.GetArrayFromImage(image)
     except RuntimeError:
         # ITK's text is several lines with the paths of its own sources.
@@ -75,6 +89,54 @@ def read_stored_volume(path: Path) -> StoredVolume:
     return StoredVolume(
         values=array, affine=affine, spacing_mm=(float(spacing[2]), float(spacing[1]), float(spacing[0]))
     )
+
+
+def _check_own_data(path: Path) -> None:
+    """Raises InputError where a header names another file for its values: no path is ever taken from a file."""
+    with path.open("rb") as stream:
+        start = stream.read(1 << 16)
+    if volume_suffix(path) == ".mha":
+        lines = [line.split(b"=", 1) for line in re.split(rb"[\r\n]+", start) if b"=" in line]
+        places = [value.strip() for key, value in lines if key.strip().lower() == b"elementdatafile"]
+        if places[:1] not in ([b"LOCAL"], []):
+            raise InputError(f"{path}: its values are in another file (ElementDataFile); write both as one file")
+    if volume_suffix(path) == ".nrrd":
+        fields = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0].lower().splitlines()
+        if any(line.replace(b" ", b"").startswith(b"datafile:") for line in fields):
+            raise InputError(f"{path}: its values are in another file (data file); write both as one file")
+
+
+def _check_whole(path: Path, voxels: int) -> None:
+    """Raises InputError where a NIfTI file ends early, which its library fills in silence."""
+    if volume_suffix(path) not in (".nii", ".nii.gz"):
+        return
+    opened = gzip.open if volume_suffix(path) == ".nii.gz" else Path.open
+    try:
+        with opened(path, "rb") as stream:
+            head = stream.read(_NIFTI_HEADER)
+            order = "<" if head[:4] == struct.pack("<i", _NIFTI_HEADER) else ">"
+            size, (bits,), (offset,) = (struct.unpack_from(order + kind, head, at) for kind, at in _NIFTI_FIELDS)
+            missing = int(offset) + voxels * bits // 8 - _NIFTI_HEADER
+            while size == (_NIFTI_HEADER,) and missing > 0 and (block := stream.read(min(missing, 1 << 20))):
+                missing -= len(block)
+    except (OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError):
+        missing = 1
+    if missing > 0:
+        raise InputError(f"{path}: is no whole NIfTI-1 file, it is cut off or damaged; write it again")
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """ITK's readers write lines of their own to the process's error stream, whatever they raise."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) -> None:
