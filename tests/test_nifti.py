@@ -90,7 +90,8 @@ def test_refused(tmp_path, capfd):
         with pytest.raises(InputError, match="in another file"):
             read_stored_volume(tmp_path / name)
     for suffix in VOLUME_SUFFIXES:
-        write_stored_volume(tmp_path / f"whole{suffix}", np.random.default_rng(2).random((4, 30, 30), np.float32), np.eye(4))
+        noise = np.random.default_rng(2).random((4, 30, 30), np.float32)
+        write_stored_volume(tmp_path / f"whole{suffix}", noise, np.eye(4))
         whole = (tmp_path / f"whole{suffix}").read_bytes()
         (tmp_path / f"half{suffix}").write_bytes(whole[: len(whole) - 400])
         with pytest.raises(InputError, match=r"whole|volume"):
