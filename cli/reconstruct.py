@@ -40,7 +40,7 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--iterations", type=click.IntRange(min=1), help="Most iterations. Default: the method's own.")
 @click.option("--operator", type=click.Choice(("sparse", "joseph", "astra")), help="Default: by device and size.")
 @click.option("--device", help="cpu, cuda, cuda:1, ... Default: cuda where there is one.")
-@click.option("-o", "--output", type=FilePath, help="Image: .npy, or .nii.gz, .mha, .nrrd in HU, too. Default: INPUT.recon.npy")
+@click.option("-o", "--output", type=FilePath, help=".npy; .nii.gz, .mha, .nrrd in HU, too. Default: INPUT.recon.npy")
 @click.option("--preview/--no-preview", default=True, help="Also write a picture beside the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options
