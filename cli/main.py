@@ -29,6 +29,7 @@ class Commands(LazyGroup):
         "sudoku": ("sudoku", "Solve Sudokus; a grid counts as solved by its check alone."),
         "train-sudoku": ("train_sudoku", "Train a network for Sudoku on the descent path."),
         "reproduce": ("reproduce", "Compute the tables of the paper anew."),
+        "dicom": ("dicom", "De-identify DICOM files."),
         "benchmark": ("benchmark", "Compare the learned method with oracle-tuned classical ones."),
     }
 

@@ -26,6 +26,7 @@ def percent(text: str | float) -> float:
 
 
 FilePath = click.Path(path_type=Path, dir_okay=False)
+AnyPath = click.Path(path_type=Path)
 FolderPath = click.Path(path_type=Path, file_okay=False, exists=True)
 
 

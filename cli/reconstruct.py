@@ -49,7 +49,7 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
     help="Where delta is not met: prove it for all images from 0 to this (per cell where lengths are in detector "
     "cells). Default: what one pixel needs to absorb as much as the most absorbing ray.",
 )
-@click.option("-o", "--output", type=FilePath, help="Image as .npy. Default: INPUT.recon.npy in this folder.")
+@click.option("-o", "--output", type=FilePath, help=".npy; .nii.gz, .mha, .nrrd in HU, too. Default: INPUT.recon.npy")
 @click.option("--preview/--no-preview", default=True, help="Also write a picture beside the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ctrecon.atomic import atomic_write
 from ctrecon.errors import OutputError
 from ctrecon.io.arrays import write_array
+from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 
 if TYPE_CHECKING:
     from ctrecon.reconstruction import Reconstruction
@@ -21,9 +22,10 @@ _SIDE_FILES = (*CERTIFICATE_FILES, ".png")
 
 @dataclass(frozen=True)
 class Target:
-    """The image's path ``S.npy``; the other files share its stem."""
+    """The image's path ``S.npy``; the other files share its stem. ``volume``: also in HU, where that was asked for."""
 
     path: Path
+    volume: Path | None = None
 
     @staticmethod
     def at(path: Path, *, inputs: Iterable[Path] = ()) -> Target:
@@ -31,15 +33,18 @@ class Target:
 
         Raises OutputError.
         """
+        volume, suffix = None, volume_suffix(path)
+        if suffix is not None:
+            volume, path = path, path.with_name(path.name[: -len(suffix)] + ".npy")
         if path.suffix != ".npy":
-            raise OutputError(f"the image is written as NumPy array, so {path.name} must end in .npy")
+            raise OutputError(f"the image is written as .npy or {', '.join(VOLUME_SUFFIXES)}; {path.name} is neither")
         folder = path.parent
         if not folder.is_dir():
             raise OutputError(f"the folder {folder} does not exist; create it or give another -o FILE")
         if path.is_dir() or not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
             raise OutputError(f"{path} cannot be written: no permission, or a folder; give another -o FILE")
-        target = Target(path)
-        ours = [path, *(target.beside(suffix) for suffix in _SIDE_FILES)]
+        target = Target(path, volume)
+        ours = [path, *(target.beside(suffix) for suffix in _SIDE_FILES), *([volume] if volume else [])]
         for given in inputs:
             if given.resolve() in {one.resolve() for one in ours}:
                 raise OutputError(f"{path} or a file beside it would replace the input {given}; use another -o FILE")
@@ -72,6 +77,9 @@ class Target:
             paths = certificate.write(self.path)
             written["certificate"] = paths[""]
             written |= {name: path for name, path in paths.items() if name not in ("", "image")}
+        if self.volume is not None:
+            _write_volume(self.volume, result)
+            written["volume"] = self.volume
         if picture is not None:
             with atomic_write(self.beside(".png")) as partial:
                 partial.write_bytes(picture)
@@ -83,3 +91,14 @@ class Target:
         except OSError as why:
             raise OutputError(f"cannot remove {path}, which speaks of an older image: {why.strerror}") from None
         return written
+
+
+def _write_volume(path: Path, result: Reconstruction) -> None:
+    """The image as one slice in HU. Raises OutputError where a matrix leaves it without unit and pixel size."""
+    # SimpleITK takes half a second to load: only for those who ask.
+    from ctrecon.io.nifti import centred_affine, hounsfield, write_stored_volume
+
+    grid = result.problem.grid
+    if grid is None:
+        raise OutputError(f"{path.name} needs pixels in mm, and the scan's matrix says none; give -o NAME.npy")
+    write_stored_volume(path, hounsfield(result.image)[None], centred_affine(grid.rows, grid.columns, grid.pixel_mm))

@@ -1,6 +1,7 @@
 """Pictures as whole numbers: 8 and 16 bit, grey or colour, and slices of DICOM and NIfTI; nothing is lost on the way.
 
-Pillow reads what it keeps whole. Colours of 16 bit it would cut to 8, so those and medical files go through SimpleITK.
+Pillow reads what it keeps whole. Colours of 16 bit it would cut to 8, so those and NIfTI go through SimpleITK; DICOM
+is decoded by ``ctrecon/dicom/images.py``, as everywhere.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ctrecon.errors import InputError
 
 Float64Array = npt.NDArray[np.float64]
 
-MEDICAL = (".dcm", ".nii", ".nii.gz")
+MEDICAL = (".nii", ".nii.gz")
 LOSSLESS = (".png", ".tif", ".tiff")
 
 
@@ -53,6 +54,8 @@ def read_picture(path: Path) -> Picture:
     if not path.is_file():
         raise InputError(f"there is no file {path}")
     try:
+        if kind_of(path) == ".dcm":
+            return _dicom(path)
         if kind_of(path) in MEDICAL:
             return _medical(path)
         return _picture(path)
@@ -118,6 +121,14 @@ def _from_itk(image: Any) -> Picture:
     return Picture(levels=array.astype(np.float64), lowest=0, highest=2**bits - 1, bits=bits, note=note)
 
 
+def _dicom(path: Path) -> Picture:
+    # Loads half a second of libraries, which other pictures do not need.
+    from ctrecon.dicom.images import read_grey_slice
+
+    grey = read_grey_slice(path)
+    return _measured(grey.values, grey.spacing_mm or (1.0, 1.0))
+
+
 def _medical(path: Path) -> Picture:
     image: Any = SimpleITK.ReadImage(str(path))
     array = SimpleITK.GetArrayFromImage(image)
@@ -128,10 +139,15 @@ def _medical(path: Path) -> Picture:
     if not bool(np.isfinite(levels).all()):
         raise ValueError("it holds values that are not finite")
     column_mm, row_mm = image.GetSpacing()[:2]
+    return _measured(levels, (row_mm, column_mm))
+
+
+def _measured(levels: Float64Array, spacing_mm: tuple[float, float]) -> Picture:
+    """Values of a scanner, ``[rows, columns]``; ``spacing_mm`` is (row, column)."""
     whole = bool((levels == np.rint(levels)).all()) and abs(levels).max() < 2**15
     low, high = (-(2.0**15), 2.0**15 - 1) if whole else (float(levels.min()), float(levels.max()))
     return Picture(
-        levels=levels, lowest=low, highest=high, bits=16, whole=whole, spacing_mm=(row_mm, column_mm),
+        levels=levels, lowest=low, highest=high, bits=16, whole=whole, spacing_mm=spacing_mm,
         note="" if whole else "its values are no whole numbers of 16 bits, so none are rounded",
     )
 

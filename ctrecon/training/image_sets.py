@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 from PIL import Image as PillowImage
-from pydicom.pixels.processing import apply_modality_lut
 
+from ctrecon.dicom.images import attenuation, read_ct_slice
 from ctrecon.errors import InputError
-from ctrecon.scan import WATER_MU_PER_MM
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -24,28 +22,16 @@ def patient_split(patient: str) -> str:
     return "test" if bucket < 21 else "validation" if bucket >= 94 else "train"
 
 
-def read_ct_slice(path: Path) -> Float32Array:
-    """A DICOM CT slice as attenuation in 1/mm, ``[rows, columns]``; what lies outside the scanner's field is air.
-
-    Raises InputError for a file that is no CT slice.
-    """
-    try:
-        dataset = pydicom.dcmread(path)
-        hounsfield = np.asarray(apply_modality_lut(dataset.pixel_array, dataset), dtype=np.float64)
-    except (pydicom.errors.InvalidDicomError, AttributeError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path.name} is no DICOM image that can be read: {error}") from None
-    if hounsfield.ndim != 2:
-        raise InputError(f"{path.name} holds an array of shape {hounsfield.shape}, not one slice")
-    # The same rule for all attenuations: nothing absorbs less than nothing, so -1000 HU is the floor.
-    return np.maximum(WATER_MU_PER_MM * (1 + hounsfield / 1000), 0).astype(np.float32)
-
-
 def read_ct_slices(folder: Path, split: str, *, empty_ok: bool = False) -> list[Float32Array]:
-    """Every slice of the patients of one split; ``folder`` holds one folder per patient. In the order of the names."""
-    slices = []
+    """Every slice of the patients of one split as attenuation in 1/mm; ``folder`` holds one folder per patient.
+
+    In the order of the names; where a slice lies in its patient does not matter. Raises InputError for damaged files.
+    """
+    slices: list[Float32Array] = []
     for patient in sorted(p for p in folder.iterdir() if p.is_dir()):
         if patient_split(patient.name) == split:
-            slices += [read_ct_slice(path) for path in sorted(patient.iterdir()) if path.suffix.lower() in (".dcm", "")]
+            files = [path for path in sorted(patient.iterdir()) if path.suffix.lower() in (".dcm", "")]
+            slices += [attenuation(read_ct_slice(path)) for path in files]
     if not slices and not empty_ok:
         raise InputError(f"{folder} holds no CT slices of the {split} patients")
     return slices

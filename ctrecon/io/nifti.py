@@ -1,0 +1,183 @@
+"""Volumes in NIfTI, MetaImage and NRRD, in and out, through SimpleITK: what stands where is kept.
+
+Affines take (column, row, slice) indices to LPS in mm, as DICOM and ITK have it. NIfTI on disk is RAS; SimpleITK turns
+the first two axes, and so do we never.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK
+
+from ctrecon.atomic import atomic_write
+from ctrecon.errors import InputError, OutputError
+from ctrecon.io.limits import MAX_BYTES, check_claim
+from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
+from ctrecon.scan import WATER_MU_PER_MM
+
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+
+_NIFTI_HEADER = 348
+_NIFTI_FIELDS = (("i", 0), ("h", 72), ("f", 108))  # the header's size, bits per voxel, where the voxels begin
+# ITK reads single-precision directions from NIfTI headers.
+_ORTHONORMAL = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredVolume:
+    """``values [slices, rows, columns]``, float32, finite; ``affine`` to LPS; ``spacing_mm`` (slice, row, column)."""
+
+    values: Float32Array
+    affine: Float64Array
+    spacing_mm: tuple[float, float, float]
+
+
+def read_stored_volume(path: Path) -> StoredVolume:
+    """Read a volume of two or three dimensions. Raises InputError for anything else, and for bombs before decoding."""
+    if volume_suffix(path) is None:
+        raise InputError(f"{path}: a volume is read from {', '.join(VOLUME_SUFFIXES)}")
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    _check_own_data(path)
+    itk: Any = SimpleITK  # has no types
+    header = itk.ImageFileReader()
+    header.SetFileName(str(path))
+    try:
+        with _silent():
+            header.ReadImageInformation()
+        size, components = header.GetSize(), header.GetNumberOfComponents()
+        if components != 1 or not 2 <= len([n for n in size if n != 1] or [1, 1]) <= 3 or len(size) > 4:
+            raise InputError(f"{path}: has the shape {size} with {components} components; give one volume of numbers")
+        check_claim(path, "the volume", 8 * int(np.prod(size, dtype=object)), path.stat().st_size)
+        _check_whole(path, int(np.prod(size, dtype=object)))
+        with _silent():
+            image: Any = header.Execute()
+        values = SimpleITK.GetArrayFromImage(image)
+    except RuntimeError:
+        # ITK's text is several lines with the paths of its own sources.
+        raise InputError(f"{path}: is no volume that can be read, or it is cut off; write it again") from None
+    if values.dtype.kind not in "iuf":
+        raise InputError(f"{path}: holds {values.dtype}; plain numbers are needed")
+    array = np.ascontiguousarray(values.reshape((-1, *values.shape[-2:])), dtype=np.float32)
+    bad = int(np.count_nonzero(~np.isfinite(array)))
+    if bad:
+        raise InputError(f"{path}: holds {bad} values that are not finite; replace them")
+    spacing = np.array([*image.GetSpacing(), 1.0])[:3]
+    direction = np.eye(3)
+    dimension = image.GetDimension()
+    inner = np.array(image.GetDirection()).reshape(dimension, dimension)[:3, :3]
+    direction[: inner.shape[0], : inner.shape[1]] = inner
+    affine = np.eye(4)
+    affine[:3, :3] = direction * spacing
+    affine[:3, 3] = np.array([*image.GetOrigin(), 0.0])[:3]
+    if not np.isfinite(affine).all() or not (spacing > 0).all():
+        raise InputError(f"{path}: its spacing or position is not made of finite numbers > 0; correct the header")
+    return StoredVolume(
+        values=array, affine=affine, spacing_mm=(float(spacing[2]), float(spacing[1]), float(spacing[0]))
+    )
+
+
+def _check_own_data(path: Path) -> None:
+    """Raises InputError where a header names another file for its values: no path is ever taken from a file."""
+    with path.open("rb") as stream:
+        start = stream.read(1 << 16)
+    if volume_suffix(path) == ".mha":
+        lines = [line.split(b"=", 1) for line in re.split(rb"[\r\n]+", start) if b"=" in line]
+        places = [value.strip() for key, value in lines if key.strip().lower() == b"elementdatafile"]
+        if places[:1] not in ([b"LOCAL"], []):
+            raise InputError(f"{path}: its values are in another file (ElementDataFile); write both as one file")
+    if volume_suffix(path) == ".nrrd":
+        fields = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0].lower().splitlines()
+        if any(line.replace(b" ", b"").startswith(b"datafile:") for line in fields):
+            raise InputError(f"{path}: its values are in another file (data file); write both as one file")
+
+
+def _check_whole(path: Path, voxels: int) -> None:
+    """Raises InputError where a NIfTI file ends early, which its library fills in silence."""
+    if volume_suffix(path) not in (".nii", ".nii.gz"):
+        return
+    opened = gzip.open if volume_suffix(path) == ".nii.gz" else Path.open
+    try:
+        with opened(path, "rb") as stream:
+            head = stream.read(_NIFTI_HEADER)
+            order = "<" if head[:4] == struct.pack("<i", _NIFTI_HEADER) else ">"
+            size, (bits,), (offset,) = (struct.unpack_from(order + kind, head, at) for kind, at in _NIFTI_FIELDS)
+            missing = int(offset) + voxels * bits // 8 - _NIFTI_HEADER
+            while size == (_NIFTI_HEADER,) and missing > 0 and (block := stream.read(min(missing, 1 << 20))):
+                missing -= len(block)
+    except (OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError):
+        missing = 1
+    if missing > 0:
+        raise InputError(f"{path}: is no whole NIfTI-1 file, it is cut off or damaged; write it again")
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """ITK's readers write lines of their own to the process's error stream, whatever they raise."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) -> None:
+    """Write ``[slices, rows, columns]`` as float32, whole or not at all.
+
+    Raises OutputError for another suffix, or an affine that is sheared (a tilted gantry), which ITK cannot hold.
+    """
+    suffix = volume_suffix(path)
+    if suffix is None:
+        raise OutputError(f"{path.name}: a volume is written as {', '.join(VOLUME_SUFFIXES)}; give another name")
+    if values.nbytes > MAX_BYTES:
+        raise OutputError(f"{path.name}: {values.shape} voxels are more than {MAX_BYTES} bytes; write a part")
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    direction = affine[:3, :3] / spacing
+    if np.abs(direction.T @ direction - np.eye(3)).max() > _ORTHONORMAL:
+        raise OutputError(f"{path.name}: the volume is sheared (tilted gantry), which ITK cannot hold; resample it")
+    image: Any = SimpleITK.GetImageFromArray(np.ascontiguousarray(values, dtype=np.float32))
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection(direction.ravel().tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
+    with atomic_write(path) as partial:
+        # ITK chooses the format by the name, and atomic_write keeps only the last suffix.
+        named = partial.with_name(partial.name.removesuffix(partial.suffix) + suffix)
+        try:
+            SimpleITK.WriteImage(image, str(named), suffix == ".nii.gz")
+            if named != partial:
+                named.replace(partial)
+        except RuntimeError:
+            raise OutputError(f"{path}: cannot be written; is the disk full?") from None
+        finally:
+            if named != partial:
+                named.unlink(missing_ok=True)
+
+
+def centred_affine(rows: int, columns: int, pixel_mm: float) -> Float64Array:
+    """One slice about the rotation axis at z = 0: columns to the patient's left, rows to the back, as on a monitor."""
+    affine = np.diag([pixel_mm, pixel_mm, pixel_mm, 1.0])
+    affine[:2, 3] = [-(columns - 1) / 2 * pixel_mm, -(rows - 1) / 2 * pixel_mm]
+    return affine
+
+
+def hounsfield(mu: npt.NDArray[np.floating], water_mu: float = WATER_MU_PER_MM) -> Float32Array:
+    """``1000 (mu - water_mu) / water_mu``, float32, from attenuation in 1/mm."""
+    return (1000 * (mu.astype(np.float64) / water_mu - 1)).astype(np.float32)
