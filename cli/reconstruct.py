@@ -13,6 +13,7 @@ import click
 
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
 from ctrecon.cli.options import FilePath, scan_options
+from ctrecon.cli.series import series_options, series_target
 
 if TYPE_CHECKING:
     from ctrecon.classical.fbp import Window
@@ -40,18 +41,20 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--iterations", type=click.IntRange(min=1), help="Most iterations. Default: the method's own.")
 @click.option("--operator", type=click.Choice(("sparse", "joseph", "astra")), help="Default: by device and size.")
 @click.option("--device", help="cpu, cuda, cuda:1, ... Default: cuda where there is one.")
-@click.option("-o", "--output", type=FilePath, help="Image as .npy. Default: INPUT.recon.npy in this folder.")
+@click.option("-o", "--output", help="Image as .npy, or a folder for a DICOM series. Default: INPUT.recon.npy here.")
 @click.option("--preview/--no-preview", default=True, help="Also write a picture beside the image.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options
+@series_options
 @click.pass_context
 def command(
-    ctx: click.Context, /, scan_file: Path, delta: str, quantile: float | None, output: Path | None, preview: bool,
+    ctx: click.Context, /, scan_file: Path, delta: str, quantile: float | None, output: str | None, preview: bool,
     as_json: bool, **options: Any,
 ) -> None:
     """Reconstruct a certified image from the sinogram INPUT.
 
     Writes S.npy (attenuation in 1/mm), S.certificate.json and S.data.npy (what `ctrecon verify` checks), and S.png.
+    With -o FOLDER: a DICOM series in HU with report and certificates instead (docs/dicom.md).
     Exit code 0: certified. 2: bad input. 3: delta not met; the best image is written with its true residual.
     """
     from ctrecon import outputs
@@ -62,11 +65,14 @@ def command(
     from ctrecon.reconstruction import conclude
 
     began = time.monotonic()
-    given = (scan_file, scan_file.with_suffix(".json"), options["geometry_file"], Path(options["prior"]))
-    target = outputs.Target.at(
-        output or Path(scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy"),
-        inputs=[path for path in given if path is not None and path.exists()],
+    given = (
+        scan_file, scan_file.with_suffix(".json"), options["geometry_file"], Path(options["prior"]), options["template"]
     )
+    inputs = [path for path in given if path is not None and path.exists()]
+    series = series_target(output, options, inputs)
+    if series is None:
+        image = Path(output or scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy")
+        target = outputs.Target.at(image, inputs=inputs)
     if options["iterations"] is not None and options["method"] in ("huber-tv", "fbp"):
         raise SettingError(f"--method {options['method']} runs to its own end; drop --iterations")
     if options["window"] is not None and options["method"] != "fbp":
@@ -83,7 +89,12 @@ def command(
     with _watching(problem, quiet=as_json) as watch:
         outcome = _run(problem, watch, **{key: options[key] for key in ("method", "prior", "iterations", "window")})
     result = conclude(problem, outcome, source=str(scan_file), began=began)
-    written = target.write(result, preview=preview)
+    if series is None:
+        written = target.write(result, preview=preview)
+    else:
+        (result,), written = series.write(
+            [result], method=options["method"], thickness_mm=options["slice_mm"], source=str(scan_file)
+        )
     if as_json:
         click.echo(json.dumps(_summary(result, written, options["method"]), allow_nan=False))
     else:

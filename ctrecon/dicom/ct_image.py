@@ -34,7 +34,8 @@ class SeriesSlice:
     ``stored``: uint16 ``[rows, columns]``, what ``HounsfieldScale.store`` gave; row 0 is at the top of the image.
     ``z_mm``: where it stands along the axis, growing towards the head. ``thickness_mm``: None where not known.
     ``certificate``: of the decoded pixels, or None where they miss ``delta``; ``residual`` is then the true one.
-    ``norm``: "2-norm" or "whitened". ``data_sha256``: of the data that it explains. ``misfit``: the residual back-projected, ``[rows, columns]``, without unit.
+    ``norm``: "2-norm" or "whitened". ``data_sha256``: of the data that it explains.
+    ``misfit``: the residual back-projected, ``[rows, columns]``, without unit.
     ``picture``: a PNG of image, residual and convergence, or None.
     """
 
@@ -54,7 +55,9 @@ class SeriesSlice:
         for name in ("stored", "misfit"):
             shape = getattr(self, name).shape
             if shape != self.grid.shape:
-                raise InputError(f"the slice at z = {self.z_mm} mm: {name} has shape {shape}, the grid {self.grid.shape}")
+                raise InputError(
+                    f"the slice at z = {self.z_mm} mm: {name} has shape {shape}, the grid {self.grid.shape}"
+                )
         if self.stored.dtype != np.uint16:
             raise InputError(f"the slice at z = {self.z_mm} mm holds {self.stored.dtype}, not uint16")
 
@@ -152,6 +155,16 @@ SERIES_NUMBERS = {"images": 9001, "report": 9002, "pdf": 9003, "misfit": 9004}
 def certificate_hash(certificate: FeasibleCertificate) -> str:
     """SHA-256 of the certificate's file."""
     return hashlib.sha256(certificate.files[""]).hexdigest()
+
+
+def nameless(image: Dataset) -> Dataset:
+    """The image for what refers to it: without its pixels, and without the name, which highdicom has opinions on."""
+    bare = Dataset()
+    for element in image:
+        if element.keyword not in ("PixelData", "PatientName", "ReferringPhysicianName"):
+            bare.add(element)
+    bare.PatientName = bare.ReferringPhysicianName = None
+    return bare
 
 
 def _add_pixels(ds: Dataset, slice_: SeriesSlice, scale: HounsfieldScale) -> None:

@@ -8,14 +8,15 @@ import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.sr.coding import Code
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from ctrecon.dicom.ct_image import (
     NOT_FOR_DIAGNOSIS,
     SERIES_NUMBERS,
     SeriesSlice,
     contributing_equipment,
+    nameless,
     program_version,
 )
 from ctrecon.dicom.sr import SCHEME
@@ -36,7 +37,6 @@ def misfit_map(images: Sequence[Dataset], slices: Sequence[SeriesSlice], *, stud
     # Rounded up to three digits, so that the slope is short and nothing clips.
     step = float(f"{limit * 1.002 / 32767:.3g}")
     stored = np.rint(values / step).astype(np.int32) + 32768
-    assert stored.min() >= 0 and stored.max() <= 65535
     mapping = hd.pm.RealWorldValueMapping(
         lut_label="RESIDUAL",
         lut_explanation=EXPLANATION[:64],
@@ -48,7 +48,7 @@ def misfit_map(images: Sequence[Dataset], slices: Sequence[SeriesSlice], *, stud
     )
     placeholder = uid_of("placeholder")
     ds: Dataset = hd.pm.ParametricMap(
-        source_images=list(images),
+        source_images=[nameless(image) for image in images],
         pixel_array=stored.astype(np.uint16),
         series_instance_uid=placeholder,
         series_number=SERIES_NUMBERS["misfit"],
@@ -81,5 +81,5 @@ def _same_each_time(ds: Dataset, study: Study) -> None:
             delattr(ds, keyword)
     dimensions = uid_of("dimensions", str(study.attributes.StudyInstanceUID))
     for sequence in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
-        for item in ds[sequence]:
+        for item in ds[sequence].value:
             item.DimensionOrganizationUID = dimensions

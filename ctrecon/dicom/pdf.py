@@ -126,7 +126,7 @@ def _heading(pdf: fpdf.FPDF, text: str, size: int) -> None:
 
 def _paragraph(pdf: fpdf.FPDF, text: str, *, bold: bool = False) -> None:
     pdf.set_font("DejaVu", "B" if bold else "", 9)
-    pdf.multi_cell(0, 4.8, text, new_x="LMARGIN", new_y="NEXT", align="L", wrapmode="CHAR" if " " not in text else "WORD")
+    pdf.multi_cell(0, 4.8, text, new_x="LMARGIN", new_y="NEXT", align="L")
     pdf.ln(1)
 
 

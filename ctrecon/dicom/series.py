@@ -7,6 +7,7 @@ beside each are what anyone can check with numpy and scipy alone.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def write_series(
     }
     for dataset in evidence.values():
         _identify_together([dataset], study_uid)
-    with new_folder(folder, ours=_is_ours, overwrite=overwrite) as partial:
+    with new_folder(folder, ours=is_ours, overwrite=overwrite) as partial:
         for k, dataset in enumerate(images, start=1):
             dataset.save_as(partial / image_name(k), enforce_file_format=True)
         for name, dataset in evidence.items():
@@ -108,7 +109,7 @@ def _check(slices: Sequence[SeriesSlice]) -> None:
         raise InputError(f"a series has 1 to {MOST_SLICES} slices, got {len(slices)}")
     if len({one.grid for one in slices}) > 1:
         raise InputError("the slices of a series must stand on one grid; write one series for each")
-    for below, above in zip(slices, slices[1:], strict=False):
+    for below, above in itertools.pairwise(slices):
         if above.z_mm - below.z_mm < 1e-3:
             raise InputError(f"two slices stand at z = {above.z_mm:g} mm; leave one out")
 
@@ -135,7 +136,7 @@ def _identify_together(datasets: Sequence[Dataset], study_uid: str) -> None:
         identify(dataset, series_uid, uid_of("instance", series_uid, str(k), own))
 
 
-def _is_ours(name: str) -> bool:
+def is_ours(name: str) -> bool:
     """Whether a file or folder of this name is one that ``write_series`` puts down."""
     number = name.removeprefix("ct-").removesuffix(".dcm")
     return name in (REPORT, PDF, MISFIT, CERTIFICATES) or (len(number) == 4 and number.isdigit())

@@ -8,8 +8,8 @@ from typing import Any
 import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.sr.coding import Code
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from ctrecon.certificates import verify
 from ctrecon.dicom.ct_image import (
@@ -19,6 +19,7 @@ from ctrecon.dicom.ct_image import (
     certificate_hash,
     contributing_equipment,
     derivation,
+    nameless,
     program_version,
 )
 from ctrecon.dicom.study import Study
@@ -47,8 +48,8 @@ def structured_report(
     """The report on ``images`` (finished CT datasets, in the order of ``slices``), without its own UIDs."""
     date, time = study.moment
     placeholder = uid_of("placeholder")
-    report = hd.sr.ComprehensiveSR(
-        evidence=[_reference(image) for image in images],
+    report: Dataset = hd.sr.ComprehensiveSR(
+        evidence=[nameless(image) for image in images],
         content=_tree(images, slices, method, notes),
         series_instance_uid=placeholder,
         series_number=SERIES_NUMBERS["report"],
@@ -67,15 +68,6 @@ def structured_report(
         if keyword in report:
             delattr(report, keyword)
     return report
-
-
-def _reference(image: Dataset) -> Dataset:
-    """The image without its pixels, which the report does not need twice in memory."""
-    bare = Dataset()
-    for element in image:
-        if element.keyword != "PixelData":
-            bare.add(element)
-    return bare
 
 
 def _tree(

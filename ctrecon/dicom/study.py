@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import config, dcmread
-from pydicom.dataset import Dataset
 from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID
 from pydicom.valuerep import PersonName, validate_value
 
@@ -72,6 +73,10 @@ def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
                 if keyword in NEEDED:
                     raise InputError(f"{template}: its {keyword} is not valid DICOM ({why}); correct it") from None
                 notes.append(f"{template.name}: {keyword} is not valid DICOM and was left out")
+        try:
+            _put_codes(attributes, source, "DeidentificationMethodCodeSequence")
+        except ValueError as why:
+            notes.append(f"{template.name}: DeidentificationMethodCodeSequence was left out ({why})")
         if not attributes.get("StudyInstanceUID"):
             raise InputError(f"{template}: it has no StudyInstanceUID; give another --template")
     for keyword, text in given.items():
@@ -115,7 +120,7 @@ def _plain(value: Any) -> str:
 def _put(dataset: Dataset, keyword: str, text: str) -> None:
     """Set a text attribute; raises ValueError unless it is valid for its VR, control characters included."""
     vr = dictionary_VR(keyword)
-    if vr not in ("LT", "UT") and not all(c.isprintable() for c in text) or "\x1b" in text:
+    if (vr not in ("LT", "UT") and not all(c.isprintable() for c in text)) or "\x1b" in text:
         raise ValueError("it holds control characters")
     if vr in ("LO", "SH", "PN", "CS", "UI") and "\\" in text:
         raise ValueError("it holds a backslash")
@@ -123,3 +128,16 @@ def _put(dataset: Dataset, keyword: str, text: str) -> None:
         raise ValueError("it is no UID")
     validate_value(vr, text, config.RAISE)
     setattr(dataset, keyword, PersonName(text, encodings=["utf8"]) if vr == "PN" else text)
+
+
+def _put_codes(dataset: Dataset, source: Dataset, keyword: str) -> None:
+    """Copy a sequence of codes, and of each no more than code, scheme and meaning; raises ValueError."""
+    items = []
+    for code in source.get(keyword) or ():
+        item = Dataset()
+        for part in ("CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning"):
+            if part in code:
+                _put(item, part, _plain(code[part].value))
+        items.append(item)
+    if items:
+        setattr(dataset, keyword, DicomSequence(items))

@@ -41,7 +41,7 @@ def digest(dataset: Dataset) -> str:
     return hashlib.sha256(stream.getvalue()).hexdigest()
 
 
-def identify(dataset: Dataset, series_uid: str, instance_uid: str) -> None:
+def identify(dataset: Dataset, series_uid: UID, instance_uid: UID) -> None:
     """Give a dataset its UIDs and the file header that goes with them."""
     dataset.SeriesInstanceUID = series_uid
     dataset.SOPInstanceUID = instance_uid

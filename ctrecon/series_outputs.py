@@ -1,0 +1,144 @@
+"""Where a reconstruction is written as a DICOM series with its evidence, all of it or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ctrecon.certificates.verify import FILES
+from ctrecon.dicom.ct_image import SeriesSlice
+from ctrecon.dicom.folder import check_folder
+from ctrecon.dicom.hounsfield import HounsfieldScale, finest_scale
+from ctrecon.dicom.series import certificate_name, is_ours, write_series
+from ctrecon.dicom.study import Study
+from ctrecon.errors import InputError, OutputError
+from ctrecon.problem import Problem
+from ctrecon.reconstruction import Reconstruction
+from ctrecon.scan import WATER_MU_PER_MM, Array
+from ctrecon.stored_pixels import StoredReconstruction, certify_stored
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesTarget:
+    """A folder for one series, and what DICOM wants to know beyond the image.
+
+    ``water_mu``: the attenuation of water in 1/mm, None for the usual one at 70 keV.
+    """
+
+    folder: Path
+    study: Study
+    water_mu: float | None = None
+    overwrite: bool = False
+
+    def check(self, inputs: Iterable[Path] = ()) -> None:
+        """Before any work is done: raises OutputError where nothing can be written, or an input would be lost."""
+        check_folder(self.folder, ours=is_ours, overwrite=self.overwrite)
+        for given in inputs:
+            if self.folder.resolve() in given.resolve().parents:
+                raise OutputError(f"{self.folder} holds the input {given}; give another -o FOLDER")
+
+    def write(
+        self,
+        results: Sequence[Reconstruction],
+        *,
+        method: str,
+        z_mm: Sequence[float] = (0.0,),
+        thickness_mm: float | None = None,
+        frame_of_reference: str | None = None,
+        source: str | None = None,
+    ) -> tuple[tuple[Reconstruction, ...], dict[str, Path]]:
+        """Write one slice for each of ``results``, at ``z_mm``. Gives the results as they are stored, and the paths.
+
+        ``source`` is the path of the input file, whose hash the certificates note. ``frame_of_reference``: see
+        ``ctrecon.dicom.series.write_series``. Raises InputError where a problem has no pixel size, OutputError.
+        """
+        if len(z_mm) != len(results):
+            raise InputError(f"there are {len(results)} slices and {len(z_mm)} positions; give one for each")
+        water = WATER_MU_PER_MM if self.water_mu is None else self.water_mu
+        scale = finest_scale((result.image for result in results), water)
+        slices, stored = [], []
+        for result, z in zip(results, z_mm, strict=True):
+            stored.append(certify_stored(result, scale, source=source))
+            slices.append(_slice(stored[-1], z, thickness_mm))
+        notes = list(dict.fromkeys(note for one in results for note in one.problem.scan.notes))
+        written = write_series(
+            self.folder,
+            slices,
+            scale=scale,
+            study=self.study,
+            method=method,
+            notes=[*notes, describe(scale, assumed=self.water_mu is None), POSITION],
+            frame_of_reference=frame_of_reference,
+            overwrite=self.overwrite,
+        )
+        paths = {"image": written.images[0]}
+        if written.certificates is not None and slices[0].certificate is not None:
+            paths["certificate"] = written.certificates / certificate_name(1).replace(FILES["image"], FILES[""])
+        paths |= {"report": written.report, "pages": written.pdf, "residual": written.misfit}
+        return tuple(one.result for one in stored), paths
+
+
+POSITION = (
+    "The patient is taken to lie head first and supine, seen from the feet, with the rotation axis at x = y = 0; the "
+    "scan does not say."
+)
+
+
+def describe(scale: HounsfieldScale, *, assumed: bool) -> str:
+    """The calibration in words."""
+    how = " (assumed, about 70 keV)" if assumed else ""
+    return (
+        f"Water attenuates {scale.water_mu!r} per mm{how}; HU = stored * {scale.slope!r} + {scale.intercept!r}, "
+        "mu = water * (1 + HU / 1000)."
+    )
+
+
+def _slice(one: StoredReconstruction, z_mm: float, thickness_mm: float | None) -> SeriesSlice:
+    from ctrecon.preview import draw_preview
+
+    problem = one.result.problem
+    if problem.grid is None:
+        raise InputError(f"{problem.scan.source}: its matrix states no pixel size, which DICOM needs; give -o NAME.npy")
+    certificate = one.result.certificate
+    return SeriesSlice(
+        stored=one.stored,
+        grid=problem.grid,
+        z_mm=z_mm,
+        thickness_mm=thickness_mm,
+        certificate=certificate,
+        residual=one.result.residual,
+        delta=problem.delta.value,
+        norm=problem.delta.norm,
+        data_sha256=_data_hash(problem.scan.sinogram),
+        misfit=mean_misfit(problem, one.result.image),
+        picture=draw_preview(one.result),
+    )
+
+
+def _data_hash(data: Array) -> str:
+    """SHA-256 of the data's file as a certificate has it, also where there is no certificate."""
+    stream = io.BytesIO()
+    plain = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("<"))
+    np.lib.format.write_array(stream, plain, version=(1, 0), allow_pickle=False)
+    return hashlib.sha256(stream.getvalue()).hexdigest()
+
+
+def mean_misfit(problem: Problem, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """The mean of ``Au - f`` over the rays through each pixel, weighted by their length: ``[rows, columns]``.
+
+    Zero where no ray passes.
+    """
+    operator = problem.operator
+    u = torch.from_numpy(image)[None, None].to(problem.device)
+    residual = operator(u) - problem.energy.data
+    total, length = operator.adjoint(residual), operator.adjoint(torch.ones_like(residual))
+    mean = torch.where(length > 1e-6 * length.max(), total / length.clamp_min(1e-30), torch.zeros_like(total))
+    found: npt.NDArray[np.float64] = mean[0, 0].cpu().numpy().astype(np.float64)
+    return found
