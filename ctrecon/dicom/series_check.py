@@ -1,0 +1,237 @@
+"""Checks a series folder: is every image, decoded, the certified one, and is nothing missing?
+
+The certificates are checked by ``ctrecon/certificates/verify.py``, which trusts nothing that made them; this file adds
+what ties DICOM files to them. Names of files decide nothing but where a certificate is looked for, and that by the
+instance number alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    EncapsulatedPDFStorage,
+    ParametricMapStorage,
+)
+
+from ctrecon.certificates import verify
+from ctrecon.certificates.verify import Refused, require
+from ctrecon.dicom.hounsfield import HounsfieldScale
+from ctrecon.dicom.private import read_tie
+from ctrecon.dicom.series import CERTIFICATES, MOST_SLICES, certificate_name
+from ctrecon.dicom.uids import digest, uid_of
+from ctrecon.errors import SettingError
+
+MOST_BYTES = 1 << 30
+EVIDENCE = {
+    ComprehensiveSRStorage: "structured report",
+    EncapsulatedPDFStorage: "report as PDF",
+    ParametricMapStorage: "map of the residual",
+}
+_SAME = ("StudyInstanceUID", "PatientID", "PatientName")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is true of one file. ``said``: the statement proved, or the reason; one line."""
+
+    path: Path
+    valid: bool
+    said: str
+    readable: bool = True
+
+
+_Found: TypeAlias = tuple[Finding, npt.NDArray[Any] | None]
+
+
+@dataclass(frozen=True)
+class SeriesVerdict:
+    """All findings, and in ``said`` the whole in one line. ``data`` are those that each certificate speaks of."""
+
+    findings: tuple[Finding, ...]
+    said: str
+    complete: bool
+    data: tuple[npt.NDArray[Any], ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        return self.complete and all(finding.valid for finding in self.findings)
+
+    @property
+    def readable(self) -> bool:
+        return bool(self.findings) and all(finding.readable for finding in self.findings)
+
+
+def check_series(folder: Path) -> SeriesVerdict:
+    """Check all DICOM files in ``folder``. Never raises for what a file holds."""
+    datasets, findings = _read_all(folder)
+    images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
+    data: list[npt.NDArray[Any]] = []
+    for path, ds in images:
+        found, f = _guarded(path, partial(_image, folder, path, ds))
+        findings.append(found)
+        data += [] if f is None else [f]
+    for path, ds in datasets:
+        if ds.get("SOPClassUID") != CTImageStorage:
+            findings.append(_guarded(path, partial(_evidence, path, ds, images))[0])
+    fault = _fault_of_series([ds for _, ds in images], datasets)
+    findings.sort(key=lambda finding: finding.path.name)
+    bad = sum(not finding.valid for finding in findings)
+    said = fault or (f"{bad} of {len(findings)} files are refused" if bad else _whole(images, datasets))
+    return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=tuple(data))
+
+
+def _whole(images: Sequence[Any], datasets: Sequence[Any]) -> str:
+    others = len(datasets) - len(images)
+    return (
+        f"{len(images)} image{'s' * (len(images) != 1)}, none missing, each decodes bit for bit to its certified "
+        f"pixels; {others} report{'s' * (others != 1)} on them"
+    )
+
+
+def _read_all(folder: Path) -> tuple[list[tuple[Path, Dataset]], list[Finding]]:
+    datasets: list[tuple[Path, Dataset]] = []
+    findings = []
+    for path in sorted(folder.iterdir()):
+        if not path.is_file():
+            continue
+        try:
+            with path.open("rb") as stream:
+                start = stream.read(132)
+            if start[128:] != b"DICM":
+                require(path.suffix.lower() != ".dcm", "it is not a DICOM file")
+                continue
+            require(path.stat().st_size <= MOST_BYTES, f"it has more than {MOST_BYTES} bytes")
+            syntax = read_file_meta_info(path).get("TransferSyntaxUID")
+            require(syntax != DeflatedExplicitVRLittleEndian, "it is deflated, which is not unpacked here")
+            datasets.append((path, dcmread(path)))
+            require(len(datasets) <= MOST_SLICES + 100, f"the folder holds more than {MOST_SLICES} files")
+        except Exception as why:  # a damaged file trips the reader over in many ways
+            findings.append(Finding(path, False, verify.one_line(f"cannot be read: {why}"), readable=False))
+    return datasets, findings
+
+
+def _guarded(path: Path, look: Callable[[], _Found]) -> _Found:
+    try:
+        return look()
+    except OSError as why:
+        return Finding(path, False, verify.one_line(why), readable=False), None
+    except Exception as why:
+        text = why if isinstance(why, Refused) else f"malformed content ({type(why).__name__}: {why})"
+        return Finding(path, False, verify.one_line(text)), None
+
+
+def _image(folder: Path, path: Path, ds: Dataset) -> _Found:
+    tie = read_tie(ds)
+    if tie is None:
+        raise Refused("its private block CTRECON, which ties it to a certificate, is missing or damaged")
+    require(tie.certificate_sha256 != "", "not certified, as it says itself: the residual is above delta")
+    index = int(ds.InstanceNumber)
+    require(1 <= index <= MOST_SLICES, f"InstanceNumber {index} is no slice")
+    image = folder / CERTIFICATES / certificate_name(index)
+    place = image.with_name(image.name.replace(verify.FILES["image"], verify.FILES[""]))
+    raw = verify.read(place, verify.MAX_BYTES, tie.certificate_sha256)
+    verdict = verify.check(place)
+    require(verdict.valid, verdict.reason)
+    claims = verify.parse_certificate(raw)
+    grid = claims["operator"].get("grid")
+    require(grid is not None, "its certificate speaks of no pixel size")
+    certified = verify.load(claims["image"], image, "image")
+    _placed(ds, grid, tie.pixel_mm)
+    require(str(ds.get("RescaleType", "")) == "HU", "its values are not in HU")
+    scale = _scale(ds, tie.water_mu)
+    stored = ds.pixel_array
+    require(stored.shape == certified.shape, f"it has {stored.shape} pixels, certified are {certified.shape}")
+    differing = int(np.count_nonzero(scale.decode(stored) != certified))
+    require(differing == 0, f"{differing} of its pixels do not decode to the certified ones")
+    data = verify.load(claims["data"], image.with_name(image.stem + verify.FILES["data"]), "data")
+    return Finding(path, True, verdict.statement + _changes(ds)), data
+
+
+def _scale(ds: Dataset, water_mu: float) -> HounsfieldScale:
+    try:
+        return HounsfieldScale(
+            water_mu=water_mu, slope=float(ds.RescaleSlope), intercept=float(ds.RescaleIntercept)
+        )
+    except SettingError as why:
+        raise Refused(str(why)) from None
+
+
+def _placed(ds: Dataset, grid: dict[str, Any], pixel_mm: float) -> None:
+    """The pixels stand where the certificate's grid has them."""
+    require(grid["pixel_mm"] == pixel_mm, f"its pixels have {pixel_mm!r} mm, the certified ones {grid['pixel_mm']!r}")
+    spacing = [float(value) for value in ds.PixelSpacing]
+    require(np.allclose(spacing, pixel_mm, rtol=1e-9, atol=0), f"PixelSpacing is {spacing}, not {pixel_mm!r} mm")
+    orientation = [float(value) for value in ds.ImageOrientationPatient]
+    require(orientation == [1, 0, 0, 0, 1, 0], f"ImageOrientationPatient is {orientation}: turned after it was made")
+    corner = [float(value) for value in ds.ImagePositionPatient][:2]
+    expected = [-(grid[side] - 1) / 2 * pixel_mm for side in ("columns", "rows")]
+    require(np.allclose(corner, expected, rtol=1e-9, atol=1e-9), f"ImagePositionPatient begins {corner}: it was moved")
+
+
+def _changes(ds: Dataset) -> str:
+    """A remark where attributes are no longer those that the instance UID was made from; a PACS may do that."""
+    own = uid_of("instance", str(ds.SeriesInstanceUID), str(int(ds.InstanceNumber)), digest(ds))
+    return "" if own == ds.SOPInstanceUID else " (Attributes of the file were changed since, its pixels were not.)"
+
+
+def _evidence(
+    path: Path, ds: Dataset, images: Sequence[tuple[Path, Dataset]]
+) -> _Found:
+    what = EVIDENCE.get(ds.get("SOPClassUID"))
+    if what is None:
+        raise Refused("it is neither an image of the series nor a report on it; move it elsewhere")
+    instances = {str(image.SOPInstanceUID) for _, image in images}
+    named = {str(e.value) for e in ds.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+    strangers, forgotten = named - instances, instances - named
+    require(not strangers, f"the {what} refers to {len(strangers)} images that are not here")
+    require(not forgotten, f"the {what} does not refer to {len(forgotten)} of the images")
+    return Finding(path, True, f"{what} on {len(named)} image{'s' * (len(named) != 1)}{_changes(ds)}"), None
+
+
+def _fault_of_series(images: Sequence[Dataset], datasets: Sequence[tuple[Path, Dataset]]) -> str:
+    """Why the images are no complete series of one patient, or ``""``."""
+    try:
+        _require_whole(images, [ds for _, ds in datasets])
+    except Refused as why:
+        return str(why)
+    except Exception as why:
+        return f"malformed content ({type(why).__name__}: {why})"
+    return ""
+
+
+def _require_whole(images: Sequence[Dataset], everything: Sequence[Dataset]) -> None:
+    require(len(images) > 0, "the folder holds no CT image of ctrecon")
+    for keyword in _SAME:
+        different = {str(ds.get(keyword)) for ds in everything}
+        require(len(different) == 1, f"the files have {len(different)} different values of {keyword}")
+    for keyword in ("SeriesInstanceUID", "FrameOfReferenceUID", "ImagesInAcquisition"):
+        different = {str(ds.get(keyword)) for ds in images}
+        require(len(different) == 1, f"the images have {len(different)} different values of {keyword}")
+    instances = [str(ds.SOPInstanceUID) for ds in everything]
+    require(len(set(instances)) == len(instances), "two files have one SOPInstanceUID")
+    count = int(images[0].ImagesInAcquisition)
+    require(1 <= count <= MOST_SLICES, f"ImagesInAcquisition is {count}")
+    numbers = sorted(int(ds.InstanceNumber) for ds in images)
+    missing = sorted(set(range(1, count + 1)) - set(numbers))
+    require(not missing, f"slice {missing[0] if missing else 0} of {count} is missing ({len(missing)} in all)")
+    require(numbers == list(range(1, count + 1)), "two images have one InstanceNumber, or there are too many")
+    z = [float(ds.ImagePositionPatient[2]) for ds in sorted(images, key=lambda ds: int(ds.InstanceNumber))]
+    require(bool((np.diff(z) > 0).all()), "the slices are not in the order of their positions")
+
+
+def refuse(verdict: SeriesVerdict, reason: str) -> SeriesVerdict:
+    """The same findings with a fault of the whole."""
+    return replace(verdict, said=verify.one_line(reason), complete=False)
