@@ -42,7 +42,7 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--operator", type=click.Choice(("sparse", "joseph", "astra")), help="Default: by device and size.")
 @click.option("--device", help="cpu, cuda, cuda:1, ... Default: cuda where there is one.")
 @click.option("-o", "--output", help="Image as .npy, or a folder for a DICOM series. Default: INPUT.recon.npy here.")
-@click.option("--preview/--no-preview", default=True, help="Also write a picture beside the image.")
+@click.option("--preview/--no-preview", default=True, help="Also draw pictures.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options
 @series_options
@@ -69,7 +69,7 @@ def command(
         scan_file, scan_file.with_suffix(".json"), options["geometry_file"], Path(options["prior"]), options["template"]
     )
     inputs = [path for path in given if path is not None and path.exists()]
-    series = series_target(output, options, inputs)
+    series = series_target(output, options, inputs, pictures=preview)
     if series is None:
         image = Path(output or scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy")
         target = outputs.Target.at(image, inputs=inputs)

@@ -53,7 +53,9 @@ def is_series(output: str | None) -> bool:
     )
 
 
-def series_target(output: str | None, options: dict[str, Any], inputs: list[Path]) -> SeriesTarget | None:
+def series_target(
+    output: str | None, options: dict[str, Any], inputs: list[Path], *, pictures: bool
+) -> SeriesTarget | None:
     """Where to write a series, checked; None where ``output`` names a file. Raises SettingError, OutputError."""
     from ctrecon.errors import SettingError
 
@@ -67,8 +69,7 @@ def series_target(output: str | None, options: dict[str, Any], inputs: list[Path
     from ctrecon.series_outputs import SeriesTarget
 
     study = study_of(options["template"], {ATTRIBUTES[name]: given[name] for name in ATTRIBUTES if name in given})
-    target = SeriesTarget(
-        folder=Path(output), study=study, water_mu=options["water_mu"], overwrite=options["overwrite"]
-    )
+    choices = {name: options[name] for name in ("water_mu", "overwrite")}
+    target = SeriesTarget(folder=Path(output), study=study, pictures=pictures, **choices)
     target.check(inputs)
     return target

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 EXIT_REFUSED = 1
 
 
-def verify_series(folder: Path, *, scan_file: Path | None, as_json: bool) -> int:
+def verify_series(folder: Path, *, certificates: Path | None, scan_file: Path | None, as_json: bool) -> int:
     """Print one line per file and one for the whole; the exit code."""
     from ctrecon.dicom.series_check import check_series
 
-    verdict = check_series(folder)
+    verdict = check_series(folder, certificates)
     if scan_file is not None and verdict.valid:
         verdict = _against_scan(verdict, scan_file)
     for finding in verdict.findings:

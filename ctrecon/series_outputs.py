@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,14 @@ class SeriesTarget:
     """A folder for one series, and what DICOM wants to know beyond the image.
 
     ``water_mu``: the attenuation of water in 1/mm, None for the usual one at 70 keV.
+    ``pictures``: whether the report for people shows some slices.
     """
 
     folder: Path
     study: Study
     water_mu: float | None = None
     overwrite: bool = False
+    pictures: bool = True
 
     def check(self, inputs: Iterable[Path] = ()) -> None:
         """Before any work is done: raises OutputError where nothing can be written, or an input would be lost."""
@@ -66,7 +69,7 @@ class SeriesTarget:
         slices, stored = [], []
         for result, z in zip(results, z_mm, strict=True):
             stored.append(certify_stored(result, scale, source=source))
-            slices.append(_slice(stored[-1], z, thickness_mm))
+            slices.append(_slice(stored[-1], z, thickness_mm, self.pictures))
         notes = list(dict.fromkeys(note for one in results for note in one.problem.scan.notes))
         written = write_series(
             self.folder,
@@ -100,7 +103,7 @@ def describe(scale: HounsfieldScale, *, assumed: bool) -> str:
     )
 
 
-def _slice(one: StoredReconstruction, z_mm: float, thickness_mm: float | None) -> SeriesSlice:
+def _slice(one: StoredReconstruction, z_mm: float, thickness_mm: float | None, pictures: bool) -> SeriesSlice:
     from ctrecon.preview import draw_preview
 
     problem = one.result.problem
@@ -118,7 +121,7 @@ def _slice(one: StoredReconstruction, z_mm: float, thickness_mm: float | None) -
         norm=problem.delta.norm,
         data_sha256=_data_hash(problem.scan.sinogram),
         misfit=mean_misfit(problem, one.result.image),
-        picture=draw_preview(one.result),
+        picture=partial(draw_preview, one.result) if pictures else None,
     )
 
 

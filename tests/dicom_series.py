@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ctrecon.dicom.study import Study, study_of
+from ctrecon.dicom.study import study_of
 from ctrecon.geometry import FanBeam, ImageGrid
 from ctrecon.noise import Delta
 from ctrecon.problem import prepare
@@ -36,6 +37,11 @@ def letter(slices: int = 0) -> npt.NDArray[np.float32]:
     return image
 
 
+@functools.cache
+def results(slices: int) -> tuple[Reconstruction, ...]:
+    return tuple(reconstruct(letter(k)) for k in range(slices))
+
+
 def reconstruct(image: npt.NDArray[np.float32], *, share: float = 1.02, photons: float | None = None) -> Reconstruction:
     """CGLS on a scan of ``image``, down to ``share`` of the true residual."""
     scanner = FanBeam(
@@ -50,11 +56,11 @@ def reconstruct(image: npt.NDArray[np.float32], *, share: float = 1.02, photons:
     return conclude(problem, conjugate_gradients(problem))
 
 
-def write(folder: Path, slices: int = 3, *, study: Study | None = None, **options: object) -> Path:
+def write(folder: Path, slices: int = 3, **options: object) -> Path:
     """A series of ``slices`` with a patient of :data:`GIVEN`."""
-    results = [reconstruct(letter(k)) for k in range(slices)]
-    target = SeriesTarget(folder=folder, study=study or study_of(None, GIVEN), **options)  # type: ignore[arg-type]
-    target.write(results, method="cgls", z_mm=Z_MM[:slices], thickness_mm=2.5)
+    options = {"study": study_of(None, GIVEN), "pictures": False, **options}
+    target = SeriesTarget(folder=folder, **options)  # type: ignore[arg-type]
+    target.write(results(slices), method="cgls", z_mm=Z_MM[:slices], thickness_mm=2.5)
     return folder
 
 

@@ -172,11 +172,11 @@ def test_nothing_is_left_of_a_series_that_cannot_be_finished(tmp_path: Path, mon
 
 
 def test_slices_that_make_no_series_are_refused(tmp_path: Path) -> None:
-    from dicom_series import reconstruct
+    from dicom_series import results
 
     from ctrecon.series_outputs import SeriesTarget
 
-    result = reconstruct(letter())
+    (result,) = results(1)
     target = SeriesTarget(folder=tmp_path / "s", study=study_of(None, {}))
     with pytest.raises(InputError, match="two slices stand at z = 1 mm"):
         target.write([result, result], method="cgls", z_mm=[1.0, 1.0])

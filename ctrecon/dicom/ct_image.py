@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -36,7 +37,7 @@ class SeriesSlice:
     ``certificate``: of the decoded pixels, or None where they miss ``delta``; ``residual`` is then the true one.
     ``norm``: "2-norm" or "whitened". ``data_sha256``: of the data that it explains.
     ``misfit``: the residual back-projected, ``[rows, columns]``, without unit.
-    ``picture``: a PNG of image, residual and convergence, or None.
+    ``picture``: draws a PNG of image, residual and convergence, asked of a few slices only; None: no picture.
     """
 
     stored: npt.NDArray[np.uint16]
@@ -49,7 +50,7 @@ class SeriesSlice:
     data_sha256: str
     misfit: Array
     thickness_mm: float | None = None
-    picture: bytes | None = field(default=None, repr=False)
+    picture: Callable[[], bytes] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("stored", "misfit"):

@@ -108,7 +108,7 @@ def draw_pdf(slices: Sequence[SeriesSlice], *, method: str, notes: Sequence[str]
     _paragraph(pdf, HOW_TO_CHECK)
     for index, one in key_slices(slices):
         if one.picture is not None:
-            _picture(pdf, index, one, one.picture)
+            _picture(pdf, index, one, one.picture())
     return bytes(pdf.output())
 
 

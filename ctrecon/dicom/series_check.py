@@ -74,13 +74,17 @@ class SeriesVerdict:
         return bool(self.findings) and all(finding.readable for finding in self.findings)
 
 
-def check_series(folder: Path) -> SeriesVerdict:
-    """Check all DICOM files in ``folder``. Never raises for what a file holds."""
+def check_series(folder: Path, certificates: Path | None = None) -> SeriesVerdict:
+    """Check all DICOM files in ``folder``, whatever their names, with the certificates in ``certificates`` inside it.
+
+    A series that comes back from a PACS has lost them: give their folder. Never raises for what a file holds.
+    """
+    certificates = certificates or folder / CERTIFICATES
     datasets, findings = _read_all(folder)
     images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
     data: list[npt.NDArray[Any]] = []
     for path, ds in images:
-        found, f = _guarded(path, partial(_image, folder, path, ds))
+        found, f = _guarded(path, partial(_image, certificates, path, ds))
         findings.append(found)
         data += [] if f is None else [f]
     for path, ds in datasets:
@@ -133,14 +137,14 @@ def _guarded(path: Path, look: Callable[[], _Found]) -> _Found:
         return Finding(path, False, verify.one_line(text)), None
 
 
-def _image(folder: Path, path: Path, ds: Dataset) -> _Found:
+def _image(certificates: Path, path: Path, ds: Dataset) -> _Found:
     tie = read_tie(ds)
     if tie is None:
         raise Refused("its private block CTRECON, which ties it to a certificate, is missing or damaged")
     require(tie.certificate_sha256 != "", "not certified, as it says itself: the residual is above delta")
     index = int(ds.InstanceNumber)
     require(1 <= index <= MOST_SLICES, f"InstanceNumber {index} is no slice")
-    image = folder / CERTIFICATES / certificate_name(index)
+    image = certificates / certificate_name(index)
     place = image.with_name(image.name.replace(verify.FILES["image"], verify.FILES[""]))
     raw = verify.read(place, verify.MAX_BYTES, tie.certificate_sha256)
     verdict = verify.check(place)
