@@ -7,6 +7,7 @@ instance number alone.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -79,7 +80,12 @@ def check_series(folder: Path, certificates: Path | None = None) -> SeriesVerdic
 
     A series that comes back from a PACS has lost them: give their folder. Never raises for what a file holds.
     """
-    certificates = certificates or folder / CERTIFICATES
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's remarks on damaged files; what is wrong is found here
+        return _check(folder, certificates or folder / CERTIFICATES)
+
+
+def _check(folder: Path, certificates: Path) -> SeriesVerdict:
     datasets, findings = _read_all(folder)
     images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
     data: list[npt.NDArray[Any]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,9 @@ def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
 
 def _read(template: Path) -> Dataset:
     try:
-        return dcmread(template, stop_before_pixels=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's remarks on sloppy values, which are judged one by one here
+            return dcmread(template, stop_before_pixels=True)
     except FileNotFoundError:
         raise InputError(f"{template} does not exist; give --template the name of a DICOM file") from None
     except InvalidDicomError:
