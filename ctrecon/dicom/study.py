@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydicom import config, dcmread
 from pydicom.datadict import dictionary_VR
@@ -61,25 +60,13 @@ def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
     InputError for a file that is no DICOM, SettingError where ``given`` is invalid or contradicts the template: the
     same study with another patient is torn apart by a PACS.
     """
-    attributes, notes = Dataset(), []
+    attributes = Dataset()
+    notes: list[str] = []
     attributes.SpecificCharacterSet = "ISO_IR 192"
     if template is not None:
-        source = _read(template)
-        for keyword in (*NEEDED, *OPTIONAL):
-            if keyword not in source:
-                continue
-            try:
-                _put(attributes, keyword, _plain(source[keyword].value))
-            except ValueError as why:
-                if keyword in NEEDED:
-                    raise InputError(f"{template}: its {keyword} is not valid DICOM ({why}); correct it") from None
-                notes.append(f"{template.name}: {keyword} is not valid DICOM and was left out")
-        try:
-            _put_codes(attributes, source, "DeidentificationMethodCodeSequence")
-        except ValueError as why:
-            notes.append(f"{template.name}: DeidentificationMethodCodeSequence was left out ({why})")
-        if not attributes.get("StudyInstanceUID"):
-            raise InputError(f"{template}: it has no StudyInstanceUID; give another --template")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's remarks on sloppy values, which are judged one by one here
+            notes += _pass_through(template, attributes)
     for keyword, text in given.items():
         already = str(attributes.get(keyword) or "")
         if already and already != text:
@@ -97,11 +84,29 @@ def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
     return Study(attributes, tuple(notes))
 
 
+def _pass_through(template: Path, attributes: Dataset) -> list[str]:
+    """Fill ``attributes`` from a file; gives what was left out, one sentence each."""
+    source, notes = _read(template), []
+    for keyword in (*NEEDED, *OPTIONAL):
+        try:
+            if keyword in source:
+                _put(attributes, keyword, _text(source, keyword))
+        except ValueError as why:
+            if keyword in NEEDED:
+                raise InputError(f"{template}: its {keyword} is not valid DICOM ({why}); correct it") from None
+            notes.append(f"{template.name}: {keyword} is not valid DICOM and was left out")
+    try:
+        _put_codes(attributes, source, "DeidentificationMethodCodeSequence")
+    except (ValueError, TypeError, AttributeError):
+        notes.append(f"{template.name}: DeidentificationMethodCodeSequence is not valid DICOM and was left out")
+    if not attributes.get("StudyInstanceUID"):
+        raise InputError(f"{template}: it has no StudyInstanceUID; give another --template")
+    return notes
+
+
 def _read(template: Path) -> Dataset:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's remarks on sloppy values, which are judged one by one here
-            return dcmread(template, stop_before_pixels=True)
+        return dcmread(template, stop_before_pixels=True)
     except FileNotFoundError:
         raise InputError(f"{template} does not exist; give --template the name of a DICOM file") from None
     except InvalidDicomError:
@@ -112,7 +117,12 @@ def _read(template: Path) -> Dataset:
         raise InputError(f"{template} cannot be read as DICOM ({type(why).__name__}: {why}); use another one") from None
 
 
-def _plain(value: Any) -> str:
+def _text(dataset: Dataset, keyword: str) -> str:
+    """A value as text; raises ValueError where there are several or none can be made of the bytes."""
+    try:
+        value = dataset[keyword].value
+    except Exception as why:  # values are decoded only now, and damaged ones trip the reader over in many ways
+        raise ValueError(type(why).__name__) from None
     if isinstance(value, MultiValue | list):
         raise ValueError("more than one value")
     if value is None:
@@ -140,7 +150,7 @@ def _put_codes(dataset: Dataset, source: Dataset, keyword: str) -> None:
         item = Dataset()
         for part in ("CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning"):
             if part in code:
-                _put(item, part, _plain(code[part].value))
+                _put(item, part, _text(code, part))
         items.append(item)
     if items:
         setattr(dataset, keyword, DicomSequence(items))
