@@ -82,7 +82,7 @@ def command(
     scan = read_scan(scan_file, **{key: options[key] for key in SCAN_KEYS})
     bound = delta_for(scan, delta, 0.95 if quantile is None else quantile)
     if not as_json:
-        for note in scan.notes:
+        for note in (*scan.notes, *(() if series is None else series.study.notes)):
             click.echo(f"note: {printable(note)}")
         click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
     problem = prepare(scan, bound, operator=options["operator"], device=options["device"])
