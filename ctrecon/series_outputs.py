@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ctrecon.certificates.feasible import data_hash
 from ctrecon.certificates.verify import FILES
 from ctrecon.dicom.ct_image import SeriesSlice
 from ctrecon.dicom.folder import check_folder
@@ -22,7 +21,7 @@ from ctrecon.dicom.study import Study
 from ctrecon.errors import InputError, OutputError
 from ctrecon.problem import Problem
 from ctrecon.reconstruction import Reconstruction
-from ctrecon.scan import WATER_MU_PER_MM, Array
+from ctrecon.scan import WATER_MU_PER_MM
 from ctrecon.stored_pixels import StoredReconstruction, certify_stored
 
 
@@ -119,18 +118,10 @@ def _slice(one: StoredReconstruction, z_mm: float, thickness_mm: float | None, p
         residual=one.result.residual,
         delta=problem.delta.value,
         norm=problem.delta.norm,
-        data_sha256=_data_hash(problem.scan.sinogram),
+        data_sha256=data_hash(problem.scan.sinogram),
         misfit=mean_misfit(problem, one.result.image),
         picture=partial(draw_preview, one.result) if pictures else None,
     )
-
-
-def _data_hash(data: Array) -> str:
-    """SHA-256 of the data's file as a certificate has it, also where there is no certificate."""
-    stream = io.BytesIO()
-    plain = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("<"))
-    np.lib.format.write_array(stream, plain, version=(1, 0), allow_pickle=False)
-    return hashlib.sha256(stream.getvalue()).hexdigest()
 
 
 def mean_misfit(problem: Problem, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

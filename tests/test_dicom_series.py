@@ -46,6 +46,7 @@ def test_the_image_is_upright_and_in_hounsfield_units(volume: np.ndarray) -> Non
 def test_every_file_is_valid(series: Path) -> None:
     files = dicom_files(series)
     assert [path.name for path in files] == [
+        "certificate-0001.dcm", "certificate-0002.dcm", "certificate-0003.dcm",
         "ct-0001.dcm", "ct-0002.dcm", "ct-0003.dcm", "report-pdf.dcm", "report.dcm", "residual.dcm",
     ]  # fmt: skip
     assert {path.name: errors_of(path) for path in files if errors_of(path)} == {}
@@ -134,7 +135,7 @@ def test_the_same_input_gives_the_same_bytes(series: Path, tmp_path: Path) -> No
     assert [path.read_bytes() for path in dicom_files(again)] == [path.read_bytes() for path in dicom_files(series)]
     other = write(tmp_path / "other", study=study_of(None, {**GIVEN, "PatientID": "P-18"}))
     uids = {dcmread(path).SOPInstanceUID for folder in (series, other) for path in dicom_files(folder)}
-    assert len(uids) == 12
+    assert len(uids) == 18
 
 
 def test_uids_are_valid_and_keep_parts_apart() -> None:
@@ -151,7 +152,7 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
         write(folder, slices=1)
     assert {path.name for path in folder.iterdir()} == before
     write(folder, slices=1, overwrite=True)
-    assert {path.name for path in folder.iterdir()} == before - {"ct-0002.dcm"}
+    assert {path.name for path in folder.iterdir()} == before - {"ct-0002.dcm", "certificate-0002.dcm"}
     assert [path.name for path in (folder / "certificates").glob("*.json")] == ["slice-0001.certificate.json"]
     (folder / "thesis.tex").write_text("years of work")
     with pytest.raises(OutputError, match=r"'thesis\.tex'"):

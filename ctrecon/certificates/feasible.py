@@ -217,6 +217,11 @@ def _hash(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
+def data_hash(data: Array) -> str:
+    """SHA-256 of the ``.npy`` file of ``data`` beside a certificate; raises InputError as ``certify``."""
+    return _hash(_npy(_plain(data, "data")))
+
+
 def _claim(array: Array, raw: bytes) -> dict[str, Any]:
     return {"sha256": _hash(raw), "shape": list(array.shape), "dtype": array.dtype.str}
 

@@ -150,7 +150,7 @@ def describe_image(
     return ds
 
 
-SERIES_NUMBERS = {"images": 9001, "report": 9002, "pdf": 9003, "misfit": 9004}
+SERIES_NUMBERS = {"images": 9001, "report": 9002, "pdf": 9003, "misfit": 9004, "raw": 9005}
 
 
 def certificate_hash(certificate: FeasibleCertificate) -> str:

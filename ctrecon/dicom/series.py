@@ -1,13 +1,15 @@
 """A series with its evidence in one folder, all of it or nothing.
 
 ``ct-0001.dcm`` ... are the images, ``report.dcm`` the structured report, ``report-pdf.dcm`` the same for people,
-``residual.dcm`` what the images leave of the data; ``certificates/slice-0001.certificate.json`` ... with the files
-beside each are what anyone can check with numpy and scipy alone.
+``residual.dcm`` what the images leave of the data, ``certificate-0001.dcm`` ... the certificates with their data, for
+whoever has the study from a PACS. ``certificates/slice-0001.certificate.json`` ... with the files beside each are the
+same for anyone with numpy and scipy alone.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from ctrecon.dicom.folder import new_folder
 from ctrecon.dicom.hounsfield import HounsfieldScale
 from ctrecon.dicom.parametric_map import misfit_map
 from ctrecon.dicom.pdf import encapsulated_pdf
+from ctrecon.dicom.raw_certificate import raw_certificate
 from ctrecon.dicom.sr import structured_report
 from ctrecon.dicom.study import NO_PATIENT, Study
 from ctrecon.dicom.uids import digest, identify, uid_of
@@ -30,6 +33,10 @@ MOST_SLICES = 9999
 
 def image_name(index: int) -> str:
     return f"ct-{index:04d}.dcm"
+
+
+def raw_name(index: int) -> str:
+    return f"certificate-{index:04d}.dcm"
 
 
 def certificate_name(index: int) -> str:
@@ -86,10 +93,16 @@ def write_series(
     }
     for dataset in evidence.values():
         _identify_together([dataset], study_uid)
+    raw = {
+        raw_name(k): raw_certificate(image, one.certificate, k, study=study)
+        for k, (image, one) in enumerate(zip(images, slices, strict=True), start=1)
+        if one.certificate is not None
+    }
+    _identify_together(list(raw.values()), study_uid)
     with new_folder(folder, ours=is_ours, overwrite=overwrite) as partial:
         for k, dataset in enumerate(images, start=1):
             dataset.save_as(partial / image_name(k), enforce_file_format=True)
-        for name, dataset in evidence.items():
+        for name, dataset in (evidence | raw).items():
             dataset.save_as(partial / name, enforce_file_format=True)
         for k, one in enumerate(slices, start=1):
             if one.certificate is not None:
@@ -138,5 +151,5 @@ def _identify_together(datasets: Sequence[Dataset], study_uid: str) -> None:
 
 def is_ours(name: str) -> bool:
     """Whether a file or folder of this name is one that ``write_series`` puts down."""
-    number = name.removeprefix("ct-").removesuffix(".dcm")
-    return name in (REPORT, PDF, MISFIT, CERTIFICATES) or (len(number) == 4 and number.isdigit())
+    numbered = re.fullmatch(r"(ct|certificate)-\d{4}\.dcm", name)
+    return numbered is not None or name in (REPORT, PDF, MISFIT, CERTIFICATES)

@@ -7,15 +7,16 @@ instance number alone.
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
@@ -25,12 +26,14 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     EncapsulatedPDFStorage,
     ParametricMapStorage,
+    RawDataStorage,
 )
 
 from ctrecon.certificates import verify
-from ctrecon.certificates.verify import Refused, require
+from ctrecon.certificates.verify import Json, Refused, require
 from ctrecon.dicom.hounsfield import HounsfieldScale
 from ctrecon.dicom.private import read_tie
+from ctrecon.dicom.raw_certificate import hash_of, unpack
 from ctrecon.dicom.series import CERTIFICATES, MOST_SLICES, certificate_name
 from ctrecon.dicom.uids import digest, uid_of
 from ctrecon.errors import SettingError
@@ -40,6 +43,7 @@ EVIDENCE = {
     ComprehensiveSRStorage: "structured report",
     EncapsulatedPDFStorage: "report as PDF",
     ParametricMapStorage: "map of the residual",
+    RawDataStorage: "certificate with its data",
 }
 _SAME = ("StudyInstanceUID", "PatientID", "PatientName")
 
@@ -54,17 +58,19 @@ class Finding:
     readable: bool = True
 
 
-_Found: TypeAlias = tuple[Finding, npt.NDArray[Any] | None]
+_Found: TypeAlias = tuple[Finding, Json | None]
 
 
 @dataclass(frozen=True)
 class SeriesVerdict:
-    """All findings, and in ``said`` the whole in one line. ``data`` are those that each certificate speaks of."""
+    """All findings, and in ``said`` the whole in one line. ``data`` are the claims of the valid certificates on
+    their data: ``sha256``, ``shape`` and ``dtype`` of the ``.npy`` file.
+    """
 
     findings: tuple[Finding, ...]
     said: str
     complete: bool
-    data: tuple[npt.NDArray[Any], ...] = ()
+    data: tuple[Json, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -76,23 +82,32 @@ class SeriesVerdict:
 
 
 def check_series(folder: Path, certificates: Path | None = None) -> SeriesVerdict:
-    """Check all DICOM files in ``folder``, whatever their names, with the certificates in ``certificates`` inside it.
+    """Check all DICOM files in ``folder``, whatever their names, with the certificates in the folder ``certificates``.
 
-    A series that comes back from a PACS has lost them: give their folder. Never raises for what a file holds.
+    By default those in ``folder/certificates``, or where a PACS has kept the DICOM files only, those that travel with
+    them as raw data. Never raises for what a file holds.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="ctrecon-") as unpacked:
         warnings.simplefilter("ignore")  # pydicom's remarks on damaged files; what is wrong is found here
-        return _check(folder, certificates or folder / CERTIFICATES)
+        datasets, findings = _read_all(folder)
+        if certificates is None:
+            certificates = folder / CERTIFICATES
+            if not certificates.exists():
+                certificates = Path(unpacked)
+                _unpack_all(datasets, certificates)
+        return _check(datasets, findings, certificates)
 
 
-def _check(folder: Path, certificates: Path) -> SeriesVerdict:
-    datasets, findings = _read_all(folder)
+def _check(
+    datasets: Sequence[tuple[Path, Dataset]], findings: list[Finding], certificates: Path
+) -> SeriesVerdict:
     images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
-    data: list[npt.NDArray[Any]] = []
+    data: list[Json] = []
     for path, ds in images:
-        found, f = _guarded(path, partial(_image, certificates, path, ds))
+        found, claim = _guarded(path, partial(_image, certificates, path, ds))
         findings.append(found)
-        data += [] if f is None else [f]
+        data += [] if claim is None else [claim]
+        ds.pop("PixelData", None)  # a series is larger than its headers
     for path, ds in datasets:
         if ds.get("SOPClassUID") != CTImageStorage:
             findings.append(_guarded(path, partial(_evidence, path, ds, images))[0])
@@ -103,11 +118,27 @@ def _check(folder: Path, certificates: Path) -> SeriesVerdict:
     return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=tuple(data))
 
 
+def _unpack_all(datasets: Sequence[tuple[Path, Dataset]], into: Path) -> None:
+    """Put down the certificates that came as raw data, under the numbers of the images that they refer to.
+
+    What is damaged is left out, and missed when its image is checked.
+    """
+    images = {str(ds.SOPInstanceUID): ds for _, ds in datasets if ds.get("SOPClassUID") == CTImageStorage}
+    for _, ds in datasets:
+        if ds.get("SOPClassUID") != RawDataStorage:
+            continue
+        with suppress(Exception):
+            image = images[str(ds.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID)]
+            index, tie = int(image.InstanceNumber), read_tie(image)
+            if tie is not None and 1 <= index <= MOST_SLICES:
+                unpack(ds, _scale(image, tie.water_mu).decode(image.pixel_array), into / certificate_name(index))
+
+
 def _whole(images: Sequence[Any], datasets: Sequence[Any]) -> str:
     others = len(datasets) - len(images)
     return (
         f"{len(images)} image{'s' * (len(images) != 1)}, none missing, each decodes bit for bit to its certified "
-        f"pixels; {others} report{'s' * (others != 1)} on them"
+        f"pixels; {others} other file{'s' * (others != 1)} on them"
     )
 
 
@@ -126,7 +157,7 @@ def _read_all(folder: Path) -> tuple[list[tuple[Path, Dataset]], list[Finding]]:
             require(path.stat().st_size <= MOST_BYTES, f"it has more than {MOST_BYTES} bytes")
             syntax = read_file_meta_info(path).get("TransferSyntaxUID")
             require(syntax != DeflatedExplicitVRLittleEndian, "it is deflated, which is not unpacked here")
-            datasets.append((path, dcmread(path)))
+            datasets.append((path, dcmread(path, defer_size=1 << 16)))
             require(len(datasets) <= MOST_SLICES + 100, f"the folder holds more than {MOST_SLICES} files")
         except Exception as why:  # a damaged file trips the reader over in many ways
             findings.append(Finding(path, False, verify.one_line(f"cannot be read: {why}"), readable=False))
@@ -152,6 +183,8 @@ def _image(certificates: Path, path: Path, ds: Dataset) -> _Found:
     require(1 <= index <= MOST_SLICES, f"InstanceNumber {index} is no slice")
     image = certificates / certificate_name(index)
     place = image.with_name(image.name.replace(verify.FILES["image"], verify.FILES[""]))
+    if not place.exists():
+        raise FileNotFoundError(f"its certificate {place.name} is missing, and none came as raw data")
     raw = verify.read(place, verify.MAX_BYTES, tie.certificate_sha256)
     verdict = verify.check(place)
     require(verdict.valid, verdict.reason)
@@ -166,8 +199,7 @@ def _image(certificates: Path, path: Path, ds: Dataset) -> _Found:
     require(stored.shape == certified.shape, f"it has {stored.shape} pixels, certified are {certified.shape}")
     differing = int(np.count_nonzero(scale.decode(stored) != certified))
     require(differing == 0, f"{differing} of its pixels do not decode to the certified ones")
-    data = verify.load(claims["data"], image.with_name(image.stem + verify.FILES["data"]), "data")
-    return Finding(path, True, verdict.statement + _changes(ds)), data
+    return Finding(path, True, verdict.statement + _changes(ds)), claims["data"]
 
 
 def _scale(ds: Dataset, water_mu: float) -> HounsfieldScale:
@@ -179,7 +211,7 @@ def _scale(ds: Dataset, water_mu: float) -> HounsfieldScale:
         raise Refused(str(why)) from None
 
 
-def _placed(ds: Dataset, grid: dict[str, Any], pixel_mm: float) -> None:
+def _placed(ds: Dataset, grid: Json, pixel_mm: float) -> None:
     """The pixels stand where the certificate's grid has them."""
     require(grid["pixel_mm"] == pixel_mm, f"its pixels have {pixel_mm!r} mm, the certified ones {grid['pixel_mm']!r}")
     spacing = [float(value) for value in ds.PixelSpacing]
@@ -203,6 +235,15 @@ def _evidence(
     what = EVIDENCE.get(ds.get("SOPClassUID"))
     if what is None:
         raise Refused("it is neither an image of the series nor a report on it; move it elsewhere")
+    if ds.SOPClassUID == RawDataStorage:
+        named = ds.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID
+        ties = [read_tie(image) for _, image in images if image.SOPInstanceUID == named]
+        require(len(ties) == 1 and ties[0] is not None, f"the {what} refers to an image that is not here")
+        assert ties[0] is not None
+        require(hash_of(ds) == ties[0].certificate_sha256, f"the {what} is not the one of the image it refers to")
+        said = f"{what}, as its image names it{_changes(ds)}"
+        ds.remove_private_tags()
+        return Finding(path, True, said), None
     instances = {str(image.SOPInstanceUID) for _, image in images}
     named = {str(e.value) for e in ds.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
     strangers, forgotten = named - instances, instances - named
