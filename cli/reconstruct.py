@@ -92,8 +92,9 @@ def command(
     if series is None:
         written = target.write(result, preview=preview)
     else:
+        method, thickness = options["method"], options["slice_mm"]
         (result,), written = series.write(
-            [result], method=options["method"], thickness_mm=options["slice_mm"], source=str(scan_file)
+            [result], method=method, iterative=method != "fbp", thickness_mm=thickness, source=str(scan_file)
         )
     if as_json:
         click.echo(json.dumps(_summary(result, written, options["method"]), allow_nan=False))

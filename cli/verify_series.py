@@ -20,11 +20,13 @@ def verify_series(folder: Path, *, certificates: Path | None, scan_file: Path | 
     """Print one line per file and one for the whole; the exit code."""
     from ctrecon.dicom.series_check import check_series
 
-    verdict = check_series(folder, certificates)
+    verdict = check_series(
+        folder,
+        certificates,
+        watch=lambda finding: _say(finding.path, finding.valid, finding.said, "file", as_json),
+    )
     if scan_file is not None and verdict.valid:
         verdict = _against_scan(verdict, scan_file)
-    for finding in verdict.findings:
-        _say(finding.path, finding.valid, finding.said, "file", as_json)
     _say(folder, verdict.valid, verdict.said, "series", as_json)
     if verdict.valid:
         return 0

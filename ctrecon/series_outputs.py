@@ -29,7 +29,7 @@ from ctrecon.stored_pixels import StoredReconstruction, certify_stored
 class SeriesTarget:
     """A folder for one series, and what DICOM wants to know beyond the image.
 
-    ``water_mu``: the attenuation of water in 1/mm, None for the usual one at 70 keV.
+    ``water_mu``: the attenuation of water in 1/mm, None for what the scan says, else the usual one at 70 keV.
     ``pictures``: whether the report for people shows some slices.
     """
 
@@ -51,6 +51,7 @@ class SeriesTarget:
         results: Sequence[Reconstruction],
         *,
         method: str,
+        iterative: bool = True,
         z_mm: Sequence[float] = (0.0,),
         thickness_mm: float | None = None,
         frame_of_reference: str | None = None,
@@ -63,7 +64,7 @@ class SeriesTarget:
         """
         if len(z_mm) != len(results):
             raise InputError(f"there are {len(results)} slices and {len(z_mm)} positions; give one for each")
-        water = WATER_MU_PER_MM if self.water_mu is None else self.water_mu
+        water, known = self._water(results)
         scale = finest_scale((result.image for result in results), water)
         slices, stored = [], []
         for result, z in zip(results, z_mm, strict=True):
@@ -76,7 +77,8 @@ class SeriesTarget:
             scale=scale,
             study=self.study,
             method=method,
-            notes=[*notes, describe(scale, assumed=self.water_mu is None), POSITION],
+            iterative=iterative,
+            notes=[*notes, describe(scale, how=known), POSITION],
             frame_of_reference=frame_of_reference,
             overwrite=self.overwrite,
         )
@@ -86,6 +88,16 @@ class SeriesTarget:
         paths |= {"report": written.report, "pages": written.pdf, "residual": written.misfit}
         return tuple(one.result for one in stored), paths
 
+    def _water(self, results: Sequence[Reconstruction]) -> tuple[float, str]:
+        """Water's attenuation in 1/mm, one for all slices, and where it is from."""
+        if self.water_mu is not None:
+            return self.water_mu, "given"
+        stated = {result.problem.scan.water_mu_per_mm for result in results}
+        if len(stated) > 1:
+            raise InputError("the slices were calibrated to different waters; give one with --water-mu")
+        water = stated.pop()
+        return (WATER_MU_PER_MM, "assumed, about 70 keV") if water is None else (water, "from the scan")
+
 
 POSITION = (
     "The patient is taken to lie head first and supine, seen from the feet, with the rotation axis at x = y = 0; the "
@@ -93,11 +105,10 @@ POSITION = (
 )
 
 
-def describe(scale: HounsfieldScale, *, assumed: bool) -> str:
+def describe(scale: HounsfieldScale, *, how: str) -> str:
     """The calibration in words."""
-    how = " (assumed, about 70 keV)" if assumed else ""
     return (
-        f"Water attenuates {scale.water_mu!r} per mm{how}; HU = stored * {scale.slope!r} + {scale.intercept!r}, "
+        f"Water attenuates {scale.water_mu!r} per mm ({how}); HU = stored * {scale.slope!r} + {scale.intercept!r}, "
         "mu = water * (1 + HU / 1000)."
     )
 

@@ -52,7 +52,11 @@ def certify_stored(
             stored=stored,
             result=replace(
                 result,
-                outcome=replace(result.outcome, image=decoded.astype(np.float32)),
+                outcome=replace(
+                    result.outcome,
+                    image=decoded.astype(np.float32),
+                    reason=result.outcome.reason if certificate or not result.certified else _too_coarse(scale),
+                ),
                 certificate=certificate,
                 residual=found.residual,
             ),
@@ -66,6 +70,10 @@ def certify_stored(
             break
         image = lower
     return best
+
+
+def _too_coarse(scale: HounsfieldScale) -> str:
+    return f"met before the pixels were rounded to {scale.slope:g} HU"
 
 
 def _certify(problem: Problem, decoded: Array, source: str | None) -> FeasibleCertificate | NotCertified:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import highdicom
 import numpy as np
 import pytest
 import SimpleITK
-from dicom_series import GIVEN, GRID, Z_MM, dicom_files, errors_of, letter, need, write
+from dicom_series import GIVEN, GRID, Z_MM, dicom_files, errors_of, letter, need, results, write
 from pydicom import dcmread
 
 from ctrecon.dicom.hounsfield import hounsfield
 from ctrecon.dicom.study import study_of
 from ctrecon.dicom.uids import uid_of
 from ctrecon.errors import InputError, OutputError, SettingError
+from ctrecon.series_outputs import SeriesTarget
 
 itk: Any = SimpleITK
 
@@ -173,10 +175,6 @@ def test_nothing_is_left_of_a_series_that_cannot_be_finished(tmp_path: Path, mon
 
 
 def test_slices_that_make_no_series_are_refused(tmp_path: Path) -> None:
-    from dicom_series import results
-
-    from ctrecon.series_outputs import SeriesTarget
-
     (result,) = results(1)
     target = SeriesTarget(folder=tmp_path / "s", study=study_of(None, {}))
     with pytest.raises(InputError, match="two slices stand at z = 1 mm"):
@@ -189,3 +187,30 @@ def test_slices_that_make_no_series_are_refused(tmp_path: Path) -> None:
                 [result], method="cgls"
             )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_water_comes_from_the_scan_unless_it_is_given(tmp_path: Path) -> None:
+    (result,) = results(1)
+    scan = replace(result.problem.scan, water_mu_per_mm=0.0193)
+    calibrated = replace(result, problem=replace(result.problem, scan=scan))
+    for water, given, expected in ((None, calibrated, 0.0193), (0.021, calibrated, 0.021), (None, result, 0.02)):
+        folder = tmp_path / f"{expected}"
+        target = SeriesTarget(folder=folder, study=study_of(None, {}), water_mu=water, pictures=False)
+        target.write([given], method="cgls")
+        ds = dcmread(folder / "ct-0001.dcm")
+        assert ds.private_block(0x71, "CTRECON")[1].value == expected
+        hu = ds.pixel_array[12:18, 14:18] * float(ds.RescaleSlope) + float(ds.RescaleIntercept)
+        assert hu.mean() == pytest.approx((result.image[12:18, 14:18].mean() / expected - 1) * 1000, abs=0.5)
+    with pytest.raises(InputError, match="different waters"):
+        SeriesTarget(folder=tmp_path / "x", study=study_of(None, {})).write(
+            [calibrated, result], method="cgls", z_mm=[0, 1]
+        )
+
+
+def test_what_was_filtered_is_not_called_iterative(tmp_path: Path) -> None:
+    for iterative, meaning in ((True, "Iterative Reconstruction"), (False, "Filtered Back Projection")):
+        target = SeriesTarget(folder=tmp_path / meaning, study=study_of(None, {}), pictures=False)
+        target.write(results(1), method="any", iterative=iterative)
+        ds = dcmread(tmp_path / meaning / "ct-0001.dcm")
+        assert ds.DerivationCodeSequence[0].CodeMeaning == meaning
+        assert errors_of(tmp_path / meaning / "ct-0001.dcm") == []

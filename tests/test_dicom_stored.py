@@ -106,6 +106,7 @@ def test_a_scale_too_coarse_for_delta_is_said_not_hidden() -> None:
     assert result.certified
     assert not stored.result.certified
     assert stored.result.residual > result.problem.delta.value
+    assert stored.result.outcome.reason == "met before the pixels were rounded to 256 HU"
 
 
 def test_an_image_that_missed_delta_is_left_alone() -> None:

@@ -48,7 +48,7 @@ def test_what_was_written_is_valid(series: Path) -> None:
     lines = result.output.splitlines()
     assert len(lines) == 10
     assert all(line.startswith("valid  ") for line in lines)
-    assert "||A u - f|| <=" in lines[3]
+    assert "||A u - f|| <=" in lines[0]
     assert "3 images, none missing" in lines[-1]
     facts = [json.loads(line) for line in verify(series, "--json").output.splitlines()]
     assert [fact["valid"] for fact in facts] == [True] * 10
@@ -210,7 +210,7 @@ def test_a_changed_header_is_said(series: Path) -> None:
     change(series / "ct-0001.dcm", lambda ds: setattr(ds, "AccessionNumber", "A-1"))
     result = verify(series)
     assert result.exit_code == 0
-    assert [k for k, line in enumerate(result.output.splitlines()) if "were changed since" in line] == [3]
+    assert [k for k, line in enumerate(result.output.splitlines()) if "were changed since" in line] == [0]
 
 
 def test_the_series_is_compared_with_its_scan(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def derivation(slice_: SeriesSlice, method: str) -> str:
 
 def describe_image(
     slice_: SeriesSlice, index: int, count: int, *, scale: HounsfieldScale, study: Study, frame_of_reference: str,
-    method: str,
+    method: str, iterative: bool,
 ) -> Dataset:
     """The dataset of slice ``index`` (from 1) of ``count``, without its series and instance UIDs.
 
@@ -125,7 +125,7 @@ def describe_image(
     ds.SeriesNumber = SERIES_NUMBERS["images"]
     ds.ImageComments = f"{NOT_FOR_DIAGNOSIS} See the structured report of this study."
     ds.DerivationDescription = derivation(slice_, method)
-    ds.DerivationCodeSequence = DicomSequence([code("113963", "DCM", "Iterative Reconstruction")])
+    ds.DerivationCodeSequence = DicomSequence([ITERATIVE if iterative else FILTERED])
     ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
     if "BodyPartExamined" not in ds:
         ds.Laterality = ""
@@ -150,6 +150,9 @@ def describe_image(
     return ds
 
 
+# Of CID 10033.
+ITERATIVE = code("113963", "DCM", "Iterative Reconstruction")
+FILTERED = code("113962", "DCM", "Filtered Back Projection")
 SERIES_NUMBERS = {"images": 9001, "report": 9002, "pdf": 9003, "misfit": 9004, "raw": 9005}
 
 

@@ -62,14 +62,16 @@ def write_series(
     scale: HounsfieldScale,
     study: Study,
     method: str,
+    iterative: bool = True,
     notes: Sequence[str] = (),
     frame_of_reference: str | None = None,
     overwrite: bool = False,
 ) -> WrittenSeries:
     """Write ``slices`` (sorted by z here) as one CT series with report, PDF and map of the residual to ``folder``.
 
-    ``method`` names how the images were made, ``notes`` what was assumed. ``frame_of_reference`` is the UID of a frame
-    that the slices are known to stand in; by default a new one. The same arguments give the same bytes.
+    ``method`` names how the images were made, ``iterative`` is False for filtered back projection, ``notes`` what was
+    assumed. ``frame_of_reference`` is the UID of a frame that the slices are known to stand in; by default a new one.
+    The same arguments give the same bytes.
     Raises InputError for slices that do not make a series, OutputError where ``folder`` cannot be written or holds
     other things.
     """
@@ -81,7 +83,8 @@ def write_series(
     frame = frame_of_reference or uid_of("frame of reference", study_uid, *seeds)
     images = [
         describe_image(
-            one, k, len(slices), scale=scale, study=study, frame_of_reference=frame, method=method
+            one, k, len(slices), scale=scale, study=study, frame_of_reference=frame, method=method,
+            iterative=iterative,
         )
         for k, one in enumerate(slices, start=1)
     ]

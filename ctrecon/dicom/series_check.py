@@ -81,11 +81,14 @@ class SeriesVerdict:
         return bool(self.findings) and all(finding.readable for finding in self.findings)
 
 
-def check_series(folder: Path, certificates: Path | None = None) -> SeriesVerdict:
+def check_series(
+    folder: Path, certificates: Path | None = None, *, watch: Callable[[Finding], object] = lambda _: None
+) -> SeriesVerdict:
     """Check all DICOM files in ``folder``, whatever their names, with the certificates in the folder ``certificates``.
 
     By default those in ``folder/certificates``, or where a PACS has kept the DICOM files only, those that travel with
-    them as raw data. Never raises for what a file holds.
+    them as raw data. ``watch`` gets each finding as soon as it is there: a large image takes seconds. Never raises for
+    what a file holds.
     """
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="ctrecon-") as unpacked:
         warnings.simplefilter("ignore")  # pydicom's remarks on damaged files; what is wrong is found here
@@ -95,24 +98,30 @@ def check_series(folder: Path, certificates: Path | None = None) -> SeriesVerdic
             if not certificates.exists():
                 certificates = Path(unpacked)
                 _unpack_all(datasets, certificates)
-        return _check(datasets, findings, certificates)
+        for finding in findings:
+            watch(finding)
+        return _check(datasets, findings, certificates, watch)
 
 
 def _check(
-    datasets: Sequence[tuple[Path, Dataset]], findings: list[Finding], certificates: Path
+    datasets: Sequence[tuple[Path, Dataset]],
+    findings: list[Finding],
+    certificates: Path,
+    watch: Callable[[Finding], object],
 ) -> SeriesVerdict:
     images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
     data: list[Json] = []
     for path, ds in images:
         found, claim = _guarded(path, partial(_image, certificates, path, ds))
         findings.append(found)
+        watch(found)
         data += [] if claim is None else [claim]
         ds.pop("PixelData", None)  # a series is larger than its headers
     for path, ds in datasets:
         if ds.get("SOPClassUID") != CTImageStorage:
             findings.append(_guarded(path, partial(_evidence, path, ds, images))[0])
+            watch(findings[-1])
     fault = _fault_of_series([ds for _, ds in images], datasets)
-    findings.sort(key=lambda finding: finding.path.name)
     bad = sum(not finding.valid for finding in findings)
     said = fault or (f"{bad} of {len(findings)} files are refused" if bad else _whole(images, datasets))
     return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=tuple(data))
