@@ -37,7 +37,7 @@ def series_options(function: F) -> F:
             click.option("--study-description", help="Where no template gives it."),
             click.option("--study-date", metavar="YYYYMMDD", help="Where no template gives it."),
             click.option("--accession-number", help="Where no template gives it."),
-            click.option("--water-mu", type=float, metavar="1/MM", show_default="the scan's, else 0.02", help="Of water."),
+            click.option("--water-mu", type=float, metavar="1/MM", show_default="from the scan, else 0.02"),
             click.option("--slice-mm", type=click.FloatRange(min=0, min_open=True), help="Thickness of the slice."),
             click.option("--overwrite", is_flag=True, help="Replace the series that is in the folder."),
         )

@@ -21,30 +21,21 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import (
-    ComprehensiveSRStorage,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
-    EncapsulatedPDFStorage,
-    ParametricMapStorage,
     RawDataStorage,
 )
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.verify import Json, Refused, require
+from ctrecon.dicom.evidence_check import UNTOUCHED, changes, check_evidence
 from ctrecon.dicom.hounsfield import HounsfieldScale
 from ctrecon.dicom.private import read_tie
-from ctrecon.dicom.raw_certificate import hash_of, unpack
+from ctrecon.dicom.raw_certificate import unpack
 from ctrecon.dicom.series import CERTIFICATES, MOST_SLICES, certificate_name
-from ctrecon.dicom.uids import digest, uid_of
 from ctrecon.errors import SettingError
 
 MOST_BYTES = 1 << 30
-EVIDENCE = {
-    ComprehensiveSRStorage: "structured report",
-    EncapsulatedPDFStorage: "report as PDF",
-    ParametricMapStorage: "map of the residual",
-    RawDataStorage: "certificate with its data",
-}
 _SAME = ("StudyInstanceUID", "PatientID", "PatientName")
 
 
@@ -110,21 +101,22 @@ def _check(
     watch: Callable[[Finding], object],
 ) -> SeriesVerdict:
     images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
-    data: list[Json] = []
+    claims: list[Json] = []
     for path, ds in images:
-        found, claim = _guarded(path, partial(_image, certificates, path, ds))
+        found, certificate = _guarded(path, partial(_image, certificates, path, ds))
         findings.append(found)
         watch(found)
-        data += [] if claim is None else [claim]
+        claims += [] if certificate is None else [certificate]
         ds.pop("PixelData", None)  # a series is larger than its headers
     for path, ds in datasets:
         if ds.get("SOPClassUID") != CTImageStorage:
-            findings.append(_guarded(path, partial(_evidence, path, ds, images))[0])
+            findings.append(_guarded(path, partial(_other, path, ds, images, claims))[0])
             watch(findings[-1])
     fault = _fault_of_series([ds for _, ds in images], datasets)
     bad = sum(not finding.valid for finding in findings)
     said = fault or (f"{bad} of {len(findings)} files are refused" if bad else _whole(images, datasets))
-    return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=tuple(data))
+    data = tuple(certificate["data"] for certificate in claims)
+    return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=data)
 
 
 def _unpack_all(datasets: Sequence[tuple[Path, Dataset]], into: Path) -> None:
@@ -208,7 +200,7 @@ def _image(certificates: Path, path: Path, ds: Dataset) -> _Found:
     require(stored.shape == certified.shape, f"it has {stored.shape} pixels, certified are {certified.shape}")
     differing = int(np.count_nonzero(scale.decode(stored) != certified))
     require(differing == 0, f"{differing} of its pixels do not decode to the certified ones")
-    return Finding(path, True, verdict.statement + _changes(ds)), claims["data"]
+    return Finding(path, True, verdict.statement + changes(ds, UNTOUCHED)), claims
 
 
 def _scale(ds: Dataset, water_mu: float) -> HounsfieldScale:
@@ -232,33 +224,8 @@ def _placed(ds: Dataset, grid: Json, pixel_mm: float) -> None:
     require(np.allclose(corner, expected, rtol=1e-9, atol=1e-9), f"ImagePositionPatient begins {corner}: it was moved")
 
 
-def _changes(ds: Dataset) -> str:
-    """A remark where attributes are no longer those that the instance UID was made from; a PACS may do that."""
-    own = uid_of("instance", str(ds.SeriesInstanceUID), str(int(ds.InstanceNumber)), digest(ds))
-    return "" if own == ds.SOPInstanceUID else " (Attributes of the file were changed since, its pixels were not.)"
-
-
-def _evidence(
-    path: Path, ds: Dataset, images: Sequence[tuple[Path, Dataset]]
-) -> _Found:
-    what = EVIDENCE.get(ds.get("SOPClassUID"))
-    if what is None:
-        raise Refused("it is neither an image of the series nor a report on it; move it elsewhere")
-    if ds.SOPClassUID == RawDataStorage:
-        named = ds.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID
-        ties = [read_tie(image) for _, image in images if image.SOPInstanceUID == named]
-        require(len(ties) == 1 and ties[0] is not None, f"the {what} refers to an image that is not here")
-        assert ties[0] is not None
-        require(hash_of(ds) == ties[0].certificate_sha256, f"the {what} is not the one of the image it refers to")
-        said = f"{what}, as its image names it{_changes(ds)}"
-        ds.remove_private_tags()
-        return Finding(path, True, said), None
-    instances = {str(image.SOPInstanceUID) for _, image in images}
-    named = {str(e.value) for e in ds.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
-    strangers, forgotten = named - instances, instances - named
-    require(not strangers, f"the {what} refers to {len(strangers)} images that are not here")
-    require(not forgotten, f"the {what} does not refer to {len(forgotten)} of the images")
-    return Finding(path, True, f"{what} on {len(named)} image{'s' * (len(named) != 1)}{_changes(ds)}"), None
+def _other(path: Path, ds: Dataset, images: Sequence[tuple[Path, Dataset]], claims: Sequence[Json]) -> _Found:
+    return Finding(path, True, check_evidence(ds, [image for _, image in images], claims)), None
 
 
 def _fault_of_series(images: Sequence[Dataset], datasets: Sequence[tuple[Path, Dataset]]) -> str:

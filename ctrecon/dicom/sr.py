@@ -36,7 +36,7 @@ CERTIFIED = Code("certified", SCHEME, "Image is certified to explain the data")
 BOUND = Code("proved-bound", SCHEME, "Proved upper bound on the residual")
 RESIDUAL = Code("residual", SCHEME, "Residual")
 DELTA = Code("delta", SCHEME, "Bound on the residual that was asked for")
-FILE = Code("certificate-sha256", SCHEME, "SHA-256 of the certificate file")
+FILE = Code("file-sha256", SCHEME, "SHA-256 of the certificate file")
 DATA = Code("data-sha256", SCHEME, "SHA-256 of the data")
 # Of SNOMED CT, as CID 230 has them.
 YES, NO = Code("373066001", "SCT", "Yes"), Code("373067005", "SCT", "No")
