@@ -93,11 +93,10 @@ def draw_pdf(slices: Sequence[SeriesSlice], *, method: str, notes: Sequence[str]
         f"slice{'s are' if len(slices) != 1 else ' is'} certified: projected again, the pixels as they are stored "
         "explain the measured data to within delta.",
     )
-    _table(pdf, slices)
     first = next((one for one in slices if one.certificate is not None), None)
     if first is not None and first.certificate is not None:
         _heading(pdf, "What is proved", 12)
-        _paragraph(pdf, first.certificate.statement + (" So for each certified slice." if len(slices) > 1 else ""))
+        _paragraph(pdf, first.certificate.statement + (" So for each certified slice, with its own delta." if len(slices) > 1 else ""))
     _heading(pdf, "What is not proved", 12)
     _paragraph(pdf, verify.LIMITS)
     if notes:
@@ -109,6 +108,8 @@ def draw_pdf(slices: Sequence[SeriesSlice], *, method: str, notes: Sequence[str]
     for index, one in key_slices(slices):
         if one.picture is not None:
             _picture(pdf, index, one, one.picture())
+    _heading(pdf, "All slices", 12)
+    _table(pdf, slices)
     return bytes(pdf.output())
 
 
@@ -131,9 +132,9 @@ def _paragraph(pdf: fpdf.FPDF, text: str, *, bold: bool = False) -> None:
 
 
 def _table(pdf: fpdf.FPDF, slices: Sequence[SeriesSlice]) -> None:
-    pdf.set_font("DejaVu", "", 7)
+    pdf.set_font("DejaVu", "", 6)
     pdf.ln(1)
-    with pdf.table(col_widths=(10, 14, 20, 22, 22, 20, 62), line_height=4.2, text_align="LEFT") as table:
+    with pdf.table(col_widths=(9, 13, 13, 18, 18, 14, 89), line_height=3.6, text_align="LEFT") as table:
         table.row(("slice", "z in mm", "certified", "residual", "delta", "norm", "SHA-256 of the certificate"))
         for k, one in enumerate(slices[:MOST_ROWS], start=1):
             sha256 = "-" if one.certificate is None else certificate_hash(one.certificate)
