@@ -96,7 +96,8 @@ def draw_pdf(slices: Sequence[SeriesSlice], *, method: str, notes: Sequence[str]
     first = next((one for one in slices if one.certificate is not None), None)
     if first is not None and first.certificate is not None:
         _heading(pdf, "What is proved", 12)
-        _paragraph(pdf, first.certificate.statement + (" So for each certified slice, with its own delta." if len(slices) > 1 else ""))
+        others = " So for each certified slice, with its own delta." if len(slices) > 1 else ""
+        _paragraph(pdf, first.certificate.statement + others)
     _heading(pdf, "What is not proved", 12)
     _paragraph(pdf, verify.LIMITS)
     if notes:
