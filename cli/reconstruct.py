@@ -13,6 +13,7 @@ import click
 
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
 from ctrecon.cli.options import FilePath, scan_options
+from ctrecon.cli.series import series_options, series_target
 
 if TYPE_CHECKING:
     from ctrecon.classical.fbp import Window
@@ -49,18 +50,22 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
     help="Where delta is not met: prove it for all images from 0 to this (per cell where lengths are in detector "
     "cells). Default: what one pixel needs to absorb as much as the most absorbing ray.",
 )
-@click.option("-o", "--output", type=FilePath, help=".npy; .nii.gz, .mha, .nrrd in HU, too. Default: INPUT.recon.npy")
-@click.option("--preview/--no-preview", default=True, help="Also write a picture beside the image.")
+@click.option(
+    "-o", "--output", help=".npy; .nii.gz, .mha, .nrrd in HU, too; FOLDER/ for a DICOM series. Default: INPUT.recon.npy"
+)
+@click.option("--preview/--no-preview", default=True, help="Also draw pictures.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options
+@series_options
 @click.pass_context
 def command(
     ctx: click.Context, /, scan_file: Path, delta: str, repeat: Path | None, model_error: str | None,
-    quantile: float | None, output: Path | None, preview: bool, as_json: bool, **options: Any,
+    quantile: float | None, output: str | None, preview: bool, as_json: bool, **options: Any,
 ) -> None:
     """Reconstruct a certified image from the sinogram INPUT.
 
     Writes S.npy (attenuation in 1/mm), S.certificate.json and S.data.npy (what `ctrecon verify` checks), and S.png.
+    With -o FOLDER: a DICOM series in HU with report and certificates instead (docs/dicom.md).
     Exit code 0: certified. 2: bad input. 3: delta not met; the best image is written with its true residual and, where
     no image at all meets delta, the certificate that proves this.
     """
@@ -72,11 +77,15 @@ def command(
     from ctrecon.reconstruction import conclude
 
     began = time.monotonic()
-    given = (scan_file, scan_file.with_suffix(".json"), repeat, options["geometry_file"], Path(options["prior"]))
-    target = outputs.Target.at(
-        output or Path(scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy"),
-        inputs=[path for path in given if path is not None and path.exists()],
+    given = (
+        scan_file, scan_file.with_suffix(".json"), repeat, options["geometry_file"], Path(options["prior"]),
+        options["template"],
     )
+    inputs = [path for path in given if path is not None and path.exists()]
+    series = series_target(output, options, inputs, pictures=preview)
+    if series is None:
+        image = Path(output or scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy")
+        target = outputs.Target.at(image, inputs=inputs)
     if options["iterations"] is not None and options["method"] in ("huber-tv", "fbp"):
         raise SettingError(f"--method {options['method']} runs to its own end; drop --iterations")
     if options["window"] is not None and options["method"] != "fbp":
@@ -94,14 +103,20 @@ def command(
     if model_error is not None:
         bound = delta_with_model_error(bound, scan, model_error)
     if not as_json:
-        for note in scan.notes:
+        for note in (*scan.notes, *(() if series is None else series.study.notes)):
             click.echo(f"note: {printable(note)}")
         click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
     problem = prepare(scan, bound, **{key: options[key] for key in ("operator", "device", "most_attenuation")})
     with _watching(problem, quiet=as_json) as watch:
         outcome = _run(problem, watch, **{key: options[key] for key in ("method", "prior", "iterations", "window")})
     result = conclude(problem, outcome, source=str(scan_file), began=began)
-    written = target.write(result, preview=preview)
+    if series is None:
+        written = target.write(result, preview=preview)
+    else:
+        method, thickness = options["method"], options["slice_mm"]
+        (result,), written = series.write(
+            [result], method=method, iterative=method != "fbp", thickness_mm=thickness, source=str(scan_file)
+        )
     if as_json:
         click.echo(json.dumps(_summary(result, written, options["method"]), allow_nan=False))
     else:

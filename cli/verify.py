@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.main import EXIT_BAD_INPUT, printable
+from ctrecon.cli.options import FilePath, FolderPath
+from ctrecon.cli.verify_series import verify_series
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,22 +25,31 @@ PICTURES = (".png", ".tif", ".tiff", ".nii")
 @click.argument("files", metavar="CERTIFICATE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--image", type=click.Path(path_type=Path), help="The image, where it is not beside its certificate.")
 @click.option("--data", type=click.Path(path_type=Path), help="The data, where they are not beside the certificate.")
+@click.option("--certificates", type=FolderPath, help="With a series: their folder, where it is not in the series.")
+@click.option("--scan", type=FilePath, help="With a series: the scan that it must have been made from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per certificate.")
 @click.pass_context
 def command(
-    ctx: click.Context, files: tuple[Path, ...], image: Path | None, data: Path | None, as_json: bool
+    ctx: click.Context, files: tuple[Path, ...], image: Path | None, data: Path | None, certificates: Path | None,
+    scan: Path | None, as_json: bool,
 ) -> None:
     """Check certificates with numpy and scipy alone, from image and data as they are on disk.
 
     Give S.certificate.json, or the image S.npy beside it. Exit code 0: all valid. 1: one is refused. 2: unreadable.
+    Give the folder of a DICOM series, and every file in it is compared with its certificate, none may be missing.
     For super-resolution, a picture S.png, S.tif or S.nii beside them must hold exactly the certified values.
     """
     from ctrecon.certificates.verify import check
 
     if (image or data) and len(files) > 1:
         raise click.UsageError("--image and --data go with one certificate")
+    if (scan or certificates) and not all(file.is_dir() for file in files):
+        raise click.UsageError("--scan and --certificates go with the folder of a DICOM series")
     worst = 0
     for file in files:
+        if file.is_dir():
+            worst = max(worst, verify_series(file, certificates=certificates, scan_file=scan, as_json=as_json))
+            continue
         path = file
         if file.suffix == ".npy":
             path = file.with_name(file.name.removesuffix(".npy") + ".certificate.json")

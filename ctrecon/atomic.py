@@ -26,7 +26,7 @@ _REMEDY = {
 }
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
+def output_error(path: Path, error: OSError) -> OutputError:
     remedy = _REMEDY.get(error.errno or 0, f"{error.strerror or error}; choose another place")
     return OutputError(f"{path}: cannot be written: {remedy}")
 
@@ -44,7 +44,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         there = target.exists()
     except OSError as error:
-        raise _output_error(path, error) from None
+        raise output_error(path, error) from None
     if there and not target.is_file():
         kind = "a folder" if target.is_dir() else "a device or pipe"
         raise OutputError(f"{path}: cannot be written: it is {kind}; give a file name")
@@ -56,7 +56,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         # Created here, by the user's own mask, so that an impossible place is known before the work is done.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
-        raise _output_error(path, error) from None
+        raise output_error(path, error) from None
     try:
         yield temporary
         with temporary.open("rb+") as stream:
@@ -65,7 +65,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         # Only what speaks of writing: a block may read other files too.
         if error.errno is None or error.errno in _REMEDY:
-            raise _output_error(path, error) from error
+            raise output_error(path, error) from error
         raise
     finally:
         with suppress(OSError):

@@ -150,6 +150,11 @@ def npy_bytes(array: Array) -> bytes:
     return stream.getvalue()
 
 
+def data_hash(data: Array) -> str:
+    """SHA-256 of the ``.npy`` file of ``data`` beside a certificate. Raises InputError as ``plain``."""
+    return hashlib.sha256(npy_bytes(plain(data, "data"))).hexdigest()
+
+
 def _claim(array: Array, raw: bytes) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(raw).hexdigest(), "shape": list(array.shape), "dtype": array.dtype.str}
 

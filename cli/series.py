@@ -1,0 +1,75 @@
+"""Options of a DICOM series as output."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ctrecon.cli.options import FilePath
+
+if TYPE_CHECKING:
+    from ctrecon.series_outputs import SeriesTarget
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Options that are attributes of the study, by keyword.
+ATTRIBUTES = {
+    "patient_id": "PatientID",
+    "patient_name": "PatientName",
+    "study_description": "StudyDescription",
+    "study_date": "StudyDate",
+    "accession_number": "AccessionNumber",
+}
+KEYS = (*ATTRIBUTES, "template", "water_mu", "slice_mm", "overwrite")
+
+
+def series_options(function: F) -> F:
+    """What a DICOM series says beyond the image."""
+    for option in reversed(
+        (
+            click.option("--template", type=FilePath, help="DICOM file of the study: patient and study pass through."),
+            click.option("--patient-id", help="Where no template gives it."),
+            click.option("--patient-name", metavar="FAMILY^GIVEN", help="Where no template gives it."),
+            click.option("--study-description", help="Where no template gives it."),
+            click.option("--study-date", metavar="YYYYMMDD", help="Where no template gives it."),
+            click.option("--accession-number", help="Where no template gives it."),
+            click.option("--water-mu", type=float, metavar="1/MM", show_default="from the scan, else 0.02"),
+            click.option("--slice-mm", type=click.FloatRange(min=0, min_open=True), help="Thickness of the slice."),
+            click.option("--overwrite", is_flag=True, help="Replace the series that is in the folder."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def is_series(output: str | None) -> bool:
+    """Whether ``-o`` names a folder for a series, not a file: ``series/``, ``series``, or a folder that exists."""
+    return output is not None and (
+        output.endswith(("/", os.sep)) or Path(output).is_dir() or not Path(output).suffix
+    )
+
+
+def series_target(
+    output: str | None, options: dict[str, Any], inputs: list[Path], *, pictures: bool
+) -> SeriesTarget | None:
+    """Where to write a series, checked; None where ``output`` names a file. Raises SettingError, OutputError."""
+    from ctrecon.errors import SettingError
+
+    given = {name: options[name] for name in KEYS if options[name] not in (None, False)}
+    if output is None or not is_series(output):
+        if given:
+            first = "--" + next(iter(given)).replace("_", "-")
+            raise SettingError(f"{first} belongs to a DICOM series; write one with -o FOLDER, or drop it")
+        return None
+    from ctrecon.dicom.study import study_of
+    from ctrecon.series_outputs import SeriesTarget
+
+    study = study_of(options["template"], {ATTRIBUTES[name]: given[name] for name in ATTRIBUTES if name in given})
+    choices = {name: options[name] for name in ("water_mu", "overwrite")}
+    target = SeriesTarget(folder=Path(output), study=study, pictures=pictures, **choices)
+    target.check(inputs)
+    return target

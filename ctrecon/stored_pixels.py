@@ -1,0 +1,108 @@
+"""The certificate of the pixels as a DICOM file stores them: 16 bits, in Hounsfield units.
+
+Rounding can push the residual above delta, where every method stops as late as it may. Then the image takes a small
+step down the energy and is rounded anew, until the decoded pixels meet delta.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
+from ctrecon.dicom.hounsfield import HounsfieldScale
+from ctrecon.errors import InputError
+from ctrecon.problem import Problem
+from ctrecon.reconstruction import Reconstruction
+from ctrecon.scan import Array
+
+MOST_STEPS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredReconstruction:
+    """``stored`` (uint16 ``[rows, columns]``) and the reconstruction whose image, certificate and residual are those
+    of the decoded pixels; its ``image`` is the float32 nearest to them, for pictures. ``steps``: how many were needed.
+    """
+
+    stored: npt.NDArray[np.uint16]
+    result: Reconstruction
+    steps: int
+
+
+def certify_stored(
+    result: Reconstruction, scale: HounsfieldScale, *, source: str | None = None
+) -> StoredReconstruction:
+    """Round to ``scale`` and certify what a reader decodes. Without certificate where that misses delta."""
+    image = result.image
+    for steps in range(MOST_STEPS + 1):
+        try:
+            stored = scale.store(image)
+        except InputError:
+            if steps == 0:
+                raise
+            break  # a step left the range of the series: what was found before stands
+        decoded = scale.decode(stored)
+        found = _certify(result.problem, decoded, source)
+        certificate = found if isinstance(found, FeasibleCertificate) else None
+        best = StoredReconstruction(
+            stored=stored,
+            result=replace(
+                result,
+                outcome=replace(
+                    result.outcome,
+                    image=decoded.astype(np.float32),
+                    reason=result.outcome.reason if certificate or not result.certified else _too_coarse(scale),
+                ),
+                certificate=certificate,
+                residual=found.residual,
+            ),
+            steps=steps,
+        )
+        # An image that missed delta before it was rounded is left as the method made it.
+        if certificate is not None or not result.certified:
+            break
+        lower = _step_down(result.problem, image, found, attempt=steps + 1)
+        if lower is None:
+            break
+        image = lower
+    return best
+
+
+def _too_coarse(scale: HounsfieldScale) -> str:
+    return f"met before the pixels were rounded to {scale.slope:g} HU"
+
+
+def _certify(problem: Problem, decoded: Array, source: str | None) -> FeasibleCertificate | NotCertified:
+    return certify(
+        decoded,
+        problem.scan.sinogram,
+        problem.scan.geometry,
+        problem.scan.grid,
+        problem.delta.value,
+        weights=problem.weights,
+        matrix=problem.scan.matrix,
+        source=source,
+    )
+
+
+def _step_down(
+    problem: Problem, image: Array, found: FeasibleCertificate | NotCertified, *, attempt: int
+) -> Array | None:
+    """``image`` moved along the negative gradient until its residual leaves room for the rounding; None: it cannot."""
+    point = problem.energy.at(torch.from_numpy(image)[None, None].to(problem.device))
+    assert point.discrepancy is not None
+    cost = max(found.residual_upper_bound - float(point.discrepancy), 0.0)
+    target = problem.delta.value * (1 - 1e-6 * 4**attempt) - attempt * cost
+    if not target > 0:
+        return None
+    ray = point.along(-point.gradient)
+    longest = -ray.slope / ray.curvature[:, 0]  # to the minimum along the ray
+    share = ray.reach(longest, torch.tensor([target], dtype=torch.float64, device=problem.device))
+    if share is None or not bool(torch.isfinite(share).all()):
+        return None
+    lower: Array = ray.move(longest * share[:, None]).u[0, 0].cpu().numpy()
+    return np.ascontiguousarray(lower, dtype=np.float32)
