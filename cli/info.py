@@ -53,7 +53,8 @@ def _facts(scan: Any) -> dict[str, Any]:
         angles = np.rad2deg(np.asarray(geometry.angles_rad))
         values = geometry.to_dict()
         values.pop("angles_rad")
-        facts |= values
+        for name, listed in values.items():
+            facts[name] = f"from {min(listed):.6g} to {max(listed):.6g}" if isinstance(listed, list) else listed
         facts["angles_deg"] = f"{angles[0]:.4g} to {angles[-1]:.4g}, {angles.size} of them"
         facts["field_of_view_mm"] = round(field_of_view_mm(geometry), 4)
         grid = scan.with_grid().grid

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath, percent
+
+if TYPE_CHECKING:
+    from ctrecon.arc_fan import Beam
 
 FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 
@@ -73,6 +76,7 @@ def _arguments(
     from ctrecon.simulation import standard_scanner
 
     if geometry_file is None:
+        geometry: Beam
         geometry, grid = standard_scanner(beam or "fan", size or 164, views or 120)
     else:
         for name, value in (("--beam", beam), ("--size", size), ("--views", views)):

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ctrecon.arc_fan import Beam
 from ctrecon.atomic import atomic_write
 from ctrecon.center import estimate_center
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry import ImageGrid, ParallelBeam
 from ctrecon.geometry_json import geometry_to_json
 from ctrecon.io.arrayfile import ArrayFile
 from ctrecon.io.data_exchange import is_data_exchange, read_data_exchange
@@ -160,7 +161,7 @@ def _read(path: Path, sidecar: Sidecar | None, row: int | None) -> Measured:
 
 def _geometry(
     measured: Measured, sidecar: Sidecar | None
-) -> tuple[ParallelBeam | FanBeam | None, ImageGrid | None, tuple[str, ...]]:
+) -> tuple[Beam | None, ImageGrid | None, tuple[str, ...]]:
     """Sidecar before the data's own geometry before the plainest assumption, which is said."""
     views, detectors = measured.sinogram.shape
     if sidecar is not None and sidecar.geometry is not None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctrecon.arc_fan import Beam
 from ctrecon.errors import CtreconError
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry import ImageGrid
 from ctrecon.noise import line_integrals
 from ctrecon.scan import Array
 
@@ -25,7 +26,7 @@ class Measured:
     variance: Array | None = None
     counts: Array | None = None
     white: Array | None = None
-    geometry: ParallelBeam | FanBeam | None = None
+    geometry: Beam | None = None
     grid: ImageGrid | None = None
     angles_deg: Array | None = None
     center: float | str | None = None
