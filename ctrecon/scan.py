@@ -59,6 +59,7 @@ class Scan:
     ``counts``, ``white``: what the detector counted, dark field taken off, and would have without an object.
     ``matrix``: scipy CSR ``[views * detectors, rows * columns]``, rows and columns of it in C order.
     ``image_shape``: needed where only a matrix is given and the image is not square.
+    ``water_mu_per_mm``: what the scanner was calibrated to, where the file says it.
     ``source``: the file's name, for messages. ``notes``: everything that was assumed, one sentence each.
 
     Raises InputError where these do not fit together or hold values that are not finite.
@@ -72,6 +73,7 @@ class Scan:
     white: Array | None = None
     matrix: Any = None
     image_shape: tuple[int, int] | None = None
+    water_mu_per_mm: float | None = None
     source: str = "the scan"
     notes: tuple[str, ...] = ()
 
@@ -95,6 +97,8 @@ class Scan:
                 f"{self.source}: angles that do not match: the sinogram has {shape[0]} views of {shape[1]} detectors, "
                 f"the geometry {views} angles and {detectors} detectors; correct the geometry or transpose the data"
             )
+        if self.water_mu_per_mm is not None and not 0 < self.water_mu_per_mm < LARGEST_VALUE:
+            raise InputError(f"{self.source}: the attenuation of water must be > 0 1/mm, got {self.water_mu_per_mm}")
         object.__setattr__(self, "image_shape", self._image_shape())
         if self.matrix is not None:
             self._check_matrix()

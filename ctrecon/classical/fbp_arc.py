@@ -66,11 +66,12 @@ def arc_weights(geometry: ArcFanBeam) -> Float64Array:
     dx, dy = directions[..., 0], directions[..., 1]
     x, y = -points[..., 0], -points[..., 1]
     radius, along, across = np.hypot(x, y), x * dx + y * dy, y * dx - x * dy
-    ratio = radius / geometry.source_to_axis_mm * along / (radius * np.hypot(dx, dy))
+    ratio: Float64Array = radius / geometry.source_to_axis_mm * along / (radius * np.hypot(dx, dy))
     if geometry.detector_count == 1 or not geometry.flies:
         return ratio
     nominal = geometry.detector_spacing_mm / geometry.source_to_detector_mm
-    return ratio * nominal / np.gradient(np.arctan2(across, along), axis=1)
+    ratio = ratio * nominal / np.gradient(np.arctan2(across, along), axis=1)
+    return ratio
 
 
 class ArcBackProjection:
