@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
-from ctrecon.cli.options import FilePath, scan_options
+from ctrecon.cli.options import FilePath, ScanPath, scan_options
 
 if TYPE_CHECKING:
     from ctrecon.classical.fbp import Window
@@ -24,7 +24,7 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 
 
 @click.command("reconstruct")
-@click.argument("scan_file", metavar="INPUT", type=FilePath)
+@click.argument("scan_file", metavar="INPUT", type=ScanPath)
 @click.option(
     "--delta",
     default="auto",
@@ -49,7 +49,7 @@ def command(
     ctx: click.Context, /, scan_file: Path, delta: str, quantile: float | None, output: Path | None, preview: bool,
     as_json: bool, **options: Any,
 ) -> None:
-    """Reconstruct a certified image from the sinogram INPUT.
+    """Reconstruct a certified image from the sinogram INPUT, a file or a folder of CT projections.
 
     Writes S.npy (attenuation in 1/mm), S.certificate.json and S.data.npy (what `ctrecon verify` checks), and S.png.
     Exit code 0: certified. 2: bad input. 3: delta not met; the best image is written with its true residual.
@@ -92,7 +92,7 @@ def command(
         ctx.exit(EXIT_DELTA_NOT_MET)
 
 
-SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm")
+SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm", "z_mm")
 
 
 def _run(

@@ -6,15 +6,16 @@ The format's frame, for the focal centre of view ``k`` at angle ``phi``, radius 
     focal centre   (-rho sin phi, rho cos phi, z)
     focal spot     ((rho + drho) (-sin(phi + dphi), cos(phi + dphi)), z + dz)
     cell (i, j)    focal centre + d0 (sin(phi + g), -cos(phi + g)), at height z - (j - cy) row pitch
-with g = (i - cx) column pitch / d0, columns i and rows j counted from 1. The images here have x = -x and y = y of that frame, which for a patient lying
-feet first on the back is a radiologist's view; so angles become ``t = pi - phi``, shifts ``dt = -dphi``.
+with g = (i - cx) column pitch / d0, columns i and rows j counted from 1. The images here have x = -x and
+y = y of that frame, for a patient lying feet first on the back a radiologist's view; so angles become ``t = pi - phi``
+and shifts ``dt = -dphi``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import numpy.typing as npt
 
 from ctrecon.arc_fan import ArcFanBeam
 from ctrecon.dicom.ct_pd_file import Common, Place, read_header, read_projection
-from ctrecon.errors import InputError
+from ctrecon.errors import InputError, SettingError
 
 Array = npt.NDArray[Any]
 Float64Array = npt.NDArray[np.float64]
@@ -80,13 +81,17 @@ class ProjectionSet:
             detector_offset_mm=((c.columns + 1) / 2 - c.centre[0]) * c.column_pitch_mm,
             source_to_axis_mm=c.radius_mm,
             source_to_detector_mm=c.distance_mm,
-            source_angle_shift_rad=tuple((-self.angle_shift_rad[views]).tolist()),
+            source_angle_shift_rad=tuple((0.0 - self.angle_shift_rad[views]).tolist()),
             source_radius_shift_mm=tuple(self.radius_shift_mm[views].tolist()),
         )
 
 
-def read_projections(folder: Path, *, progress: Callable[[int, int], None] | None = None) -> ProjectionSet:
+def read_projections(
+    folder: Path, *, central_column: float | None = None, progress: Callable[[int, int], None] | None = None
+) -> ProjectionSet:
     """Read all headers of a folder, sort and check them. ``progress`` is told files read and files there.
+
+    ``central_column``, counted from 1, stands in for that of the files.
 
     Raises InputError where a file is none of the format, scans are mixed, or projections are missing or doubled.
     """
@@ -107,12 +112,15 @@ def read_projections(folder: Path, *, progress: Callable[[int, int], None] | Non
         if progress is not None:
             progress(k + 1, len(names))
     assert common is not None
+    if central_column is not None:
+        if not 1 <= central_column <= common.columns:
+            raise SettingError(f"the central column must be from 1 to {common.columns}, got {central_column:g}")
+        common = replace(common, centre=(central_column, common.centre[1]))
     order = _order(folder, names, common, table, instances if numbered else None)
     table, files = table[order], tuple(names[k] for k in order)
-    angles = _unwrapped(table[:, 0], common.per_turn)
     found = ProjectionSet(
-        folder=folder, files=files, common=common, angle_rad=angles, z_mm=table[:, 1], angle_shift_rad=table[:, 2],
-        z_shift_mm=table[:, 3], radius_shift_mm=table[:, 4],
+        folder=folder, files=files, common=common, angle_rad=np.unwrap(table[:, 0]), z_mm=table[:, 1],
+        angle_shift_rad=table[:, 2], z_shift_mm=table[:, 3], radius_shift_mm=table[:, 4],
     )
     _check_steps(found)
     return found
@@ -173,12 +181,6 @@ def _order(
     if common.kind == "HELICAL":
         return np.argsort(table[:, 1], kind="stable")
     return np.lexsort((np.mod(table[:, 0], 2 * math.pi), np.round(table[:, 1], 3)))
-
-
-def _unwrapped(angles: Float64Array, per_turn: int) -> Float64Array:
-    """Angles that go on in one sense; rounding of the files' 24 bits is smoothed by no one: they stay as they are."""
-    unwrapped: Float64Array = np.unwrap(angles)
-    return unwrapped
 
 
 def _check_steps(scan: ProjectionSet) -> None:

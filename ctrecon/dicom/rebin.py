@@ -33,14 +33,15 @@ MAX_SLICES = 100_000
 
 
 def read_projection_slices(
-    folder: Path, *, z_mm: Sequence[float] | None = None, spacing_mm: float | None = None, span: Span = "auto"
+    folder: Path, *, z_mm: Sequence[float] | None = None, spacing_mm: float | None = None, span: Span = "auto",
+    central_column: float | None = None,
 ) -> Iterator[tuple[float, Scan]]:
     """The slices at ``z_mm``, or every ``spacing_mm`` (default: a detector row at the axis) where the scan reaches.
 
     Yields z and a scan with the geometry, line integrals, variances (where photon statistics are there), water and
     notes; only one slice is in memory. Raises InputError for what cannot be read or a z that was not scanned.
     """
-    scan = read_projections(folder)
+    scan = read_projections(folder, central_column=central_column)
     for z in slice_positions(scan, spacing_mm=spacing_mm, span=span) if z_mm is None else z_mm:
         yield float(z), rebin(scan, float(z), span=span)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import secrets
+import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,6 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from ctrecon.atomic import atomic_write
 from ctrecon.dicom import ct_pd_tags as tags
 from ctrecon.errors import OutputError, SettingError
 from ctrecon.phantoms.solids import Body, Cylinder, Ellipsoid
@@ -127,18 +128,28 @@ def water_phantom(inserts_hu: tuple[float, ...] = (100.0, -150.0, 300.0, 50.0), 
 def synthesise(
     folder: Path, body: Body, protocol: Protocol, *, seed: int = 0, implicit: bool = True, start: int = 1
 ) -> int:
-    """Write one file per projection, named by ``start`` and up, and give their number.
+    """Write one file per projection, named by ``start`` and up, and give their number; all of them or none.
 
     ``implicit`` leaves the private values' representation out, as the published scans do: readers see bytes. Raises
     OutputError where the folder holds files already or cannot be written.
     """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise OutputError(f"{folder}: is there already and not an empty folder; choose another name")
+    target = folder.resolve()
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        full = any(folder.iterdir())
+        part.mkdir(parents=True)
+        try:
+            _write(part, body, protocol, seed, implicit, start)
+            part.replace(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from None
-    if full:
-        raise OutputError(f"{folder}: holds files already; choose an empty folder")
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+    return protocol.count
+
+
+def _write(folder: Path, body: Body, protocol: Protocol, seed: int, implicit: bool, start: int) -> None:
     rng = np.random.default_rng(seed)
     uid = _uid(repr((protocol, body, seed)))
     for k in range(protocol.count):
@@ -148,9 +159,7 @@ def synthesise(
             values = np.log(protocol.photons / np.maximum(counts, 0.5))
         stored = np.clip(np.rint((values - INTERCEPT) / SLOPE), 0, 65535).astype("<u2")
         dataset = _dataset(protocol, k, stored, uid, implicit=implicit)
-        with atomic_write(folder / f"projection_{start + k:06d}.dcm") as temporary:
-            dataset.save_as(temporary, enforce_file_format=True)
-    return protocol.count
+        dataset.save_as(folder / f"projection_{start + k:06d}.dcm", enforce_file_format=True)
 
 
 def _uid(text: str) -> UID:

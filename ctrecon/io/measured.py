@@ -31,6 +31,7 @@ class Measured:
     angles_deg: Array | None = None
     center: float | str | None = None
     matrix: Any = None
+    water_mu_per_mm: float | None = None
     geometry_from: str = ""
     notes: tuple[str, ...] = ()
 

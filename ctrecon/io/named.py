@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,8 @@ def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
     """The geometry an ``.npz`` file carries: ``geometry`` as JSON text, or the sidecar's entries as arrays."""
     if not isinstance(file, NpzFile):
         return measured
+    if "water_mu_per_mm" in file:
+        measured = replace(measured, water_mu_per_mm=number(file, "water_mu_per_mm"))
     values: object
     note = "geometry from the file"
     if "geometry" in file:
@@ -119,13 +122,4 @@ def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
         geometry, grid = geometry_from_dict(values, detector_count=measured.sinogram.shape[1])  # type: ignore[arg-type]
     except CtreconError as error:
         raise InputError(f"{file.path}: {error}") from None
-    return Measured(
-        sinogram=measured.sinogram,
-        variance=measured.variance,
-        counts=measured.counts,
-        white=measured.white,
-        geometry=geometry,
-        grid=grid,
-        geometry_from=note,
-        notes=measured.notes,
-    )
+    return replace(measured, geometry=geometry, grid=grid, geometry_from=note)
