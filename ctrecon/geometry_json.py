@@ -45,7 +45,7 @@ def geometry_from_dict(
     unknown = sorted(str(key) for key in set(values) - allowed)
     if unknown:
         known = ", ".join(sorted(allowed))
-        raise GeometryError(f"unknown entry {unknown[0]!r} in a {kind} geometry; known are {known}")
+        raise GeometryError(f"unknown entry {unknown[0]!r} in {_a(kind)} geometry; known are {known}")
     if ("angles_deg" in values) == ("angles_rad" in values):
         raise GeometryError('give the angles once, as "angles_deg" or as "angles_rad"')
     listed = values.get("angles_deg", values.get("angles_rad"))
@@ -75,7 +75,7 @@ def geometry_from_dict(
     else:
         for key in sorted(_FAN_KEYS):
             if key not in values:
-                raise GeometryError(f'"{key}" is missing in a {kind} geometry')
+                raise GeometryError(f'"{key}" is missing in {_a(kind)} geometry')
         common |= {key: values[key] for key in _FAN_KEYS}
         if kind == "fan":
             geometry = FanBeam(**common)
@@ -84,6 +84,10 @@ def geometry_from_dict(
             geometry = ArcFanBeam(**common)
     image = values.get("image")
     return geometry, None if image is None else grid_from_dict(image)
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] == "a" else f"a {kind}"
 
 
 def _numbers(key: str, listed: Any) -> tuple[float, ...]:

@@ -59,6 +59,8 @@ class Cylinder(Solid):
         enter, leave = _quadric(
             d[0] * d[0] + d[1] * d[1], u[0] * d[0] + u[1] * d[1], u[0] * u[0] + u[1] * u[1] - 1.0
         )
+        if math.isinf(self.bottom_mm) and math.isinf(self.top_mm):
+            return leave - enter
         z, dz = points[..., 2], directions[..., 2]
         level = np.abs(dz) < 1e-15
         steep = np.where(level, 1.0, dz)
