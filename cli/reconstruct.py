@@ -82,7 +82,9 @@ def command(
     problem = prepare(scan, bound, operator=options["operator"], device=options["device"])
     with _watching(problem, quiet=as_json) as watch:
         outcome = _run(problem, watch, **{key: options[key] for key in ("method", "prior", "iterations", "window")})
-    result = conclude(problem, outcome, source=str(scan_file), began=began)
+    # A certificate notes the hash of the file it came from; a folder has none.
+    source = None if scan_file.is_dir() else str(scan_file)
+    result = conclude(problem, outcome, source=source, began=began)
     written = target.write(result, preview=preview)
     if as_json:
         click.echo(json.dumps(_summary(result, written, options["method"]), allow_nan=False))

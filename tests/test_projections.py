@@ -143,6 +143,7 @@ FAULTS = {
     "two values": (_set(tags.Z, bytes(8)), "must be 1 finite numbers"),
     "a flat detector": (_set(tags.SHAPE, b"FLAT"), "DetectorShape is 'FLAT'; only CYLINDRICAL can be read"),
     "no logarithm": (_set(tags.LOG, b"NO"), "no logarithm was taken"),
+    "parallel beams": (_set(tags.BEAM, b"PARALLELBEAM"), "says parallel beams"),
     "two spectra": (_set(tags.SPECTRA, b"\2\0"), "several spectra"),
     "water as text": (_set(tags.WATER, b"wet "), "WaterAttenuationCoefficient holds 'wet', not a number"),
     "water in 1/cm times 1000": (_set(tags.WATER, b"192 "), "which water has not in 1/mm"),
@@ -295,6 +296,7 @@ def test_memory_does_not_grow_with_the_scan(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_five_thousand_projections_in_bounded_memory(tmp_path: Path) -> None:
     count, small, large = _peaks(tmp_path, turns=125)
     assert count == 5000

@@ -79,6 +79,8 @@ def read_header(path: Path) -> tuple[Common, Place]:
         raise InputError(f"{path}: {tags.LOG} says that no logarithm was taken; export line integrals")
     if fields.number(tags.SPECTRA, 1.0) > 1:
         raise InputError(f"{path}: {tags.SPECTRA} says several spectra; put the files of one into a folder of its own")
+    if "PARALLEL" in fields.text(tags.BEAM, "FANBEAM"):
+        raise InputError(f"{path}: {tags.BEAM} says parallel beams; only beams from a focal spot can be read")
     column, row = fields.numbers(tags.CENTRE, 2)
     water = fields.number(tags.WATER, 0.0)
     if not 0 <= water < 10:

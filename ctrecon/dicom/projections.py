@@ -126,15 +126,6 @@ def read_projections(
     return found
 
 
-def is_projection_folder(folder: Path) -> bool:
-    """Whether the first file of the folder is a projection of this format, without an error where it is not."""
-    try:
-        read_header(folder / _file_names(folder)[0])
-    except InputError:
-        return False
-    return True
-
-
 def _file_names(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; give the folder with the projections")
