@@ -15,6 +15,7 @@ import pydicom
 import pytest
 
 from ctrecon.dicom import ct_pd_tags as tags
+from ctrecon.dicom.ct_pd_file import read_header, read_projection
 from ctrecon.dicom.projections import ProjectionSet, read_projections
 from ctrecon.dicom.synthesise import INTERCEPT, SLOPE, WATER_MU_PER_MM, Protocol, synthesise, water_phantom
 from ctrecon.errors import InputError, OutputError, SettingError
@@ -302,3 +303,34 @@ def test_five_thousand_projections_in_bounded_memory(tmp_path: Path) -> None:
     assert count == 5000
     assert large - small < 5000 * 700
     assert large < 8 << 20
+
+
+def test_damaged_bytes_never_raise_anything_else(scan_folder: Path, tmp_path: Path) -> None:
+    """Bytes changed, cut out or added anywhere, 300 times: a scan or one line."""
+    original = (scan_folder / "projection_000007.dcm").read_bytes()
+    rng = random.Random(1)
+    path, read, messages = tmp_path / "a.dcm", 0, []
+    for _ in range(300):
+        data = bytearray(original)
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(120, len(data) - 4)
+            kind = rng.random()
+            if kind < 0.6:
+                data[at] = rng.randrange(256)
+            elif kind < 0.8:
+                data[at : at + 4] = rng.choice((b"\xff\xff\xff\xff", b"\xf0\xff\xff\xff", bytes(4)))
+            elif kind < 0.9:
+                del data[at : at + rng.randint(1, 40)]
+            else:
+                data[at:at] = bytes(rng.randint(1, 40))
+        path.write_bytes(data)
+        try:
+            common, _ = read_header(path)
+            if common.rows * common.columns <= 4096:
+                read_projection(path, common)
+            read += 1
+        except InputError as error:
+            messages.append(str(error))
+    assert read > 30
+    assert len(messages) > 100
+    assert all(message.startswith(str(path)) and "\n" not in message for message in messages)

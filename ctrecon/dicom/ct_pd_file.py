@@ -6,6 +6,8 @@ DICOM's Rows is the number of detector *columns*: the stored image is the detect
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.uid import AllTransferSyntaxes, ExplicitVRBigEndian
 
 from ctrecon.dicom import ct_pd_tags as tags
 from ctrecon.errors import InputError
@@ -68,6 +71,15 @@ class Common:
     patient_position: str
 
 
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Silence: pydicom warns of values that break their own rules; what matters of them is checked here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@_unheard()
 def read_header(path: Path) -> tuple[Common, Place]:
     """Everything but the pixels. Raises InputError where the file is no DICOM-CT-PD or lacks or breaks an attribute."""
     fields = _Fields(path, _open(path, pixels=False))
@@ -103,18 +115,19 @@ def read_header(path: Path) -> tuple[Common, Place]:
         manufacturer=str(fields.public("Manufacturer", "")),
         patient_position=str(fields.public("PatientPosition", "")),
     )
-    instance = fields.public("InstanceNumber", None)
+    instance = fields.public("InstanceNumber", None) is not None
     place = Place(
         angle_rad=fields.number(tags.ANGLE),
         z_mm=fields.number(tags.Z),
         angle_shift_rad=fields.number(tags.ANGLE_SHIFT, 0.0),
         z_shift_mm=fields.number(tags.Z_SHIFT, 0.0),
         radius_shift_mm=fields.number(tags.RADIUS_SHIFT, 0.0),
-        instance=None if instance is None else int(instance),
+        instance=fields.whole("InstanceNumber", None) if instance else None,
     )
     return common, place
 
 
+@_unheard()
 def read_projection(path: Path, common: Common) -> tuple[Array, Array | None]:
     """Line integrals ``[rows, columns]`` of the detector, float64, and the photons sent to each column, or None.
 
@@ -126,9 +139,7 @@ def read_projection(path: Path, common: Common) -> tuple[Array, Array | None]:
     if "PixelData" not in dataset:
         raise InputError(f"{path}: holds no pixels; copy it again")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            stored = dataset.pixel_array
+        stored = dataset.pixel_array
     except Exception as error:  # the decoders of compressed pixels can fail in any way
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: its pixels cannot be read ({reason}); copy it again") from None
@@ -143,11 +154,9 @@ def _open(path: Path, *, pixels: bool) -> Dataset:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise InputError(f"{path}: is larger than a projection can be ({_LARGEST_FILE >> 20} MiB); check the file")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if pixels:
-                return pydicom.dcmread(path)
-            return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_WANTED)
+        if pixels:
+            return pydicom.dcmread(path)
+        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_WANTED)
     except InputError:
         raise
     except OSError as error:
@@ -163,7 +172,9 @@ class _Fields:
     def __init__(self, path: Path, dataset: Dataset) -> None:
         self.path, self._dataset = path, dataset
         syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-        self._little = bool(getattr(syntax, "is_little_endian", True))
+        if syntax is not None and syntax not in AllTransferSyntaxes:
+            raise InputError(f"{path}: its transfer syntax {str(syntax)[:64]!r} is not known; copy it again")
+        self._little = syntax != ExplicitVRBigEndian
 
     def public(self, keyword: str, default: Any) -> Any:
         try:
@@ -171,6 +182,13 @@ class _Fields:
         except Exception:  # a value that its own representation does not allow
             raise InputError(f"{self.path}: {keyword} cannot be read; export the scan again") from None
         return default if value is None or value == "" else value
+
+    def whole(self, keyword: str, default: int | None) -> int:
+        value = self.public(keyword, default)
+        try:
+            return int(value)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(f"{self.path}: {keyword} must be one whole number, got {str(value)[:40]!r}") from None
 
     def _raw(self, tag: tags.Tag) -> tuple[float, ...] | str | None:
         if tag.number not in self._dataset:
@@ -238,18 +256,22 @@ class _Fields:
             value = self.public(keyword, None)
             if value is None:
                 raise InputError(f"{self.path}: {keyword} is missing, so pixels mean nothing; export the scan again")
-            found.append(float(value))
+            try:
+                found.append(float(value))
+            except (TypeError, ValueError):
+                raise InputError(f"{self.path}: {keyword} must be a number, got {str(value)[:40]!r}") from None
         if found[0] == 0 or not bool(np.isfinite(found).all()):
             raise InputError(f"{self.path}: RescaleSlope {found[0]:g} and RescaleIntercept {found[1]:g} make no scale")
         return found[0], found[1]
 
     def check_stored(self, rows: int, columns: int) -> bool:
         """Whether the image stands upright (Rows are detector rows); raises where it has neither shape."""
-        stored = (int(self.public("Rows", 0)), int(self.public("Columns", 0)))
-        if int(self.public("SamplesPerPixel", 1)) != 1 or int(self.public("NumberOfFrames", 1)) != 1:
+        stored = (self.whole("Rows", 0), self.whole("Columns", 0))
+        if self.whole("SamplesPerPixel", 1) != 1 or self.whole("NumberOfFrames", 1) != 1:
             raise InputError(f"{self.path}: holds several frames or colours; a projection is one grey image")
-        if int(self.public("BitsAllocated", 16)) != 16:
-            raise InputError(f"{self.path}: has {self.public('BitsAllocated', 16)} bits a pixel, a projection has 16")
+        bits = self.whole("BitsAllocated", 16)
+        if bits != 16:
+            raise InputError(f"{self.path}: has {bits} bits a pixel, a projection has 16")
         if stored == (columns, rows):
             return False
         if stored == (rows, columns):
