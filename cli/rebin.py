@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,19 @@ def command(folder: Path, output: Path, as_json: bool, **options: Any) -> None:
         click.echo(f"{len(written)} slices in {printable(str(output))}")
 
 
+@contextlib.contextmanager
+def _counting(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Tens of thousands of headers take a minute: on a terminal, say how many are read."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with console.status("reading headers") as status:
+        yield lambda read, there: status.update(f"reading headers: {read} of {there}") if read % 100 == 0 else None
+
+
 def _write(
     folder: Path, output: Path, as_json: bool, *, z_mm: tuple[float, ...], spacing_mm: float | None, span: Any,
     central_column: float | None,
@@ -49,7 +64,8 @@ def _write(
 
     if z_mm and spacing_mm is not None:
         raise SettingError("--z and --spacing both say where slices are; drop one of them")
-    projections = read_projections(folder, central_column=central_column)
+    with _counting(quiet=as_json) as progress:
+        projections = read_projections(folder, central_column=central_column, progress=progress)
     places = z_mm or tuple(slice_positions(projections, spacing_mm=spacing_mm, span=span).tolist())
     written: list[dict[str, Any]] = []
     for k, z in enumerate(places, start=1):

@@ -193,8 +193,11 @@ class _Fields:
     def _raw(self, tag: tags.Tag) -> tuple[float, ...] | str | None:
         if tag.number not in self._dataset:
             return None
-        # The bytes as they stand in the file, whatever representation it gives them: no conversion, so no surprise.
-        value = self._dataset.get_item(tag.number).value
+        try:
+            # The bytes as they stand in the file, whatever representation it gives them.
+            value = self._dataset.get_item(tag.number).value
+        except Exception:  # pydicom converts some nevertheless
+            raise InputError(f"{self.path}: {tag} cannot be read; export the scan again") from None
         if value is None:
             return None
         return tags.decode(tag, value, little_endian=self._little, source=self.path)
