@@ -164,6 +164,15 @@ def test_circles_give_slices_about_their_planes(tmp_path: Path) -> None:
         rebin(scan, 20.0)
 
 
+def test_a_table_may_move_the_other_way(tmp_path: Path) -> None:
+    protocol = dataclasses.replace(HELIX, feed_mm=-23.0, first_z_mm=14.95, rows=48, flying="FFSZ")
+    synthesise(tmp_path / "down", water_phantom(INSERTS_HU), protocol)
+    scan = read_projections(tmp_path / "down")
+    assert scan.feed_mm == pytest.approx(23.0, abs=1e-4)
+    assert np.allclose(slice_positions(scan, spacing_mm=1.0), -slice_positions(scan, spacing_mm=1.0)[::-1], atol=0.3)
+    assert sinogram_error(rebin(scan, 1.0)) < 2e-4
+
+
 def test_noise_has_the_variance_that_is_said(tmp_path: Path, scans: dict[str, ProjectionSet]) -> None:
     protocol = dataclasses.replace(HELIX, flying="FFSZ", photons=2e4)
     synthesise(tmp_path / "noisy", water_phantom(INSERTS_HU), protocol)

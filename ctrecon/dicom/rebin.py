@@ -173,7 +173,9 @@ def _window(scan: ProjectionSet, z_mm: float, span: Span) -> slice:
     if scan.helical:
         first = int(np.argmin(np.abs(_middles(scan, count) - z_mm)))
         return slice(first, first + count)
-    own = np.flatnonzero(np.abs(scan.z_mm - scan.z_mm[np.argmin(np.abs(scan.z_mm - z_mm))]) < 0.5 * scan.row_at_axis_mm)
+    nearest = scan.z_mm[np.argmin(np.abs(scan.z_mm - z_mm))]
+    own = np.flatnonzero(np.abs(scan.z_mm - nearest) < 0.5 * scan.row_at_axis_mm)
+    own = own[: int(np.argmax(np.append(np.diff(own) > 1, True))) + 1]  # the first of several visits
     if abs(scan.z_mm[own[0]] - z_mm) > _axial_cover(scan) + tolerance:
         raise InputError(f"{scan.folder}: no circle of the axial scan sees z = {z_mm:g} mm; give a z nearer to one")
     if own.size < min(count, _views_for_short(scan)):
