@@ -273,9 +273,9 @@ print(len(scan.files), *peaks)
 """
 
 
-def _peaks(tmp_path: Path, turns: int) -> tuple[int, int, int]:
+def _peaks(tmp_path: Path, turns: int, per_turn: int) -> tuple[int, int, int]:
     """Number of files, and the peaks of memory for a scan of 3 turns and one of ``turns``."""
-    common = {"rows": 32, "columns": 64, "column_pitch_mm": 14.8, "per_turn": 40, "feed_mm": 8.0}
+    common = {"rows": 32, "columns": 48, "column_pitch_mm": 19.7, "per_turn": per_turn, "feed_mm": 8.0}
     few = Protocol(turns=3, first_z_mm=-12.0, **common)  # type: ignore[arg-type]
     many = Protocol(turns=turns, first_z_mm=-4.0 * turns, **common)  # type: ignore[arg-type]
     empty = water_phantom(inserts_hu=())
@@ -290,17 +290,17 @@ def _peaks(tmp_path: Path, turns: int) -> tuple[int, int, int]:
 
 
 def test_memory_does_not_grow_with_the_scan(tmp_path: Path) -> None:
-    count, small, large = _peaks(tmp_path, turns=9)
-    pixels = 240 * 32 * 64 * 2
-    assert count == 360
-    # Names and a few numbers for each file; all pixels together would be twenty times that.
-    assert large - small < 240 * 700 < pixels / 5
+    count, small, large = _peaks(tmp_path, turns=9, per_turn=30)
+    pixels = 180 * 32 * 48 * 2
+    assert count == 270
+    # Names and a few numbers for each file; all pixels together would be four times that.
+    assert large - small < 180 * 700 < pixels / 4
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_five_thousand_projections_in_bounded_memory(tmp_path: Path) -> None:
-    count, small, large = _peaks(tmp_path, turns=125)
+    count, small, large = _peaks(tmp_path, turns=125, per_turn=40)
     assert count == 5000
     assert large - small < 5000 * 700
     assert large < 8 << 20
