@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from ctrecon.cli.main import printable
-from ctrecon.cli.options import AnyPath, FilePath
+from ctrecon.cli.options import FilePath, ScanPath
 
 
 @click.command("deidentify")
-@click.argument("given", metavar="IN", type=AnyPath)
-@click.argument("folder", metavar="OUT", type=AnyPath)
+@click.argument("given", metavar="IN", type=ScanPath)
+@click.argument("folder", metavar="OUT", type=ScanPath)
 @click.option(
     "--secret-file", type=FilePath,
     help="At least 16 bytes that decide the new UIDs, to use again for more of the same patients. Default: random.",

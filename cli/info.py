@@ -9,15 +9,18 @@ from typing import Any
 import click
 
 from ctrecon.cli.main import printable
-from ctrecon.cli.options import FilePath, scan_options
+from ctrecon.cli.options import ScanPath, scan_options
 
 
 @click.command("info")
-@click.argument("scan_file", metavar="INPUT", type=FilePath)
+@click.argument("scan_file", metavar="INPUT", type=ScanPath)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options
 def command(scan_file: Path, as_json: bool, **options: Any) -> None:
-    """Say what the scan file INPUT holds, in which geometry, how noisy it is, and what had to be assumed."""
+    """Say what INPUT holds, in which geometry, how noisy it is, and what had to be assumed.
+
+    INPUT is a scan file or a folder of CT projections.
+    """
     from ctrecon.io.arrays import read_scan
 
     facts = _facts(read_scan(scan_file, **options))
@@ -45,6 +48,7 @@ def _facts(scan: Any) -> dict[str, Any]:
         "values": f"{scan.sinogram.dtype}, from {scan.sinogram.min():.4g} to {scan.sinogram.max():.4g}",
         "norm_of_f": float(np.linalg.norm(scan.sinogram)),
         "from_counts": scan.variance is not None,
+        "water_1_per_mm": scan.water_mu_per_mm,
     }
     geometry = scan.geometry
     if geometry is None:
@@ -53,7 +57,8 @@ def _facts(scan: Any) -> dict[str, Any]:
         angles = np.rad2deg(np.asarray(geometry.angles_rad))
         values = geometry.to_dict()
         values.pop("angles_rad")
-        facts |= values
+        for name, listed in values.items():
+            facts[name] = f"from {min(listed):.6g} to {max(listed):.6g}" if isinstance(listed, list) else listed
         facts["angles_deg"] = f"{angles[0]:.4g} to {angles[-1]:.4g}, {angles.size} of them"
         facts["field_of_view_mm"] = round(field_of_view_mm(geometry), 4)
         grid = scan.with_grid().grid

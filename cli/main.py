@@ -24,6 +24,8 @@ class Commands(LazyGroup):
         "verify": ("verify", "Check certificates, independently of how they were made."),
         "info": ("info", "Say what a scan file holds and what is assumed of it."),
         "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
+        "rebin": ("rebin", "Rebin CT projections (DICOM-CT-PD) to fan-beam scans of slices."),
+        "synthesise-projections": ("synthesise_projections", "Write the projections of a phantom as DICOM-CT-PD."),
         "superres": ("superres", "Enlarge a picture so that, pooled again, it is the given one."),
         "train-superres": ("train_superres", "Train a network for super-resolution on photographs."),
         "sudoku": ("sudoku", "Solve Sudokus; a grid counts as solved by its check alone."),

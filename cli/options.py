@@ -26,7 +26,8 @@ def percent(text: str | float) -> float:
 
 
 FilePath = click.Path(path_type=Path, dir_okay=False)
-AnyPath = click.Path(path_type=Path)
+ScanPath = click.Path(path_type=Path)
+"""A file, or a folder of DICOM files."""
 FolderPath = click.Path(path_type=Path, file_okay=False, exists=True)
 
 
@@ -40,6 +41,7 @@ def scan_options(function: F) -> F:
             click.option("--every", type=int, default=1, show_default=True, help="Use every N-th view."),
             click.option("--size", type=int, help="Image size in pixels. Default: from the file or the detector."),
             click.option("--pixel-mm", type=float, help="Pixel size. Default: from the file or the field of view."),
+            click.option("--z", "z_mm", type=float, help="Slice of a folder of projections, mm. Default: the middle."),
         )
     ):
         function = option(function)

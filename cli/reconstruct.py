@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
-from ctrecon.cli.options import FilePath, scan_options
+from ctrecon.cli.options import FilePath, ScanPath, scan_options
 from ctrecon.cli.series import series_options, series_target
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 
 
 @click.command("reconstruct")
-@click.argument("scan_file", metavar="INPUT", type=FilePath)
+@click.argument("scan_file", metavar="INPUT", type=ScanPath)
 @click.option(
     "--delta",
     default="auto",
@@ -62,7 +62,7 @@ def command(
     ctx: click.Context, /, scan_file: Path, delta: str, repeat: Path | None, model_error: str | None,
     quantile: float | None, output: str | None, preview: bool, as_json: bool, **options: Any,
 ) -> None:
-    """Reconstruct a certified image from the sinogram INPUT.
+    """Reconstruct a certified image from the sinogram INPUT, a file or a folder of CT projections.
 
     Writes S.npy (attenuation in 1/mm), S.certificate.json and S.data.npy (what `ctrecon verify` checks), and S.png.
     With -o FOLDER: a DICOM series in HU with report and certificates instead (docs/dicom.md).
@@ -109,13 +109,15 @@ def command(
     problem = prepare(scan, bound, **{key: options[key] for key in ("operator", "device", "most_attenuation")})
     with _watching(problem, quiet=as_json) as watch:
         outcome = _run(problem, watch, **{key: options[key] for key in ("method", "prior", "iterations", "window")})
-    result = conclude(problem, outcome, source=str(scan_file), began=began)
+    # A certificate notes the hash of the file it came from; a folder has none.
+    source = None if scan_file.is_dir() else str(scan_file)
+    result = conclude(problem, outcome, source=source, began=began)
     if series is None:
         written = target.write(result, preview=preview)
     else:
         method, thickness = options["method"], options["slice_mm"]
         (result,), written = series.write(
-            [result], method=method, iterative=method != "fbp", thickness_mm=thickness, source=str(scan_file)
+            [result], method=method, iterative=method != "fbp", thickness_mm=thickness, source=source
         )
     if as_json:
         click.echo(json.dumps(_summary(result, written, options["method"]), allow_nan=False))
@@ -125,7 +127,7 @@ def command(
         ctx.exit(EXIT_DELTA_NOT_MET)
 
 
-SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm")
+SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm", "z_mm")
 
 
 def _run(

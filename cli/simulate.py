@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ctrecon.cli.main import printable
-from ctrecon.cli.options import AnyPath, FilePath, percent
+from ctrecon.cli.options import FilePath, ScanPath, percent
+
+if TYPE_CHECKING:
+    pass
 
 FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 
@@ -19,7 +22,7 @@ FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 @click.option("-o", "--output", type=FilePath, default=Path("scan.npz"), show_default=True, help=".npz or .npy")
 @click.option("--phantom", type=click.Choice(FAMILY_NAMES), show_default="chest")
 @click.option("--image", "image_file", type=FilePath, help="Scan this image (.npy, 1/mm) instead of a phantom.")
-@click.option("--from-dicom", type=AnyPath, help="Scan slices of this CT series (folder, .zip, file; or NIfTI in HU).")
+@click.option("--from-dicom", type=ScanPath, help="Scan slices of this CT series (folder, .zip, file; or NIfTI in HU).")
 @click.option("--slice", "which", metavar="N|all", help="Of --from-dicom, from 1. Default: the middle one.")
 @click.option("--series", type=int, help="Of --from-dicom: its SeriesNumber, where there are several.")
 @click.option("--geometry", "geometry_file", type=FilePath, help="Scanner and grid as JSON.")

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ctrecon.arc_fan import Beam
 from ctrecon.errors import InputError
-from ctrecon.geometry import FanBeam, Float64Array, ParallelBeam
+from ctrecon.geometry import Float64Array, ParallelBeam
 from ctrecon.scan import Array
 
 _FEWEST_CONJUGATES = 0.05
@@ -34,7 +35,7 @@ class Center:
     how: str
 
 
-def estimate_center(sinogram: Array, geometry: ParallelBeam | FanBeam) -> Center:
+def estimate_center(sinogram: Array, geometry: Beam) -> Center:
     """The column the axis projects to; ``geometry.detector_offset_mm`` is not used.
 
     The axis is sought in the middle half of the detector, and the object must lie inside every view.
@@ -53,7 +54,7 @@ def estimate_center(sinogram: Array, geometry: ParallelBeam | FanBeam) -> Center
     if conjugates.share((n - 1) / 2) >= _FEWEST_CONJUGATES:
         column = _search(conjugates.disagreement, first, last)
         return Center(column=column, how="conjugate rays (Panetta et al. 2008)")
-    if isinstance(geometry, FanBeam):
+    if not isinstance(geometry, ParallelBeam):
         raise InputError(
             "the rotation axis of a fan beam cannot be found without rays measured from both ends "
             "(half a turn and the fan angle); give --center a column"
@@ -84,7 +85,7 @@ def _search(misfit: Callable[[float], float], first: float, last: float) -> floa
 class _Conjugates:
     """The ray (theta, s) is measured again as (theta + pi - 2 gamma, -s); gamma is 0 in parallel beams."""
 
-    def __init__(self, values: Float64Array, geometry: ParallelBeam | FanBeam, angles: Float64Array) -> None:
+    def __init__(self, values: Float64Array, geometry: Beam, angles: Float64Array) -> None:
         turned = np.mod(angles, 2 * math.pi)
         order = np.argsort(turned, kind="stable")
         turned = turned[order]
@@ -95,7 +96,7 @@ class _Conjugates:
         typical = float(np.median(gaps[gaps > 1e-9])) if bool((gaps > 1e-9).any()) else 2 * math.pi
         self._hole = gaps > 1.5 * typical
         self._cells = values.shape[1]
-        self._fan = geometry if isinstance(geometry, FanBeam) else None
+        self._fan = None if isinstance(geometry, ParallelBeam) else geometry
         self._spacing = geometry.detector_spacing_mm
         every = max(1, turned.size // _MOST_VIEWS)
         self._chosen = np.arange(0, turned.size, every)
@@ -106,7 +107,7 @@ class _Conjugates:
         mirrored = 2 * column - cells
         gamma = np.zeros(self._cells)
         if self._fan is not None:
-            gamma = np.arctan((cells - column) * self._spacing / self._fan.source_to_detector_mm)
+            gamma = self._fan.fan_angle_rad((cells - column).astype(np.float64) * self._spacing)
         first = self._angles[0]
         theta = self._angles[self._chosen, None] + math.pi - 2 * gamma[None, :]
         theta = first + np.mod(theta - first, 2 * math.pi)

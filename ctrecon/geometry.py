@@ -5,7 +5,8 @@ image. At angle ``theta`` the detector axis points along ``(cos theta, sin theta
 ``(-sin theta, cos theta)`` (fan) or its opposite (parallel, where the sense does not matter): at angle 0 the fan's
 source stands below the image, at ``(0, -source_to_axis_mm)``, and moves counter-clockwise.
 Detector cell ``i`` of ``n`` has its centre at ``s_i = (i - (n - 1) / 2) * spacing + offset`` on the detector axis.
-``docs/units.md`` draws all this; ``geometry_json.py`` reads and writes it as JSON.
+``docs/units.md`` draws all this; ``geometry_json.py`` reads and writes it as JSON; the curved detector of medical
+scanners stands in ``arc_fan.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MAX_DETECTOR_CELLS = 65536
 MAX_VIEWS = 1_000_000
 
 
-def _positive(name: str, value: float) -> float:
+def positive(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise GeometryError(f"{name} must be a number, got {value!r}")
     number = _float(name, value)
@@ -58,6 +59,16 @@ def _count(name: str, value: int, largest: int) -> int:
     return int(value)
 
 
+def check_distances(source_to_axis_mm: float, source_to_detector_mm: float) -> None:
+    """Raises GeometryError where the detector stands before the axis."""
+    # Equal is a detector scaled to the axis, which some programs write; less is two numbers exchanged.
+    if source_to_detector_mm < source_to_axis_mm:
+        raise GeometryError(
+            f"source_to_detector_mm must be at least source_to_axis_mm = {source_to_axis_mm}, "
+            f"got {source_to_detector_mm}; are they exchanged?"
+        )
+
+
 def _angles(values: Sequence[float] | Float64Array) -> tuple[float, ...]:
     angles = np.asarray(values, dtype=np.float64)
     if angles.ndim != 1 or angles.size == 0:
@@ -81,7 +92,7 @@ class ImageGrid:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", _count("rows", self.rows, MAX_IMAGE_SIDE))
         object.__setattr__(self, "columns", _count("columns", self.columns, MAX_IMAGE_SIDE))
-        object.__setattr__(self, "pixel_mm", _positive("pixel_mm", self.pixel_mm))
+        object.__setattr__(self, "pixel_mm", positive("pixel_mm", self.pixel_mm))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -130,8 +141,8 @@ class Geometry(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _FlatDetector:
-    """What both geometries share: views and a row of equal detector cells."""
+class DetectorRow:
+    """What all geometries share: views and a row of equal detector cells."""
 
     angles_rad: tuple[float, ...] = field(repr=True)
     detector_count: int
@@ -141,7 +152,7 @@ class _FlatDetector:
     def __post_init__(self) -> None:
         object.__setattr__(self, "angles_rad", _angles(self.angles_rad))
         object.__setattr__(self, "detector_count", _count("detector_count", self.detector_count, MAX_DETECTOR_CELLS))
-        object.__setattr__(self, "detector_spacing_mm", _positive("detector_spacing_mm", self.detector_spacing_mm))
+        object.__setattr__(self, "detector_spacing_mm", positive("detector_spacing_mm", self.detector_spacing_mm))
         object.__setattr__(self, "detector_offset_mm", _finite("detector_offset_mm", self.detector_offset_mm))
 
     @property
@@ -154,17 +165,27 @@ class _FlatDetector:
         cells = np.arange(self.detector_count, dtype=np.float64) - (self.detector_count - 1) / 2
         return cells * self.detector_spacing_mm + self.detector_offset_mm
 
-    def _axes(self, views: slice) -> tuple[Float64Array, Float64Array]:
+    def axes(self, views: slice) -> tuple[Float64Array, Float64Array]:
+        """Cosine and sine of the views' angles, ``[views, 1]``."""
         angles = np.asarray(self.angles_rad[views])
         return np.cos(angles)[:, None], np.sin(angles)[:, None]
 
+    def row_dict(self) -> dict[str, Any]:
+        return {
+            # Radians, not degrees, because they come back bit for bit: operator hash and certificates rest on them.
+            "angles_rad": list(self.angles_rad),
+            "detector_count": self.detector_count,
+            "detector_spacing_mm": self.detector_spacing_mm,
+            "detector_offset_mm": self.detector_offset_mm,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
-class ParallelBeam(_FlatDetector):
+class ParallelBeam(DetectorRow):
     """Parallel rays along ``(sin theta, -cos theta)`` through ``s (cos theta, sin theta)``. Lengths in mm."""
 
     def rays(self, views: slice = slice(None)) -> tuple[Float64Array, Float64Array]:
-        cos, sin = self._axes(views)
+        cos, sin = self.axes(views)
         s = self.detector_mm[None, :]
         points = np.stack([s * cos, s * sin], axis=-1)
         directions = np.broadcast_to(np.stack([sin, -cos], axis=-1), points.shape)
@@ -179,11 +200,11 @@ class ParallelBeam(_FlatDetector):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return {"geometry": "parallel", **_flat_detector_dict(self)}
+        return {"geometry": "parallel", **self.row_dict()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class FanBeam(_FlatDetector):
+class FanBeam(DetectorRow):
     """A point source at ``source_to_axis_mm (sin theta, -cos theta)`` and a flat detector opposite. Lengths in mm.
 
     The detector stands ``source_to_detector_mm`` from the source, at right angles to the central ray.
@@ -194,23 +215,33 @@ class FanBeam(_FlatDetector):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "source_to_axis_mm", _positive("source_to_axis_mm", self.source_to_axis_mm))
+        object.__setattr__(self, "source_to_axis_mm", positive("source_to_axis_mm", self.source_to_axis_mm))
         object.__setattr__(
-            self, "source_to_detector_mm", _positive("source_to_detector_mm", self.source_to_detector_mm)
+            self, "source_to_detector_mm", positive("source_to_detector_mm", self.source_to_detector_mm)
         )
-        # Equal is a detector scaled to the axis, which some programs write; less is two numbers exchanged.
-        if self.source_to_detector_mm < self.source_to_axis_mm:
-            raise GeometryError(
-                f"source_to_detector_mm must be at least source_to_axis_mm = {self.source_to_axis_mm}, "
-                f"got {self.source_to_detector_mm}; are they exchanged?"
-            )
+        check_distances(self.source_to_axis_mm, self.source_to_detector_mm)
 
     @property
     def magnification(self) -> float:
         return self.source_to_detector_mm / self.source_to_axis_mm
 
+    def fan_angle_rad(self, s_mm: Float64Array) -> Float64Array:
+        """The angle between the central ray and the ray to ``s_mm`` on the detector."""
+        return np.arctan2(s_mm, self.source_to_detector_mm)
+
+    @property
+    def closest_source_mm(self) -> float:
+        """The least distance of the source from the axis."""
+        return self.source_to_axis_mm
+
+    @property
+    def widest_fan_rad(self) -> float:
+        """No ray, to the outermost edge of a cell, stands wider from the line to the axis."""
+        edge = float(np.abs(self.detector_mm[[0, -1]]).max()) + self.detector_spacing_mm
+        return math.atan2(edge, self.source_to_detector_mm)
+
     def rays(self, views: slice = slice(None)) -> tuple[Float64Array, Float64Array]:
-        cos, sin = self._axes(views)
+        cos, sin = self.axes(views)
         s = self.detector_mm[None, :]
         directions = np.stack(
             [s * cos - self.source_to_detector_mm * sin, s * sin + self.source_to_detector_mm * cos], axis=-1
@@ -231,20 +262,10 @@ class FanBeam(_FlatDetector):
     def to_dict(self) -> dict[str, Any]:
         return {
             "geometry": "fan",
-            **_flat_detector_dict(self),
+            **self.row_dict(),
             "source_to_axis_mm": self.source_to_axis_mm,
             "source_to_detector_mm": self.source_to_detector_mm,
         }
-
-
-def _flat_detector_dict(geometry: _FlatDetector) -> dict[str, Any]:
-    return {
-        # Radians, not degrees, because they come back bit for bit: the operator's hash and certificates rest on them.
-        "angles_rad": list(geometry.angles_rad),
-        "detector_count": geometry.detector_count,
-        "detector_spacing_mm": geometry.detector_spacing_mm,
-        "detector_offset_mm": geometry.detector_offset_mm,
-    }
 
 
 def field_of_view_mm(geometry: Geometry) -> float:

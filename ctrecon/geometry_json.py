@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ctrecon.arc_fan import ArcFanBeam, Beam
 from ctrecon.errors import GeometryError
 from ctrecon.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
 
@@ -21,11 +22,15 @@ _COMMON_KEYS = {
     "image",
 }
 _FAN_KEYS = {"source_to_axis_mm", "source_to_detector_mm"}
+_SHIFT_KEYS = {"source_angle_shift_rad", "source_radius_shift_mm"}
+_KEYS: dict[Any, set[str]] = {
+    "parallel": _COMMON_KEYS, "fan": _COMMON_KEYS | _FAN_KEYS, "arc-fan": _COMMON_KEYS | _FAN_KEYS | _SHIFT_KEYS
+}
 
 
 def geometry_from_dict(
     values: Mapping[str, Any], *, detector_count: int | None = None
-) -> tuple[ParallelBeam | FanBeam, ImageGrid | None]:
+) -> tuple[Beam, ImageGrid | None]:
     """Read the sidecar format (``docs/units.md``): the geometry, and the image grid where ``image`` is given.
 
     ``detector_count`` comes from the data where the file does not say it.
@@ -34,13 +39,13 @@ def geometry_from_dict(
     if not isinstance(values, Mapping):
         raise GeometryError(f"a geometry must be a JSON object, got {type(values).__name__}")
     kind = values.get("geometry")
-    if kind not in ("parallel", "fan"):
-        raise GeometryError(f'"geometry" must be "parallel" or "fan", got {kind!r}')
-    allowed = _COMMON_KEYS | (_FAN_KEYS if kind == "fan" else set())
+    if not isinstance(kind, str) or kind not in _KEYS:
+        raise GeometryError(f'"geometry" must be "parallel", "fan" or "arc-fan", got {kind!r}')
+    allowed = _KEYS[kind]
     unknown = sorted(str(key) for key in set(values) - allowed)
     if unknown:
         known = ", ".join(sorted(allowed))
-        raise GeometryError(f"unknown entry {unknown[0]!r} in a {kind} geometry; known are {known}")
+        raise GeometryError(f"unknown entry {unknown[0]!r} in {_a(kind)} geometry; known are {known}")
     if ("angles_deg" in values) == ("angles_rad" in values):
         raise GeometryError('give the angles once, as "angles_deg" or as "angles_rad"')
     listed = values.get("angles_deg", values.get("angles_rad"))
@@ -64,16 +69,31 @@ def geometry_from_dict(
         "detector_spacing_mm": values["detector_spacing_mm"],
         "detector_offset_mm": values.get("detector_offset_mm", 0.0),
     }
-    geometry: ParallelBeam | FanBeam
+    geometry: Beam
     if kind == "parallel":
         geometry = ParallelBeam(**common)
     else:
         for key in sorted(_FAN_KEYS):
             if key not in values:
-                raise GeometryError(f'"{key}" is missing in a fan geometry')
-        geometry = FanBeam(**common, **{key: values[key] for key in _FAN_KEYS})
+                raise GeometryError(f'"{key}" is missing in {_a(kind)} geometry')
+        common |= {key: values[key] for key in _FAN_KEYS}
+        if kind == "fan":
+            geometry = FanBeam(**common)
+        else:
+            common |= {key: _numbers(key, values.get(key, ())) for key in _SHIFT_KEYS}
+            geometry = ArcFanBeam(**common)
     image = values.get("image")
     return geometry, None if image is None else grid_from_dict(image)
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] == "a" else f"a {kind}"
+
+
+def _numbers(key: str, listed: Any) -> tuple[float, ...]:
+    if not isinstance(listed, list | tuple) or not all(type(value) in (int, float) for value in listed):
+        raise GeometryError(f'"{key}" must be a list of numbers, one per view')
+    return tuple(listed)
 
 
 def grid_from_dict(values: Mapping[str, Any]) -> ImageGrid:

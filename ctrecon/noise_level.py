@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammainc, gammaincinv
 
+from ctrecon.arc_fan import ArcFanBeam, Beam
 from ctrecon.errors import InputError
-from ctrecon.geometry import FanBeam, ParallelBeam
+from ctrecon.geometry import ParallelBeam
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -35,7 +36,7 @@ _CELLS, _DEGREE, _CLASSES = 10, 3, 5
 
 
 def estimate_sigma(
-    sinogram: npt.NDArray[np.floating], geometry: ParallelBeam | FanBeam | None = None
+    sinogram: npt.NDArray[np.floating], geometry: Beam | None = None
 ) -> tuple[float, str]:
     """Root mean square of the noise in ``[views, detectors]``, with ``CAUTION``, and where it was looked for.
 
@@ -56,10 +57,12 @@ def estimate_sigma(
 
 
 def _beyond_the_wedge(
-    values: Float64Array, geometry: ParallelBeam | FanBeam, order: npt.NDArray[np.intp]
+    values: Float64Array, geometry: Beam, order: npt.NDArray[np.intp]
 ) -> float | None:
     """None where the views do not close a turn in even steps, or too few coefficients lie beyond the wedge."""
     angles = np.asarray(geometry.angles_rad)[order]
+    if isinstance(geometry, ArcFanBeam) and geometry.flies:
+        return None  # a focal spot that flies to and fro is as fast as noise
     turn = _whole_turn(angles, halves=isinstance(geometry, ParallelBeam))
     if turn is None:
         return None
@@ -116,13 +119,13 @@ def _whole_turn(angles: Float64Array, *, halves: bool) -> tuple[int, bool] | Non
     return None
 
 
-def _slopes(geometry: ParallelBeam | FanBeam) -> tuple[float, float]:
+def _slopes(geometry: Beam) -> tuple[float, float]:
     """The largest speeds, in mm of the detector per radian, of points in the disc that the detector sees."""
     edge = float(np.abs(geometry.detector_mm).max()) + geometry.detector_spacing_mm / 2
-    if not isinstance(geometry, FanBeam):
+    if isinstance(geometry, ParallelBeam):
         return edge, edge
     axis, detector = geometry.source_to_axis_mm, geometry.source_to_detector_mm
-    radius = axis * edge / math.hypot(edge, detector)
+    radius = axis * math.sin(float(geometry.fan_angle_rad(np.asarray(edge))))
     return detector * radius / (axis - radius), detector * radius / (axis + radius)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from ctrecon.arc_fan import Beam
 from ctrecon.errors import InputError
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam, default_grid, field_of_view_mm
+from ctrecon.geometry import ImageGrid, default_grid, field_of_view_mm
 
 Array: TypeAlias = npt.NDArray[Any]
 Unit = Literal["1/mm", "HU"]
@@ -66,7 +67,7 @@ class Scan:
     """
 
     sinogram: Array
-    geometry: ParallelBeam | FanBeam | None = None
+    geometry: Beam | None = None
     grid: ImageGrid | None = None
     variance: Array | None = None
     counts: Array | None = None

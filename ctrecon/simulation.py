@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from ctrecon.arc_fan import Beam
 from ctrecon.errors import SettingError
 from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam, field_of_view_mm
 from ctrecon.noise import add_gaussian_noise, add_poisson_noise
@@ -50,7 +51,7 @@ def standard_scanner(beam: str, size: int, views: int) -> tuple[ParallelBeam | F
 
 def simulate(
     subject: PhantomFamily | Array,
-    geometry: ParallelBeam | FanBeam,
+    geometry: Beam,
     grid: ImageGrid,
     *,
     relative_noise: float = 0.01,

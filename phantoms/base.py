@@ -16,6 +16,7 @@ from typing import Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from ctrecon.arc_fan import ArcFanBeam
 from ctrecon.errors import GeometryError, SettingError
 from ctrecon.geometry import FanBeam, Float64Array, Geometry, ImageGrid, ParallelBeam
 
@@ -138,12 +139,10 @@ class Phantom:
         """Whether the lines of a view are known to come in order across the phantom, as ``Lines`` wants them."""
         if isinstance(geometry, ParallelBeam):
             return True
-        if not isinstance(geometry, FanBeam) or geometry.source_to_axis_mm <= self.reach:
+        if not isinstance(geometry, FanBeam | ArcFanBeam) or geometry.closest_source_mm <= self.reach:
             return False
         # As the source sees it, no point of the phantom may stand a right angle or more from a ray.
-        edge = float(np.abs(geometry.detector_mm[[0, -1]]).max()) + geometry.detector_spacing_mm
-        half_fan = math.atan2(edge, geometry.source_to_detector_mm)
-        return half_fan + math.asin(self.reach / geometry.source_to_axis_mm) < math.pi / 2
+        return geometry.widest_fan_rad + math.asin(self.reach / geometry.closest_source_mm) < math.pi / 2
 
     def scaled(self, radius_mm: float, mu_per_mm: float) -> Phantom:
         """Lengths times ``radius_mm`` and attenuation times ``mu_per_mm``: from the unit disc to a real object."""
@@ -192,7 +191,7 @@ def _whole(oversample: int) -> int:
 def _split_cells(geometry: Geometry, oversample: int) -> Geometry:
     if oversample == 1:
         return geometry
-    if not isinstance(geometry, ParallelBeam | FanBeam):
+    if not isinstance(geometry, ParallelBeam | FanBeam | ArcFanBeam):
         raise GeometryError(f"the cells of {type(geometry).__name__} cannot be split; use oversample = 1")
     return dataclasses.replace(
         geometry,

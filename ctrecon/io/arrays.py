@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ctrecon.arc_fan import Beam
 from ctrecon.atomic import atomic_write
 from ctrecon.center import estimate_center
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry import ImageGrid, ParallelBeam
 from ctrecon.geometry_json import geometry_to_json
 from ctrecon.io.arrayfile import ArrayFile
 from ctrecon.io.data_exchange import is_data_exchange, read_data_exchange
@@ -45,17 +46,25 @@ def read_scan(
     size: int | None = None,
     pixel_mm: float | None = None,
     center: float | str | None = None,
+    z_mm: float | None = None,
 ) -> Scan:
     """Read a measured scan; ``docs/units.md`` lists the formats and what each file must hold.
 
     ``geometry_file``: a JSON file that goes before ``NAME.json`` beside the data and before the data's own geometry.
     ``row``: of the detector, where there are several. ``every``: keep one view in so many.
     ``size``, ``pixel_mm``: of the (square) image. ``center``: column the rotation axis projects to, or "auto".
+    ``z_mm``: the slice of a folder of DICOM-CT-PD projections (``docs/projections.md``), by default the middle one.
 
     What had to be assumed is in ``Scan.notes``. Raises InputError (one line: file, value, remedy) for anything that
     cannot be read whole and sound, GeometryError for an impossible grid.
     """
     path = Path(path)
+    if path.is_dir():
+        if geometry_file is not None or row is not None:
+            raise InputError(f"{path}: projections bring their own geometry; drop --geometry and --row")
+        return _with_center(_slice_of(path, z_mm), center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
+    if z_mm is not None:
+        raise InputError(f"{path}: is a single slice; --z belongs to a folder of projections")
     _check_file(path)
     sidecar = find_sidecar(path, None if geometry_file is None else Path(geometry_file))
     measured = _read(path, sidecar, row)
@@ -69,12 +78,26 @@ def read_scan(
         white=measured.white,
         whitened_mean=measured.whitened_mean,
         matrix=measured.matrix,
+        water_mu_per_mm=measured.water_mu_per_mm,
         source=str(path),
         notes=(*measured.notes, *notes),
     )
     if center is None and (sidecar is None or sidecar.geometry is None):
         center = measured.center
     return _with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
+
+
+def _slice_of(folder: Path, z_mm: float | None) -> Scan:
+    # Here, because the import is slow and most runs do without.
+    from ctrecon.dicom.projections import read_projections
+    from ctrecon.dicom.rebin import rebin, slice_positions
+
+    projections = read_projections(folder)
+    places = slice_positions(projections)
+    z = float(places[len(places) // 2]) if z_mm is None else z_mm
+    scan = rebin(projections, z)
+    note = f"the folder holds slices from z = {places[0]:.3f} to {places[-1]:.3f} mm; this is z = {z:.3f} mm"
+    return replace(scan, source=str(folder), notes=(*scan.notes, note))
 
 
 def _check_file(path: Path) -> None:
@@ -161,7 +184,7 @@ def _read(path: Path, sidecar: Sidecar | None, row: int | None) -> Measured:
 
 def _geometry(
     measured: Measured, sidecar: Sidecar | None
-) -> tuple[ParallelBeam | FanBeam | None, ImageGrid | None, tuple[str, ...]]:
+) -> tuple[Beam | None, ImageGrid | None, tuple[str, ...]]:
     """Sidecar before the data's own geometry before the plainest assumption, which is said."""
     views, detectors = measured.sinogram.shape
     if sidecar is not None and sidecar.geometry is not None:
@@ -238,6 +261,8 @@ def write_scan(path: str | os.PathLike[str], scan: Scan) -> None:
         if scan.variance is not None:
             arrays["variance"] = scan.variance
             arrays["whitened_mean"] = np.array(scan.whitened_mean)
+        if scan.water_mu_per_mm is not None:
+            arrays["water_mu_per_mm"] = np.float64(scan.water_mu_per_mm)
         with atomic_write(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **arrays)
     else:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctrecon.arc_fan import Beam
 from ctrecon.errors import CtreconError
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry import ImageGrid
 from ctrecon.noise import line_integrals
 from ctrecon.scan import Array
 
@@ -26,11 +27,12 @@ class Measured:
     counts: Array | None = None
     white: Array | None = None
     whitened_mean: float = 1.0
-    geometry: ParallelBeam | FanBeam | None = None
+    geometry: Beam | None = None
     grid: ImageGrid | None = None
     angles_deg: Array | None = None
     center: float | str | None = None
     matrix: Any = None
+    water_mu_per_mm: float | None = None
     geometry_from: str = ""
     notes: tuple[str, ...] = ()
 

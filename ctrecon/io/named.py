@@ -105,6 +105,8 @@ def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
     """The geometry an ``.npz`` file carries: ``geometry`` as JSON text, or the sidecar's entries as arrays."""
     if not isinstance(file, NpzFile):
         return measured
+    if "water_mu_per_mm" in file:
+        measured = replace(measured, water_mu_per_mm=number(file, "water_mu_per_mm"))
     values: object
     note = "geometry from the file"
     if "geometry" in file:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctrecon.arc_fan import Beam
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry import ImageGrid
 from ctrecon.geometry_json import geometry_from_dict
 from ctrecon.io.limits import reason
 
@@ -41,7 +42,7 @@ class Sidecar:
     geometry: dict[str, Any] | None
     arrays: Arrays | None
 
-    def read_geometry(self, detector_count: int) -> tuple[ParallelBeam | FanBeam, ImageGrid | None]:
+    def read_geometry(self, detector_count: int) -> tuple[Beam, ImageGrid | None]:
         """Raises InputError that names this file."""
         assert self.geometry is not None
         try:

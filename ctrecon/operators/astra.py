@@ -145,7 +145,9 @@ def _projector(owner: object, name: str, geometry: Geometry, grid: ImageGrid) ->
 def _projection_geometry(geometry: Geometry) -> dict[str, Any]:
     """ASTRA's own angles where there is no offset, since our conventions follow them, else its vectors."""
     if not isinstance(geometry, ParallelBeam | FanBeam):
-        raise OperatorError(f"ASTRA's projectors are not connected to {type(geometry).__name__}; use joseph")
+        raise OperatorError(
+            f"ASTRA's projectors have flat detectors, not {type(geometry).__name__}'s; use joseph or sparse"
+        )
     angles, cells, spacing = np.asarray(geometry.angles_rad), geometry.detector_count, geometry.detector_spacing_mm
     axis = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     along = np.stack([-np.sin(angles), np.cos(angles)], axis=1)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from ctrecon.errors import OperatorError
-from ctrecon.geometry import Geometry, ImageGrid
+from ctrecon.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.cache import cached_sparse_operator
 from ctrecon.operators.joseph import JosephOperator
@@ -33,14 +33,15 @@ def choose_operator(
 ) -> LinearOperator:
     """A projector ``[batch, 1, rows, columns] -> [batch, 1, views, detectors]`` for ``dtype`` on ``device``.
 
-    On a GPU ``astra``. On the CPU ``sparse`` where the matrix and its transpose fit ``memory_budget_bytes`` and will
-    serve ``"many"`` products, else ``joseph``, which needs no memory and no preparation. ``name`` overrides.
+    On a GPU ``astra``, or ``sparse`` for a detector that ASTRA does not know. On the CPU ``sparse`` where the matrix
+    and its transpose fit ``memory_budget_bytes`` and will serve ``"many"`` products, else ``joseph``, which needs no
+    memory and no preparation. ``name`` overrides.
     Raises OperatorError for a name that does not exist or cannot serve ``dtype`` on ``device``.
     """
     where = torch.device("cpu" if device is None else device)
     if name is None:
         if where.type != "cpu":
-            name = "astra"
+            name = "astra" if isinstance(geometry, ParallelBeam | FanBeam) else "sparse"
         else:
             fits = uses == "many" and matrix_bytes(geometry, grid) <= memory_budget_bytes
             name = "sparse" if fits else "joseph"

@@ -1,0 +1,129 @@
+"""Back projection for a detector curved about the source: the cell of a pixel by its angle, weighted by 1 / L^2.
+
+A. C. Kak, M. Slaney, Principles of Computerized Tomographic Imaging (IEEE Press, 1988), section 3.4.1. The ray through
+a pixel starts at the true source, so a flying focal spot blurs nothing; without one it is the textbook's formula.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ctrecon.arc_fan import ArcFanBeam
+from ctrecon.geometry import Float64Array, ImageGrid
+from ctrecon.operators.threads import split
+
+Array = npt.NDArray[Any]
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz", "contract", "reassoc", "arcp"}, error_model="numpy")
+def _back_project(
+    filtered: Array, table: Array, reach: float, scale: float, first: float, x: Array, y: Array, out: Array,
+    r0: int, r1: int,
+) -> None:
+    """``out[r, c] = sum_v q_v(t) (R / L)^2`` for the rows ``r0..r1``.
+
+    ``table[:, v]``: cosine and sine of the view, its true source, and how far that stands from the nominal one along
+    the detector's axis and the central ray. ``filtered[v]`` has one zero cell before and two after.
+    """
+    last = np.float32(filtered.shape[1] - 2)
+    zero, one, radius = np.float32(0.0), np.float32(1.0), np.float32(reach)
+    for r in range(r0, r1):
+        for c in range(x.size):
+            out[r, c] = zero
+    for v in range(filtered.shape[0]):
+        cos, sin, sx, sy = table[0, v], table[1, v], table[2, v], table[3, v]
+        across, along, square, line = table[4, v], table[5, v], table[6, v], filtered[v]
+        for r in range(r0, r1):
+            for c in range(x.size):
+                dx, dy = x[c] - sx, y[r] - sy
+                a, b = dx * cos + dy * sin, dy * cos - dx * sin
+                inverse = one / (a * a + b * b)
+                root = np.sqrt(inverse)
+                a, b = a * root, b * root
+                # Where the ray from the true source meets the arc about the nominal one: |d + far u| = radius.
+                inner = across * a + along * b
+                far = np.sqrt(radius * radius - square + inner * inner) - inner
+                t = np.float32(scale) * np.arctan((across + far * a) / (along + far * b)) + np.float32(first)
+                t = min(max(t, zero), last)
+                k = np.int32(t)
+                low = line[k]
+                out[r, c] += inverse * (low + (t - np.float32(k)) * (line[k + 1] - low))
+
+
+def arc_weights(geometry: ArcFanBeam) -> Float64Array:
+    """What a ray counts before filtering, ``[views, detectors]``: the cosine of its angle in the fan.
+
+    For a source elsewhere the fan is another: its radius over the nominal one, and since the ramp falls with the
+    square of the angle and the sum goes with the angle between rays, that angle in the denominator.
+    """
+    points, directions = geometry.rays()
+    dx, dy = directions[..., 0], directions[..., 1]
+    x, y = -points[..., 0], -points[..., 1]
+    radius, along, across = np.hypot(x, y), x * dx + y * dy, y * dx - x * dy
+    ratio: Float64Array = radius / geometry.source_to_axis_mm * along / (radius * np.hypot(dx, dy))
+    if geometry.detector_count == 1 or not geometry.flies:
+        return ratio
+    nominal = geometry.detector_spacing_mm / geometry.source_to_detector_mm
+    ratio = ratio * nominal / np.gradient(np.arctan2(across, along), axis=1)
+    return ratio
+
+
+class ArcBackProjection:
+    """``[batch, views, cells] -> [batch, rows, columns]``, the sum over views of ``q(t) (R / L)^2``, float32."""
+
+    def __init__(self, geometry: ArcFanBeam, grid: ImageGrid) -> None:
+        self.grid = grid
+        nominal, true = geometry.sources()
+        angles = np.asarray(geometry.angles_rad)
+        cos, sin = np.cos(angles), np.sin(angles)
+        away = true - nominal
+        across, along = away[:, 0] * cos + away[:, 1] * sin, away[:, 1] * cos - away[:, 0] * sin
+        table = np.stack([cos, sin, true[:, 0], true[:, 1], across, along, across**2 + along**2])
+        self._table = np.ascontiguousarray(table, dtype=np.float32)
+        self._radius = geometry.source_to_detector_mm
+        self._scale = geometry.source_to_detector_mm / geometry.detector_spacing_mm
+        # One more for the zero cell before.
+        self._first = (geometry.detector_count - 1) / 2 - geometry.detector_offset_mm / geometry.detector_spacing_mm + 1
+        self._gain = geometry.source_to_axis_mm**2
+
+    def on_cpu(self, filtered: Array) -> Array:
+        """``filtered`` has one zero cell before and two after each view."""
+        x, y = self.grid.x_mm.astype(np.float32), self.grid.y_mm.astype(np.float32)
+        out = np.empty((filtered.shape[0], *self.grid.shape), dtype=np.float32)
+        numbers = (self._table, self._radius, self._scale, self._first)
+        for one, image in zip(np.ascontiguousarray(filtered), out, strict=True):
+
+            def work(a: int, b: int, one: Array = one, image: Array = image) -> None:
+                _back_project(one, *numbers, x, y, image, a, b)
+
+            split(self.grid.rows, work)
+        out *= np.float32(self._gain)
+        return out
+
+    def on_device(self, filtered: Tensor) -> Tensor:
+        """The same sum by torch alone, view by view, ``[batch, 1, views, cells]``."""
+        device = filtered.device
+        x = torch.from_numpy(self.grid.x_mm).float().to(device)[None, :]
+        y = torch.from_numpy(self.grid.y_mm).float().to(device)[:, None]
+        out = torch.zeros((filtered.shape[0], *self.grid.shape), device=device)
+        for v in range(filtered.shape[2]):
+            cos, sin, sx, sy, across, along, square = self._table[:, v].tolist()
+            dx, dy = x - sx, y - sy
+            a, b = dx * cos + dy * sin, dy * cos - dx * sin
+            inverse = 1 / (a * a + b * b)
+            a, b = a * inverse.sqrt(), b * inverse.sqrt()
+            inner = across * a + along * b
+            far = (self._radius**2 - square + inner * inner).sqrt() - inner
+            t = self._scale * torch.atan((across + far * a) / (along + far * b)) + self._first
+            t = t.clamp(0, filtered.shape[-1] - 2)
+            k = t.long()
+            row = filtered[:, 0, v]
+            low, high = row[:, k], row[:, k + 1]
+            out += inverse * (low + (t - k) * (high - low))
+        return self._gain * out[:, None]
