@@ -62,7 +62,7 @@ class ImageSet:
 
     def interior(self, others: Iterable[Tensor] = ()) -> Tensor | None:
         """An image inside with room to spare, or None where neither Huber-TV nor ``others`` are one."""
-        for share in (0.97, 0.99, 0.998):
+        for share in (0.985, 0.996):
             u = tv_at_discrepancy(
                 self.operator, self.data, share * self.delta, weights=self.weights, nonnegative=self.lo >= 0,
                 tolerance=1e-3, closeness=0.5 * (1 - share) + 0.002,

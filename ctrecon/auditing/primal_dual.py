@@ -25,6 +25,8 @@ CHECK = 50
 ENOUGH, SOME, SHARE = 0.2, 0.8, 0.36
 # Measured at 164 x 164 with 120 views: 1 leaves the dual side behind, 0.2 the primal one. Short runs say nothing.
 BALANCE, SHORTEST = 0.5, 30
+# The image is ahead of the duals when it causes less than this share of the gap; then its steps are made longer.
+AHEAD, CALMER = 0.2, 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +77,12 @@ def smallest(
         if k % CHECK and k != most_iterations:
             continue
         bound, y, p = state.dual()
+        found = state.found()
+        state.compare(bound, found)
         better = bound > best.bound[going]
         best.y[going[better]], best.p[going[better]] = y[better], p[better]
         best.bound[going] = torch.maximum(best.bound[going], bound)
-        best.found[going] = torch.minimum(best.found[going], state.found())
+        best.found[going] = torch.minimum(best.found[going], found)
         best.iterations[going] = k
         if watch is not None:
             watch(k, best.bound, best.found)
@@ -132,7 +136,7 @@ class _State:
         self.anchor = self.last = self.now
         self.x0 = None if inside is None else inside / self.unit
         self.count, self.first, self.before = (c.new_zeros(len(c)) for _ in range(3))
-        self.theta = c.new_zeros(len(c))
+        self.theta, self.ahead = c.new_zeros(len(c)), torch.zeros(len(c), dtype=torch.bool, device=c.device)
         typical = float(_length(x[:1])) or 1.0
         self.omega = c.new_full((len(c),), 50 / typical)
 
@@ -198,7 +202,10 @@ class _State:
         dual = (_length(new.y - self.anchor.y).square() + _length(new.p - self.anchor.p).square()).sqrt()
         known = restart & (self.count >= SHORTEST) & (primal > 1e-10) & (dual > 1e-10)
         change = (BALANCE * dual / primal.clamp_min(1e-30) / self.omega).clamp(0.1, 10).sqrt()
-        self.omega = torch.where(known, self.omega * change, self.omega)
+        # Near the end the image hardly moves while the duals, which are not unique, still do: PDLP's rule would then
+        # make the image's steps, and with them what the duals learn of it, ever smaller.
+        change = torch.where(self.ahead, CALMER, change)
+        self.omega = torch.where(known | (restart & self.ahead), self.omega * change, self.omega)
 
     def dual(self) -> tuple[Tensor, Tensor, Tensor]:
         """The bound that the last step's duals give, and these in the units of the problem."""
@@ -217,23 +224,35 @@ class _State:
         x = self.last.x
         r0 = (self._A(self.x0) - self.g).double()
         step = (self._A(x) - self.g).double() - r0
-        # ||r0 + t step|| = delta and, from above, (1 - t) TV(x0) + t TV(x) = kappa. The margins are for rounding.
-        delta, kappa = self.delta * (1 - 1e-5), self.kappa * (1 - 1e-5)
+        # ||r0 + t step|| = delta; the margin is for float32's rounding.
         a, b = step.square().flatten(1).sum(1), (step * r0).flatten(1).sum(1)
-        room = (delta**2 - r0.square().sum()).clamp_min(0)
+        room = ((self.delta * (1 - 1e-5)) ** 2 - r0.square().sum()).clamp_min(0)
         t = (room / (b + (b.square() + a * room).clamp_min(0).sqrt()).clamp_min(1e-300)).clamp_max(1)
-        flat, steep = (magnitude(differences(image.double())).flatten(1).sum(1) * self.rough for image in (self.x0, x))
-        t = torch.minimum(t, ((kappa - flat) / (steep - flat).clamp_min(1e-300)).clamp(0, 1))
+        # TV(x0 + t (x - x0)) is convex in t and within kappa at 0: the largest t that also is, by halving.
+        low, high, d0 = torch.zeros_like(t), t, differences(self.x0.double())
+        way = tuple(d - one for d, one in zip(differences(x.double()), d0, strict=True))
+        t = high
+        for _ in range(12):
+            tv = magnitude(tuple(one + _wide(t) * d for one, d in zip(d0, way, strict=True))).flatten(1).sum(1)
+            fits = tv * self.rough <= self.kappa * (1 - 1e-9)
+            low, high = torch.where(fits, t, low), torch.where(fits, high, t)
+            t = (low + high) / 2
+        t = low
         c = self.c.double()
-        low, high = (c * self.x0).flatten(1).sum(1), (c * x).flatten(1).sum(1)
-        return (low + t * (high - low)).cpu() * self._value_unit()
+        here, there = (c * self.x0).flatten(1).sum(1), (c * x).flatten(1).sum(1)
+        return (here + t * (there - here)).cpu() * self._value_unit()
+
+    def compare(self, bound: Tensor, found: Tensor) -> None:
+        """Whether the image, were it in the set, would be closer to the optimum than the duals are."""
+        value = (self.c.double() * self.last.x).flatten(1).sum(1).cpu() * self._value_unit()
+        self.ahead = (torch.isfinite(found) & ((found - value).abs() < AHEAD * (found - bound))).to(self.c.device)
 
     def _value_unit(self) -> Tensor:
         return self.size.double().cpu() * self.unit
 
     def keep(self, samples: Tensor) -> None:
         where = samples.to(self.c.device)
-        for name in ("c", "size", "omega", "theta", "count", "first", "before"):
+        for name in ("c", "size", "omega", "theta", "ahead", "count", "first", "before"):
             setattr(self, name, getattr(self, name)[where])
         for name in ("now", "anchor", "last"):
             setattr(self, name, getattr(self, name).keep(where))
