@@ -27,7 +27,7 @@ EXIT_EMPTY = 3
     "--roi", multiple=True, metavar="X,Y,R|MASK",
     help="A disc: column, row, radius in pixels (0-based, row 0 at the top); or a mask, .npy or NIfTI. Repeatable.",
 )  # fmt: skip
-@click.option("--roi-mm", multiple=True, metavar="X,Y,R", help="A disc in mm from the middle, x right, y up. Repeatable.")
+@click.option("--roi-mm", multiple=True, metavar="X,Y,R", help="A disc in mm from the middle, x right, y up.")
 @click.option(
     "--kappa", metavar="VALUE|PERCENT|IMAGE",
     help="How rough the object may be: a bound on TV in the image's unit, a percentage of the reconstruction's TV, or "
@@ -51,8 +51,8 @@ def command(
 
     RECON is S.npy or S.certificate.json. For each region: the certified range of its mean less the mean of its
     surroundings, over ALL images that explain the scan within delta, are no rougher than kappa and lie within --lo and
-    --hi. "In the data": the range excludes 0. Each range is written as a certificate beside RECON, S.LABEL.certificate.json,
-    which `ctrecon verify` checks. With --scan: S.audit.png, S.audit.npy, S.audit.json.
+    --hi. "In the data": the range excludes 0. Each range is written as a certificate beside RECON,
+    S.LABEL.certificate.json, which `ctrecon verify` checks. With --scan: S.audit.png, S.audit.npy, S.audit.json.
     Exit code 0: answered. 2: bad input. 3: no image meets all this, so there is nothing to ask.
     """
     from ctrecon.auditing.audit import Audit, assume, write_answers
@@ -89,8 +89,8 @@ def command(
         facts["scan"] = _write_map(audit, found)
         if not as_json:
             click.echo(
-                f"{sum(tile.decided for tile in found.tiles)} of {len(found.tiles)} discs of radius {found.radius:g} pixels "
-                f"differ from their surroundings in every such image ({found.seconds:.0f} s)"
+                f"{sum(tile.decided for tile in found.tiles)} of {len(found.tiles)} discs of radius {found.radius:g} "
+                f"pixels differ from their surroundings in every such image ({found.seconds:.0f} s)"
             )
             for what in ("map", "values", "tiles"):
                 click.echo(f"{what:>12}: {printable(facts['scan'][what])}")
@@ -167,7 +167,8 @@ def _assumed(audit: Audit) -> dict[str, Any]:
 
 def _tell_assumed(audit: Audit) -> None:
     a, evidence = audit.assumptions, audit.evidence
-    click.echo(f"{printable(evidence.image_path.name)} explains its scan: {evidence.values['statement'].split(' for ')[0]}")
+    claim = evidence.values["statement"].split(" for ")[0]
+    click.echo(f"{printable(evidence.image_path.name)} explains its scan: {claim}")
     click.echo("asked of all images that also explain it within delta, with")
     click.echo(f"  TV(u) <= kappa = {a.kappa:.6g}{evidence.unit} ({printable(a.kappa_from)})")
     click.echo(f"  {a.lo:g} <= u <= {a.hi:g}{evidence.unit} ({a.hi_from})")
@@ -200,8 +201,8 @@ def _answer_facts(answer: Answer, path: Path) -> dict[str, Any]:
 def _refuse(audit: Audit, empty: Empty, facts: dict[str, Any], as_json: bool) -> None:
     a = audit.assumptions
     line = (
-        f"no image explains the scan within delta = {audit.evidence.delta:.6g} with TV <= {a.kappa:.6g} and values from "
-        f"{a.lo:g} to {a.hi:g} (proved: it would lie above {empty.lower:.6g} and below {empty.upper:.6g}); "
+        f"no image explains the scan within delta = {audit.evidence.delta:.6g} with TV <= {a.kappa:.6g} and values "
+        f"from {a.lo:g} to {a.hi:g} (proved: it would lie above {empty.lower:.6g} and below {empty.upper:.6g}); "
         "raise --kappa, --hi or lower --lo"
     )
     click.echo(f"ctrecon: {line}", err=True)

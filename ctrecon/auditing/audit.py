@@ -41,10 +41,16 @@ class Assumptions:
 
 
 def assume(
-    evidence: Evidence, *, kappa: float | None = None, kappa_from: str = "given", lo: float = 0.0, hi: float | None = None
+    evidence: Evidence,
+    *,
+    kappa: float | None = None,
+    kappa_from: str = "given",
+    lo: float = 0.0,
+    hi: float | None = None,
 ) -> Assumptions:
     """``kappa`` defaults to the TV of the reconstruction; ``hi`` to 0.1/mm, or twice its largest value where that is
-    more, or where the image has no unit. Raises SettingError for impossible values."""
+    more, or where the image has no unit. Raises SettingError for impossible values.
+    """
     if kappa is None:
         kappa, kappa_from = variation(single(evidence.image)), "the TV of the reconstruction"
     hi_from = "given"

@@ -84,7 +84,7 @@ def read_evidence(path: Path) -> Evidence:
     if not path.name.endswith(verify.FILES[""]):
         raise InputError(f"{path.name}: give a certified image S.npy or its S.certificate.json")
     if not path.is_file():
-        raise InputError(f"there is no certificate {path}; an audit begins with an image that `ctrecon reconstruct` certified")
+        raise InputError(f"there is no certificate {path}; audit an image that `ctrecon reconstruct` certified")
     verdict = verify.check(path)
     if not verdict.valid:
         raise InputError(f"{path}: the certificate is refused: {verdict.reason}")
@@ -106,7 +106,8 @@ def read_evidence(path: Path) -> Evidence:
         packed = None
         if values["operator"]["projector"] == "matrix":
             claim = values["operator"]["matrix"]
-            packed = verify.read(beside("matrix"), 16 * claim["entries"] + 8 * claim["shape"][0] + 8192, claim["sha256"])
+            most = 16 * claim["entries"] + 8 * claim["shape"][0] + 8192
+            packed = verify.read(beside("matrix"), most, claim["sha256"])
     except (verify.Refused, OSError) as why:  # all this was just found valid, so someone is changing it
         raise InputError(f"{path}: {why}") from None
     if arrays["image"].ndim != 2 or arrays["data"].ndim != 2:

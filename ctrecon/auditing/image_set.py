@@ -52,7 +52,8 @@ class ImageSet:
     def misfit(self, u: Tensor) -> Tensor:
         """``||W^(1/2) (A u - f)||``, ``[batch]``."""
         r = self.operator(u) - self.data
-        return torch.linalg.vector_norm((r if self.root is None else self.root * r).flatten(1), dim=1)
+        length: Tensor = torch.linalg.vector_norm((r if self.root is None else self.root * r).flatten(1), dim=1)
+        return length
 
     def contains(self, u: Tensor, *, margin: float = 0.0) -> bool:
         """Whether one image ``[1, 1, rows, columns]`` is inside, with ``margin`` of delta and kappa left."""

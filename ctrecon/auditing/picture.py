@@ -30,7 +30,7 @@ def draw_map(audit: Audit, found: Map) -> bytes:
     for tile in found.tiles:
         centre = (tile.column, tile.row)
         if tile.decided:
-            face = (*colours.to_rgba(tile.sign * tile.bound)[:3], 0.8)
+            face = (*colours.to_rgba(np.array(tile.sign * tile.bound))[:3], 0.8)
             right.add_patch(Circle(centre, found.radius, facecolor=face, edgecolor="black", linewidth=1.2))
         else:
             right.add_patch(

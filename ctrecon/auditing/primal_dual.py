@@ -33,7 +33,8 @@ AHEAD, CALMER = 0.2, 0.7
 class Ends:
     """For each functional of the batch: ``y [batch, 1, views, detectors]`` (whitened) and ``p [batch, 2, rows,
     columns]``, the bound they give as the solver's precision computes it, and the smallest ``<c, u>`` of an image in
-    the set (inf where none was found). ``bound``, ``found`` ``[batch]``, float64."""
+    the set (inf where none was found). ``bound``, ``found`` ``[batch]``, float64.
+    """
 
     y: Tensor
     p: Tensor
@@ -259,7 +260,8 @@ class _State:
 
 
 def _length(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x.flatten(1), dim=1)
+    length: Tensor = torch.linalg.vector_norm(x.flatten(1), dim=1)
+    return length
 
 
 def _wide(values: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class Region:
 
     @property
     def functional(self) -> Float64Array:
-        """``c [rows, columns]``, float64: ``<c, u>`` is the mean over the region less the mean over its surroundings."""
+        """``c [rows, columns]``, float64: ``<c, u>`` is the mean over the region less that over its surroundings."""
         return self.inside / np.count_nonzero(self.inside) - self.around / np.count_nonzero(self.around)
 
 
@@ -73,14 +73,15 @@ def disc(column: float, row: float, radius: float, shape: tuple[int, int], ring:
         raise SettingError(f"a disc is column, row and a radius > 0 in pixels, got {column:g},{row:g},{radius:g}")
     if not (radius - 0.5 <= column <= shape[1] - 0.5 - radius and radius - 0.5 <= row <= shape[0] - 0.5 - radius):
         raise SettingError(
-            f"the disc at column {column:g}, row {row:g} with radius {radius:g} pixels does not lie in the image of "
-            f"{shape[0]} rows and {shape[1]} columns; --roi takes COLUMN,ROW,RADIUS in pixels, --roi-mm X,Y,RADIUS in mm"
+            f"the disc at column {column:g}, row {row:g} with radius {radius:g} pixels does not lie in the image "
+            f"of {shape[0]} rows and {shape[1]} columns; --roi takes COLUMN,ROW,RADIUS in pixels, --roi-mm X,Y,RADIUS in mm"
         )
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     distance = np.hypot(columns - column, rows - row)
     reach = ring.reach(radius)
     return Region(
-        label=safe(f"disc-{column:.6g}-{row:.6g}-{radius:.6g}"),
+        # 81p5 for 81.5: other numbers are another file.
+        label=safe(f"disc-{column:.6g}-{row:.6g}-{radius:.6g}".replace(".", "p")),
         name=f"disc of radius {radius:.6g} pixels at column {column:.6g}, row {row:.6g}; surroundings {ring.gap:.6g} "
         f"to {reach:.6g} pixels away",
         inside=distance <= radius,
@@ -100,7 +101,8 @@ def masked(inside: Mask, name: str, ring: Ring) -> Region:
     reach = ring.reach(math.sqrt(np.count_nonzero(inside) / math.pi))
     return Region(
         label=safe(f"mask-{Path(name).name.split('.')[0]}"),
-        name=f"{np.count_nonzero(inside)} pixels of the mask {name}; surroundings {ring.gap:.6g} to {reach:.6g} pixels away",
+        name=f"{np.count_nonzero(inside)} pixels of the mask {name}; surroundings {ring.gap:.6g} to {reach:.6g} pixels "
+        "away",
         inside=inside,
         around=(distance > ring.gap) & (distance <= reach),
     )
@@ -108,7 +110,7 @@ def masked(inside: Mask, name: str, ring: Ring) -> Region:
 
 def safe(text: str) -> str:
     """Letters, digits and dashes, for the name of a file."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", text.replace("-", "m") if text.startswith("-") else text).strip("-")[:80] or "roi"
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:70] or "roi"
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
@@ -119,7 +121,7 @@ def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
     from ctrecon.io.npy import read_npy
 
     if not path.is_file():
-        raise InputError(f"{path}: there is no such mask; --roi takes COLUMN,ROW,RADIUS in pixels, a .npy or a NIfTI file")
+        raise InputError(f"{path}: there is no such mask; --roi takes COLUMN,ROW,RADIUS in pixels or a mask file")
     name = path.name.lower()
     if name.endswith(".npy"):
         values: npt.NDArray[Any] = np.load(path, allow_pickle=False) if _is_boolean(path) else read_npy(path)
@@ -129,7 +131,8 @@ def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
         raise InputError(f"{path}: a mask is a .npy, .nii or .nii.gz file")
     if values.shape != shape:
         raise InputError(f"{path}: the mask has shape {values.shape}, the image {shape}; they must agree")
-    return values != 0
+    found: Mask = values != 0
+    return found
 
 
 def _is_boolean(path: Path) -> bool:
@@ -148,12 +151,15 @@ def _read_nifti(path: Path, shape: tuple[int, int]) -> npt.NDArray[Any]:
         size = reader.GetSize()
         # From the header alone, so that no more is read than the image has.
         if size[:2] != (shape[1], shape[0]) or any(side != 1 for side in size[2:]):
-            raise InputError(f"{path}: the mask has {' x '.join(map(str, size))} voxels, the image {shape[1]} x {shape[0]}")
+            raise InputError(
+                f"{path}: the mask has {' x '.join(map(str, size))} voxels, "
+                f"the image {shape[1]} x {shape[0]}; resample it onto the image first"
+            )
         axes = np.asarray(reader.GetDirection()).reshape(len(size), len(size))[:2, :2]
         if np.abs(axes - np.eye(2)).max() > 1e-3:
             raise InputError(
-                f"{path}: the axes of the mask are turned or mirrored against the image's (columns to the patient's left, "
-                "rows to the back); resample it onto the image first"
+                f"{path}: the axes of the mask are turned or mirrored against the image's (columns to the "
+                "patient's left, rows to the back); resample it onto the image first"
             )
         return np.asarray(itk.GetArrayFromImage(reader.Execute())).reshape(shape)
     except RuntimeError as why:

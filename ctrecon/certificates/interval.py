@@ -55,7 +55,7 @@ class IntervalCertificate:
     files: Mapping[str, bytes] = field(repr=False)
 
     def write(self, image_path: str | Path, label: str) -> dict[str, Path]:
-        """Write all files beside ``image_path`` (``S.npy``) as ``S.LABEL...``; their paths by part, the certificate ``""``.
+        """Write all files beside ``image_path`` (``S.npy``) as ``S.LABEL...``; paths by part, the certificate ``""``.
 
         None is renamed before all are complete; the certificate comes last. Raises OutputError for a label of other
         characters than letters, digits, dash, or where the disk does not take them.
