@@ -58,7 +58,7 @@ def command(
     from ctrecon.auditing.audit import Audit, assume, write_answers
     from ctrecon.auditing.evidence import read_evidence
     from ctrecon.auditing.regions import Ring
-    from ctrecon.auditing.tiles import scan
+    from ctrecon.auditing.tiles import default_radius, scan, tile_up
     from ctrecon.certificates.interval import Empty
     from ctrecon.errors import SettingError
 
@@ -70,6 +70,10 @@ def command(
     evidence = read_evidence(recon)
     assumptions = assume(evidence, **_kappa(kappa, evidence), lo=lo, hi=hi)
     regions = _regions(roi, roi_mm, evidence, surroundings)
+    if whole:  # what cannot be is refused before the work begins
+        shape = (evidence.image.shape[0], evidence.image.shape[1])
+        radius = default_radius(shape) if radius is None else radius
+        tile_up(shape, radius, surroundings)
     audit = Audit(evidence=evidence, assumptions=assumptions)
     most: dict[str, Any] = {} if iterations is None else {"most_iterations": iterations}
     facts: dict[str, Any] = {"status": "answered", **_assumed(audit), "regions": []}

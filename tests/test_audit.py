@@ -34,8 +34,8 @@ def made(tmp_path_factory) -> Path:
     truth[np.hypot(column - 24, row - 14) <= 3.2] += 0.01
     truth[np.hypot(column - 14, row - 24) <= 1.5] += 0.0015
     np.save(folder / "truth.npy", truth.astype(np.float32))
-    scan = folder / "scan.npz"
-    result = run("simulate", "--image", folder / "truth.npy", "--size", SIDE, "--views", 40, "--noise", "2%", "-o", scan)
+    scan, image = folder / "scan.npz", folder / "truth.npy"
+    result = run("simulate", "--image", image, "--size", SIDE, "--views", 40, "--noise", "2%", "-o", scan)
     assert result.exit_code == 0, result.output
     result = run("reconstruct", scan, "--delta", "2.1%", "--method", "cgls", "--no-preview", "-o", folder / "u.npy")
     assert result.exit_code == 0, result.output
@@ -65,7 +65,7 @@ def test_a_disc_in_the_data_and_one_that_is_not_decided(folder):
         assert answer["lower"] <= answer["found"][0] <= answer["found"][1] <= answer["upper"]
     assert facts["kappa_from"] == "the TV of truth.npy"
     certificates = [answer["certificate"] for answer in facts["regions"]]
-    assert [Path(c).name for c in certificates] == ["u.disc-24-14-3p2.certificate.json", "u.disc-14-24-1p5.certificate.json"]
+    assert [Path(c).name.split(".")[1] for c in certificates] == ["disc-24-14-3p2", "disc-14-24-1p5"]
     assert run("verify", *certificates).exit_code == 0
     # One byte of a dual, and the certificate is refused.
     dual = folder / "u.disc-24-14-3p2.lower-y.npy"
@@ -116,7 +116,9 @@ def test_the_map_agrees_with_the_regions(folder):
         # The truth is in the set, so it keeps what is certified.
         assert tile["sign"] * (region.functional * truth).sum() >= tile["bound"]
         assert (tile["verdict"] == "in the data") is (tile["bound"] > 0)
-        assert np.all(values[region.inside] == tile["sign"] * max(tile["bound"], 0.0))
+        # Neighbours share the pixels where they touch.
+        own = values[round(tile["row"]), round(tile["column"])]
+        assert own == tile["sign"] * max(tile["bound"], 0.0)
 
 
 def test_regions_are_where_they_are_said_to_be():
@@ -157,7 +159,8 @@ def test_masks_from_files(tmp_path):
     (tmp_path / "text.nii.gz").write_text("no image")
     (tmp_path / "mask.txt").write_text("1")
     for name, shape, words in (
-        ("turned.nii.gz", (12, 20), "turned or mirrored"), ("a.nii.gz", (20, 12), "voxels"), ("a.npy", (20, 12), "shape"),
+        ("turned.nii.gz", (12, 20), "turned or mirrored"), ("a.nii.gz", (20, 12), "voxels"),
+        ("a.npy", (20, 12), "shape"),
         ("text.nii.gz", (12, 20), "NIfTI"), ("mask.txt", (12, 20), "is a .npy"), ("none.npy", (12, 20), "no such mask"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):
