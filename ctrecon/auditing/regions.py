@@ -74,7 +74,7 @@ def disc(column: float, row: float, radius: float, shape: tuple[int, int], ring:
     if not (radius - 0.5 <= column <= shape[1] - 0.5 - radius and radius - 0.5 <= row <= shape[0] - 0.5 - radius):
         raise SettingError(
             f"the disc at column {column:g}, row {row:g} with radius {radius:g} pixels does not lie in the image "
-            f"of {shape[0]} rows and {shape[1]} columns; --roi is COLUMN,ROW,RADIUS in pixels, --roi-mm X,Y,RADIUS in mm"
+            f"of {shape[0]} rows and {shape[1]} columns; --roi is COLUMN,ROW,RADIUS in pixels, --roi-mm X,Y,R in mm"
         )
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     distance = np.hypot(columns - column, rows - row)
