@@ -37,7 +37,7 @@ def draw_map(audit: Audit, found: Map) -> bytes:
                 Circle(centre, found.radius, facecolor="none", edgecolor="0.35", linewidth=0.6, linestyle=":")
             )
     decided = sum(tile.decided for tile in found.tiles)
-    right.set_title(f"contrast in the data: {decided} of {len(found.tiles)} discs; dotted: the data do not decide")
+    right.set_title(f"in the data: {decided} of {len(found.tiles)} discs\ndotted: the data do not decide")
     label = "certified contrast to the surroundings, at least" + (f", in {unit}" if unit else "")
     figure.colorbar(colours, ax=right, shrink=0.85, label=label)
     for axis in (left, right):
