@@ -1,0 +1,1 @@
+"""What all images that explain a scan have in common."""

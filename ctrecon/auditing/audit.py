@@ -1,0 +1,178 @@
+"""Is it in the data? The certified range of a region's contrast over all images that explain a scan."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ctrecon.auditing.evidence import Evidence, single
+from ctrecon.auditing.image_set import ImageSet, variation
+from ctrecon.auditing.primal_dual import smallest
+from ctrecon.auditing.regions import Region
+from ctrecon.certificates import verify
+from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval
+from ctrecon.errors import SettingError
+
+GAP = 0.01
+"""Of the certified range: how much of it at most no image was found for."""
+
+HIGHEST_PER_MM = 0.1
+"""Five times water: above any tissue, bone included, at the energies of CT."""
+
+Watch = Callable[[int, float, float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumptions:
+    """What is taken for granted of the object, each with a sentence on where it comes from."""
+
+    kappa: float
+    kappa_from: str
+    lo: float
+    hi: float
+    hi_from: str
+
+
+def assume(
+    evidence: Evidence,
+    *,
+    kappa: float | None = None,
+    kappa_from: str = "given",
+    lo: float = 0.0,
+    hi: float | None = None,
+) -> Assumptions:
+    """``kappa`` defaults to the TV of the reconstruction; ``hi`` to 0.1/mm, or twice its largest value where that is
+    more, or where the image has no unit. Raises SettingError for impossible values.
+    """
+    if kappa is None:
+        kappa, kappa_from = variation(single(evidence.image)), "the TV of the reconstruction"
+    hi_from = "given"
+    if hi is None:
+        most = 2 * float(evidence.image.max())
+        hi, hi_from = HIGHEST_PER_MM, "the default, five times water"
+        if evidence.grid is None or most > 2 * HIGHEST_PER_MM:
+            hi, hi_from = most, "twice the largest value of the reconstruction"
+    if not (math.isfinite(kappa) and kappa > 0):
+        raise SettingError(f"kappa must be a finite number > 0, got {kappa} ({kappa_from})")
+    if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):
+        raise SettingError(f"an image's values must have room between --lo and --hi, got {lo} to {hi}")
+    return Assumptions(kappa=kappa, kappa_from=kappa_from, lo=lo, hi=hi, hi_from=hi_from)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What is certain of one region. ``contrast`` is the reconstruction's own; all in the image's unit.
+
+    ``found`` are the smallest and largest contrast of images in the set, None where no such image was found:
+    the true range lies between ``found`` and the certificate's. ``converged`` says that these are within 1%.
+    """
+
+    region: Region
+    contrast: float
+    certificate: IntervalCertificate
+    found: tuple[float, float] | None
+    converged: bool
+    iterations: int
+    seconds: float
+
+    @property
+    def decided(self) -> bool:
+        return self.certificate.lower > 0 or self.certificate.upper < 0
+
+    @property
+    def verdict(self) -> str:
+        return "in the data" if self.decided else "the data do not decide"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Audit:
+    """One reconstruction under one set of assumptions; ask it about regions."""
+
+    evidence: Evidence
+    assumptions: Assumptions
+
+    @cached_property
+    def images(self) -> ImageSet:
+        a = self.assumptions
+        return self.evidence.image_set(self.evidence.operator(), kappa=a.kappa, lo=a.lo, hi=a.hi)
+
+    @cached_property
+    def stated(self) -> verify.Problem:
+        return self.evidence.stated(self.assumptions.lo, self.assumptions.hi)
+
+    @cached_property
+    def inside(self) -> Tensor | None:
+        """An image in the interior of the set, where one is easily found."""
+        return self.images.interior([single(self.evidence.image)])
+
+    @property
+    def start(self) -> Tensor:
+        return single(self.evidence.image) if self.inside is None else self.inside
+
+    def contrast(self, region: Region) -> float:
+        return float((region.functional * self.evidence.image).sum())
+
+    def ask(self, region: Region, *, most_iterations: int = 6000, watch: Watch | None = None) -> Answer | Empty:
+        """The certified range of the region's contrast, or the proof that no image is in the set.
+
+        ``watch`` is called with the iteration and the two ends so far, as the solver computes them.
+        """
+        began = time.monotonic()
+        c = torch.from_numpy(region.functional)[None, None].to(self.images.data)
+        ends = smallest(
+            self.images,
+            torch.cat([c, -c]),
+            finished=_narrow,
+            inside=self.inside,
+            start=self.start,
+            most_iterations=most_iterations,
+            watch=None if watch is None else lambda k, b, _: watch(k, float(b[0]), -float(b[1])),
+        )
+        lower, upper = (
+            Dual(y=ends.y[i, 0].double().numpy(), p=ends.p[i].double().numpy()) for i in range(2)
+        )
+        made = certify_interval(
+            self.stated, self.evidence.values["norm"], self.evidence.delta, self.assumptions.kappa,
+            region.functional, lower, upper, region=region.name, entries=self.evidence.entries,
+            source=self.evidence.path,
+        )  # fmt: skip
+        if isinstance(made, Empty):
+            return made
+        found = (float(ends.found[0]), -float(ends.found[1]))
+        seen = all(map(math.isfinite, found))
+        return Answer(
+            region=region,
+            contrast=self.contrast(region),
+            certificate=made,
+            found=found if seen else None,
+            converged=seen and _share_unseen(made.lower, made.upper, *found) <= 1.5 * GAP,
+            iterations=int(ends.iterations.max()),
+            seconds=time.monotonic() - began,
+        )
+
+
+def _narrow(bound: Tensor, found: Tensor) -> Tensor:
+    """Both ends of one range are finished together: no image is in the set, or the gap is 1%."""
+    lower, upper = float(bound[0]), -float(bound[1])
+    done = lower > upper or _share_unseen(lower, upper, float(found[0]), -float(found[1])) <= GAP
+    return torch.full(bound.shape, done)
+
+
+def _share_unseen(lower: float, upper: float, least: float, most: float) -> float:
+    """The share of the range ``lower`` to ``upper`` beyond what images were found for."""
+    if not all(map(math.isfinite, (lower, upper, least, most))):
+        return math.inf
+    return ((least - lower) + (upper - most)) / max(upper - lower, 1e-300)
+
+
+def write_answers(audit: Audit, answers: Sequence[Answer]) -> list[Path]:
+    """Write the certificates beside the reconstruction; their paths. Raises OutputError."""
+    image = audit.evidence.image_path
+    return [answer.certificate.write_labelled(image, answer.region.label)[""] for answer in answers]

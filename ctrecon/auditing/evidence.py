@@ -1,0 +1,122 @@
+"""A certified reconstruction as the files on disk prove it, verified before anything is built on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from ctrecon.auditing.image_set import ImageSet
+from ctrecon.certificates import verify
+from ctrecon.errors import InputError
+from ctrecon.geometry import ImageGrid
+from ctrecon.geometry_json import geometry_from_dict
+from ctrecon.operators.base import LinearOperator
+from ctrecon.operators.choose import choose_operator
+from ctrecon.operators.sparse import SparseOperator
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """What a feasible certificate speaks of. ``path`` is the certificate's, ``image`` the certified pixels."""
+
+    path: Path
+    values: dict[str, Any]
+    image: Array
+    data: Array
+    weights: Array | None
+    matrix: scipy.sparse.csr_matrix | None
+    entries: Array | None
+
+    @property
+    def image_path(self) -> Path:
+        return self.path.with_name(self.path.name.removesuffix(verify.FILES[""]) + verify.FILES["image"])
+
+    @property
+    def delta(self) -> float:
+        return float(self.values["delta"])
+
+    @property
+    def grid(self) -> ImageGrid | None:
+        operator = self.values["operator"]
+        return ImageGrid(**operator["grid"]) if "grid" in operator else None
+
+    @property
+    def unit(self) -> str:
+        return "" if self.grid is None else " 1/mm"
+
+    def stated(self, lo: float, hi: float) -> verify.Problem:
+        """The same problem for the checker."""
+        return verify.Problem(self.values["operator"], self.matrix, (self.data, self.weights), lo, hi)
+
+    def operator(self) -> LinearOperator:
+        """The project's own float32 operator. Raises GeometryError, OperatorError where it cannot be built."""
+        operator = self.values["operator"]
+        if self.matrix is not None:
+            return SparseOperator(self.matrix, (1, *self.image.shape), (1, *self.data.shape))
+        grid = self.grid
+        assert grid is not None
+        return choose_operator(geometry_from_dict(operator["geometry"])[0], grid)
+
+    def image_set(self, operator: LinearOperator, *, kappa: float, lo: float, hi: float) -> ImageSet:
+        """The images within ``delta``, ``kappa`` and the box. Raises SettingError for impossible bounds."""
+        return ImageSet(
+            operator=operator, data=single(self.data), weights=None if self.weights is None else single(self.weights),
+            delta=self.delta, kappa=kappa, lo=lo, hi=hi,
+        )  # fmt: skip
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Verify ``S.certificate.json``, or the one beside ``S.npy``, and read what it speaks of.
+
+    Raises InputError where it is refused, is not of a CT image, or a file is missing.
+    """
+    if path.name.endswith(".npy"):
+        path = path.with_name(path.name.removesuffix(".npy") + verify.FILES[""])
+    if not path.name.endswith(verify.FILES[""]):
+        raise InputError(f"{path.name}: give a certified image S.npy or its S.certificate.json")
+    if not path.is_file():
+        raise InputError(f"there is no certificate {path}; audit an image that `ctrecon reconstruct` certified")
+    verdict = verify.check(path)
+    if not verdict.valid:
+        raise InputError(f"{path}: the certificate is refused: {verdict.reason}")
+    if verdict.kind != "feasible":
+        raise InputError(f"{path}: is an {verdict.kind} certificate; give that of the reconstructed image")
+
+    def beside(name: str) -> Path:
+        return path.with_name(path.name.removesuffix(verify.FILES[""]) + verify.FILES[name])
+
+    try:
+        values = verify.parse_certificate(verify.read(path, verify.MAX_BYTES))
+        if values["operator"]["projector"] == "pooling":
+            raise InputError(f"{path}: is of an enlarged picture, not of a CT image; only CT images are audited")
+        arrays = {
+            name: verify.load(values[name], beside(name), name)
+            for name in ("image", "data", "weights")
+            if values[name] is not None
+        }
+        operator, entries = values["operator"], None
+        if operator["projector"] == "matrix":
+            entries = verify.load(operator["entries"], beside("matrix"), "matrix")
+        matrix = None if entries is None else verify.sparse(entries, operator["shape"])
+    except (verify.Refused, OSError) as why:  # all this was just found valid, so someone is changing it
+        raise InputError(f"{path}: {why}") from None
+    if arrays["image"].ndim != 2 or arrays["data"].ndim != 2:
+        raise InputError(f"{path}: only two-dimensional images and data can be audited, not {arrays['image'].shape}")
+    return Evidence(
+        path=path, values=values, image=arrays["image"], data=arrays["data"], weights=arrays.get("weights"),
+        entries=entries, matrix=matrix,
+    )  # fmt: skip
+
+
+def single(values: Array) -> Tensor:
+    """``[1, 1, ...]``, float32."""
+    return torch.from_numpy(np.array(values, dtype=np.float32))[None, None]

@@ -1,0 +1,48 @@
+"""The map of what is decided, drawn over the reconstruction."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from ctrecon.auditing.audit import Audit
+from ctrecon.auditing.tiles import Map
+
+
+def draw_map(audit: Audit, found: Map) -> bytes:
+    """A PNG: the reconstruction, and over it each tile, coloured by its certified contrast or crossed out."""
+    image, unit = audit.evidence.image, audit.evidence.unit.strip()
+    figure = Figure(figsize=(13, 6.2), layout="constrained", facecolor="white")
+    left, right = figure.subplots(1, 2)
+    low, high = (float(q) for q in np.percentile(image, [0.5, 99.8]))
+    high = max(high, low + 1e-12)
+    drawn = left.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    figure.colorbar(drawn, ax=left, shrink=0.85, label=f"value in {unit}" if unit else "value")
+    left.set_title("reconstruction")
+    right.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest", alpha=0.55)
+    most = max([tile.bound for tile in found.tiles if tile.decided], default=0.0) or 1e-12
+    colours = ScalarMappable(Normalize(-most, most), "RdBu_r")
+    for tile in found.tiles:
+        centre = (tile.column, tile.row)
+        if tile.decided:
+            face = (*colours.to_rgba(np.array(tile.sign * tile.bound))[:3], 0.8)
+            right.add_patch(Circle(centre, found.radius, facecolor=face, edgecolor="black", linewidth=1.2))
+        else:
+            right.add_patch(
+                Circle(centre, found.radius, facecolor="none", edgecolor="0.35", linewidth=0.6, linestyle=":")
+            )
+    decided = sum(tile.decided for tile in found.tiles)
+    right.set_title(f"in the data: {decided} of {len(found.tiles)} discs\ndotted: the data do not decide")
+    label = "certified contrast to the surroundings, at least" + (f", in {unit}" if unit else "")
+    figure.colorbar(colours, ax=right, shrink=0.85, label=label)
+    for axis in (left, right):
+        axis.set_xlabel("column")
+        axis.set_ylabel("row")
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110, metadata={"Software": "ctrecon"})
+    return stream.getvalue()

@@ -1,0 +1,166 @@
+"""Regions of an image and the question asked of them: the mean over the region less the mean over its surroundings."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from ctrecon.errors import InputError, SettingError
+from ctrecon.geometry import ImageGrid
+
+Float64Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+GAP = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Region:
+    """``inside`` and ``around`` are masks ``[rows, columns]`` without a common pixel, none of them empty.
+
+    ``label`` goes into file names (letters, digits, dash), ``name`` is for people.
+    """
+
+    label: str
+    name: str
+    inside: Mask
+    around: Mask
+
+    def __post_init__(self) -> None:
+        for what, mask in (("region", self.inside), ("ring around the region", self.around)):
+            if not mask.any():
+                raise SettingError(f"{self.name}: the {what} holds no pixel of the image; move it or change its size")
+
+    @property
+    def functional(self) -> Float64Array:
+        """``c [rows, columns]``, float64: ``<c, u>`` is the mean over the region less that over its surroundings."""
+        return self.inside / np.count_nonzero(self.inside) - self.around / np.count_nonzero(self.around)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ring:
+    """The surroundings: pixels whose distance from the region is above ``gap`` and at most ``gap + width`` pixels.
+
+    ``width`` None is 0.6 of the radius of a disc of the region's area, at least 4. Raises SettingError.
+    """
+
+    gap: float = GAP
+    width: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.gap) and self.gap >= 0):
+            raise SettingError(f"--gap must be a finite number of pixels >= 0, got {self.gap}")
+        if self.width is not None and not (math.isfinite(self.width) and self.width >= 1):
+            raise SettingError(f"--ring must be a finite number of pixels >= 1, got {self.width}")
+
+    def reach(self, radius: float) -> float:
+        return self.gap + (max(4.0, 0.6 * radius) if self.width is None else self.width)
+
+
+def disc(column: float, row: float, radius: float, shape: tuple[int, int], ring: Ring) -> Region:
+    """The pixels whose centres are at most ``radius`` pixels from ``(column, row)``, 0-based, row 0 at the top.
+
+    Raises SettingError for numbers that are not finite, no radius, or a disc that does not lie in the image.
+    """
+    if not all(map(math.isfinite, (column, row, radius))) or radius <= 0:
+        raise SettingError(f"a disc is column, row and a radius > 0 in pixels, got {column:g},{row:g},{radius:g}")
+    if not (radius - 0.5 <= column <= shape[1] - 0.5 - radius and radius - 0.5 <= row <= shape[0] - 0.5 - radius):
+        raise SettingError(
+            f"the disc at column {column:g}, row {row:g} with radius {radius:g} pixels does not lie in the image "
+            f"of {shape[0]} rows and {shape[1]} columns; --roi is COLUMN,ROW,RADIUS in pixels, --roi-mm X,Y,R in mm"
+        )
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    distance = np.hypot(columns - column, rows - row)
+    reach = ring.reach(radius)
+    return Region(
+        # 81p5 for 81.5: other numbers are another file.
+        label=safe(f"disc-{column:.6g}-{row:.6g}-{radius:.6g}".replace(".", "p")),
+        name=f"disc of radius {radius:.6g} pixels at column {column:.6g}, row {row:.6g}; surroundings {ring.gap:.6g} "
+        f"to {reach:.6g} pixels away",
+        inside=distance <= radius,
+        around=(distance > radius + ring.gap) & (distance <= radius + reach),
+    )
+
+
+def disc_mm(x: float, y: float, radius: float, grid: ImageGrid, ring: Ring) -> Region:
+    """The same in mm from the middle of the image, x to the right, y upwards."""
+    column, row = x / grid.pixel_mm + (grid.columns - 1) / 2, (grid.rows - 1) / 2 - y / grid.pixel_mm
+    return disc(column, row, radius / grid.pixel_mm, grid.shape, ring)
+
+
+def masked(inside: Mask, name: str, ring: Ring) -> Region:
+    """A region of any form, from a mask ``[rows, columns]``. Raises SettingError where it is empty or everything."""
+    distance = ndimage.distance_transform_edt(~inside) if inside.any() else np.full(inside.shape, np.inf)
+    reach = ring.reach(math.sqrt(np.count_nonzero(inside) / math.pi))
+    return Region(
+        label=safe(f"mask-{Path(name).name.split('.')[0]}"),
+        name=f"{np.count_nonzero(inside)} pixels of the mask {name}; surroundings {ring.gap:.6g} to {reach:.6g} pixels "
+        "away",
+        inside=inside,
+        around=(distance > ring.gap) & (distance <= reach),
+    )
+
+
+def safe(text: str) -> str:
+    """Letters, digits and dashes, for the name of a file."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:70] or "roi"
+
+
+def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
+    """What is not zero in ``.npy`` ``[rows, columns]`` or a NIfTI file of one slice.
+
+    Raises InputError for another shape or a NIfTI file whose axes do not run as those of the image.
+    """
+    from ctrecon.io.npy import read_npy
+
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such mask; --roi takes COLUMN,ROW,RADIUS in pixels or a mask file")
+    name = path.name.lower()
+    if name.endswith(".npy"):
+        values: npt.NDArray[Any] = np.load(path, allow_pickle=False) if _is_boolean(path) else read_npy(path)
+    elif name.endswith((".nii", ".nii.gz")):
+        values = _read_nifti(path, shape)
+    else:
+        raise InputError(f"{path}: a mask is a .npy, .nii or .nii.gz file")
+    if values.shape != shape:
+        raise InputError(f"{path}: the mask has shape {values.shape}, the image {shape}; they must agree")
+    found: Mask = values != 0
+    return found
+
+
+def _is_boolean(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return b"'descr': '|b1'" in stream.read(128)
+
+
+def _read_nifti(path: Path, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    import SimpleITK
+
+    itk: Any = SimpleITK  # has no types
+    reader = itk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        size = reader.GetSize()
+        # From the header alone, so that no more is read than the image has.
+        if size[:2] != (shape[1], shape[0]) or any(side != 1 for side in size[2:]):
+            raise InputError(
+                f"{path}: the mask has {' x '.join(map(str, size))} voxels, "
+                f"the image {shape[1]} x {shape[0]}; resample it onto the image first"
+            )
+        axes = np.asarray(reader.GetDirection()).reshape(len(size), len(size))[:2, :2]
+        if np.abs(axes - np.eye(2)).max() > 1e-3:
+            raise InputError(
+                f"{path}: the axes of the mask are turned or mirrored against the image's (columns to the "
+                "patient's left, rows to the back); resample it onto the image first"
+            )
+        return np.asarray(itk.GetArrayFromImage(reader.Execute())).reshape(shape)
+    except RuntimeError as why:
+        raise InputError(f"{path}: cannot be read as NIfTI: {str(why).strip().splitlines()[-1]}") from None

@@ -1,0 +1,126 @@
+"""The interval certificate: ``lower <= <c, u> <= upper`` for all images that explain the data and are not too rough.
+
+Any ``y`` and ``p`` prove a bound (weak duality; ``docs/guarantees.md``): it is computed here by the checker's own
+function in float64 with a bound on its rounding, so nothing of the solver has to be trusted. A certificate is several
+files beside the reconstruction ``S.npy`` with a label ``L``: ``S.L.certificate.json``, ``S.L.data.npy``, ...
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ctrecon.certificates import verify
+from ctrecon.certificates.parts import Certificate, plain, seal
+from ctrecon.errors import InputError, OutputError
+
+Array = npt.NDArray[Any]
+
+# Another machine's sum is off by as much in the other direction, and takes its own bound off once more.
+ROOM = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dual:
+    """What proves one end: ``y`` of the shape of the data, for the whitened residual, and ``p [2, rows, columns]``."""
+
+    y: Array
+    p: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Empty:
+    """Both ends together prove that no image is in the set: every value is above ``lower`` and below ``upper``."""
+
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntervalCertificate(Certificate):
+    """Proof of a range."""
+
+    lower: float
+    upper: float
+
+    def write_labelled(self, image_path: str | Path, label: str) -> dict[str, Path]:
+        """Write all files beside ``image_path`` (``S.npy``) as ``S.LABEL...``; as ``write`` otherwise.
+
+        Raises OutputError also for a label of other characters than letters, digits, dash.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,80}", label):
+            raise OutputError(f"a label has 1 to 80 letters, digits and dashes, got {label!r}")
+        image_path = Path(image_path)
+        return self.write(image_path.with_name(f"{image_path.name.removesuffix('.npy')}.{label}.npy"))
+
+
+def prove_end(problem: verify.Problem, delta: float, kappa: float, c: Array, dual: Dual) -> float:
+    """A number that ``<c, u>`` is not below, for any image of the set: proved in float64, some room for other machines.
+
+    ``problem`` holds the operator as a certificate describes it, data, weights and box; ``c [rows, columns]``, float64.
+    """
+    computed, proved = verify.lower_end(problem, delta, kappa, c, _float64(dual.y), _float64(dual.p))
+    return computed - ROOM * (computed - proved)
+
+
+def certify_interval(
+    problem: verify.Problem,
+    norm: str,
+    delta: float,
+    kappa: float,
+    c: Array,
+    lower: Dual,
+    upper: Dual,
+    *,
+    region: str,
+    entries: Array | None = None,
+    source: str | Path | None = None,
+) -> IntervalCertificate | Empty:
+    """The range of ``<c, u>`` that the two duals prove. ``upper`` bounds ``-c`` from below.
+
+    ``problem`` as a certificate describes it: operator, data and weights as stored, box. ``entries`` are those of the
+    matrix where the operator has one. ``region`` says in words what is measured; ``source`` is the reconstruction's
+    certificate. Raises InputError for arrays that do not fit.
+    """
+    c = _float64(c)
+    data, weights = problem.scan
+    for name, array, shape in (
+        ("functional", c, c.shape), ("lower y", lower.y, data.shape), ("upper y", upper.y, data.shape),
+        ("lower p", lower.p, (2, *c.shape)), ("upper p", upper.p, (2, *c.shape)),
+    ):  # fmt: skip
+        if array.shape != shape or not bool(np.isfinite(array).all()):
+            raise InputError(f"the {name} must be finite and of shape {list(shape)}, got {list(array.shape)}")
+    try:
+        verify.check_operator(problem.operator, list(c.shape), list(data.shape))
+    except verify.Refused as why:
+        raise InputError(f"this problem cannot be certified: {why}") from None
+    low = prove_end(problem, delta, kappa, c, lower)
+    high = -prove_end(problem, delta, kappa, -c, upper)
+    if not low <= high:
+        return Empty(lower=low, upper=high)
+    arrays = {
+        "data": plain(data, "data"), "functional": c,
+        "lower_y": _float64(lower.y), "upper_y": _float64(upper.y),
+        "lower_p": _float64(lower.p), "upper_p": _float64(upper.p),
+    }  # fmt: skip
+    if weights is not None:
+        arrays["weights"] = plain(weights, "weights")
+    numbers = {
+        "norm": norm, "delta": float(delta), "kappa": float(kappa), "lo": float(problem.lo), "hi": float(problem.hi),
+        "region": region, "lower": low, "upper": high,
+    }  # fmt: skip
+    values, files = seal(
+        "interval", numbers, problem.operator, arrays, shape=list(c.shape), entries=entries, source=source
+    )
+    return IntervalCertificate(
+        statement=values["statement"], delta=float(delta), lower=low, upper=high, values=values, files=files
+    )
+
+
+def _float64(values: Array) -> Array:
+    return np.ascontiguousarray(values, dtype="<f8")
