@@ -22,6 +22,7 @@ class Commands(LazyGroup):
         "reconstruct": ("reconstruct", "Reconstruct a certified image from a sinogram."),
         "simulate": ("simulate", "Simulate a scan of a phantom or an image."),
         "verify": ("verify", "Check certificates, independently of how they were made."),
+        "report": ("report", "Write one page about a reconstruction: image, proof, how to check it."),
         "info": ("info", "Say what a scan file holds and what is assumed of it."),
         "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
         "superres": ("superres", "Enlarge a picture so that, pooled again, it is the given one."),

@@ -42,16 +42,18 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--device", help="cpu, cuda, cuda:1, ... Default: cuda where there is one.")
 @click.option("-o", "--output", type=FilePath, help="Image as .npy. Default: INPUT.recon.npy in this folder.")
 @click.option("--preview/--no-preview", default=True, help="Also write a picture beside the image.")
+@click.option("--report", type=FilePath, help="Also write one page about it, for a browser (.html).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options
 @click.pass_context
 def command(
     ctx: click.Context, /, scan_file: Path, delta: str, quantile: float | None, output: Path | None, preview: bool,
-    as_json: bool, **options: Any,
+    report: Path | None, as_json: bool, **options: Any,
 ) -> None:
     """Reconstruct a certified image from the sinogram INPUT.
 
-    Writes S.npy (attenuation in 1/mm), S.certificate.json and S.data.npy (what `ctrecon verify` checks), and S.png.
+    Writes S.npy (attenuation in 1/mm), S.certificate.json and S.data.npy (what `ctrecon verify` checks), S.history.json
+    (how it was made) and S.png.
     Exit code 0: certified. 2: bad input. 3: delta not met; the best image is written with its true residual.
     """
     from ctrecon import outputs
@@ -67,23 +69,35 @@ def command(
         output or Path(scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy"),
         inputs=[path for path in given if path is not None and path.exists()],
     )
+    if report is not None:
+        from ctrecon.report.page import check_place
+
+        check_place(report, *(path for path in given if path is not None))
     if options["iterations"] is not None and options["method"] in ("huber-tv", "fbp"):
         raise SettingError(f"--method {options['method']} runs to its own end; drop --iterations")
     if options["window"] is not None and options["method"] != "fbp":
         raise SettingError(f"--method {options['method']} has no filter; drop --window or use --method fbp")
     if quantile is not None and delta.strip().lower() != "auto":
         raise SettingError(f"--quantile {quantile:g} belongs to --delta auto, not to --delta {delta}; drop one of them")
+    clock = _Clock()
     scan = read_scan(scan_file, **{key: options[key] for key in SCAN_KEYS})
     bound = delta_for(scan, delta, 0.95 if quantile is None else quantile)
+    clock.note("read")
     if not as_json:
         for note in scan.notes:
             click.echo(f"note: {printable(note)}")
         click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
     problem = prepare(scan, bound, operator=options["operator"], device=options["device"])
+    clock.note("prepare")
     with _watching(problem, quiet=as_json) as watch:
         outcome = _run(problem, watch, **{key: options[key] for key in ("method", "prior", "iterations", "window")})
-    result = conclude(problem, outcome, source=str(scan_file), began=began)
+    clock.note("reconstruct")
+    result = conclude(
+        problem, outcome, source=str(scan_file), began=began, method=options["method"], timings=clock.seconds
+    )
     written = target.write(result, preview=preview)
+    if report is not None:
+        written["report"] = _report(report, written["image"], result)
     if as_json:
         click.echo(json.dumps(_summary(result, written, options["method"]), allow_nan=False))
     else:
@@ -93,6 +107,27 @@ def command(
 
 
 SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm")
+
+
+class _Clock:
+    """Seconds by what was done since the note before."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def note(self, what: str) -> None:
+        now = time.monotonic()
+        self.seconds[what], self._last = now - self._last, now
+
+
+def _report(page: Path, image: Path, result: Reconstruction) -> Path:
+    """From the files as they now are; the data of an image without certificate are at hand only here."""
+    from ctrecon.report.content import gather
+    from ctrecon.report.page import write_page
+
+    write_page(page, gather(image, scan=None if result.certified else result.problem.scan))
+    return page
 
 
 def _run(
@@ -157,6 +192,7 @@ def _summary(result: Reconstruction, written: dict[str, Path], method: str) -> d
         "unit": None if grid is None else "1/mm",
         "certificate": str(written["certificate"]) if "certificate" in written else None,
         "preview": str(written["preview"]) if "preview" in written else None,
+        "report": str(written["report"]) if "report" in written else None,
         "operator": type(operator).__name__,
         "seconds": round(result.seconds, 3),
         "notes": list(result.problem.scan.notes),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,13 +37,18 @@ ROUNDING = 1e-5
 
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """An image with its evidence. ``certificate`` is None where delta is not met; ``residual`` is the true one."""
+    """An image with its evidence. ``certificate`` is None where delta is not met; ``residual`` is the true one.
+
+    ``method`` is its name as a person knows it, ``timings`` are seconds by what was done.
+    """
 
     problem: Problem
     outcome: Outcome
     certificate: FeasibleCertificate | None
     residual: float
     seconds: float = field(default=0.0)
+    method: str = ""
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def image(self) -> Array:
@@ -203,13 +209,20 @@ def _image(u: Tensor) -> Array:
 
 
 def conclude(
-    problem: Problem, outcome: Outcome, *, source: str | None = None, began: float | None = None
+    problem: Problem,
+    outcome: Outcome,
+    *,
+    source: str | None = None,
+    began: float | None = None,
+    method: str = "",
+    timings: Mapping[str, float] | None = None,
 ) -> Reconstruction:
     """Prove, in float64 and from the image alone, whether it explains the data to within delta.
 
     ``source`` is the path of the input file, whose hash the certificate notes; ``began`` a ``time.monotonic()``.
+    ``method`` and ``timings`` (seconds by what was done) are passed on, for the history.
     """
-    scan = problem.scan
+    scan, now = problem.scan, time.monotonic()
     found = certify(
         outcome.image,
         scan.sinogram,
@@ -226,4 +239,6 @@ def conclude(
         certificate=None if isinstance(found, NotCertified) else found,
         residual=found.residual,
         seconds=0.0 if began is None else time.monotonic() - began,
+        method=method,
+        timings={**(timings or {}), "certificate": time.monotonic() - now},
     )
