@@ -23,7 +23,12 @@ _METHODS = {
     "huber-tv": "Huber total variation",
     "fbp": "filtered back projection",
 }
-_TIMED = {"read": "reading the scan", "prepare": "preparing the operator", "certificate": "writing the proof"}
+_TIMED = {
+    "read": "reading the scan",
+    "prepare": "preparing the operator",
+    "reconstruct": "the reconstruction",
+    "certificate": "the proof",
+}
 
 
 def geometry_rows(content: Content) -> Rows:
@@ -65,7 +70,9 @@ def details(content: Content) -> Rows:
         ("Delta", f"{number(history.delta)} ({history.norm}; {history.delta_from})"),
         ("Projector", f"{history.projector} on {history.device}"),
     ]
-    rows += [(f"Time for {_TIMED.get(name, name)}", f"{seconds:.2f} s") for name, seconds in history.timings.items()]
+    order = [*_TIMED, *(name for name in history.timings if name not in _TIMED)]
+    timed = [(name, history.timings[name]) for name in order if name in history.timings]
+    rows += [(f"Time for {_TIMED.get(name, name)}", f"{seconds:.2f} s") for name, seconds in timed]
     if history.seconds > 0:
         rows.append(("Time in all", f"{history.seconds:.2f} s"))
     return tuple(rows)

@@ -7,6 +7,7 @@ are coloured by the page's style sheet.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -143,9 +144,10 @@ def convergence_figure(history: History) -> Json:
             row=1, col=column,
         )  # fmt: skip
         text = "delta" if column == 1 else "delta² / 2"
-        figure.add_hline(
-            y=bound, row=1, col=column, line={"color": RED, "width": 2, "dash": "dash"},
-            annotation={"text": text, "font": {"size": 13}, "yanchor": "bottom"}, annotation_position="top right",
+        figure.add_hline(y=bound, row=1, col=column, line={"color": RED, "width": 2, "dash": "dash"})
+        figure.add_annotation(
+            x=1, xref="x domain" if column == 1 else "x2 domain", xanchor="right", yanchor="bottom", text=text,
+            y=math.log10(max(bound, 1e-300)), yref="y" if column == 1 else "y2", showarrow=False,
         )  # fmt: skip
         figure.update_xaxes(title={"text": "iteration"}, rangemode="tozero", row=1, col=column)
         if k and max(k) <= 12:

@@ -18,13 +18,14 @@
   const level = byId("level"), width = byId("width");
   const levelSlider = byId("level-slider"), widthSlider = byId("width-slider");
   const presets = [...document.querySelectorAll("#presets button")];
-  const digits = (value) => Number(value.toPrecision(5));
   const unit = figures.image.data[0].colorbar.title.text;
+  const digits = (value) => (unit === "HU" ? Math.round(value) : Number(value.toPrecision(4)));
+  const written = (value) => String(digits(value)).replace("-", "−");
 
   const show = (l, w, name) => {
     const low = l - w / 2, high = l + w / 2;
     presets.forEach((b) => b.setAttribute("aria-pressed", String(b.textContent === name)));
-    byId("window-said").textContent = `Black at ${digits(low)}, white at ${digits(high)} ${unit}`;
+    byId("window-said").textContent = `Black at ${written(low)}, white at ${written(high)} ${unit}`;
     return Plotly.restyle("plot-image", { zmin: low, zmax: high }, [0]);
   };
   const set = (l, w, name) => {
@@ -95,7 +96,10 @@
   const opened = [];
   addEventListener("beforeprint", () => {
     document.querySelectorAll("details:not([open])").forEach((part) => { part.open = true; opened.push(part); });
-    plots.forEach((plot) => Plotly.relayout(plot, { width: plot.id === "plot-image" ? 560 : 670, height: plot.id === "plot-image" ? 540 : plot.layout.height, autosize: false }));
+    plots.forEach((plot) => {
+      const [width, height] = { "plot-image": [560, 480], "plot-residual": [670, 280], "plot-convergence": [670, 240] }[plot.id] || [670, plot.layout.height];
+      Plotly.relayout(plot, { width, height, autosize: false });
+    });
   });
   addEventListener("afterprint", () => {
     opened.splice(0).forEach((part) => { part.open = false; });
