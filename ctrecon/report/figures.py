@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 from skimage.measure import find_contours
 
 from ctrecon.geometry import ImageGrid
@@ -127,35 +126,37 @@ def residual_figure(residual: Residual) -> tuple[Json, int]:
     return _json(figure, 380), factor
 
 
-def convergence_figure(history: History) -> Json:
+def convergence_figures(history: History) -> tuple[Json, Json]:
     """Residual with delta, and E with the E that delta stands for, over the iterations, on logarithmic axes."""
+    residual, energy = ([getattr(step, name) for step in history.progress] for name in ("residual", "energy"))
+    return (
+        _path(history, "residual", residual, history.delta, "delta", BLUE),
+        _path(history, "energy E", energy, history.delta**2 / 2, "delta² / 2", ORANGE),
+    )
+
+
+def _path(history: History, name: str, values: list[float], bound: float, bound_name: str, colour: str) -> Json:
     k = [step.iteration for step in history.progress]
     few = len(k) <= 60
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.12)
-    parts: tuple[tuple[str, list[float], float, str], ...] = (
-        ("residual", [step.residual for step in history.progress], history.delta, BLUE),
-        ("energy E", [step.energy for step in history.progress], history.delta**2 / 2, ORANGE),
-    )
-    for column, (name, values, bound, colour) in enumerate(parts, start=1):
-        drawn = [value if value > 0 else None for value in values]  # NaN too: the axis is logarithmic
-        figure.add_scatter(
+    drawn = [value if value > 0 else None for value in values]  # NaN too: the axis is logarithmic
+    figure = go.Figure(
+        go.Scatter(
             x=k, y=drawn, mode="lines+markers" if few else "lines", line={"color": colour, "width": 2.5},
             marker={"size": 8}, hovertemplate="iteration %{x}<br>" + name + " %{y:.5~g}<extra></extra>",
-            row=1, col=column,
-        )  # fmt: skip
-        text = "delta" if column == 1 else "delta² / 2"
-        figure.add_hline(y=bound, row=1, col=column, line={"color": RED, "width": 2, "dash": "dash"})
-        figure.add_annotation(
-            x=1, xref="x domain" if column == 1 else "x2 domain", xanchor="right", yanchor="bottom", text=text,
-            y=math.log10(max(bound, 1e-300)), yref="y" if column == 1 else "y2", showarrow=False,
-        )  # fmt: skip
-        figure.update_xaxes(title={"text": "iteration"}, rangemode="tozero", row=1, col=column)
-        if k and max(k) <= 12:
-            figure.update_xaxes(dtick=1, row=1, col=column)
-        decades = dict(type="log", exponentformat="power", title={"text": name}, nticks=6)
-        figure.update_yaxes(**decades, row=1, col=column)
-    figure.update_layout(showlegend=False, dragmode=False)
-    return _json(figure, 320)
+        )
+    )  # fmt: skip
+    figure.add_hline(y=bound, line={"color": RED, "width": 2, "dash": "dash"})
+    figure.add_annotation(
+        x=1, xref="x domain", xanchor="right", yanchor="bottom", text=bound_name, y=math.log10(max(bound, 1e-300)),
+        yref="y", showarrow=False,
+    )  # fmt: skip
+    figure.update_layout(
+        xaxis={"title": {"text": "iteration"}, "rangemode": "tozero", "dtick": 1 if k and max(k) <= 12 else None},
+        yaxis={"type": "log", "exponentformat": "power", "title": {"text": name}, "nticks": 6},
+        showlegend=False,
+        dragmode=False,
+    )
+    return _json(figure, 300)
 
 
 def ranges_figure(audits: Sequence[Audit], scale: Scale) -> Json:

@@ -3,11 +3,26 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const config = { displayModeBar: false, responsive: true, showTips: false };
   const plots = [];
-  const draw = (name, more) => {
+  // The box has the height, not the plot: one that follows the window would else follow its own collapsing box.
+  const heights = {};
+  const tall = (place, height) => { place.style.height = `${height + 18}px`; };
+  const draw = (name) => {
     const place = document.getElementById("plot-" + name);
     if (!place || !figures[name]) return Promise.resolve(null);
+    const { height, ...layout } = figures[name].layout;
+    heights[place.id] = height;
+    tall(place, height);
     plots.push(place);
-    return Plotly.newPlot(place, figures[name].data, figures[name].layout, { ...config, ...more });
+    return Plotly.newPlot(place, figures[name].data, layout, config);
+  };
+
+  // On a phone the image takes the whole width; what black and white stand for is said in words below it.
+  const narrow = matchMedia("(max-width: 560px)");
+  const fit = () => {
+    const place = document.getElementById("plot-image"), small = narrow.matches;
+    tall(place, small ? place.clientWidth - 26 : heights[place.id]);
+    const margin = small ? { l: 44, r: 12, t: 8, b: 44 } : figures.image.layout.margin;
+    return Plotly.update(place, { showscale: !small }, { margin, autosize: true }, [0]);
   };
 
   // A finger that scrolls past the image must not zoom it; the buttons do.
@@ -67,7 +82,7 @@
     ArrowUp: () => zoom(1, 0, 0.15), ArrowDown: () => zoom(1, 0, -0.15),
   };
 
-  Promise.all([draw("image"), draw("ranges"), draw("residual"), draw("convergence")]).then(() => {
+  Promise.all([draw("image"), draw("ranges"), draw("residual"), draw("descent"), draw("energy")]).then(() => {
     presets.forEach((b) => b.addEventListener("click", () => usePreset(b)));
     [level, width].forEach((input) => input.addEventListener("input", typed));
     [levelSlider, widthSlider].forEach((input) => input.addEventListener("input", slid));
@@ -89,20 +104,26 @@
         Plotly.update("plot-image", { visible: outlines.checked }, notes, marks);
       });
     }
-    return usePreset(presets[0]);
-  }).then(() => { document.documentElement.dataset.ready = "yes"; });
+    narrow.addEventListener("change", fit);
+    return fit();
+  }).then(() => usePreset(presets[0])).then(() => { document.documentElement.dataset.ready = "yes"; });
 
   // Paper is narrower than the window; details that are closed would be lost on it.
   const opened = [];
   addEventListener("beforeprint", () => {
     document.querySelectorAll("details:not([open])").forEach((part) => { part.open = true; opened.push(part); });
     plots.forEach((plot) => {
-      const [width, height] = { "plot-image": [560, 480], "plot-residual": [670, 280], "plot-convergence": [670, 240] }[plot.id] || [670, plot.layout.height];
+      const [width, height] = { "plot-image": [540, 430], "plot-residual": [670, 280], "plot-descent": [325, 230], "plot-energy": [325, 230] }[plot.id] || [670, heights[plot.id]];
+      tall(plot, height);
       Plotly.relayout(plot, { width, height, autosize: false });
     });
   });
   addEventListener("afterprint", () => {
     opened.splice(0).forEach((part) => { part.open = false; });
-    plots.forEach((plot) => Plotly.relayout(plot, { width: null, height: figures[plot.id.slice(5)].layout.height, autosize: true }));
+    plots.forEach((plot) => {
+      tall(plot, heights[plot.id]);
+      Plotly.relayout(plot, { width: null, height: null, autosize: true });
+    });
+    fit();
   });
 })();

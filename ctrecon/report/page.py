@@ -25,6 +25,7 @@ from ctrecon.atomic import atomic_write
 from ctrecon.errors import OutputError
 from ctrecon.history import versions
 from ctrecon.report import figures, words
+from ctrecon.report.audits import Audit
 from ctrecon.report.content import Content
 from ctrecon.report.facts import details, geometry_rows, lists, steps, verify_commands
 from ctrecon.report.scale import Scale, choose_scale
@@ -42,7 +43,7 @@ def render(content: Content, *, water_mu_per_mm: float | None = None, written: d
     if content.residual is not None:
         drawn["residual"], residual_reduced = figures.residual_figure(content.residual)
     if content.history is not None and content.history.progress:
-        drawn["convergence"] = figures.convergence_figure(content.history)
+        drawn["descent"], drawn["energy"] = figures.convergence_figures(content.history)
     if any(not audit.refused for audit in audits):
         drawn["ranges"] = figures.ranges_figure(audits, scale)
     shown = scale.shown(content.image)
@@ -54,7 +55,8 @@ def render(content: Content, *, water_mu_per_mm: float | None = None, written: d
     return environment.from_string(_own("template.html")).render(
         content=content,
         said=words.say(content),
-        audits=[(k, a, words.verdict_of(a), words.say_audit(a, scale), words.limits_of(a)) for k, a in enumerate(audits, 1)],
+        audits=[_told(k, audit, scale) for k, audit in enumerate(audits, 1)],
+        outlined=sum(not audit.refused for audit in audits),
         scale=scale,
         windows=scale.windows(shown),
         low=float(shown.min()),
@@ -95,6 +97,11 @@ def check_place(path: Path, *others: Path) -> None:
         raise OutputError(f"the folder {path.parent} does not exist; create it or give another file for the report")
     if path.resolve() in {other.resolve() for other in others}:
         raise OutputError(f"{path} is also the name of another file of this run; give another one for the report")
+
+
+def _told(k: int, audit: Audit, scale: Scale) -> tuple[int, Audit, str, str, str, str]:
+    own = words.number(scale.difference(audit.value), 3)
+    return k, audit, words.verdict_of(audit), words.say_audit(audit, scale), words.limits_of(audit), own
 
 
 def _own(name: str) -> str:

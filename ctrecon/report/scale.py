@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,14 @@ class Scale:
         """A contrast, the mean of a region minus the mean of another."""
         return value if self.water is None else 1000 * value / self.water
 
+    def outward(self, value: float, *, up: bool) -> float:
+        """A proved contrast for people: a whole number of HU, or three digits, and never a tighter bound than proved."""
+        shown = self.difference(value)
+        if shown == 0 or not math.isfinite(shown):
+            return shown
+        step = 1.0 if self.water is not None and abs(shown) >= 10 else 10.0 ** (math.floor(math.log10(abs(shown))) - 2)
+        return (math.ceil if up else math.floor)(shown / step) * step
+
     def windows(self, values: Array) -> tuple[Window, ...]:
         """The whole range first; then tissues where the unit is HU, else the bulk of the values."""
         low, high = float(values.min()), float(values.max())
@@ -57,7 +66,7 @@ def _between(name: str, low: float, high: float) -> Window:
 def choose_scale(image: Array, grid: ImageGrid | None, water_mu_per_mm: float | None) -> Scale:
     """HU with the attenuation of water that is given, or with the usual one where that can be; else 1/mm."""
     if grid is None:
-        note = "The image comes from a matrix of its own; the unit of its values is not known."
+        note = "No geometry is known of this image, so neither are lengths nor the unit of its values."
         return Scale(unit="image units", water=None, note=note)
     if water_mu_per_mm is not None:
         note = f"HU with water at {water_mu_per_mm:g} per mm, as given for this page."

@@ -47,6 +47,21 @@ def upward(value: float, digits: int = 4) -> str:
     return number(math.ceil(value / unit) * unit, digits)
 
 
+def downward(value: float, digits: int = 4) -> str:
+    """As ``number``, but never larger than ``value``: for bounds that were proved from below."""
+    if value <= 0 or not math.isfinite(value):
+        return number(value, digits)
+    unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return number(math.floor(value / unit) * unit, digits)
+
+
+def whole(value: float) -> str:
+    """Whole numbers as they are, others to four digits: for what ``Scale.outward`` rounded."""
+    if value == int(value) and abs(value) < 1e6:
+        return f"{int(value)}".replace("-", "−")  # noqa: RUF001
+    return number(value)
+
+
 def say(content: Content) -> Said:
     return {"certified": _certified, "infeasible": _infeasible, "refused": _refused, "not certified": _missed}[
         content.status
@@ -87,9 +102,9 @@ def _infeasible(content: Content) -> Said:
     return Said(
         headline=HEADLINES["infeasible"],
         lead=f"No image with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the {_measured(content)} "
-        f"measured values than {number(lower, 5)}; {number(delta, 5)} was demanded.",
+        f"measured values than {downward(lower, 5)}; {number(delta, 5)} was demanded.",
         proved=(
-            f"Every such image misses the measurement by at least {number(lower, 5)}. This is the smallest delta that is "
+            f"Every such image misses the measurement by at least {downward(lower, 5)}. This is the smallest delta that is "
             "not excluded.",
             "It was checked independently when this page was written, from the stored files alone.",
         ),
@@ -138,10 +153,10 @@ NORM_WORDS = {
 }
 
 _SILENT = (
-    "That a structure in the image is real. Where the measurement leaves a choice (few views, fine detail, weak "
+    "Whether a structure in the image is real. Where the measurement leaves a choice (few views, fine detail, weak "
     "contrast) the method chose, and other images explain the measurement as well. Only an audited region "
     "says more.",
-    "That the geometry, the noise and delta were right; they are printed here so that you can judge them.",
+    "Whether the geometry, the noise and delta were right; they are printed here so that you can judge them.",
     "Who made the files, and of whom the scan is.",
 )
 
@@ -155,10 +170,11 @@ def verdict_of(audit: Audit) -> str:
 def say_audit(audit: Audit, scale: Scale) -> str:
     if audit.refused:
         return f"The checker says: {audit.refused}"
-    lower, upper = (number(scale.difference(value), 3) for value in (audit.lower, audit.upper))
+    lower, upper = whole(scale.outward(audit.lower, up=False)), whole(scale.outward(audit.upper, up=True))
     if audit.decided:
-        more, ends = ("brighter", (audit.lower, audit.upper)) if audit.lower > 0 else ("darker", (-audit.upper, -audit.lower))
-        least, most = (number(scale.difference(value), 3) for value in ends)
+        brighter = audit.lower > 0
+        more = "brighter" if brighter else "darker"
+        least, most = (lower, upper) if brighter else (upper.lstrip("−"), lower.lstrip("−"))  # noqa: RUF001
         return (
             f"Every image that explains the scan, within the limits below, shows this region {more} than its "
             f"surroundings, by at least {least} and at most {most} {scale.unit}."
