@@ -201,7 +201,7 @@ def _blocks(values: Array, factor: int) -> Array:
 def _json(figure: go.Figure, height: int, meta: Json | None = None) -> Json:
     figure.update_layout(
         template="none", height=height, autosize=True, font={"family": FONT, "size": 13}, meta=meta,
-        margin={"l": 62, "r": 12, "t": 16, "b": 48}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 66, "r": 20, "t": 22, "b": 54}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         hoverlabel={"font": {"family": FONT}},
     )  # fmt: skip
     values: Json = json.loads(figure.to_json())

@@ -5,7 +5,7 @@
   const plots = [];
   // The box has the height, not the plot: one that follows the window would else follow its own collapsing box.
   const heights = {};
-  const tall = (place, height) => { place.style.height = `${height + 18}px`; };
+  const tall = (place, height) => { place.style.height = `${height + 2}px`; };
   const draw = (name) => {
     const place = document.getElementById("plot-" + name);
     if (!place || !figures[name]) return Promise.resolve(null);
@@ -20,7 +20,7 @@
   const narrow = matchMedia("(max-width: 560px)");
   const fit = () => {
     const place = document.getElementById("plot-image"), small = narrow.matches;
-    tall(place, small ? place.clientWidth - 26 : heights[place.id]);
+    tall(place, small ? place.clientWidth - 8 : heights[place.id]);
     const margin = small ? { l: 44, r: 12, t: 8, b: 44 } : figures.image.layout.margin;
     return Plotly.update(place, { showscale: !small }, { margin, autosize: true }, [0]);
   };
@@ -113,7 +113,7 @@
   addEventListener("beforeprint", () => {
     document.querySelectorAll("details:not([open])").forEach((part) => { part.open = true; opened.push(part); });
     plots.forEach((plot) => {
-      const [width, height] = { "plot-image": [540, 430], "plot-residual": [670, 280], "plot-descent": [325, 230], "plot-energy": [325, 230] }[plot.id] || [670, heights[plot.id]];
+      const [width, height] = { "plot-image": [540, 420], "plot-residual": [670, 280], "plot-descent": [325, 230], "plot-energy": [325, 230] }[plot.id] || [670, 0.8 * heights[plot.id]];
       tall(plot, height);
       Plotly.relayout(plot, { width, height, autosize: false });
     });
