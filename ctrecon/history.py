@@ -57,7 +57,7 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """Read ``S.history.json``. Raises InputError for anything but what ``to_bytes`` writes, OSError without the file."""
+    """Read ``S.history.json``. Raises InputError for what ``to_bytes`` would not write, OSError without the file."""
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"{path}: has {size} bytes, at most {MAX_BYTES} belong there; reconstruct again")
     try:

@@ -46,7 +46,7 @@ class Audit:
 def find_audits(
     stem: Path, image: Array, claim: Mapping[str, Any] | None, check: Callable[[Path], verify.Verdict]
 ) -> tuple[Audit, ...]:
-    """``S.LABEL.certificate.json`` for every LABEL, by name. ``claim`` is the reconstruction's own valid certificate."""
+    """``S.LABEL.certificate.json`` for every LABEL. ``claim`` is the reconstruction's own valid certificate."""
     ending = verify.FILES[""]
     # By comparing names, not by a pattern: the stem may hold any character.
     found = sorted(
@@ -61,7 +61,8 @@ def _audit(
     path: Path, stem: Path, image: Array, claim: Mapping[str, Any] | None,
     check: Callable[[Path], verify.Verdict],
 ) -> Audit:
-    label = path.name.removeprefix(stem.name + ".").removesuffix(verify.FILES[""])
+    ending = verify.FILES[""]
+    label = path.name.removeprefix(stem.name + ".").removesuffix(ending)
 
     def refused(why: object) -> Audit:
         return Audit(name=path.name, region=label, refused=verify.one_line(why))
@@ -73,9 +74,8 @@ def _audit(
         return refused(f"it is a certificate of the kind {verdict.kind!r} about something else than a region")
     try:
         values = verify.parse_certificate(verify.read(path, verify.MAX_BYTES))
-        functional = verify.load(
-            values["functional"], path.with_name(path.name.removesuffix(verify.FILES[""]) + ".functional.npy"), "functional"
-        )
+        stored = path.with_name(path.name.removesuffix(ending) + ".functional.npy")
+        functional = verify.load(values["functional"], stored, "functional")
         numbers = {name: float(values[name]) for name in ("lower", "upper", "delta", "kappa", "lo", "hi")}
         region = str(values["region"])
     except (verify.Refused, OSError, KeyError, TypeError, ValueError) as why:
@@ -88,4 +88,15 @@ def _audit(
     ):
         return refused("it speaks of other data or another geometry than this reconstruction")
     value = float(np.vdot(functional.astype(np.float64), image.astype(np.float64)))
-    return Audit(name=path.name, region=region or label, functional=functional, value=value, **numbers)
+    return Audit(
+        name=path.name,
+        region=region or label,
+        lower=numbers["lower"],
+        upper=numbers["upper"],
+        delta=numbers["delta"],
+        kappa=numbers["kappa"],
+        lo=numbers["lo"],
+        hi=numbers["hi"],
+        functional=functional,
+        value=value,
+    )

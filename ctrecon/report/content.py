@@ -179,9 +179,7 @@ def _history(path: Path, image: Path, missing: dict[str, str]) -> History | None
     return None
 
 
-def _operator(
-    history: History | None, image: Array, scan: Scan | None, status: Status
-) -> dict[str, Any] | None:
+def _operator(history: History | None, image: Array, scan: Scan | None, status: Status) -> dict[str, Any] | None:
     """Geometry and grid of an image that no certificate speaks of, as its history tells them."""
     if history is None or history.operator is None or status == "refused":
         return None
@@ -248,22 +246,15 @@ def _residual(
 
 
 def _files(paths: Mapping[str, Path], claim: Mapping[str, Any] | None) -> tuple[StoredFile, ...]:
-    """Those that belong to the certificate, or the image alone where there is none."""
-    names = ("image",) if claim is None else tuple(paths)
-    if claim is None and paths[""].exists():
-        names = ("image", "")
+    """Those that the certificate binds together, or what there is of certificate and image where none does."""
+    names = ["", "image"]
+    if claim is not None:
+        names += ["data"] if claim["weights"] is None else ["data", "weights"]
+        names += ["matrix"] if "matrix" in claim["operator"] else []
+    found = ((ROLES[name], paths[name]) for name in names if paths[name].is_file())
     return tuple(
-        StoredFile(
-            name=paths[name].name, role=ROLES.get(name, name), size=paths[name].stat().st_size,
-            sha256=_sha256(paths[name]),
-        )
-        for name in names
-        if paths[name].is_file() and (claim is None or name in ("", "image") or claim.get(name) or name in _parts(claim))
+        StoredFile(name=path.name, role=role, size=path.stat().st_size, sha256=_sha256(path)) for role, path in found
     )
-
-
-def _parts(claim: Mapping[str, Any]) -> tuple[str, ...]:
-    return ("matrix",) if "matrix" in claim["operator"] else ()
 
 
 def _sha256(path: Path) -> str:

@@ -88,9 +88,7 @@ def steps(history: History | None) -> tuple[tuple[int, str, str], ...]:
     if history is None:
         return ()
     progress = history.progress
-    chosen = range(len(progress))
-    if len(progress) > MOST_STEPS:
-        chosen = np.unique(np.linspace(0, len(progress) - 1, MOST_STEPS).round().astype(int)).tolist()  # type: ignore[assignment]
+    chosen = np.unique(np.linspace(0, max(len(progress) - 1, 0), min(len(progress), MOST_STEPS)).round().astype(int))
 
     def said(value: float) -> str:
         return number(value, 6) if math.isfinite(value) else "not finite"
@@ -104,9 +102,14 @@ def verify_commands(content: Content) -> tuple[tuple[str, str], ...]:
     certificates += [audit.name for audit in content.audits]
     if not certificates:
         return ()
-    names = " ".join(shlex.quote(name if not name.startswith("-") else f"./{name}") for name in certificates)
+    names = " ".join(map(_quoted, certificates))
     return (
         ("With ctrecon", f"ctrecon verify {names}"),
         ("With the checker alone: one file, numpy and scipy", f"python verify.py {names}"),
-        ("The hashes", "sha256sum " + " ".join(shlex.quote(f"./{f.name}" if f.name.startswith("-") else f.name) for f in content.files)),
+        ("The hashes", "sha256sum " + " ".join(_quoted(stored.name) for stored in content.files)),
     )
+
+
+def _quoted(name: str) -> str:
+    """For the shell, and so that no name is taken for an option."""
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)

@@ -61,7 +61,7 @@ def image_figure(image: Array, grid: ImageGrid | None, scale: Scale, audits: Seq
     axis = {"showgrid": False, "zeroline": False, "ticks": "outside", "constrain": "domain"}
     figure.update_layout(
         xaxis={**axis, "range": x_range, "title": {"text": "x in mm" if grid is not None else "column"}},
-        yaxis={**axis, "range": y_range, "scaleanchor": "x", "title": {"text": "y in mm" if grid is not None else "row"}},
+        yaxis={**axis, "range": y_range, "scaleanchor": "x", "title": {"text": "row" if grid is None else "y in mm"}},
         showlegend=False,
         dragmode="zoom",
     )
@@ -78,7 +78,7 @@ def _outline(
             continue
         x: list[float | None] = []
         y: list[float | None] = []
-        for contour in find_contours(mask.astype(np.float64), 0.5):
+        for contour in find_contours(mask.astype(np.float64), 0.5):  # type: ignore[no-untyped-call]
             # Padded by one pixel; index 0 is a pixel's centre.
             x += [*(left + pixel * (contour[:, 1] - 0.5)).tolist(), None]
             y += [*(top + down * pixel * (contour[:, 0] - 0.5)).tolist(), None]
@@ -204,5 +204,6 @@ def _json(figure: go.Figure, height: int, meta: Json | None = None) -> Json:
         margin={"l": 66, "r": 20, "t": 22, "b": 54}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         hoverlabel={"font": {"family": FONT}},
     )  # fmt: skip
+    figure.update_xaxes(title_standoff=6)
     values: Json = json.loads(figure.to_json())
     return values

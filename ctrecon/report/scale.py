@@ -41,7 +41,7 @@ class Scale:
         return value if self.water is None else 1000 * value / self.water
 
     def outward(self, value: float, *, up: bool) -> float:
-        """A proved contrast for people: a whole number of HU, or three digits, and never a tighter bound than proved."""
+        """A proved contrast for people: a whole number of HU, or three digits, never tighter than proved."""
         shown = self.difference(value)
         if shown == 0 or not math.isfinite(shown):
             return shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context
 
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Content, Residual, Status
@@ -35,24 +36,25 @@ def number(value: float, digits: int = 4) -> str:
     if "e" in text:
         mantissa, exponent = text.split("e")
         raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        text = f"{mantissa} × 10{raised}"
+        text = f"{mantissa} × 10{raised}"  # noqa: RUF001 - typeset
     return text.replace("-", "−")  # noqa: RUF001 - a minus, as it is typeset
 
 
 def upward(value: float, digits: int = 4) -> str:
     """As ``number``, but never smaller than ``value``: for bounds that were proved from above."""
-    if value <= 0 or not math.isfinite(value):
-        return number(value, digits)
-    unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
-    return number(math.ceil(value / unit) * unit, digits)
+    return number(round_up(value, digits), digits)
 
 
 def downward(value: float, digits: int = 4) -> str:
     """As ``number``, but never larger than ``value``: for bounds that were proved from below."""
-    if value <= 0 or not math.isfinite(value):
-        return number(value, digits)
-    unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
-    return number(math.floor(value / unit) * unit, digits)
+    return number(-round_up(-value, digits), digits)
+
+
+def round_up(value: float, digits: int) -> float:
+    """To so many significant digits, in decimals and exactly, towards plus infinity."""
+    if not math.isfinite(value):
+        return value
+    return float(Context(prec=digits, rounding=ROUND_CEILING).create_decimal_from_float(value))
 
 
 def whole(value: float) -> str:
@@ -69,22 +71,24 @@ def say(content: Content) -> Said:
 
 
 def _certified(content: Content) -> Said:
-    assert content.verdict is not None and content.claim is not None
+    assert content.verdict is not None
+    assert content.claim is not None
     bound = content.verdict.residual_upper_bound
     proved, delta = bound if bound is not None else float(content.claim["delta"]), float(content.claim["delta"])
     residual, count = content.residual, _measured(content)
+    within, allowed = _in_order(proved, delta)
     lead = (
-        f"Scanned again by calculation, this image gives back the {count} measured values to within {upward(proved)}"
-        f"{_share(proved, residual)}; up to {number(delta)}{_share(delta, residual)} was allowed for noise."
+        f"Scanned again by calculation, this image gives back the {count} measured values to within {within}"
+        f"{_share(proved, residual)}; up to {allowed}{_share(delta, residual)} was allowed for noise."
     )
     if residual is not None and residual.whitened:
         each = proved / math.sqrt(residual.values.size)
-        lead += f" That is {number(each, 3)} standard deviations of the noise per value, in the quadratic mean."
+        lead += f" That is {number(each, 3)} times the standard deviation of the noise, in the quadratic mean."
     return Said(
         headline=HEADLINES["certified"],
         lead=lead,
         proved=(
-            f"This image, pixel by pixel as it is stored, explains the measurement to within {upward(proved)}: "
+            f"This image, pixel by pixel as it is stored, explains the measurement to within {within}: "
             f"{NORM_WORDS.get(str(content.norm), str(content.norm))} between the measured values and those that the "
             "image would give.",
             "It was checked independently when this page was written: by a program that knows nothing of how the image "
@@ -94,6 +98,14 @@ def _certified(content: Content) -> Said:
     )
 
 
+def _in_order(proved: float, delta: float) -> tuple[str, str]:
+    """Both in words, with as many digits as it takes to read that the first is not above the second."""
+    for digits in range(4, 17):
+        if round_up(proved, digits) <= float(f"{delta:.{digits}g}"):
+            break
+    return upward(proved, digits), number(delta, digits)
+
+
 def _infeasible(content: Content) -> Said:
     assert content.claim is not None
     delta, lower = float(content.claim["delta"]), float(content.claim["lower_bound"])
@@ -101,11 +113,11 @@ def _infeasible(content: Content) -> Said:
     unit = " per mm" if content.grid is not None else ""
     return Said(
         headline=HEADLINES["infeasible"],
-        lead=f"No image with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the {_measured(content)} "
-        f"measured values than {downward(lower, 5)}; {number(delta, 5)} was demanded.",
+        lead=f"No image with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the "
+        f"{_measured(content)} measured values than {downward(lower, 5)}; {number(delta, 5)} was demanded.",
         proved=(
-            f"Every such image misses the measurement by at least {downward(lower, 5)}. This is the smallest delta that is "
-            "not excluded.",
+            f"Every such image misses the measurement by at least {downward(lower, 5)}. This is the smallest delta that "
+            "is not excluded.",
             "It was checked independently when this page was written, from the stored files alone.",
         ),
         not_proved=(
