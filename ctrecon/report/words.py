@@ -116,8 +116,8 @@ def _infeasible(content: Content) -> Said:
         lead=f"No image with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the "
         f"{_measured(content)} measured values than {downward(lower, 5)}; {number(delta, 5)} was demanded.",
         proved=(
-            f"Every such image misses the measurement by at least {downward(lower, 5)}. This is the smallest delta that "
-            "is not excluded.",
+            f"Every such image misses the measurement by at least {downward(lower, 5)}. This is the smallest delta "
+            "that is not excluded.",
             "It was checked independently when this page was written, from the stored files alone.",
         ),
         not_proved=(
