@@ -175,8 +175,10 @@ def test_hostile_text_stays_text(original: Path, tmp_path: Path) -> None:
     add_audit(image, "<i>", HOSTILE, 0.0041, 0.0182)
     history = image.with_name(stem + ".history.json")
     values = json.loads(history.read_text())
-    values |= {"notes": [HOSTILE], "method": HOSTILE, "reason": HOSTILE, "source": HOSTILE, "delta_from": HOSTILE}
-    values |= {"made_with": {HOSTILE: HOSTILE}, "timings": {HOSTILE: 1.0}, "device": HOSTILE, "projector": HOSTILE}
+    values |= {"notes": [HOSTILE for _ in values["notes"]], "method": HOSTILE, "reason": HOSTILE, "source": HOSTILE, "delta_from": HOSTILE}
+    values |= {"made_with": {f"{k}{HOSTILE}": HOSTILE for k in range(len(values["made_with"]))}}
+    values |= {"timings": {f"{k}{HOSTILE}": 1.0 for k in range(len(values["timings"]))}}
+    values |= {"device": HOSTILE, "projector": HOSTILE}
     history.write_text(json.dumps(values))
     harmless = copied(original, tmp_path, "harmless")
     add_audit(harmless, "a", "the nodule", 0.0041, 0.0182)

@@ -27,7 +27,7 @@ Json = dict[str, Any]
 MOST_PIXELS = 1024
 """Per side of a picture in the page; larger ones are reduced, and the page says so."""
 
-BLUE, ORANGE, RED, GREEN, AMBER = "#2f80ed", "#d9730d", "#e5484d", "#1a9e5c", "#c98a00"
+BLUE, ORANGE, RED, GREEN, AMBER = "#2f80ed", "#d9730d", "#e5484d", "#1a9e5c", "#b87c00"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
 

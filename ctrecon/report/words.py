@@ -51,10 +51,10 @@ def downward(value: float, digits: int = 4) -> str:
 
 
 def round_up(value: float, digits: int) -> float:
-    """To so many significant digits, in decimals and exactly, towards plus infinity."""
+    """To so many significant digits, towards plus infinity, from the shortest decimals that mean this float."""
     if not math.isfinite(value):
         return value
-    return float(Context(prec=digits, rounding=ROUND_CEILING).create_decimal_from_float(value))
+    return float(Context(prec=digits, rounding=ROUND_CEILING).create_decimal(repr(value)))
 
 
 def whole(value: float) -> str:
@@ -100,7 +100,7 @@ def _certified(content: Content) -> Said:
 
 def _in_order(proved: float, delta: float) -> tuple[str, str]:
     """Both in words, with as many digits as it takes to read that the first is not above the second."""
-    for digits in range(4, 17):
+    for digits in range(4, 18):
         if round_up(proved, digits) <= float(f"{delta:.{digits}g}"):
             break
     return upward(proved, digits), number(delta, digits)
