@@ -5,7 +5,7 @@
   const plots = [];
   // The box has the height, not the plot: one that follows the window would else follow its own collapsing box.
   const heights = {};
-  const tall = (place, height) => { place.style.height = `${height + 2}px`; };
+  const tall = (place, height) => { place.style.height = `${height}px`; };
   const draw = (name) => {
     const place = document.getElementById("plot-" + name);
     if (!place || !figures[name]) return Promise.resolve(null);
@@ -20,7 +20,7 @@
   const narrow = matchMedia("(max-width: 560px)");
   const fit = () => {
     const place = document.getElementById("plot-image"), small = narrow.matches;
-    tall(place, small ? place.clientWidth - 8 : heights[place.id]);
+    tall(place, small ? place.clientWidth - 6 : heights[place.id]);
     const margin = small ? { l: 44, r: 12, t: 8, b: 44 } : figures.image.layout.margin;
     return Plotly.update(place, { showscale: !small }, { margin, autosize: true }, [0]);
   };
