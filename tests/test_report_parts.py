@@ -1,9 +1,10 @@
-"""The parts of a report: words that keep the order of bounds, units, plots, colours, structure, and the history file."""
+"""The parts of a report: words that keep the order of bounds, units, plots, colours, structure, the history."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -216,7 +217,7 @@ def test_structure(html: str) -> None:
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("h1")) == len(page.all("main")) == len(page.all("title")) == 1
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     for landmark in ("header", "nav", "main", "footer"):
         assert page.all(landmark), landmark
     ids = [a["id"] for _, a in page.elements if "id" in a]

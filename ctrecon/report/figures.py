@@ -49,7 +49,7 @@ def image_figure(image: Array, grid: ImageGrid | None, scale: Scale, audits: Seq
         go.Heatmap(
             z=values, x0=left + step / 2, dx=step, y0=top + down * step / 2, dy=down * step,
             zmin=low, zmax=max(high, low + 1e-12), colorscale="Greys_r", zsmooth=False,
-            colorbar={"title": {"text": scale.unit}, "thickness": 12, "outlinewidth": 0, "len": 0.9},
+            colorbar={"title": {"text": scale.unit}, "thickness": 12, "outlinecolor": "#808080", "len": 0.9},
             hovertemplate=places + f"<br>%{{z:.4~g}} {scale.unit}<extra></extra>",
         )
     )  # fmt: skip
