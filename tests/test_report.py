@@ -133,12 +133,11 @@ def test_audited_regions(head: Path) -> None:
     assert content.audits[0].value == pytest.approx(float((u * c).sum()), rel=1e-12)
 
 
-@pytest.mark.parametrize("fault", ["byte", "other data", "other geometry", "functional", "shape", "kind", "text"])
+@pytest.mark.parametrize("fault", ["byte", "other data", "other geometry", "functional", "shape", "text"])
 def test_what_does_not_hold_of_a_region_is_refused(head: Path, fault: str) -> None:
     changed = {
         "other data": {"data": {"sha256": "0" * 64, "shape": [40, 48], "dtype": "<f8"}},
         "other geometry": {"operator": {"projector": "matrix"}},
-        "kind": {"kind": "feasible"},
         "text": {"kappa": "a lot"},
     }
     path = add_audit(head, "a", "the nodule", 0.0041, 0.0182, **changed.get(fault, {}))
@@ -157,6 +156,17 @@ def test_what_does_not_hold_of_a_region_is_refused(head: Path, fault: str) -> No
     assert "brighter" not in page.words
     assert "outlined" not in page.words
     assert content.status == "certified"
+
+
+def test_other_reconstructions_beside_it_are_not_its_regions(head: Path) -> None:
+    other = copied(head, head.parent, "head.recon")
+    add_audit(other, "a", "the nodule", 0.0041, 0.0182)
+    content = gather(head, check=believing)
+    assert content.audits == ()
+    assert len(gather(other, check=believing).audits) == 1
+    # A certificate that is damaged does not say whose it is.
+    other.with_name("head.recon.certificate.json").write_text("{")
+    assert [audit.name for audit in gather(head, check=believing).audits] == ["head.recon.certificate.json"]
 
 
 def test_made_up_numbers_are_refused_by_the_real_checker(head: Path) -> None:

@@ -13,10 +13,6 @@ import numpy as np
 from ctrecon.certificates import verify
 from ctrecon.scan import Array
 
-MOST = 500
-"""More certificates than this are not shown one by one."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Audit:
     """One region. ``refused`` is why its certificate does not hold, else empty; then the other values are proved.
@@ -46,35 +42,36 @@ class Audit:
 def find_audits(
     stem: Path, image: Array, claim: Mapping[str, Any] | None, check: Callable[[Path], verify.Verdict]
 ) -> tuple[Audit, ...]:
-    """``S.LABEL.certificate.json`` for every LABEL. ``claim`` is the reconstruction's own valid certificate."""
+    """``S.LABEL.certificate.json`` for every LABEL. ``claim`` is the reconstruction's own valid certificate.
+
+    What says to be of another kind is of another reconstruction, ``S.LABEL``, and so is what has that one's image.
+    """
     ending = verify.FILES[""]
+    found = []
     # By comparing names, not by a pattern: the stem may hold any character.
-    found = sorted(
-        path
-        for path in stem.parent.iterdir()
-        if path.name.startswith(stem.name + ".") and path.name.endswith(ending) and path.name != stem.name + ending
-    )
-    return tuple(_audit(path, stem, image, claim, check) for path in found[:MOST])
+    for path in sorted(stem.parent.iterdir()):
+        if path.name.startswith(stem.name + ".") and path.name.endswith(ending) and path.name != stem.name + ending:
+            label = path.name.removeprefix(stem.name + ".").removesuffix(ending)
+            parts = label.split(".")
+            longer = (".".join((stem.name, *parts[:k])) + verify.FILES["image"] for k in range(1, len(parts)))
+            if not any(path.with_name(name).exists() for name in longer):
+                verdict = check(path)
+                if verdict.kind in ("interval", None):
+                    found.append(_audit(path, label, verdict, image, claim))
+    return tuple(found)
 
 
 def _audit(
-    path: Path, stem: Path, image: Array, claim: Mapping[str, Any] | None,
-    check: Callable[[Path], verify.Verdict],
+    path: Path, label: str, verdict: verify.Verdict, image: Array, claim: Mapping[str, Any] | None
 ) -> Audit:
-    ending = verify.FILES[""]
-    label = path.name.removeprefix(stem.name + ".").removesuffix(ending)
-
     def refused(why: object) -> Audit:
         return Audit(name=path.name, region=label, refused=verify.one_line(why))
 
-    verdict = check(path)
     if not verdict.valid:
         return refused(verdict.reason)
-    if verdict.kind != "interval":
-        return refused(f"it is a certificate of the kind {verdict.kind!r} about something else than a region")
     try:
         values = verify.parse_certificate(verify.read(path, verify.MAX_BYTES))
-        stored = path.with_name(path.name.removesuffix(ending) + ".functional.npy")
+        stored = path.with_name(path.name.removesuffix(verify.FILES[""]) + ".functional.npy")
         functional = verify.load(values["functional"], stored, "functional")
         numbers = {name: float(values[name]) for name in ("lower", "upper", "delta", "kappa", "lo", "hi")}
         region = str(values["region"])
