@@ -13,6 +13,7 @@ import numpy as np
 from ctrecon.certificates import verify
 from ctrecon.scan import Array
 
+
 @dataclass(frozen=True, kw_only=True)
 class Audit:
     """One region. ``refused`` is why its certificate does not hold, else empty; then the other values are proved.
