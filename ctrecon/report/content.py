@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from ctrecon.certificates import verify
 from ctrecon.errors import InputError
@@ -24,8 +25,6 @@ from ctrecon.scan import Array, Scan
 
 Status = Literal["certified", "infeasible", "refused", "not certified"]
 Checker = Callable[[Path], verify.Verdict]
-
-ROLES = {"": "certificate", "image": "image", "data": "data", "weights": "weights", "matrix": "matrix"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,8 +224,8 @@ def _residual(
         data = verify.load(claim["data"], paths["data"], "data")
         if claim["weights"] is not None:
             weights = verify.load(claim["weights"], paths["weights"], "weights")
-        if "matrix" in operator:
-            matrix = verify.parse_matrix(paths["matrix"].read_bytes())
+        if operator["projector"] == "matrix":
+            matrix = _matrix(operator, paths["matrix"])
     elif scan is not None:
         data = scan.sinogram
         weights = 1 / scan.variance if norm == "whitened" and scan.variance is not None else None
@@ -235,8 +234,7 @@ def _residual(
     if data.ndim != 2:
         return None
     scale = 1.0 if weights is None else np.sqrt(weights.astype(np.float64))
-    computed = np.concatenate([values for values, _ in verify.apply(operator, image, matrix)]).reshape(data.shape)
-    values = scale * (computed - data)
+    values = scale * (_product(operator, image, matrix).reshape(data.shape) - data)
     return Residual(
         values=values,
         norm=float(np.linalg.norm(values)),
@@ -245,13 +243,20 @@ def _residual(
     )
 
 
+def _matrix(operator: dict[str, Any], path: Path) -> csr_matrix:
+    return verify.parse_matrix(verify.read(path, path.stat().st_size, operator["matrix"]["sha256"]))
+
+
+def _product(operator: dict[str, Any], image: Array, matrix: csr_matrix | None) -> Array:
+    return np.concatenate([values for values, _ in verify.apply(operator, image, matrix)])
+
+
 def _files(paths: Mapping[str, Path], claim: Mapping[str, Any] | None) -> tuple[StoredFile, ...]:
     """Those that the certificate binds together, or what there is of certificate and image where none does."""
-    names = ["", "image"]
-    if claim is not None:
-        names += ["data"] if claim["weights"] is None else ["data", "weights"]
-        names += ["matrix"] if "matrix" in claim["operator"] else []
-    found = ((ROLES[name], paths[name]) for name in names if paths[name].is_file())
+    parts = () if claim is None else tuple(name for name in paths if claim.get(name) is not None)
+    own_matrix = ("matrix",) if claim is not None and claim["operator"]["projector"] == "matrix" else ()
+    names = dict.fromkeys(("", "image", *parts, *own_matrix))
+    found = ((name or "certificate", paths[name]) for name in names if paths[name].is_file())
     return tuple(
         StoredFile(name=path.name, role=role, size=path.stat().st_size, sha256=_sha256(path)) for role, path in found
     )
