@@ -23,6 +23,7 @@ class Commands(LazyGroup):
         "simulate": ("simulate", "Simulate a scan of a phantom or an image."),
         "verify": ("verify", "Check certificates, independently of how they were made."),
         "audit": ("audit", "Tell whether a structure is in the data, or only in the picture."),
+        "report": ("report", "Write one page about a reconstruction: image, proof, how to check it."),
         "info": ("info", "Say what a scan file holds and what is assumed of it."),
         "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
         "rebin": ("rebin", "Rebin CT projections (DICOM-CT-PD) to fan-beam scans of slices."),

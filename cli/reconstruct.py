@@ -54,17 +54,19 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
     "-o", "--output", help=".npy; .nii.gz, .mha, .nrrd in HU, too; FOLDER/ for a DICOM series. Default: INPUT.recon.npy"
 )
 @click.option("--preview/--no-preview", default=True, help="Also draw pictures.")
+@click.option("--report", type=FilePath, help="Also write one page about it, for a browser (.html).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options
 @series_options
 @click.pass_context
 def command(
     ctx: click.Context, /, scan_file: Path, delta: str, repeat: Path | None, model_error: str | None,
-    quantile: float | None, output: str | None, preview: bool, as_json: bool, **options: Any,
+    quantile: float | None, output: str | None, preview: bool, report: Path | None, as_json: bool, **options: Any,
 ) -> None:
     """Reconstruct a certified image from the sinogram INPUT, a file or a folder of CT projections.
 
-    Writes S.npy (attenuation in 1/mm), S.certificate.json and S.data.npy (what `ctrecon verify` checks), and S.png.
+    Writes S.npy (attenuation in 1/mm), S.certificate.json and S.data.npy (what `ctrecon verify` checks), S.history.json
+    (how it was made) and S.png.
     With -o FOLDER: a DICOM series in HU with report and certificates instead (docs/dicom.md).
     Exit code 0: certified. 2: bad input. 3: delta not met; the best image is written with its true residual and, where
     no image at all meets delta, the certificate that proves this.
@@ -86,6 +88,15 @@ def command(
     if series is None:
         image = Path(output or scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy")
         target = outputs.Target.at(image, inputs=inputs)
+    if report is not None:
+        if series is not None:
+            raise SettingError(
+                f"a series brings its own reports, so drop --report {report}; afterwards `ctrecon report` writes the page "
+                "of a slice from its certificate"
+            )
+        from ctrecon.report.page import check_place
+
+        check_place(report, *inputs)
     if options["iterations"] is not None and options["method"] in ("huber-tv", "fbp"):
         raise SettingError(f"--method {options['method']} runs to its own end; drop --iterations")
     if options["window"] is not None and options["method"] != "fbp":
@@ -94,6 +105,7 @@ def command(
         raise SettingError(f"--quantile {quantile:g} belongs to --delta auto, not to --delta {delta}; drop one of them")
     if repeat is not None and delta.strip().lower() != "auto":
         raise SettingError(f"--repeat {repeat} gives delta, so drop --delta {delta}, or --repeat")
+    clock = _Clock()
     reading, chance = {key: options[key] for key in SCAN_KEYS}, 0.95 if quantile is None else quantile
     scan = read_scan(scan_file, **reading)
     if repeat is None:
@@ -102,16 +114,21 @@ def command(
         scan, bound = mean_of_repeats(scan, read_scan(repeat, **reading), chance)
     if model_error is not None:
         bound = delta_with_model_error(bound, scan, model_error)
+    clock.note("read")
     if not as_json:
         for note in (*scan.notes, *(() if series is None else series.study.notes)):
             click.echo(f"note: {printable(note)}")
         click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
     problem = prepare(scan, bound, **{key: options[key] for key in ("operator", "device", "most_attenuation")})
+    clock.note("prepare")
     with _watching(problem, quiet=as_json) as watch:
         outcome = _run(problem, watch, **{key: options[key] for key in ("method", "prior", "iterations", "window")})
+    clock.note("reconstruct")
     # A certificate notes the hash of the file it came from; a folder has none.
     source = None if scan_file.is_dir() else str(scan_file)
-    result = conclude(problem, outcome, source=source, began=began)
+    result = conclude(
+        problem, outcome, source=source, began=began, method=options["method"], timings=clock.seconds
+    )
     if series is None:
         written = target.write(result, preview=preview)
     else:
@@ -119,6 +136,8 @@ def command(
         (result,), written = series.write(
             [result], method=method, iterative=method != "fbp", thickness_mm=thickness, source=source
         )
+    if report is not None:
+        written["report"] = _report(report, written["image"], result, options["water_mu"])
     if as_json:
         click.echo(json.dumps(_summary(result, written, options["method"]), allow_nan=False))
     else:
@@ -128,6 +147,29 @@ def command(
 
 
 SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm", "z_mm")
+
+
+class _Clock:
+    """Seconds by what was done since the note before."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def note(self, what: str) -> None:
+        now = time.monotonic()
+        self.seconds[what], self._last = now - self._last, now
+
+
+def _report(page: Path, image: Path, result: Reconstruction, water_mu: float | None) -> Path:
+    """From the files as they now are; the data of an image without certificate are at hand only here."""
+    from ctrecon.report.content import gather
+    from ctrecon.report.page import write_page
+
+    scan = result.problem.scan
+    content = gather(image, scan=None if result.certified else scan)
+    write_page(page, content, water_mu_per_mm=water_mu or scan.water_mu_per_mm)
+    return page
 
 
 def _run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ctrecon.atomic import atomic_write
 from ctrecon.errors import OutputError
+from ctrecon.history import SUFFIX, History, versions
 from ctrecon.io.arrays import write_array
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from ctrecon.reconstruction import Reconstruction
 
 CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npy", ".dual.npy")
-_SIDE_FILES = (*CERTIFICATE_FILES, ".png")
+_SIDE_FILES = (*CERTIFICATE_FILES, SUFFIX, ".png")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Target:
         return self.path.with_name(self.path.name.removesuffix(".npy") + suffix)
 
     def write(self, result: Reconstruction, *, preview: bool = True) -> dict[str, Path]:
-        """Write image, certificate (where there is one) and preview; gives the paths by what they are.
+        """Write image, certificate (where there is one), history and preview; gives the paths by what they are.
 
         A certificate that no image meets delta lies beside the image all the same, and does not speak of it.
         What an older certificate of the same name leaves goes last: it speaks of another image, and is refused anyway.
@@ -80,6 +82,9 @@ class Target:
         if self.volume is not None:
             _write_volume(self.volume, result)
             written["volume"] = self.volume
+        with atomic_write(self.beside(SUFFIX)) as partial:
+            partial.write_bytes(_history(result, self.path).to_bytes())
+        written["history"] = self.beside(SUFFIX)
         if picture is not None:
             with atomic_write(self.beside(".png")) as partial:
                 partial.write_bytes(picture)
@@ -102,3 +107,29 @@ def _write_volume(path: Path, result: Reconstruction) -> None:
     if grid is None:
         raise OutputError(f"{path.name} needs pixels in mm, and the scan's matrix says none; give -o NAME.npy")
     write_stored_volume(path, hounsfield(result.image)[None], centred_affine(grid.rows, grid.columns, grid.pixel_mm))
+
+
+def _history(result: Reconstruction, image: Path) -> History:
+    problem, scan = result.problem, result.problem.scan
+    operator = None
+    if scan.matrix is None and scan.geometry is not None and scan.grid is not None:
+        operator = {"projector": "joseph", "geometry": scan.geometry.to_dict(), "grid": scan.grid.to_dict()}
+    return History(
+        image_sha256=hashlib.sha256(image.read_bytes()).hexdigest(),
+        certified=result.certified,
+        method=result.method,
+        reason=result.outcome.reason,
+        delta=problem.delta.value,
+        norm=problem.delta.norm,
+        delta_from=problem.delta.how,
+        residual=result.residual,
+        progress=result.outcome.history,
+        seconds=result.seconds,
+        timings=result.timings,
+        source=Path(scan.source).name,
+        notes=scan.notes,
+        operator=operator,
+        projector=type(problem.operator).__name__,
+        device=str(problem.device),
+        made_with=versions(),
+    )

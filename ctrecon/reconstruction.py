@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -54,7 +55,10 @@ class Missed:
 
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """An image with its evidence: ``certificate`` where it meets delta, else ``missed``; the true ``residual``."""
+    """An image with its evidence: ``certificate`` where it meets delta, else ``missed``; the true ``residual``.
+
+    ``method`` is its name as a person knows it, ``timings`` are seconds by what was done.
+    """
 
     problem: Problem
     outcome: Outcome
@@ -62,6 +66,8 @@ class Reconstruction:
     missed: Missed | None
     residual: float
     seconds: float = field(default=0.0)
+    method: str = ""
+    timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def image(self) -> Array:
@@ -223,14 +229,21 @@ def _image(u: Tensor) -> Array:
 
 
 def conclude(
-    problem: Problem, outcome: Outcome, *, source: str | None = None, began: float | None = None
+    problem: Problem,
+    outcome: Outcome,
+    *,
+    source: str | None = None,
+    began: float | None = None,
+    method: str = "",
+    timings: Mapping[str, float] | None = None,
 ) -> Reconstruction:
     """Prove, in float64 and from the image alone, whether it explains the data to within delta.
 
     If it does not, look for the proof that no image in the box does, from the image that fits best within it.
     ``source`` is the path of the input file, whose hash the certificate notes; ``began`` a ``time.monotonic()``.
+    ``method`` and ``timings`` (seconds by what was done) are passed on, for the history.
     """
-    scan = problem.scan
+    scan, now = problem.scan, time.monotonic()
     found = certify(
         outcome.image,
         scan.sinogram,
@@ -251,6 +264,8 @@ def conclude(
         missed=missed,
         residual=found.residual,
         seconds=0.0 if began is None else time.monotonic() - began,
+        method=method,
+        timings={**(timings or {}), "certificate": time.monotonic() - now},
     )
 
 

@@ -57,7 +57,7 @@ def test_every_iterative_method_honours_delta(scan: Path, delta: float, tmp_path
     error = np.linalg.norm(np.load(image) - truth) / np.linalg.norm(truth)
     assert error < 0.35
     assert np.linalg.norm(np.load(image)[::-1] - truth) / np.linalg.norm(truth) > error
-    assert files(tmp_path) == {"u.npy", "u.data.npy", "u.certificate.json", "u.png"}
+    assert files(tmp_path) == {"u.npy", "u.data.npy", "u.certificate.json", "u.history.json", "u.png"}
     assert run("verify", image).exit_code == 0
 
 
@@ -69,7 +69,7 @@ def test_a_delta_that_is_not_met_gives_the_image_its_true_residual_and_code_3(sc
     assert result.exit_code == 3
     assert "delta not met" in result.output
     # The certificate of the image that was replaced is gone with it.
-    assert files(tmp_path) == {"u.npy", "u.png"}
+    assert files(tmp_path) == {"u.npy", "u.history.json", "u.png"}
     facts = json.loads(run("reconstruct", scan, "--method", "fbp", "--delta", "0.01%", "-o", image, "--json").output)
     assert facts["status"] == "delta not met"
     assert facts["certificate"] is None

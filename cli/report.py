@@ -1,0 +1,45 @@
+"""``ctrecon report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
+from ctrecon.cli.options import FilePath
+
+EXIT_REFUSED = 1
+
+
+@click.command("report")
+@click.argument("file", metavar="CERTIFICATE|IMAGE", type=FilePath)
+@click.option("-o", "--output", type=FilePath, help="The page. Default: S.report.html beside the files.")
+@click.option(
+    "--water-mu", type=click.FloatRange(min=0, min_open=True, max=1e3), metavar="PER_MM",
+    help="Attenuation of water in 1/mm, for HU. Default: 0.02 where that can be.",
+)  # fmt: skip
+@click.pass_context
+def command(ctx: click.Context, /, file: Path, output: Path | None, water_mu: float | None) -> None:
+    """Write one page about a reconstruction: S.certificate.json, or its image S.npy.
+
+    Every certificate is checked anew, also those of audited regions beside it. Exit code 0: the page shows a certified
+    image, and all its certificates hold. 1: one is refused, and the page says so. 2: bad input. 3: not certified.
+    """
+    from ctrecon.report.content import gather, stem_of
+    from ctrecon.report.page import check_place, write_page
+
+    page = output or file.with_name(stem_of(file) + ".report.html")
+    check_place(page, file)
+    content = gather(file)
+    write_page(page, content, water_mu_per_mm=water_mu)
+    click.echo(f"report: {printable(str(page))}  ({content.status})")
+    for audit in content.audits:
+        if audit.refused:
+            click.echo(f"REFUSED  {printable(audit.name)}: {printable(audit.refused)}", err=True)
+    if content.status == "refused" and content.verdict is not None:
+        click.echo(f"REFUSED  {printable(file.name)}: {printable(content.verdict.reason)}", err=True)
+    if content.status == "refused" or any(audit.refused for audit in content.audits):
+        ctx.exit(EXIT_REFUSED)
+    if content.status != "certified":
+        ctx.exit(EXIT_DELTA_NOT_MET)

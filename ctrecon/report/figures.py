@@ -1,0 +1,209 @@
+"""The plots of a report, with Plotly. Text from files never goes into a plot: Plotly reads markup in labels.
+
+Colours of lines are of middling lightness, 3:1 or more against the light and the dark page; text, grid and background
+are coloured by the page's style sheet.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from skimage.measure import find_contours
+
+from ctrecon.geometry import ImageGrid
+from ctrecon.history import History
+from ctrecon.report.audits import Audit
+from ctrecon.report.content import Residual
+from ctrecon.report.scale import Scale
+from ctrecon.scan import Array
+
+Json = dict[str, Any]
+
+MOST_PIXELS = 1024
+"""Per side of a picture in the page; larger ones are reduced, and the page says so."""
+
+BLUE, ORANGE, RED, GREEN, AMBER = "#2f80ed", "#d9730d", "#e5484d", "#1a9e5c", "#b87c00"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+
+
+def image_figure(image: Array, grid: ImageGrid | None, scale: Scale, audits: Sequence[Audit]) -> tuple[Json, int]:
+    """The image in gray with the outlines of audited regions; and how many pixels a side became one."""
+    factor = _factor(image.shape)
+    values = scale.shown(_blocks(image, factor).mean(axis=(1, 3)))
+    pixel = 1.0 if grid is None else grid.pixel_mm
+    rows, columns = image.shape
+    step = pixel * factor
+    # Lengths run over pixel edges: row 0 is at the top, x grows to the right.
+    left, top = -columns * pixel / 2, rows * pixel / 2
+    if grid is None:
+        left, top = -0.5, -0.5
+    down = 1.0 if grid is None else -1.0
+    low, high = float(values.min()), float(values.max())
+    places = "x %{x:.1f} mm, y %{y:.1f} mm" if grid is not None else "column %{x:.0f}, row %{y:.0f}"
+    figure = go.Figure(
+        go.Heatmap(
+            z=values, x0=left + step / 2, dx=step, y0=top + down * step / 2, dy=down * step,
+            zmin=low, zmax=max(high, low + 1e-12), colorscale="Greys_r", zsmooth=False,
+            colorbar={"title": {"text": scale.unit}, "thickness": 12, "outlinecolor": "#808080", "len": 0.9},
+            hovertemplate=places + f"<br>%{{z:.4~g}} {scale.unit}<extra></extra>",
+        )
+    )  # fmt: skip
+    for number, audit in enumerate(audits, start=1):
+        if audit.functional is not None:
+            _outline(figure, number, audit, left, top, pixel, down)
+    width, height = columns * pixel, down * rows * pixel
+    x_range, y_range = [left, left + width], sorted([top, top + height], reverse=grid is None)
+    axis = {"showgrid": False, "zeroline": False, "ticks": "outside", "constrain": "domain"}
+    figure.update_layout(
+        xaxis={**axis, "range": x_range, "title": {"text": "x in mm" if grid is not None else "column"}},
+        yaxis={**axis, "range": y_range, "scaleanchor": "x", "title": {"text": "row" if grid is None else "y in mm"}},
+        showlegend=False,
+        dragmode="zoom",
+    )
+    return _json(figure, 620, meta={"x": x_range, "y": y_range}), factor
+
+
+def _outline(
+    figure: go.Figure, number: int, audit: Audit, left: float, top: float, pixel: float, down: float
+) -> None:
+    assert audit.functional is not None
+    for sign, dash in ((1, "solid"), (-1, "dot")):
+        mask = np.pad(sign * audit.functional > 0, 1)
+        if not mask.any():
+            continue
+        x: list[float | None] = []
+        y: list[float | None] = []
+        for contour in find_contours(mask.astype(np.float64), 0.5):  # type: ignore[no-untyped-call]
+            # Padded by one pixel; index 0 is a pixel's centre.
+            x += [*(left + pixel * (contour[:, 1] - 0.5)).tolist(), None]
+            y += [*(top + down * pixel * (contour[:, 0] - 0.5)).tolist(), None]
+        colour = GREEN if audit.decided else AMBER
+        if sign > 0:
+            # A dark seam, so that the line shows on white bone and on black air.
+            figure.add_scatter(x=x, y=y, mode="lines", line={"color": "#000", "width": 4.5}, hoverinfo="skip")
+        line = {"color": _bright(colour), "width": 2.2 if sign > 0 else 1.2, "dash": dash}
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
+        if sign > 0:
+            figure.add_annotation(
+                x=max(v for v in x if v is not None), y=max(v for v in y if v is not None), text=f"<b>{number}</b>",
+                showarrow=False, xanchor="left", yanchor="bottom", bgcolor=_bright(colour), borderpad=3,
+                font={"color": "#000", "size": 12},
+            )  # fmt: skip
+
+
+def _bright(colour: str) -> str:
+    return {GREEN: "#4ade80", AMBER: "#fbbf24"}[colour]
+
+
+def residual_figure(residual: Residual) -> tuple[Json, int]:
+    """``A u - f`` over views and detector cells, blue to red around zero; and how many values a side became one."""
+    factor = _factor(residual.values.shape)
+    blocks = _blocks(residual.values, factor).transpose(0, 2, 1, 3)
+    flat = blocks.reshape(*blocks.shape[:2], -1)
+    # Of values that share a pixel the largest is shown, so that no outlier is averaged away.
+    values = np.take_along_axis(flat, abs(flat).argmax(axis=-1)[..., None], axis=-1)[..., 0].astype(np.float32)
+    limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
+    label = "standard deviations" if residual.whitened else "line integral"
+    figure = go.Figure(
+        go.Heatmap(
+            z=values, x0=(factor - 1) / 2, dx=factor, y0=(factor - 1) / 2, dy=factor, zmin=-limit, zmax=limit,
+            colorscale="RdBu_r", zsmooth=False,
+            colorbar={"title": {"text": label, "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            hovertemplate="view %{y:.0f}, cell %{x:.0f}<br>%{z:.4~g}<extra></extra>",
+        )
+    )  # fmt: skip
+    axis = {"showgrid": False, "zeroline": False, "ticks": "outside"}
+    figure.update_layout(
+        xaxis={**axis, "title": {"text": "detector cell"}},
+        yaxis={**axis, "title": {"text": "view"}, "autorange": "reversed"},
+        dragmode=False,
+    )
+    return _json(figure, 380), factor
+
+
+def convergence_figures(history: History) -> tuple[Json, Json]:
+    """Residual with delta, and E with the E that delta stands for, over the iterations, on logarithmic axes."""
+    residual, energy = ([getattr(step, name) for step in history.progress] for name in ("residual", "energy"))
+    return (
+        _path(history, "residual", residual, history.delta, "delta", BLUE),
+        _path(history, "energy E", energy, history.delta**2 / 2, "delta² / 2", ORANGE),
+    )
+
+
+def _path(history: History, name: str, values: list[float], bound: float, bound_name: str, colour: str) -> Json:
+    k = [step.iteration for step in history.progress]
+    few = len(k) <= 60
+    drawn = [value if value > 0 else None for value in values]  # NaN too: the axis is logarithmic
+    figure = go.Figure(
+        go.Scatter(
+            x=k, y=drawn, mode="lines+markers" if few else "lines", line={"color": colour, "width": 2.5},
+            marker={"size": 8}, hovertemplate="iteration %{x}<br>" + name + " %{y:.5~g}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.add_hline(y=bound, line={"color": RED, "width": 2, "dash": "dash"})
+    figure.add_annotation(
+        x=1, xref="x domain", xanchor="right", yanchor="bottom", text=bound_name, y=math.log10(max(bound, 1e-300)),
+        yref="y", showarrow=False,
+    )  # fmt: skip
+    figure.update_layout(
+        xaxis={"title": {"text": "iteration"}, "rangemode": "tozero", "dtick": 1 if k and max(k) <= 12 else None},
+        yaxis={"type": "log", "exponentformat": "power", "title": {"text": name}, "nticks": 6},
+        showlegend=False,
+        dragmode=False,
+    )
+    return _json(figure, 300)
+
+
+def ranges_figure(audits: Sequence[Audit], scale: Scale) -> Json:
+    """Per audited region the proved range of its contrast, numbered as on the image, and zero."""
+    figure = go.Figure()
+    for number, audit in enumerate(audits, start=1):
+        if audit.functional is None:
+            continue
+        low, high, own = (scale.difference(value) for value in (audit.lower, audit.upper, audit.value))
+        colour = GREEN if audit.decided else AMBER
+        figure.add_scatter(
+            x=[low, high], y=[str(number)] * 2, mode="lines+markers", line={"color": colour, "width": 5},
+            marker={"symbol": "line-ns", "size": 16, "line": {"width": 3, "color": colour}},
+            hovertemplate="%{x:.4~g} " + scale.unit + "<extra></extra>",
+        )  # fmt: skip
+        figure.add_scatter(
+            x=[own], y=[str(number)], mode="markers", marker={"color": BLUE, "size": 11, "symbol": "diamond"},
+            hovertemplate="this image: %{x:.4~g} " + scale.unit + "<extra></extra>",
+        )  # fmt: skip
+    figure.add_vline(x=0, line={"color": RED, "width": 2, "dash": "dash"})
+    figure.update_layout(
+        xaxis={"title": {"text": f"contrast to the surroundings in {scale.unit}"}},
+        yaxis={"type": "category", "autorange": "reversed", "title": {"text": "region"}},
+        showlegend=False,
+        dragmode=False,
+    )
+    return _json(figure, 130 + 44 * len(audits))
+
+
+def _factor(shape: tuple[int, ...]) -> int:
+    return -(-max(shape) // MOST_PIXELS)
+
+
+def _blocks(values: Array, factor: int) -> Array:
+    """``[rows, factor, columns, factor]``: repeated at the edges where the sides are no multiples."""
+    padding = [(0, -side % factor) for side in values.shape]
+    padded = np.pad(values, padding, mode="edge")
+    rows, columns = padded.shape
+    return padded.reshape(rows // factor, factor, columns // factor, factor)
+
+
+def _json(figure: go.Figure, height: int, meta: Json | None = None) -> Json:
+    figure.update_layout(
+        template="none", height=height, autosize=True, font={"family": FONT, "size": 13}, meta=meta,
+        margin={"l": 66, "r": 20, "t": 22, "b": 54}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        hoverlabel={"font": {"family": FONT}},
+    )  # fmt: skip
+    figure.update_xaxes(title_standoff=6)
+    values: Json = json.loads(figure.to_json())
+    return values

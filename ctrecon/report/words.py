@@ -1,0 +1,215 @@
+"""The certificate in words that a clinician reads. Every number is from what the checker has just found valid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context
+
+from ctrecon.report.audits import Audit
+from ctrecon.report.content import Content, Residual, Status
+from ctrecon.report.scale import Scale
+
+HEADLINES: dict[Status, str] = {
+    "certified": "Certified: this image explains the measurement",
+    "infeasible": "Not certified: proved that no image explains the measurement this closely",
+    "refused": "Refused: the certificate does not hold",
+    "not certified": "Not certified: this image does not explain the measurement to within delta",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """``lead`` under the headline; what is proved, and what is not, one sentence each."""
+
+    headline: str
+    lead: str
+    proved: tuple[str, ...]
+    not_proved: tuple[str, ...]
+
+
+def number(value: float, digits: int = 4) -> str:
+    """To ``digits`` significant digits, with a true minus; powers of ten as people write them."""
+    if not math.isfinite(value):
+        return "not finite"
+    text = f"{value:.{digits}g}"
+    if "e" in text:
+        mantissa, exponent = text.split("e")
+        raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        text = f"{mantissa} × 10{raised}"  # noqa: RUF001 - typeset
+    return text.replace("-", "−")  # noqa: RUF001 - a minus, as it is typeset
+
+
+def upward(value: float, digits: int = 4) -> str:
+    """As ``number``, but never smaller than ``value``: for bounds that were proved from above."""
+    return number(round_up(value, digits), digits)
+
+
+def downward(value: float, digits: int = 4) -> str:
+    """As ``number``, but never larger than ``value``: for bounds that were proved from below."""
+    return number(-round_up(-value, digits), digits)
+
+
+def round_up(value: float, digits: int) -> float:
+    """To so many significant digits, towards plus infinity, from the shortest decimals that mean this float."""
+    if not math.isfinite(value):
+        return value
+    return float(Context(prec=digits, rounding=ROUND_CEILING).create_decimal(repr(value)))
+
+
+def whole(value: float) -> str:
+    """Whole numbers as they are, others to four digits: for what ``Scale.outward`` rounded."""
+    if value == int(value) and abs(value) < 1e6:
+        return f"{int(value)}".replace("-", "−")  # noqa: RUF001
+    return number(value)
+
+
+def say(content: Content) -> Said:
+    return {"certified": _certified, "infeasible": _infeasible, "refused": _refused, "not certified": _missed}[
+        content.status
+    ](content)
+
+
+def _certified(content: Content) -> Said:
+    assert content.claim is not None
+    # As the certificate states it: the checker has just found that the true one is not larger.
+    proved, delta = float(content.claim["residual_upper_bound"]), float(content.claim["delta"])
+    residual, count = content.residual, _measured(content)
+    within, allowed = _in_order(proved, delta)
+    lead = (
+        f"Scanned again by calculation, this image gives back the {count} measured values to within {within}"
+        f"{_share(proved, residual)}; up to {allowed}{_share(delta, residual)} was allowed for noise."
+    )
+    if residual is not None and residual.whitened:
+        each = proved / math.sqrt(residual.values.size)
+        lead += f" That is {number(each, 3)} times the standard deviation of the noise, in the quadratic mean."
+    return Said(
+        headline=HEADLINES["certified"],
+        lead=lead,
+        proved=(
+            f"This image, pixel by pixel as it is stored, explains the measurement to within {within}: "
+            f"{NORM_WORDS.get(str(content.norm), str(content.norm))} between the measured values and those that the "
+            "image would give.",
+            "It was checked independently when this page was written: by a program that knows nothing of how the image "
+            "was made, from the stored files alone, with a bound on its own rounding. You can repeat that.",
+        ),
+        not_proved=_SILENT,
+    )
+
+
+def _in_order(proved: float, delta: float) -> tuple[str, str]:
+    """Both in words, with as many digits as it takes to read that the first is not above the second."""
+    for digits in range(4, 18):
+        if round_up(proved, digits) <= float(f"{delta:.{digits}g}"):
+            break
+    return upward(proved, digits), number(delta, digits)
+
+
+def _infeasible(content: Content) -> Said:
+    assert content.claim is not None
+    delta, lower = float(content.claim["delta"]), float(content.claim["lower_bound"])
+    lo, hi = float(content.claim["lo"]), float(content.claim["hi"])
+    unit = " per mm" if content.grid is not None else ""
+    return Said(
+        headline=HEADLINES["infeasible"],
+        lead=f"No image with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the "
+        f"{_measured(content)} measured values than {downward(lower, 5)}; {number(delta, 5)} was demanded.",
+        proved=(
+            f"Every such image misses the measurement by at least {downward(lower, 5)}. This is the smallest delta "
+            "that is not excluded.",
+            "It was checked independently when this page was written, from the stored files alone.",
+        ),
+        not_proved=(
+            "The picture on this page is the best that was found. It is not certified: it shows how far the attempt "
+            "came, and must not be read as a result.",
+            "It is not said why nothing fits: the geometry may be wrong, the detector may be faulty, the patient may "
+            "have moved, or delta may have been set too small for the noise.",
+        ),
+    )
+
+
+def _refused(content: Content) -> Said:
+    assert content.verdict is not None
+    return Said(
+        headline=HEADLINES["refused"],
+        lead=f"The checker says: {content.verdict.reason}",
+        proved=("Nothing is proved about the picture on this page.",),
+        not_proved=(
+            "A file was changed, damaged or exchanged after the reconstruction, or was never what it claims. Get the "
+            "original files, or reconstruct again from the scan.",
+        ),
+    )
+
+
+def _missed(content: Content) -> Said:
+    history = content.history
+    assert history is not None
+    times = history.residual / history.delta if history.delta > 0 else math.inf
+    return Said(
+        headline=HEADLINES["not certified"],
+        lead=f"Scanned again by calculation, it misses the measured values by {upward(history.residual)}, "
+        f"{number(times, 3)} times the {number(history.delta)} that was allowed for noise.",
+        proved=("Nothing is proved about the picture on this page. It is the best that the method found.",),
+        not_proved=(
+            "It is not said whether another image would explain the measurement: the method may have ended too early, "
+            "or the scan may not fit the geometry and the noise that were assumed.",
+        ),
+    )
+
+
+NORM_WORDS = {
+    "2-norm": "the root of the sum of all squared differences",
+    "whitened": "the root of the sum of all squared differences, each in standard deviations of its noise,",
+    "max": "the largest difference",
+}
+
+_SILENT = (
+    "Whether a structure in the image is real. Where the measurement leaves a choice (few views, fine detail, weak "
+    "contrast) the method chose, and other images explain the measurement as well. Only an audited region "
+    "says more.",
+    "Whether the geometry, the noise and delta were right; they are printed here so that you can judge them.",
+    "Who made the files, and of whom the scan is.",
+)
+
+
+def verdict_of(audit: Audit) -> str:
+    if audit.refused:
+        return "refused"
+    return "in the data" if audit.decided else "the data do not decide"
+
+
+def say_audit(audit: Audit, scale: Scale) -> str:
+    if audit.refused:
+        return f"The checker says: {audit.refused}"
+    lower, upper = whole(scale.outward(audit.lower, up=False)), whole(scale.outward(audit.upper, up=True))
+    if audit.decided:
+        brighter = audit.lower > 0
+        more = "brighter" if brighter else "darker"
+        least, most = (lower, upper) if brighter else (upper.lstrip("−"), lower.lstrip("−"))  # noqa: RUF001
+        return (
+            f"Every image that explains the scan, within the limits below, shows this region {more} than its "
+            f"surroundings, by at least {least} and at most {most} {scale.unit}."
+        )
+    return (
+        f"Images that explain the scan equally well show this region anywhere from {lower} to {upper} {scale.unit} "
+        "against its surroundings. What this image shows here is not settled by the data."
+    )
+
+
+def limits_of(audit: Audit) -> str:
+    return (
+        f"Over all images with misfit at most {number(audit.delta)}, total variation at most {number(audit.kappa)} and "
+        f"values from {number(audit.lo)} to {number(audit.hi)} (1/mm)."
+    )
+
+
+def _share(value: float, residual: Residual | None) -> str:
+    if residual is None or residual.of_data == 0:
+        return ""
+    return f" ({100 * value / residual.of_data:.2f} % of the measurement)"
+
+
+def _measured(content: Content) -> str:
+    if content.claim is not None and "data" in content.claim:
+        return f"{math.prod(content.claim['data']['shape']):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return ""

@@ -1,0 +1,272 @@
+"""The report in a real browser: it asks nothing of the world, works by mouse and keyboard, and text stays text."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+from report_cases import HOSTILE, add_audit, believing, copied, reconstruct
+
+from ctrecon.report.content import gather
+from ctrecon.report.page import write_page
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.common.exceptions import NoAlertPresentException  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no chromium with its chromedriver on this machine (Debian: chromium-driver)"
+)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a certified image with three regions and hostile text wherever text may stand."""
+    folder = tmp_path_factory.mktemp("browser")
+    image = copied(reconstruct(folder, "first"), folder, "head <b>&'\"")
+    add_audit(image, "a", HOSTILE, 0.0041, 0.0182)
+    add_audit(image, "b", "a vessel", -0.0048, 0.0062)
+    image.with_name(image.stem + ".c.certificate.json").write_text(HOSTILE)
+    history = image.with_name(image.stem + ".history.json")
+    values = json.loads(history.read_text())
+    history.write_text(json.dumps({**values, "notes": [HOSTILE], "reason": HOSTILE}))
+    path = folder / "report.html"
+    write_page(path, gather(image, check=believing))
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    profile = tmp_path_factory.mktemp("profile")
+    wanted = [
+        "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1200,1000",
+        f"--user-data-dir={profile}",
+    ]  # fmt: skip
+    for argument in wanted + (["--no-sandbox"] if os.geteuid() == 0 else []):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def opened(browser: Any, page: Path) -> Any:
+    """The page, drawn, in a wide light window, with empty logs."""
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    set_scheme(browser, "light")
+    browser.get_log("browser"), browser.get_log("performance")
+    open_page(browser, page)
+    return browser
+
+
+def set_scheme(browser: Any, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def open_page(browser: Any, page: Path) -> None:
+    browser.get(page.as_uri())
+    until(browser, "return document.documentElement.dataset.ready === 'yes'")
+
+
+def until(browser: Any, script: str, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not browser.execute_script(script):
+        assert time.monotonic() < end, f"never true: {script}; {browser.get_log('browser')}"
+        time.sleep(0.05)
+
+
+def requested(browser: Any) -> list[str]:
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+
+
+def leaving(urls: list[str], page: Path) -> list[str]:
+    return [url for url in urls if url != page.as_uri() and not url.startswith("data:")]
+
+
+def window(browser: Any) -> list[float]:
+    found = browser.execute_script("const d = document.getElementById('plot-image').data[0]; return [d.zmin, d.zmax]")
+    return [float(value) for value in found]
+
+
+def pixels(browser: Any) -> np.ndarray[Any, Any]:
+    plot = browser.find_element(By.ID, "plot-image")
+    return np.asarray(Picture.open(io.BytesIO(plot.screenshot_as_png)).convert("L"), dtype=float)
+
+
+def ranges(browser: Any) -> list[list[float]]:
+    script = "const l = document.getElementById('plot-image')._fullLayout; return [l.xaxis.range, l.yaxis.range]"
+    return [[float(end) for end in axis] for axis in browser.execute_script(script)]
+
+
+def test_it_loads_alone_and_without_a_word_on_the_console(opened: Any, page: Path) -> None:
+    assert opened.get_log("browser") == []
+    urls = requested(opened)
+    assert page.as_uri() in urls
+    assert leaving(urls, page) == []
+    drawn = opened.execute_script("return document.querySelectorAll('.js-plotly-plot .main-svg').length")
+    assert drawn >= 5
+
+
+def test_a_request_would_be_blocked_and_noticed(opened: Any, page: Path) -> None:
+    opened.execute_script(
+        "const i = new Image(); i.src = 'http://127.0.0.1:9/x.png'; document.body.append(i);"
+        "const s = document.createElement('script'); s.textContent = 'window.pwned = 1'; document.body.append(s);"
+    )
+    end = time.monotonic() + 20
+    said: list[str] = []
+    while len(said) < 2 and time.monotonic() < end:
+        said += [entry["message"] for entry in opened.get_log("browser")]
+        time.sleep(0.05)
+    assert sum("Content Security Policy" in line for line in said) >= 2, said
+    assert opened.execute_script("return window.pwned") is None
+
+
+def test_the_window_changes_the_picture(opened: Any) -> None:
+    buttons = {button.text: button for button in opened.find_elements(By.CSS_SELECTOR, "#presets button")}
+    assert list(buttons) == ["Full range", "Soft tissue", "Lung", "Bone"]
+    full, before = window(opened), pixels(opened)
+    buttons["Soft tissue"].click()
+    until(opened, "return document.getElementById('plot-image').data[0].zmin === -160")
+    assert window(opened) == [-160, 240]
+    after = pixels(opened)
+    assert before.shape == after.shape
+    assert np.abs(after - before).mean() > 5
+    assert [b.get_attribute("aria-pressed") for b in buttons.values()] == ["false", "true", "false", "false"]
+    assert "Black at −160, white at 240 HU" in opened.find_element(By.ID, "window-said").text  # noqa: RUF001
+    buttons["Full range"].click()
+    until(opened, "return document.getElementById('plot-image').data[0].zmin !== -160")
+    assert window(opened) == full
+    assert np.abs(pixels(opened) - before).mean() < 0.5
+
+
+def test_level_and_width_can_be_typed_and_slid(opened: Any) -> None:
+    for name, text in (("level", "100"), ("width", "300")):
+        field = opened.find_element(By.ID, name)
+        field.clear()
+        field.send_keys(text)
+    assert window(opened) == [-50, 250]
+    pressed = opened.find_elements(By.CSS_SELECTOR, "#presets [aria-pressed=true]")
+    assert pressed == []
+    # What is no window changes nothing.
+    opened.find_element(By.ID, "width").clear()
+    opened.find_element(By.ID, "width").send_keys("-5")
+    assert window(opened)[1] > window(opened)[0]
+    opened.find_element(By.ID, "level-slider").send_keys(Keys.HOME)
+    level = float(opened.find_element(By.ID, "level-slider").get_attribute("min"))
+    assert sum(window(opened)) / 2 == pytest.approx(level, abs=1)
+
+
+def test_everything_can_be_reached_and_used_by_keyboard(opened: Any) -> None:
+    def focused() -> str:
+        return str(opened.execute_script("const e = document.activeElement; return e.id || e.textContent.trim()"))
+
+    body = opened.find_element(By.TAG_NAME, "body")
+    body.send_keys(Keys.TAB)
+    assert focused() == "Skip to the report"
+    seen = []
+    for _ in range(40):
+        opened.switch_to.active_element.send_keys(Keys.TAB)
+        seen.append(focused())
+        if seen[-1] == "Lung":
+            opened.switch_to.active_element.send_keys(Keys.ENTER)
+            assert window(opened) == [-1350, 150]
+        if seen[-1] == "outlines":
+            opened.switch_to.active_element.send_keys(Keys.SPACE)
+            until(opened, "return document.getElementById('plot-image').data[1].visible === false")
+    controls = ["Full range", "Soft tissue", "Lung", "Bone", "level", "level-slider", "width", "width-slider"]
+    wanted = ["plot-image", *controls, "zoom-in", "zoom-out", "zoom-all", "outlines"]
+    assert [name for name in seen if name in wanted][: len(wanted)] == wanted
+
+
+def test_zoom_by_buttons_and_keys(opened: Any) -> None:
+    whole = ranges(opened)
+    opened.find_element(By.ID, "zoom-in").click()
+    closer = ranges(opened)
+    assert abs(closer[0][1] - closer[0][0]) < 0.8 * abs(whole[0][1] - whole[0][0])
+    plot = opened.find_element(By.ID, "plot-image")
+    plot.send_keys(Keys.ARROW_RIGHT)
+    assert ranges(opened)[0][0] > closer[0][0]
+    plot.send_keys(Keys.ARROW_UP)
+    assert ranges(opened)[1][0] > closer[1][0]
+    for _ in range(20):
+        plot.send_keys(Keys.ARROW_LEFT)
+    assert ranges(opened)[0][0] == pytest.approx(whole[0][0])
+    plot.send_keys("0")
+    assert np.allclose(ranges(opened), whole)
+    opened.find_element(By.ID, "zoom-out").click()
+    assert np.allclose(ranges(opened), whole)
+
+
+def test_hostile_text_stays_text(opened: Any) -> None:
+    with pytest.raises(NoAlertPresentException):
+        _ = opened.switch_to.alert
+    assert opened.execute_script("return window.pwned") is None
+    assert opened.execute_script("return document.querySelectorAll('main img, main script').length") == 0
+    # (Plotly draws heat maps as SVG images, which are no HTML images.)
+    text = opened.execute_script("return document.querySelector('main').textContent")
+    assert text.count("<script>window.pwned=1</script>") >= 3
+    assert "head <b>&'\"" in opened.title
+    assert "{{7*7}}" in text
+
+
+def test_dark(opened: Any) -> None:
+    def colours() -> tuple[str, str, str]:
+        script = (
+            "const c = (s, p) => getComputedStyle(document.querySelector(s))[p];"
+            "return [c('body', 'backgroundColor'), c('h1', 'color'), c('#plot-descent .xtick text', 'fill')]"
+        )
+        return tuple(opened.execute_script(script))
+
+    light = colours()
+    set_scheme(opened, "dark")
+    dark = colours()
+    assert light == ("rgb(246, 247, 249)", "rgb(22, 32, 44)", "rgb(22, 32, 44)")
+    assert dark == ("rgb(15, 20, 26)", "rgb(232, 237, 243)", "rgb(232, 237, 243)")
+
+
+@pytest.mark.parametrize("width", [320, 820, 1600])
+def test_nothing_is_wider_than_the_window(browser: Any, page: Path, width: int) -> None:
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    open_page(browser, page)
+    beyond = browser.execute_script(
+        "return [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll') && !e.closest('svg') &&"
+        "e.getBoundingClientRect().right > arguments[0] + 1).map(e => e.outerHTML.slice(0, 200))",
+        width,
+    )
+    assert beyond == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    plots = "return [...document.querySelectorAll('.plot')].map(p => [p.clientWidth, p.clientHeight,"
+    sizes = browser.execute_script(plots + " p.querySelector('.main-svg').clientWidth, p._fullLayout.height])")
+    assert len(sizes) == 5
+    for outer, tall, inner, height in sizes:
+        assert inner <= outer
+        assert 100 < height <= tall
+
+
+def test_it_prints(opened: Any) -> None:
+    before = opened.execute_script("return document.getElementById('plot-residual').clientWidth")
+    printed = opened.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    raw = base64.b64decode(printed["data"])
+    assert raw.startswith(b"%PDF")
+    until(opened, f"return document.getElementById('plot-residual')._fullLayout.width === {before}")
+    assert opened.execute_script("return document.querySelectorAll('details[open]').length") == 0
