@@ -13,18 +13,23 @@ LOSSLESS = (
     uid.JPEGLSLossless,
     uid.JPEG2000Lossless,
     uid.RLELossless,
+    uid.HTJ2KLossless,
+    uid.HTJ2KLosslessRPCL,
 )
 LOSSY = (
     uid.JPEGBaseline8Bit,
     uid.JPEGExtended12Bit,
+    uid.UID("1.2.840.10008.1.2.4.53"),  # the retired processes 6 & 8 and 10 & 12, which archives still hold
+    uid.UID("1.2.840.10008.1.2.4.55"),
     uid.JPEGLSNearLossless,
     uid.JPEG2000,
+    uid.HTJ2K,
 )
 
 # Received for reconstruction. A certificate speaks of measured data, so no lossy syntax; no deflated one, since a few
-# kilobytes of it can stand for gigabytes, which nothing in the protocol announces.
+# kilobytes of it can stand for gigabytes, which nothing in the protocol announces; and only what can be decoded here.
 RECEIVED_CLASSES = (uid.CTImageStorage, uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage)
-RECEIVED_SYNTAXES = (*UNCOMPRESSED, *LOSSLESS)
+RECEIVED_SYNTAXES = (*UNCOMPRESSED, *LOSSLESS[:5])
 
 # Asked for by C-GET and taken by C-MOVE: images in every syntax, documents in those without pixels.
 RETRIEVED_IMAGES = (*RECEIVED_CLASSES, uid.SecondaryCaptureImageStorage, uid.ParametricMapStorage)

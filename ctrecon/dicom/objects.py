@@ -13,7 +13,7 @@ from typing import Any
 from ctrecon.errors import InputError
 
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
-_DEFLATED = "1.2.840.10008.1.2.1.99"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def read_header(path: Path) -> Header:
             if not (all(values) and syntax):
                 raise InputError(f"{path}: its file header lacks SOP class, SOP instance or transfer syntax")
             header = Header(path=path, sop_class=values[0], sop_instance=values[1], transfer_syntax=syntax)
-            if syntax == _DEFLATED:
+            if syntax == DEFLATED:
                 return header
             stream.seek(0)
             tags: list[Any] = [_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES]
@@ -129,13 +129,13 @@ def content_digest(path: Path) -> str:
     """32 hexadecimal digits of the SHA-256 of the data set, without the file header, which each node writes anew."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
-        stream.seek(_data_offset(path))
+        stream.seek(data_offset(path))
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()[:32]
 
 
-def _data_offset(path: Path) -> int:
+def data_offset(path: Path) -> int:
     """Where the data set begins: behind preamble, mark and the group 0002 that gives its own length first."""
     with path.open("rb") as stream:
         head = stream.read(144)
@@ -149,5 +149,5 @@ def _data_offset(path: Path) -> int:
 def data_set_bytes(path: Path) -> bytes:
     """The encoded data set of a file, as it is."""
     with path.open("rb") as stream:
-        stream.seek(_data_offset(path))
+        stream.seek(data_offset(path))
         return stream.read()

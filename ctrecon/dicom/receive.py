@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctrecon.dicom.objects import content_digest, name_for, read_header, sync_file, sync_folder
+from ctrecon.dicom.objects import DEFLATED, content_digest, name_for, read_header, sync_file, sync_folder
 from ctrecon.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Kept:
             header = read_header(path)
         except InputError:
             return NOT_UNDERSTOOD
-        if not header.study and header.transfer_syntax != "1.2.840.10008.1.2.1.99":
+        if not header.study and header.transfer_syntax != DEFLATED:
             return NOT_UNDERSTOOD
         if header.sop_instance != announced or (header.study and header.study != self.expect_study):
             return NOT_UNDERSTOOD

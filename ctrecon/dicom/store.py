@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ctrecon.dicom.associate import associate
 from ctrecon.dicom.contexts import batches, name_of
 from ctrecon.dicom.node import Connection, Node
-from ctrecon.dicom.objects import Header
-from ctrecon.errors import NetworkError
+from ctrecon.dicom.objects import DEFLATED, Header, data_offset
+from ctrecon.errors import InputError, NetworkError
 
 SUCCESS, OUT_OF_RESOURCES, NOT_ACCEPTED = 0x0000, 0xA700, 0x0122
 _WARNINGS = (0x0001, 0xB000, 0xB006, 0xB007, 0x0107, 0x0116)
@@ -99,7 +101,8 @@ def _send_in_one(
             status = NOT_ACCEPTED
             if (header.sop_class, header.transfer_syntax) in accepted:
                 try:
-                    answer = association.send_c_store(header.path, msg_id=number % 65535 + 1)
+                    with _even(header) as path:
+                        answer = association.send_c_store(path, msg_id=number % 65535 + 1)
                 except (RuntimeError, ValueError, AttributeError, OSError) as why:
                     if association.is_established:
                         raise NetworkError(f"{header.path}: cannot be sent: {type(why).__name__}") from None
@@ -110,6 +113,24 @@ def _send_in_one(
                 status = int(answer.Status)
             result.statuses[number] = status
             done(header, status)
+
+
+@contextmanager
+def _even(header: Header) -> Iterator[Path]:
+    """The file, or a copy of it with the null byte that makes a deflated data set even (PS3.5, A.5).
+
+    Fragments have even lengths on the network; a node may wait for ever for the other half of an odd one.
+    """
+    offset, size = data_offset(header.path), header.path.stat().st_size
+    if (size - offset) % 2 == 0:
+        yield header.path
+        return
+    if header.transfer_syntax != DEFLATED:
+        raise InputError(f"{header.path}: its data set has an odd number of bytes, so the file was cut; get it anew")
+    with tempfile.NamedTemporaryFile(suffix=".dcm") as copy:
+        copy.write(header.path.read_bytes() + b"\0")
+        copy.flush()
+        yield Path(copy.name)
 
 
 @contextmanager
