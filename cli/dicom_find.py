@@ -51,7 +51,7 @@ def command(
     }
     match = {key: value for key, value in given.items() if value}
     if study is not None and (patient_id or patient_name or date or accession):
-        raise click.UsageError("--study lists the series of one study; drop --patient-id, --patient-name, --date and so on")
+        raise click.UsageError("--study lists the series of one study; drop the others")
     connection, there, web = other_side(node, url, "--from", options)
     from ctrecon.dicom.query import find
 

@@ -20,7 +20,7 @@ from ctrecon.cli.dicom_options import EXIT_PARTLY, connection_options, other_sid
 @click.option("--move", is_flag=True, help="Use C-MOVE: the node, which must know us, sends to --port.")
 @click.option("--port", type=click.IntRange(1, 65535), default=11112, show_default=True, help="With --move.")
 @click.option("--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="With --move: listen there.")
-@click.option("--max-gb", type=click.FloatRange(min=0.001), default=64.0, show_default=True, help="Refuse more than this.")
+@click.option("--max-gb", type=click.FloatRange(min=0.001), default=64.0, show_default=True, help="Take no more.")
 @connection_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context

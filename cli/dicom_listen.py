@@ -31,7 +31,7 @@ from ctrecon.cli.main import printable
               help="For the processing of one series.")
 @click.option("--max-gb", type=click.FloatRange(min=0.00001), default=64.0, show_default=True,
               help="Most gigabytes in the queue.")
-@click.option("--max-studies", type=click.IntRange(min=1), default=100, show_default=True, help="Most unfinished studies.")
+@click.option("--max-studies", type=click.IntRange(min=1), default=100, show_default=True, help="Most waiting studies.")
 @click.option("--keep-hours", type=click.FloatRange(min=0), default=24.0, show_default=True,
               help="Keep objects of finished studies so long.")
 @connection_options

@@ -74,7 +74,7 @@ def tls_of(ca: Path | None, certificate: Path | None, key: Path | None, name: st
 
     if ca is None:
         if certificate or key or name:
-            raise click.UsageError("--tls-certificate, --tls-key and --tls-name need --tls-ca, which says who is trusted")
+            raise click.UsageError("--tls-certificate, --tls-key and --tls-name need --tls-ca (who is trusted)")
         return None
     if key is not None and certificate is None:
         raise click.UsageError("--tls-key needs --tls-certificate")

@@ -20,15 +20,17 @@ def command(folder: Path, retry: tuple[str, ...], as_json: bool) -> None:
 
     Studies are called by a hash. The reason of a failure may quote what the processing printed.
     """
-    from ctrecon.dicom import queue
+    from ctrecon.dicom.queue import STATES
+    from ctrecon.dicom.study_folder import reason_of
+    from ctrecon.dicom.study_folder import retry as try_again
     from ctrecon.errors import InputError
 
     if not (folder / "failed").is_dir():
         raise InputError(f"{folder}: no queue of ctrecon dicom listen is there; give its --folder")
     failed = sorted(path.name for path in (folder / "failed").iterdir())
-    moved = [(key, queue.retry(folder, key)) for key in (failed if "all" in retry else retry)]
-    counts = {state: sorted(path.name for path in (folder / state).iterdir()) for state in queue.STATES}
-    reasons = {key: queue.reason_of(folder, key) for key in counts["failed"]}
+    moved = [(key, try_again(folder, key)) for key in (failed if "all" in retry else retry)]
+    counts = {state: sorted(path.name for path in (folder / state).iterdir()) for state in STATES}
+    reasons = {key: reason_of(folder, key) for key in counts["failed"]}
     if as_json:
         click.echo(json.dumps({"studies": counts, "reasons": reasons, "retried": dict(moved)}))
         return

@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Send DICOM files as they are, each in its own transfer syntax (C-STORE, or STOW-RS with --url).
 
-    Exit code 0: all are stored there. 2: bad input, not reached, refused. 3: some are not stored; each status is counted.
+    Exit code 0: all are stored there. 2: bad input, not reached, refused. 3: some are not stored, counted by status.
     """
     connection, there, web = other_side(node, url, "--to", options)
     from ctrecon.dicom.objects import headers_of

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ctrecon.dicom.associate import entity
 from ctrecon.dicom.contexts import RECEIVED_CLASSES, RECEIVED_SYNTAXES, UNCOMPRESSED
@@ -19,9 +19,6 @@ from ctrecon.dicom.node import Connection
 from ctrecon.dicom.objects import read_header
 from ctrecon.dicom.queue import ConflictError, FullError, Queue
 from ctrecon.errors import InputError, NetworkError
-
-if TYPE_CHECKING:
-    from pynetdicom.events import Event
 
 SUCCESS, OUT_OF_RESOURCES, MISMATCH, NOT_UNDERSTOOD, CONFLICT, NOT_AUTHORISED = (
     0x0000, 0xA700, 0xA900, 0xC000, 0xC002, 0x0124,
@@ -74,7 +71,8 @@ class Arrivals:
                 ],
             )
         except OSError as why:
-            raise NetworkError(f"cannot listen on {address}:{port}: {why.strerror}; use another --port or --bind") from None
+            place = f"{address}:{port}"
+            raise NetworkError(f"cannot listen on {place}: {why.strerror}; use another --port or --bind") from None
         ae._servers.append(server)  # where the library looks when it stops one
         threading.Thread(target=server.serve_forever, args=(0.1,), name="associations", daemon=True).start()
         return server
@@ -107,7 +105,7 @@ class Arrivals:
 
     # --- events of the network library, in a thread per association
 
-    def on_store(self, event: Event) -> int:
+    def on_store(self, event: Any) -> int:
         """An object is here, in a file: check it, keep it on the disk itself, and only then answer success."""
         path = Path(event.dataset_path)
         with self._lock:
@@ -123,7 +121,7 @@ class Arrivals:
             self.log(f"refused an object from {who} with 0x{status:04X}" + (f", study {key[:12]}" if key else ""))
         return status
 
-    def _keep(self, path: Path, event: Event) -> tuple[int, str]:
+    def _keep(self, path: Path, event: Any) -> tuple[int, str]:
         if not self._known_user(event):
             return NOT_AUTHORISED, ""
         try:
@@ -145,16 +143,16 @@ class Arrivals:
             self._open.setdefault(id(event.assoc), set()).add(key)
         return SUCCESS, key
 
-    def on_data(self, event: Event) -> None:
+    def on_data(self, event: Any) -> None:
         """Bytes came in: break off what is larger than any object may be, before the disk is full."""
         with self._lock:
             size = self._growing.get(id(event.assoc), 0) + len(event.data)
             self._growing[id(event.assoc)] = size
         if size > self.most_object_bytes:
-            self.log(f"broke off an association of {_title(event)}: an object larger than {self.most_object_bytes} bytes")
+            self.log(f"broke off an association of {_title(event)}: an object of more than {size} bytes")
             event.assoc.abort(block=False)
 
-    def on_user(self, event: Event) -> tuple[bool, bytes | None]:
+    def on_user(self, event: Any) -> tuple[bool, bytes | None]:
         return self._is_known(event.user_id_type, event.primary_field, event.secondary_field), None
 
     def _is_known(self, kind: int | None, user: bytes | None, password: bytes | None) -> bool:
@@ -165,20 +163,20 @@ class Arrivals:
         right_password = hmac.compare_digest(password or b"", identity.password.encode())
         return kind in (1, 2) and right_user and right_password
 
-    def _known_user(self, event: Event) -> bool:
+    def _known_user(self, event: Any) -> bool:
         """Where users are asked for, an association without one was accepted, but may do nothing."""
         given = event.assoc.requestor.user_identity
         return self.connection.identity is None or (
             given is not None and self._is_known(given.user_identity_type, given.primary_field, given.secondary_field)
         )
 
-    def on_established(self, event: Event) -> None:
+    def on_established(self, event: Any) -> None:
         self.log(f"association of {_title(event)}")
 
-    def on_rejected(self, event: Event) -> None:
+    def on_rejected(self, event: Any) -> None:
         self.log(f"refused an association of {_title(event)}")
 
-    def on_closed(self, event: Event) -> None:
+    def on_closed(self, event: Any) -> None:
         with self._lock:
             self._growing.pop(id(event.assoc), None)
             for key in self._open.pop(id(event.assoc), ()):
@@ -186,7 +184,7 @@ class Arrivals:
                     self._last[key] = time.monotonic()
 
 
-def _title(event: Event) -> str:
+def _title(event: Any) -> str:
     """The calling AE title, which names a machine. Escaped: it comes from outside."""
     title = str(event.assoc.requestor.ae_title)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in title)
@@ -196,7 +194,7 @@ def _server_class(timeout_s: float) -> Any:
     from pynetdicom.transport import ThreadedAssociationServer
 
     class Server(ThreadedAssociationServer):
-        """Greets with TLS in the association's own thread, and not for ever: who says nothing must not keep others out."""
+        """Greets with TLS in the association's own thread: who connects and says nothing keeps nobody out."""
 
         daemon_threads = True
 

@@ -39,7 +39,7 @@ def entity(connection: Connection) -> AE:
     from pynetdicom import AE
 
     ae = AE(ae_title=connection.title)
-    ae.implementation_class_uid = IMPLEMENTATION_CLASS  # type: ignore[assignment]
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS
     ae.implementation_version_name = IMPLEMENTATION_VERSION
     ae.acse_timeout = ae.connection_timeout = connection.timeout_s
     ae.dimse_timeout = ae.network_timeout = connection.timeout_s
@@ -81,7 +81,7 @@ def associate(
             time.sleep(min(2.0 ** (attempt - 1), 30.0))
         try:
             association = _open(node, connection, contexts, roles, handlers)
-        except _Unreached as why:
+        except _UnreachedError as why:
             last = why
             continue
         break
@@ -98,7 +98,7 @@ def associate(
         association.release()
 
 
-class _Unreached(NetworkError):
+class _UnreachedError(NetworkError):
     """May pass by itself, so worth another try; a refusal is not."""
 
 
@@ -135,7 +135,7 @@ def _open(
             evt_handlers=list(handlers),
         )
     except OSError as why:
-        raise _Unreached(f"{node} cannot be reached: {why}; check host and port") from None
+        raise _UnreachedError(f"{node} cannot be reached: {why}; check host and port") from None
     finally:
         logger.removeHandler(causes)
     if association.is_established:
@@ -149,10 +149,10 @@ def _open(
     if association.is_aborted and not causes.cause and association.acceptor.primitive is not None:
         raise NetworkError(f"{node} accepts none of what was offered ({_offered(contexts)})")
     if causes.cause:
-        remedy = "check the certificates" if tls is not None and "refused" not in causes.cause else "check host and port"
-        raise _Unreached(f"{node} cannot be reached: {causes.cause}; {remedy}")
+        remedy = "check the certificates" if "CERTIFICATE" in causes.cause else "check host, port and TLS"
+        raise _UnreachedError(f"{node} cannot be reached: {causes.cause}; {remedy}")
     secure = "" if tls is not None else ", or whether it wants TLS (--tls-ca)"
-    raise _Unreached(f"{node} broke the connection off without an answer; check that it speaks DICOM{secure}")
+    raise _UnreachedError(f"{node} broke the connection off without an answer; check that it speaks DICOM{secure}")
 
 
 def _offered(contexts: Sequence[tuple[str, Sequence[str]]]) -> str:

@@ -68,7 +68,7 @@ class Web:
             return [{key: text_of(row.get(key)) for key in keys} for row in rows]
 
     def get(self, folder: Path, study: str, series: str | None = None, *, most_bytes: int = 1 << 36) -> Retrieved:
-        """WADO-RS (PS3.18, 10.4), in whatever transfer syntax the objects are stored. Raises NetworkError, OutputError."""
+        """WADO-RS (PS3.18, 10.4), in the transfer syntax the objects have. Raises NetworkError, OutputError."""
         kept = Kept(folder=folder, expect_study=study, most_bytes=most_bytes)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -110,6 +110,7 @@ class Web:
         try:
             import requests
             from dicomweb_client import DICOMwebClient
+            from requests.auth import HTTPBasicAuth
         except ImportError:
             raise SettingError("DICOMweb needs dicomweb-client; run pip install 'ctrecon-edn[pacs]'") from None
         session = requests.Session()
@@ -117,7 +118,7 @@ class Web:
         session.trust_env = False
         identity, tls = self.connection.identity, self.connection.tls
         if identity is not None:
-            session.auth = (identity.user.encode(), identity.password.encode())
+            session.auth = HTTPBasicAuth(identity.user.encode(), identity.password.encode())
         if tls is not None:
             tls.client()  # the same errors as for DICOM's own protocol
             session.verify = os.fspath(tls.ca)
@@ -138,7 +139,8 @@ class Web:
         except requests.RequestException as why:
             raise NetworkError(f"{self.url} cannot be reached: {_cause(why)}; check the address") from None
         except (ValueError, KeyError, TypeError) as why:
-            raise NetworkError(f"{self.url} answered what is no DICOMweb: {type(why).__name__}; check the path") from None
+            said = f"{self.url} answered what is no DICOMweb: {type(why).__name__}; check the path"
+            raise NetworkError(said) from None
         finally:
             session.close()
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ctrecon.dicom.arrivals import Arrivals
@@ -14,9 +13,10 @@ from ctrecon.dicom.associate import need_pynetdicom, silence
 from ctrecon.dicom.node import Connection, Node
 from ctrecon.dicom.objects import Header, is_dicom, read_header
 from ctrecon.dicom.process import Command, Process, ProcessError, StoppedError
-from ctrecon.dicom.queue import Queue, journal_name
+from ctrecon.dicom.queue import Queue
 from ctrecon.dicom.receive import straight_to_disk
 from ctrecon.dicom.store import explain, send, stored
+from ctrecon.dicom.study_folder import journal_name
 from ctrecon.errors import CtreconError, InputError, NetworkError
 
 _TICK_S = 0.1
@@ -59,7 +59,7 @@ class Listener:
         with straight_to_disk(self.queue.arriving):
             arrivals = Arrivals(self.queue, self.connection, self.log, allowed=self.allowed)
             server = arrivals.serve(address, port)
-            workers = [threading.Thread(target=work, name=work.__name__) for work in (self._process_all, self._send_all)]
+            workers = [threading.Thread(target=work) for work in (self._process_all, self._send_all)]
             for worker in workers:
                 worker.start()
             started(int(server.server_address[1]))

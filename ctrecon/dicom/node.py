@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ctrecon.errors import InputError, SettingError
 
-USER, PASSWORD = "CTRECON_DICOM_USER", "CTRECON_DICOM_PASSWORD"  # noqa: S105  # names of environment variables
+USER, PASSWORD = "CTRECON_DICOM_USER", "CTRECON_DICOM_PASSWORD"  # names of environment variables
 _TITLE = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")
 _NODE = re.compile(r"(?P<title>[^@]*)@(?P<host>\[[0-9A-Fa-f:]+\]|[^@:\[\]]+):(?P<port>[0-9]{1,5})")
 
@@ -65,7 +65,7 @@ class Identity:
             return None if user is None else Identity(user=user, password=os.environ.get(PASSWORD, ""))
         try:
             if path.stat().st_size > 4096:
-                raise InputError(f"{path}: the file of user and password has two lines, not {path.stat().st_size} bytes")
+                raise InputError(f"{path}: a file of user and password has two lines, not {path.stat().st_size} bytes")
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 raise InputError(f"{path}: other users may read this password; run chmod 600 {path}")
             lines = path.read_text(encoding="utf-8").splitlines()

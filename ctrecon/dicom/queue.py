@@ -1,11 +1,11 @@
-"""Studies on disk between arrival and delivery: a study's folder lies in the folder of its state, and moves by renaming.
+"""Studies on disk between arrival and delivery. A study's folder lies in the folder of its state and moves by renaming:
 
     incoming -> ready -> running -> sending -> done
                             |          |
                             +----------+--> failed
 
-A rename is whole or did not happen, so whenever the process ends, the folders say where each study stands. Every name is
-a hash. Objects are called ``input/SERIES/OBJECT-CONTENT.dcm``: the listing alone says what was received.
+A rename is whole or did not happen, so whenever the process ends, the folders say where each study stands. Every name
+is a hash. Objects are called ``input/SERIES/OBJECT-CONTENT.dcm``: the listing alone says what was received.
 """
 
 from __future__ import annotations
@@ -23,11 +23,20 @@ from pathlib import Path
 
 from ctrecon.atomic import atomic_write
 from ctrecon.dicom.objects import Header, content_digest, name_for, sync_file, sync_folder
-from ctrecon.errors import InputError, OutputError, SettingError
+from ctrecon.dicom.study_folder import (
+    ATTEMPTS,
+    PROCESSED,
+    REASON,
+    RECEIPT,
+    journal_name,
+    names_of,
+    receipt_of,
+    size_of,
+)
+from ctrecon.errors import OutputError, SettingError
 
 STATES = ("incoming", "ready", "running", "sending", "done", "failed")
 _UNFINISHED = STATES[:4]
-_RECEIPT, _REASON, _ATTEMPTS, _PROCESSED = "received.json", "reason.txt", "attempts", "processed"
 _MOST_RECEIPTS = 1000
 
 
@@ -69,9 +78,9 @@ class Queue:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._lock_file.close()
-            raise SettingError(f"{self.folder}: another process listens with this queue; choose another folder") from None
+            raise SettingError(f"{self.folder}: another process listens with this queue; use another") from None
         self._recover()
-        self.bytes = sum(_size(path) for path in self._files())
+        self.bytes = sum(size_of(path) for path in self._files())
 
     def close(self) -> None:
         self._lock_file.close()
@@ -101,7 +110,7 @@ class Queue:
 
         An object that is there already is left as it is. Raises FullError, ConflictError, OSError.
         """
-        key, digest, size = name_for(header.study), content_digest(path), _size(path)
+        key, digest, size = name_for(header.study), content_digest(path), size_of(path)
         name = f"{name_for(header.sop_instance)}-{digest}.dcm"
         with self.lock:
             if self.at("ready", key).exists() and not self.at("incoming", key).exists():
@@ -116,7 +125,7 @@ class Queue:
             self._make_room(size, new=not study.exists())
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_file(path)
-            os.replace(path, place / name)
+            path.replace(place / name)
             for parent in (place, place.parent, study, study.parent):
                 sync_folder(parent)
             self.bytes += size
@@ -129,7 +138,7 @@ class Queue:
             study = self.at(state, key)
             if not study.exists():
                 continue
-            names = _read_receipt(study) if state == "done" else _names(study)
+            names = receipt_of(study) if state == "done" else names_of(study)
             if any(other.startswith(beginning) and other != name for other in names):
                 return True
         return False
@@ -162,16 +171,16 @@ class Queue:
                 return "later"
             study = self.at("incoming", key)
             if self.at("failed", key).exists():
-                self._link(self.at("failed", key), _names(self.at("failed", key)), study)
-            new = _names(study)
+                self._link(self.at("failed", key), names_of(self.at("failed", key)), study)
+            new = names_of(study)
             finished = self.at("done", key)
             if finished.exists():
-                old = set(_read_receipt(finished))
+                old = set(receipt_of(finished))
                 if new <= old:
                     self._discard(study)
                     return "known"
                 if self._link(finished, old - new, study):
-                    reason = f"{len(new)} objects came after {len(old)} others were finished and deleted; send all again"
+                    reason = f"{len(new)} objects came after {len(old)} were finished and deleted; send all again"
                     self.fail("incoming", key, reason)
                     return "failed"
             self._move("incoming", "ready", key)
@@ -189,7 +198,7 @@ class Queue:
             elif not target.exists():
                 target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.link(source, target)
-                self.bytes += _size(target)
+                self.bytes += size_of(target)
         return missing
 
     # --- work
@@ -203,7 +212,7 @@ class Queue:
             if attempts >= self.limits.most_attempts:
                 self.fail("ready", key, f"processing ended {attempts} times without a result")
                 return None
-            with atomic_write(self.at("ready", key) / _ATTEMPTS) as partial:
+            with atomic_write(self.at("ready", key) / ATTEMPTS) as partial:
                 partial.write_text(str(attempts + 1))
             study = self._move("ready", "running", key)
             self._wipe_output(study)
@@ -212,7 +221,7 @@ class Queue:
 
     def attempts(self, state: str, key: str) -> int:
         try:
-            return int((self.at(state, key) / _ATTEMPTS).read_text())
+            return int((self.at(state, key) / ATTEMPTS).read_text())
         except (OSError, ValueError):
             return 0
 
@@ -224,16 +233,16 @@ class Queue:
                 if not path.is_symlink():
                     sync_file(path)
             sync_folder(study / "output")
-            (study / _PROCESSED).touch()
+            (study / PROCESSED).touch()
             sync_folder(study)
             self._move("running", "sending", key)
-            self.bytes = sum(_size(path) for path in self._files())
+            self.bytes = sum(size_of(path) for path in self._files())
 
     def back(self, key: str) -> None:
         """Give up work that was interrupted by us, which does not count as an attempt."""
         with self.lock:
             attempts = max(0, self.attempts("running", key) - 1)
-            with atomic_write(self.at("running", key) / _ATTEMPTS) as partial:
+            with atomic_write(self.at("running", key) / ATTEMPTS) as partial:
                 partial.write_text(str(attempts))
             self._wipe_output(self.at("running", key))
             self._move("running", "ready", key)
@@ -242,8 +251,8 @@ class Queue:
         """All is delivered."""
         with self.lock:
             study = self.at("sending", key)
-            with atomic_write(study / _RECEIPT) as partial:
-                partial.write_text(json.dumps(sorted(_names(study))))
+            with atomic_write(study / RECEIPT) as partial:
+                partial.write_text(json.dumps(sorted(names_of(study))))
             self._move("sending", "done", key)
             for old in self.studies("done")[:-_MOST_RECEIPTS]:
                 self._discard(self.at("done", old))
@@ -251,7 +260,7 @@ class Queue:
     def fail(self, state: str, key: str, reason: str) -> None:
         """Put a study aside, with the reason in its folder."""
         with self.lock:
-            with atomic_write(self.at(state, key) / _REASON) as partial:
+            with atomic_write(self.at(state, key) / REASON) as partial:
                 partial.write_text(reason + "\n", encoding="utf-8")
             self._move(state, "failed", key)
 
@@ -296,16 +305,16 @@ class Queue:
         target = self.at(to, key)
         if target.exists():
             self._discard(target)
-        os.replace(self.at(state, key), target)
+        self.at(state, key).rename(target)
         os.utime(target)
         sync_folder(self.folder / to)
         sync_folder(self.folder / state)
         return target
 
     def _discard(self, path: Path) -> None:
-        self.bytes -= sum(_size(file) for file in path.rglob("*.dcm"))
+        self.bytes -= sum(size_of(file) for file in path.rglob("*.dcm"))
         trash = self.folder / "trash" / secrets.token_hex(8)
-        os.replace(path, trash)
+        path.rename(trash)
         shutil.rmtree(trash, ignore_errors=True)
 
     def _files(self) -> Iterator[Path]:
@@ -323,7 +332,7 @@ class Queue:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         for key in self.studies("running"):
             study = self.at("running", key)
-            if (study / _PROCESSED).exists():
+            if (study / PROCESSED).exists():
                 self._move("running", "sending", key)
                 continue
             self._wipe_output(study)
@@ -332,53 +341,3 @@ class Queue:
             # Its objects are part of the study that is tried again.
             if self.at("ready", key).exists():
                 self._discard(self.at("failed", key))
-
-
-def retry(folder: Path, key: str) -> str:
-    """Put a failed study back to where it failed: into delivery, or to be processed anew. Gives the new state.
-
-    May be called while a node listens with this queue. Raises InputError.
-    """
-    study = folder / "failed" / key
-    if not study.is_dir() or "/" in key or key in ("", ".", ".."):
-        raise InputError(f"{folder}: no failed study is called {key!r}; run ctrecon dicom queue {folder}")
-    state = "sending" if (study / _PROCESSED).exists() else "ready"
-    if (folder / state / key).exists():
-        raise InputError(f"{folder}: the study {key} is being worked on again already")
-    (study / _ATTEMPTS).unlink(missing_ok=True)
-    try:
-        study.rename(folder / state / key)
-    except OSError as why:
-        raise InputError(f"{folder}: the study {key} cannot be moved: {why.strerror}") from None
-    return state
-
-
-def reason_of(folder: Path, key: str) -> str:
-    """Why a study failed."""
-    try:
-        return (folder / "failed" / key / _REASON).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def journal_name(path: Path, folder: Path) -> str:
-    """A file's line in the list of those delivered."""
-    return path.relative_to(folder).as_posix().encode("unicode_escape").decode()
-
-
-def _names(study: Path) -> set[str]:
-    return {path.relative_to(study / "input").as_posix() for path in study.glob("input/*/*.dcm")}
-
-
-def _read_receipt(study: Path) -> list[str]:
-    try:
-        return [str(name) for name in json.loads((study / _RECEIPT).read_text())]
-    except (OSError, ValueError):
-        return []
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

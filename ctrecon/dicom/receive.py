@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ctrecon.dicom.objects import DEFLATED, content_digest, name_for, read_header, sync_file, sync_folder
 from ctrecon.errors import InputError
-
-if TYPE_CHECKING:
-    from pynetdicom.events import Event
 
 NOT_UNDERSTOOD, CONFLICT, OUT_OF_RESOURCES = 0xC000, 0xC002, 0xA700
 
@@ -52,7 +48,7 @@ class Kept:
     size: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def on_store(self, event: Event) -> int:
+    def on_store(self, event: Any) -> int:
         """Keep an object, on the disk itself before success is answered."""
         path = Path(event.dataset_path)
         try:
@@ -88,14 +84,14 @@ class Kept:
             else:
                 place.mkdir(parents=True, exist_ok=True)
                 sync_file(path)
-                os.replace(path, target)
+                path.replace(target)
                 sync_folder(place)
             self.size += size
             self.files.append(target)
         return 0
 
 
-def handlers(kept: Kept) -> list[tuple[Any, Any]]:
+def handlers(kept: Kept) -> list[Any]:
     """What the network library is to call."""
     from pynetdicom import evt
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +78,7 @@ def send(
             before = len(result.statuses)
             try:
                 _send_in_one(node, connection, group, left, result, done)
-            except _BrokenOff:
+            except _BrokenOffError:
                 # An object that breaks every association must not keep us here for ever.
                 failures = 0 if len(result.statuses) > before else failures + 1
                 if failures > connection.retries:
@@ -86,7 +86,7 @@ def send(
     return result
 
 
-class _BrokenOff(NetworkError):
+class _BrokenOffError(NetworkError):
     """The association ended while objects were being sent."""
 
 
@@ -109,7 +109,7 @@ def _send_in_one(
                     answer = None
                 if answer is None or "Status" not in answer:
                     count = len(result.statuses)
-                    raise _BrokenOff(f"{node} broke off, or did not answer in time, after {count} objects; try again")
+                    raise _BrokenOffError(f"{node} broke off, or did not answer, after {count} objects; try again")
                 status = int(answer.Status)
             result.statuses[number] = status
             done(header, status)
