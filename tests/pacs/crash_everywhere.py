@@ -12,6 +12,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pydicom.filereader  # noqa: F401  # before the forks, not in each
+
 from ctrecon.dicom.objects import read_header
 from ctrecon.dicom.queue import Limits, Queue
 

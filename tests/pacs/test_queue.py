@@ -69,7 +69,7 @@ def test_it_is_bounded_in_bytes_and_studies(queue: Queue) -> None:
     with pytest.raises(FullError):
         add(queue, 3)
     count = 1
-    while queue.bytes < 19_000:
+    while queue.bytes < 20_000 - 1_400:
         count += 1
         add(queue, 1, count)
     with pytest.raises(FullError):
