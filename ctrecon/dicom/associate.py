@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,11 @@ def need_pynetdicom() -> None:
 
 
 def silence() -> None:
-    """Let the network library print nothing: what it logs may hold patient names."""
-    logger = logging.getLogger("pynetdicom")
-    logger.handlers = [logging.NullHandler()]
-    logger.propagate = False
+    """Let the libraries of the network print nothing: what they log may hold patient names."""
+    for name in ("pynetdicom", "pydicom", "dicomweb_client", "retrying", "urllib3"):
+        logger = logging.getLogger(name)
+        logger.handlers = [logging.NullHandler()]
+        logger.propagate = False
 
 
 def entity(connection: Connection) -> AE:
@@ -125,15 +127,18 @@ def _open(
     logger = logging.getLogger("pynetdicom")
     logger.addHandler(causes)
     try:
-        association = ae.associate(
-            node.host,
-            node.port,
-            contexts=[build_context(UID(c), [UID(s) for s in syntaxes]) for c, syntaxes in contexts],
-            ae_title=node.title,
-            ext_neg=negotiation,
-            tls_args=None if tls is None else (tls.client(), tls.name or node.host),
-            evt_handlers=list(handlers),
-        )
+        with warnings.catch_warnings():
+            # The library forgets to close the socket of a connection that was refused.
+            warnings.simplefilter("ignore", ResourceWarning)
+            association = ae.associate(
+                node.host,
+                node.port,
+                contexts=[build_context(UID(c), [UID(s) for s in syntaxes]) for c, syntaxes in contexts],
+                ae_title=node.title,
+                ext_neg=negotiation,
+                tls_args=None if tls is None else (tls.client(), tls.name or node.host),
+                evt_handlers=list(handlers),
+            )
     except OSError as why:
         raise _UnreachedError(f"{node} cannot be reached: {why}; check host and port") from None
     finally:

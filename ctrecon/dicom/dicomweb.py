@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ctrecon.dicom.associate import silence
 from ctrecon.dicom.node import Connection
 from ctrecon.dicom.objects import Header
 from ctrecon.dicom.query import keys_of, text_of
@@ -113,6 +114,7 @@ class Web:
             from requests.auth import HTTPBasicAuth
         except ImportError:
             raise SettingError("DICOMweb needs dicomweb-client; run pip install 'ctrecon-edn[pacs]'") from None
+        silence()
         session = requests.Session()
         # Neither a .netrc nor a proxy of the environment: what is sent where is said by our own options alone.
         session.trust_env = False

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000, CTImageStorage, ExplicitVRLittleEndian, JPEG2000Lossless
 
 NAME, PATIENT = "Quantenschaum^Aurelia", "PAT-4711-SECRET"
 
@@ -39,6 +40,9 @@ def ct(
     data.RescaleIntercept, data.RescaleSlope = "-1024", "1"
     rng = np.random.default_rng([seed, number])
     data.PixelData = rng.integers(0, 2000, (size, size), dtype="<u2").tobytes()
+    if syntax in (JPEG2000, JPEG2000Lossless):
+        data.PixelData = encapsulate([b"\xff\x4f not really"])
+        data["PixelData"].VR = "OB"
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = syntax
     data.file_meta.MediaStorageSOPClassUID = sop_class
