@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -127,18 +126,15 @@ def _open(
     logger = logging.getLogger("pynetdicom")
     logger.addHandler(causes)
     try:
-        with warnings.catch_warnings():
-            # The library forgets to close the socket of a connection that was refused.
-            warnings.simplefilter("ignore", ResourceWarning)
-            association = ae.associate(
-                node.host,
-                node.port,
-                contexts=[build_context(UID(c), [UID(s) for s in syntaxes]) for c, syntaxes in contexts],
-                ae_title=node.title,
-                ext_neg=negotiation,
-                tls_args=None if tls is None else (tls.client(), tls.name or node.host),
-                evt_handlers=list(handlers),
-            )
+        association = ae.associate(
+            node.host,
+            node.port,
+            contexts=[build_context(UID(c), [UID(s) for s in syntaxes]) for c, syntaxes in contexts],
+            ae_title=node.title,
+            ext_neg=negotiation,
+            tls_args=None if tls is None else (tls.client(), tls.name or node.host),
+            evt_handlers=list(handlers),
+        )
     except OSError as why:
         raise _UnreachedError(f"{node} cannot be reached: {why}; check host and port") from None
     finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import socket
 import subprocess
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -132,3 +134,18 @@ def start_orthanc(tmp_path: Path) -> Iterator[Callable[..., Orthanc]]:
     """Start another one, with other settings."""
     with ExitStack() as stack:
         yield lambda **changes: stack.enter_context(running(tmp_path / f"orthanc{free_port()}", **changes))
+
+
+@pytest.fixture(autouse=True)
+def _sockets_that_the_library_forgets() -> Iterator[None]:
+    """pynetdicom leaves the socket of a failed connection to the garbage collector: here, not in another test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
