@@ -88,19 +88,17 @@ def test_every_transfer_syntax_is_kept(orthanc: Orthanc, data_dir: Path, tmp_pat
     files = sorted((data_dir / "dicom" / "transfer_syntaxes").glob("CTImage*.dcm"))
     assert len(files) >= 15
     for path in files:
-        orthanc.clear()
         header = read_header(path)
-        result = run("dicom", "send", path, "--to", orthanc.node)
-        assert result.exit_code == 0, (path.name, result.output)
         study_uid = header.study or STUDY_OF_THE_FILES
-        for way in ("C-GET", "WADO-RS"):
+        for to, way in ((("--to", orthanc.node), "C-GET"), (("--url", orthanc.url), "WADO-RS")):
+            orthanc.clear()
+            result = run("dicom", "send", path, *to, env=LOGIN)
+            assert result.exit_code == 0, (path.name, result.output)
             ((name, content),) = brought(orthanc, way, study_uid, tmp_path / path.name / way).items()
             assert name.split() == [header.sop_instance, header.transfer_syntax], way
-            if header.transfer_syntax == uids.DeflatedExplicitVRLittleEndian:
-                assert content.rstrip(b"\0") == data_set_bytes(path).rstrip(b"\0")
-            elif way == "WADO-RS":
+            if way == "WADO-RS":
                 assert content == data_set_bytes(path), path.name
-            elif content != data_set_bytes(path):
+            elif content != data_set_bytes(path) and header.transfer_syntax != uids.DeflatedExplicitVRLittleEndian:
                 # Orthanc itself writes lengths of groups and sequences anew on this way; all elements are the same.
                 (file,) = (tmp_path / path.name / way).rglob("*.dcm")
                 assert plain(file) == plain(path), path.name
