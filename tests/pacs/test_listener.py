@@ -180,3 +180,57 @@ def test_processing_that_is_ended_by_sigterm_is_done_again_and_does_not_count(tm
         node.start()
         wait_for(lambda: node.studies("done"))
     assert len(sink.got) == 3
+
+
+def test_without_a_command_it_is_ctrecon_that_reconstructs(tmp_path: Path) -> None:
+    with Sink() as sink, Listening(tmp_path / "queue", sink.node, ("--quiet", 0)) as node:
+        # Images are no projections: ctrecon itself says so, in one line, and the study is put aside.
+        assert run("dicom", "send", study(tmp_path / "one"), "--to", node.node).exit_code == 0
+        wait_for(lambda: node.studies("failed"))
+        assert "exit code 2: ctrecon: " in run("dicom", "queue", node.folder).output
+        assert not sink.got
+
+
+def test_processing_that_takes_too_long_or_writes_nothing_fails(tmp_path: Path) -> None:
+    cases = (("sleep 60 {input} {output}", "longer than 1 s", 1), ("true {input} {output}", "no DICOM", 9))
+    for command, words, limit in cases:
+        folder = tmp_path / words.replace(" ", "")
+        options = ("--quiet", 0, "--command", command, "--time-limit", limit)
+        with Listening(folder, "X@127.0.0.1:1", options) as node:
+            assert run("dicom", "send", ct(tmp_path / "1.dcm"), "--to", node.node).exit_code == 0
+            wait_for(lambda node=node: node.studies("failed"))
+            assert words in run("dicom", "queue", folder).output
+
+
+def test_a_destination_that_refuses_is_given_up_after_a_while(tmp_path: Path, marks: Path) -> None:
+    from ctrecon.dicom.listener import Listener, Rules
+    from ctrecon.dicom.node import Connection, Node
+    from ctrecon.dicom.objects import read_header
+    from ctrecon.dicom.queue import Limits, Queue
+    from ctrecon.dicom.study_folder import retry
+
+    lines: list[str] = []
+    queue = Queue(tmp_path / "queue", Limits(free_bytes=0))
+    path = ct(queue.arriving / "1.dcm")
+    key = queue.add(path, read_header(path))
+    queue.complete(key)
+    work = queue.begin(key)
+    assert work is not None
+    for k in (1, 2):
+        ct(work / "output" / f"{k}.dcm", number=k)
+    queue.processed(key)
+    with Sink(refuse=0xA900) as sink:
+        to = Node.parse(sink.node)
+        rules = Rules(most_refusals=3, first_pause_s=0.01)
+        listener = Listener(queue, Connection(), to, lines.append, rules=rules)
+        outcomes = [listener._send_one(key, attempt) for attempt in (1, 2, 3)]
+        assert outcomes == [False, False, True]
+        assert "2 data set does not match its SOP class (0xA900)" in lines[-1]
+        assert queue.studies("failed") == [key]
+        sink.refuse = 0
+        # Tried again, it is delivered without being processed anew.
+        assert retry(queue.folder, key) == "sending"
+        assert listener._send_one(key, 1)
+        assert queue.studies("done") == [key]
+        assert sum(sink.got.values()) == 2
+    queue.close()
