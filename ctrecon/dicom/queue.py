@@ -67,6 +67,7 @@ class Queue:
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
+        self._contents: dict[str, dict[str, str]] = {}
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for state in (*STATES, "arriving", "trash"):
@@ -118,30 +119,34 @@ class Queue:
                 self._move("ready", "incoming", key)
             study = self.at("incoming", key)
             place = study / "input" / name_for(header.series)
+            known = self._known_contents(key)
+            if known.get(f"{place.name}/{name_for(header.sop_instance)}", digest) != digest:
+                raise ConflictError
             if (place / name).exists():
                 return key
-            if self._contradicts(key, f"{place.name}/{name}"):
-                raise ConflictError
             self._make_room(size, new=not study.exists())
+            fresh = not place.exists()
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_file(path)
             path.replace(place / name)
-            for parent in (place, place.parent, study, study.parent):
+            for parent in (place, place.parent, study, study.parent) if fresh else (place,):
                 sync_folder(parent)
             self.bytes += size
+            known[f"{place.name}/{name_for(header.sop_instance)}"] = digest
             return key
 
-    def _contradicts(self, key: str, name: str) -> bool:
-        """Whether the study has this object with another content, in whatever state it is."""
-        beginning = name.rpartition("-")[0] + "-"
-        for state in STATES:
-            study = self.at(state, key)
-            if not study.exists():
-                continue
-            names = receipt_of(study) if state == "done" else names_of(study)
-            if any(other.startswith(beginning) and other != name for other in names):
-                return True
-        return False
+    def _known_contents(self, key: str) -> dict[str, str]:
+        """The content of every object of a study, in whatever state it is: read once, then kept while it arrives."""
+        if key not in self._contents:
+            names: set[str] = set()
+            for state in STATES:
+                study = self.at(state, key)
+                if study.exists():
+                    names |= set(receipt_of(study)) if state == "done" else names_of(study)
+            self._contents[key] = {
+                instance: rest.removesuffix(".dcm") for instance, _, rest in (name.rpartition("-") for name in names)
+            }
+        return self._contents[key]
 
     def count(self, key: str) -> int:
         """Objects of a study that is arriving."""
@@ -169,6 +174,7 @@ class Queue:
         with self.lock:
             if any(self.at(state, key).exists() for state in ("running", "sending", "ready")):
                 return "later"
+            self._contents.pop(key, None)
             study = self.at("incoming", key)
             if self.at("failed", key).exists():
                 self._link(self.at("failed", key), names_of(self.at("failed", key)), study)

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,3 +167,22 @@ def test_a_node_is_what_it_says(text: str) -> None:
     with pytest.raises(CtreconError):
         Node.parse(text)
     assert Node.parse("A B@[::1]:104") == Node(title="A B", host="::1", port=104)
+
+
+@pytest.mark.parametrize("arguments", [
+    ("echo", "--to", "A@127.0.0.1:1"), ("send", "{image}", "--to", "A@127.0.0.1:1"),
+    ("find", "--from", "A@127.0.0.1:1"), ("find", "--url", "http://127.0.0.1:1"),
+    ("get", "1.2", "--from", "A@127.0.0.1:1", "-o", "{image}.d"),
+    ("listen", "--folder", "{image}.q", "--send-to", "A@127.0.0.1:1"),
+])  # fmt: skip
+def test_without_the_extra_the_remedy_is_named(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = ct(tmp_path / "1.dcm")
+    for missing in ("pynetdicom", "dicomweb_client"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    result = run("dicom", *(word.format(image=image) for word in arguments))
+    assert result.exit_code == 2
+    assert result.output.count("\n") == 1
+    assert "pip install 'ctrecon-edn[pacs]'" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["1.dcm"]
