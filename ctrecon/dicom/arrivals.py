@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import socket
 import ssl
 import threading
 import time
@@ -16,7 +17,7 @@ from typing import Any
 from ctrecon.dicom.associate import entity
 from ctrecon.dicom.contexts import RECEIVED_CLASSES, RECEIVED_SYNTAXES, UNCOMPRESSED
 from ctrecon.dicom.node import Connection
-from ctrecon.dicom.objects import read_header
+from ctrecon.dicom.objects import name_for, read_header
 from ctrecon.dicom.queue import ConflictError, FullError, Queue
 from ctrecon.errors import InputError, NetworkError
 
@@ -132,15 +133,18 @@ class Arrivals:
             return MISMATCH, ""
         if not (header.study and header.series):
             return NOT_UNDERSTOOD, ""
+        key = name_for(header.study)
+        with self._lock:
+            # Before it is there, so that nobody takes the study for complete in between.
+            self._open.setdefault(id(event.assoc), set()).add(key)
         try:
-            key = self.queue.add(path, header)
+            self.queue.add(path, header)
         except (FullError, OSError):
-            return OUT_OF_RESOURCES, ""
+            return OUT_OF_RESOURCES, key
         except ConflictError:
-            return CONFLICT, ""
+            return CONFLICT, key
         with self._lock:
             self._last[key] = time.monotonic()
-            self._open.setdefault(id(event.assoc), set()).add(key)
         return SUCCESS, key
 
     def on_data(self, event: Any) -> None:
@@ -200,7 +204,9 @@ def _server_class(timeout_s: float) -> Any:
 
         def get_request(self) -> Any:
             assert self.socket is not None
-            return self.socket.accept()
+            request, address = self.socket.accept()
+            request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return request, address
 
         def process_request_thread(self, request: Any, client_address: Any) -> None:
             if self.ssl_context is not None:

@@ -302,6 +302,10 @@ class Queue:
 
     def give_up_older_than(self, seconds: float) -> None:
         """Delete the objects of studies that were finished so long ago."""
+        with self.lock:
+            self._give_up_older_than(seconds)
+
+    def _give_up_older_than(self, seconds: float) -> None:
         for key in self.studies("done"):
             path = self.at("done", key)
             if time.time() - path.stat().st_mtime > seconds and (path / "input").exists():

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ctrecon.dicom.associate import without_delay
 from ctrecon.dicom.objects import DEFLATED, content_digest, name_for, read_header, sync_file, sync_folder
 from ctrecon.errors import InputError
 
@@ -95,4 +96,4 @@ def handlers(kept: Kept) -> list[Any]:
     """What the network library is to call."""
     from pynetdicom import evt
 
-    return [(evt.EVT_C_STORE, kept.on_store)]
+    return [(evt.EVT_CONN_OPEN, without_delay), (evt.EVT_C_STORE, kept.on_store)]
