@@ -32,6 +32,7 @@ class Commands(LazyGroup):
         "train-superres": ("train_superres", "Train a network for super-resolution on photographs."),
         "sudoku": ("sudoku", "Solve Sudokus; a grid counts as solved by its check alone."),
         "train-sudoku": ("train_sudoku", "Train a network for Sudoku on the descent path."),
+        "dicom": ("dicom", "Send, find, get and receive DICOM objects."),
         "reproduce": ("reproduce", "Compute the tables of the paper anew."),
         "dicom": ("dicom", "De-identify DICOM files."),
         "benchmark": ("benchmark", "Compare the learned method with oracle-tuned classical ones."),

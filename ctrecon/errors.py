@@ -32,3 +32,7 @@ class WeightsError(CtreconError):
 
 class OutputError(CtreconError):
     """A result that cannot be written where it was asked for."""
+
+
+class NetworkError(CtreconError):
+    """Another node of the network that does not answer, refuses, or breaks off."""

@@ -1,1 +1,1 @@
-"""DICOM in and out: images, projections, series with their certificates."""
+"""DICOM: objects in and out, and the nodes of a hospital's network."""
