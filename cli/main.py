@@ -28,7 +28,7 @@ class Commands(LazyGroup):
         "train-superres": ("train_superres", "Train a network for super-resolution on photographs."),
         "sudoku": ("sudoku", "Solve Sudokus; a grid counts as solved by its check alone."),
         "train-sudoku": ("train_sudoku", "Train a network for Sudoku on the descent path."),
-        "reproduce": ("reproduce", "Compute the tables of the paper anew."),
+        "reproduce": ("reproduce", "Compute the figures and tables of the paper anew."),
         "benchmark": ("benchmark", "Compare the learned method with oracle-tuned classical ones."),
     }
 
