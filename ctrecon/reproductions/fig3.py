@@ -6,7 +6,7 @@ from ctrecon.reproductions.claims import Figure, at_least, at_most
 from ctrecon.reproductions.fig2 import Panel, paths_table
 from ctrecon.reproductions.toy import CORNERS, SCALED, Trained, ends, largest_rise, path, train
 
-ROUNDS = ("gradient descent's states only", "and its own, once", "and its own, twice")
+ROUNDS = ("gradient descent's states", "these and its own", "these and its own, again")
 
 
 def figure3(*, seed: int = 0) -> tuple[Figure, tuple[Panel, ...], Trained]:

@@ -77,11 +77,17 @@ class Trained:
     rounds: tuple[Knowing, ...]
 
 
-def train(where: DissipationSet, *, seed: int = 0, rounds: int = 3, steps: int = 200) -> Trained:
-    """Train in ``rounds``; after each, the states that the network visits join those to learn from."""
+def train(
+    where: DissipationSet, *, seed: int = 0, rounds: int = 3, steps: int = 200, spread: float = 0.3
+) -> Trained:
+    """Train in ``rounds``; after each, the states that the network visits join those to learn from.
+
+    Descents start within ``spread`` or so of zero. The smaller, the less of the plane gradient descent visits, and the
+    further the first network's guess goes astray.
+    """
     generator = torch.Generator().manual_seed(seed)
     wanted = examples(generator)
-    starts = 1.5 * torch.randn(100, 1, 1, 2, generator=generator)
+    starts = spread * torch.randn(100, 1, 1, 2, generator=generator)
     network = _seeded(seed)
     states = _visited(Slowly(), starts, where)
     found: list[Knowing] = []
