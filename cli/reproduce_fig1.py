@@ -59,7 +59,7 @@ def _picture(result: Result, blob: Blob) -> Picture:
         axes.imshow(image[0, 0], cmap="gray", vmin=0, vmax=top)
         middle = ((image.shape[-1] - 1) / 2 + blob.right, (image.shape[-2] - 1) / 2 + blob.down)
         axes.add_patch(Circle(middle, 2 * blob.radius, fill=False, color="lime", linewidth=1.2))
-        quality = f", {row['psnr_db']:.1f} dB" if row["psnr_db"] < 1000 else ""
+        quality = "" if row["psnr_db"] is None else f", {row['psnr_db']:.1f} dB"
         axes.set_title(f"{title}\nblob {row['blob_contrast_share']:.0%}{quality}", fontsize=10)
         axes.set_axis_off()
     return picture

@@ -62,7 +62,7 @@ def command(
 
 
 def _picture(found: Sequence[Curve]) -> Picture:
-    """A row per noise level: PSNR and data term; solid with the network, dashed without; a colour per energy."""
+    """A row per noise level: PSNR and data term; solid with the network, dashed without, dotted minimisers."""
     from matplotlib.figure import Figure as Picture
 
     levels = list(dict.fromkeys(curve.level for curve in found))
@@ -76,11 +76,13 @@ def _picture(found: Sequence[Curve]) -> Picture:
         }
         left.plot(curve.psnr, label=curve.name, **style)
         right.semilogy(curve.data_term, **style)
+        if curve.network and curve.minimizer_psnr is not None:
+            left.axhline(curve.minimizer_psnr, color=style["color"], linestyle=":", linewidth=1)
     for level, (left, right) in zip(levels, panels, strict=True):
         top = max(max(curve.psnr) for curve in found if curve.level == level)
         left.set(title=f"{level:.1%} noise: PSNR", xlabel="iteration", ylabel="dB", ylim=(top - 18, top + 1))
         right.set(title=f"{level:.1%} noise: data term", xlabel="iteration", ylabel=r"$\frac{1}{2}\|Au - f\|^2$")
         lowest = min(min(curve.data_term) for curve in found if curve.level == level)
         right.set_ylim(lowest / 2, lowest * 2e3)
-    panels[0, 0].legend(fontsize=7, loc="lower right")
+    panels[0, 0].legend(fontsize=7, loc="center right")
     return picture

@@ -22,14 +22,15 @@ from torch.nn import functional
 
 from ctrecon.certificates.feasible import FeasibleCertificate, certify
 from ctrecon.descent.descend import Iterate, default_set, descend
-from ctrecon.descent.directions import Direction, NegativeGradient
+from ctrecon.descent.directions import Direction
 from ctrecon.descent.dissipation import dissipate
-from ctrecon.descent.step import Armijo, StepSearch, Subspace
+from ctrecon.descent.step import StepSearch, Subspace
 from ctrecon.descent.stopping import Discrepancy
 from ctrecon.energies.base import Energy, Point
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.metrics import psnr
 from ctrecon.reproductions.claims import Figure, at_least, at_most
+from ctrecon.reproductions.fig4 import BACKTRACKING, Steepest
 from ctrecon.scan import WATER_MU_PER_MM
 from ctrecon.training.loop import Progress, Trainer, TrainingPlan
 from ctrecon.training.problems import Problem
@@ -42,7 +43,7 @@ class Setting:
     """What decides the weights: noise relative to the data, training steps of the two networks, seed."""
 
     noise: float = 0.03
-    one_shot_steps: int = 250
+    one_shot_steps: int = 600
     direction_steps: int = 600
     hidden: int = 16
     batch: int = 4
@@ -190,14 +191,6 @@ def _steps(trainer: Trainer, path: Path) -> Iterator[Progress]:
     yield from trainer.run(checkpoint=lambda: trainer.save(path))
 
 
-class _Steepest(NegativeGradient):
-    def __init__(self, energy: Energy) -> None:
-        self._length = 2 / energy.lipschitz
-
-    def __call__(self, point: Point) -> Tensor:
-        return self._length * super().__call__(point)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """The figure's numbers, and its images ``[1, 1, rows, columns]`` by title, the object with the blob first."""
@@ -221,7 +214,7 @@ def figure1(
         answer = one_shot(seen(energy.at(start)))
         clean = OneShot(problem, truth, setting.noise).measured(rng, 1)
         known = one_shot(Seen(problem, on := LeastSquares(problem.operator, clean))(on.at(start)))
-    classical = _descent(energy, _Steepest(energy), Armijo(), start, delta, 2000)
+    classical = _descent(energy, Steepest(energy), BACKTRACKING, start, delta, 2000)
     learned = _descent(energy, lambda point: direction(seen(point)), None, start, delta, 100)
     images = {
         "object with a blob": object_, f"gradient descent, {classical.k} iterations": classical.u,
@@ -248,7 +241,7 @@ def figure1(
     ]
     table = [
         {
-            "image": title, "blob_contrast_share": share[title], "psnr_db": quality[title] if title in images else None,
+            "image": title, "blob_contrast_share": share[title], "psnr_db": quality[title] if image is not object_ else None,
             "residual_over_delta": _discrepancy(energy, image) / delta,
         }
         for title, image in images.items()

@@ -1,7 +1,7 @@
 """Figure 4: PSNR and data term over the iterations, with and without the network, on plain and regularised energies.
 
 One network (``ct-default``) for all curves; only the energy that it dissipates changes. Gradient descent is that of
-Algorithm 1, with backtracking from ``2 / L``. No curve stops at delta: the question is where each would end.
+Algorithm 1, with backtracking. No curve stops at delta: the question is where each would end.
 """
 
 from __future__ import annotations
@@ -34,11 +34,16 @@ STRENGTHS = (0.2, 0.7, 2.0)
 LEVELS = (0.01, 0.03)
 PLAIN = "data term alone"
 PEAK_WITHIN, SAME_LIMIT = 10, 1e-3
+# c well above 0: with c = 0 a step of 2 / L, which only bounces along the steepest axis, would be good enough.
+BACKTRACKING = Armijo(c=0.3)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One method on one energy at one noise level; per iteration from 0: PSNR in dB, E, and the data term."""
+    """One method on one energy at one noise level; per iteration from 0: PSNR in dB, E, and the data term.
+
+    ``minimum`` is E's, where it has a unique minimiser, and ``minimizer_psnr`` that image's.
+    """
 
     level: float
     energy: str
@@ -47,6 +52,7 @@ class Curve:
     value: list[float]
     data_term: list[float]
     minimum: float | None
+    minimizer_psnr: float | None
 
     @property
     def peak(self) -> int:
@@ -65,11 +71,11 @@ class Curve:
             }
 
 
-class _Scaled(NegativeGradient):
-    """In units where ``tau = 1`` is a sensible first try."""
+class Steepest(NegativeGradient):
+    """The negative gradient in units where ``tau = 1`` is a long step, from which backtracking comes down."""
 
     def __init__(self, energy: Energy) -> None:
-        self._length = 2 / energy.lipschitz
+        self._length = 8 / energy.lipschitz
 
     def __call__(self, point: Point) -> Tensor:
         return self._length * super().__call__(point)
@@ -98,7 +104,7 @@ def curves(
         direction = NetworkDirection(Mirrored(network), plain, problem.precondition, smooth)
         epsilon = 0.004 * float(truth.max() - truth.min())
         pull = float(delta) / data[0].numel() ** 0.5 * solver.column
-        energies: list[tuple[str, Energy, float | None]] = [(PLAIN, plain, None)]
+        energies: list[tuple[str, Energy, Tensor | None]] = [(PLAIN, plain, None)]
         for strength in strengths:
             alpha = strength * pull
             energy = 1.0 * plain + alpha * HuberTV(epsilon)
@@ -106,13 +112,13 @@ def curves(
                 problem.operator, data, alpha=alpha, epsilon=epsilon, nonnegative=False, tolerance=1e-6,
                 most_iterations=2000,
             ).image
-            energies.append((f"Huber-TV, weight {strength:g}", energy, float(energy.at(best).value)))
-        for name, energy, minimum in energies:
+            energies.append((f"Huber-TV, weight {strength:g}", energy, best))
+        for name, energy, best_image in energies:
             methods: tuple[tuple[bool, Direction, StepSearch], ...] = (
-                (False, _Scaled(energy), Armijo()), (True, direction, STEP)
+                (False, Steepest(energy), BACKTRACKING), (True, direction, STEP)
             )
             for learned, where_to, step in methods:
-                curve = _run(energy, where_to, step, truth, iterations, (level, name, learned, minimum))
+                curve = _run(energy, where_to, step, truth, iterations, (level, name, learned, best_image))
                 found.append(curve)
                 if watch is not None:
                     watch(curve)
@@ -121,7 +127,7 @@ def curves(
 
 def _run(
     energy: Energy, direction: Direction, step: StepSearch, truth: Tensor, iterations: int,
-    facts: tuple[float, str, bool, float | None],
+    facts: tuple[float, str, bool, Tensor | None],
 ) -> Curve:
     quality, values, terms = [], [], []
     for iterate in descend(energy, direction, torch.zeros_like(truth), step=step, most_iterations=iterations):
@@ -130,9 +136,11 @@ def _run(
         quality.append(float(psnr(iterate.u, truth)))
         values.append(float(iterate.point.value))
         terms.append(0.5 * float(discrepancy) ** 2)
-    level, name, learned, minimum = facts
+    level, name, learned, best = facts
     return Curve(
-        level=level, energy=name, network=learned, psnr=quality, value=values, data_term=terms, minimum=minimum
+        level=level, energy=name, network=learned, psnr=quality, value=values, data_term=terms,
+        minimum=None if best is None else float(energy.at(best).value),
+        minimizer_psnr=None if best is None else float(psnr(best, truth)),
     )
 
 
@@ -157,13 +165,17 @@ def claims_of(found: Sequence[Curve]) -> list[Claim]:
                 _worst_ratio(ours.value, theirs.value), 1,
             ))
             claims.append(at_most(
+                f"{head}: dB that the best of {PEAK_WITHIN} iterations lacks to the highest PSNR",
+                max(ours.psnr) - max(ours.psnr[: PEAK_WITHIN + 1]), 0.5,
+            ))
+            claims.append(at_most(
                 f"{head}: energy above the minimum at the end, relative",
                 abs(ours.value[-1] - ours.minimum) / ours.minimum, SAME_LIMIT,
             ))
-        best_classical = max(max(curve.psnr) for curve in classical)
+        best_classical = max(max(*curve.psnr, curve.minimizer_psnr or 0.0) for curve in classical)
         within = max(max(curve.psnr[: PEAK_WITHIN + 1]) for curve in learned)
         claims.append(at_least(
-            f"{level:.0%} noise: dB gained over every iterate of every classical curve, within {PEAK_WITHIN} iterations",
+            f"{level:.0%} noise: dB gained within {PEAK_WITHIN} iterations over every classical iterate and minimiser",
             within - best_classical, 0.5,
         ))
     return claims
