@@ -30,6 +30,7 @@ class Commands(LazyGroup):
         "train-sudoku": ("train_sudoku", "Train a network for Sudoku on the descent path."),
         "reproduce": ("reproduce", "Compute the figures and tables of the paper anew."),
         "benchmark": ("benchmark", "Compare the learned method with oracle-tuned classical ones."),
+        "data": ("data", "List and download public data sets."),
         "safety": ("safety", "Plant lesions and see which survive which method."),
     }
 

@@ -42,7 +42,7 @@ def command(prior: str, slices: int, size: int, views: int, seed: int, quick: bo
     (docs/trust.md defines them) of energy dissipation, its network in one shot, Huber-TV and FBP.
     """
     from ctrecon.networks.pretrained import load_ct_network
-    from ctrecon.safety.bench import Plan, run
+    from ctrecon.safety.bench import Plan, roomy, run
     from ctrecon.safety.methods import Bench
     from ctrecon.safety.readings import rows_of
     from ctrecon.training.problems import walnut_problem
@@ -56,7 +56,8 @@ def command(prior: str, slices: int, size: int, views: int, seed: int, quick: bo
     _check(plan)
     make_folder(out)
     problem = walnut_problem(size, views)
-    truths, source = _truths(problem, slices, seed, options["ct_slices"], options["all_patients"])
+    found, source = _truths(problem, slices, seed, options["ct_slices"], options["all_patients"])
+    truths = roomy(found, slices, plan)
     network, _ = load_ct_network(prior)
     examples: list[Example] = []
     readings = list(run(
@@ -84,7 +85,7 @@ def _check(plan: Plan) -> None:
 def _truths(
     problem: Problem, count: int, seed: int, ct_slices: Path | None, all_patients: bool
 ) -> tuple[Tensor, str]:
-    """Slices from as many patients as there are, evenly; or chest phantoms with seeds far from those of training."""
+    """All slices of the split; or twice ``count`` chest phantoms, with seeds far from those of training."""
     import numpy as np
     import torch
 
@@ -96,11 +97,10 @@ def _truths(
     if ct_slices is None:
         rng = np.random.default_rng([seed, 424_242])
         source = PhantomSource([Chest().sample])
-        return torch.cat([source.draw(rng, problem)[0] for _ in range(count)]), "chest phantoms"
+        return torch.cat([source.draw(rng, problem)[0] for _ in range(2 * count)]), "chest phantoms"
     splits = ("train", "validation", "test") if all_patients else ("test",)
     images = [image for split in splits for image in read_ct_slices(ct_slices, split, empty_ok=all_patients)]
-    chosen = [images[i] for i in np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)]
-    return images_as_set("CT slices", chosen, problem).truth, "CT slices of patients not trained on"
+    return images_as_set("CT slices", images, problem).truth, "CT slices of patients not trained on"
 
 
 def _table(rows: list[Row]) -> str:

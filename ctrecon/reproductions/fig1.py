@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -179,16 +180,12 @@ def train(
         path = folder / f"fig1-{name}-{digest}.safetensors"
         if path.exists() and not fresh:
             trainer.resume(path)
-        for progress in _steps(trainer, path):
+        for progress in trainer.run(checkpoint=partial(trainer.save, path)):
             if watch is not None:
                 watch(name, progress)
         network.load_state_dict(trainer.averaged)
         networks.append(network.eval().requires_grad_(False))
     return networks[0], networks[1]
-
-
-def _steps(trainer: Trainer, path: Path) -> Iterator[Progress]:
-    yield from trainer.run(checkpoint=lambda: trainer.save(path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,9 +219,7 @@ def figure1(
     }
     share = {title: blob.recovered(image, truth) for title, image in images.items()}
     quality = {title: float(psnr(image, object_)) for title, image in images.items()}
-    proof = certify(
-        learned.u[0, 0].numpy(), data[0, 0].numpy(), problem.geometry, problem.grid, delta
-    )
+    proof = certify(learned.u[0, 0].numpy(), data[0, 0].numpy(), problem.geometry, problem.grid, delta)
     proved = proof.residual_upper_bound if isinstance(proof, FeasibleCertificate) else proof.residual
     _, gradient, shot, ours = images
     claims = [
@@ -241,7 +236,8 @@ def figure1(
     ]
     table = [
         {
-            "image": title, "blob_contrast_share": share[title], "psnr_db": quality[title] if image is not object_ else None,
+            "image": title, "blob_contrast_share": share[title],
+            "psnr_db": None if image is object_ else quality[title],
             "residual_over_delta": _discrepancy(energy, image) / delta,
         }
         for title, image in images.items()
@@ -253,11 +249,8 @@ def figure1(
 def _descent(
     energy: Energy, direction: Direction, step: StepSearch | None, start: Tensor, delta: float, most: int
 ) -> Iterate:
-    last = None
-    for last in descend(energy, direction, start, step=step, stop=(Discrepancy(delta),), most_iterations=most):
-        pass
-    assert last is not None
-    return last
+    path = descend(energy, direction, start, step=step, stop=(Discrepancy(delta),), most_iterations=most)
+    return deque(path, maxlen=1)[0]
 
 
 def _discrepancy(energy: Energy, image: Tensor) -> float:

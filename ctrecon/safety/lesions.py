@@ -12,7 +12,7 @@ from torch.nn import functional
 from ctrecon.scan import WATER_MU_PER_MM
 
 # What counts as soft tissue, in units of water, and how much of a place must be of it.
-SOFT, MOSTLY = (0.85, 1.2), 0.95
+SOFT, MOSTLY = (0.85, 1.2), 0.9
 # A place nearer to the middle than this share of the image's half width is an inner one.
 INNER = 0.45
 # The ring that a lesion is compared with: from GAP pixels outside it, as wide as its radius, at least 2 pixels.

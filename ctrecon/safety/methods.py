@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,12 +43,8 @@ class Bench:
         start = torch.zeros_like(smooth)
         with torch.no_grad():
             one_shot = direction(energy.at(start))
-        last = None
         stop = (Discrepancy(delta, approach=APPROACH),)
-        for last in descend(
-            energy, direction, start, step=STEP, stop=stop, most_iterations=self.most_iterations
-        ):
-            pass
-        assert last is not None
+        path = descend(energy, direction, start, step=STEP, stop=stop, most_iterations=self.most_iterations)
+        last = deque(path, maxlen=1)[0]
         tv = tv_at_discrepancy(self.problem.operator, data, delta, start=smooth, tolerance=1e-3)
         return {ENERGY: last.u, ONE_SHOT: one_shot, TV: tv.image, FBP: self._fbp(data)}
