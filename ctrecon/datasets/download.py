@@ -44,7 +44,7 @@ class Resuming:
             try:
                 self._some(url)
                 break
-            except (requests.RequestException, _Short) as error:
+            except (requests.RequestException, _ShortError) as error:
                 failed = 1 if self._have() > before else failed + 1
                 if failed >= self.attempts or _final(error):
                     raise InputError(
@@ -74,7 +74,7 @@ class Resuming:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 self.part.unlink(missing_ok=True)
-                raise _Short("the server has another file than before")
+                raise _ShortError("the server has another file than before")
             response.raise_for_status()
             goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
             resumed = bool(have) and response.status_code == requests.codes.partial_content and goes_on
@@ -86,12 +86,13 @@ class Resuming:
                 for chunk in response.iter_content(_CHUNK):
                     have += len(chunk)
                     if total is not None and have > total:
+                        self.part.unlink()
                         raise InputError(f"{url} sends more than the {total} bytes it should have; nothing was kept")
                     stream.write(chunk)
                     if self.watch is not None:
                         self.watch(have, total)
         if total is not None and have < total:
-            raise _Short(f"{total - have} bytes are missing")
+            raise _ShortError(f"{total - have} bytes are missing")
         mark.unlink(missing_ok=True)
 
     def _mark(self) -> Path:
@@ -105,7 +106,7 @@ class Resuming:
             self._mark().unlink(missing_ok=True)
 
 
-class _Short(Exception):
+class _ShortError(Exception):
     """Fewer bytes than promised."""
 
 
