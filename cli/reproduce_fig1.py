@@ -56,7 +56,7 @@ def _picture(result: Result, blob: Blob) -> Picture:
     for axes, (title, image), row in zip(
         picture.subplots(1, 4), result.images.items(), result.figure.table, strict=True
     ):
-        axes.imshow(image[0, 0], cmap="gray", vmin=0, vmax=top)
+        axes.imshow(image[0, 0].numpy(), cmap="gray", vmin=0, vmax=top)
         middle = ((image.shape[-1] - 1) / 2 + blob.right, (image.shape[-2] - 1) / 2 + blob.down)
         axes.add_patch(Circle(middle, 2 * blob.radius, fill=False, color="lime", linewidth=1.2))
         quality = "" if row["psnr_db"] is None else f", {row['psnr_db']:.1f} dB"

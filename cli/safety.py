@@ -90,7 +90,7 @@ def _truths(
     import torch
 
     from ctrecon.benchmarks import images_as_set
-    from ctrecon.phantoms import Chest
+    from ctrecon.phantoms.chest import Chest
     from ctrecon.training.data import PhantomSource
     from ctrecon.training.image_sets import read_ct_slices
 
@@ -140,14 +140,14 @@ def _picture(rows: list[Row], example: Example) -> Picture:
     radii = list(dict.fromkeys(row.radius for row in rows))
     levels = list(dict.fromkeys(row.noise for row in rows))
     picture = Picture(figsize=(14, 7.5), layout="constrained")
-    top, bottom = picture.subfigures(2, 1)
+    top, bottom = picture.subfigures(2, 1, squeeze=False)[:, 0]
     top.suptitle(
         f"lesions of {example.lesion.contrast_hu:g} HU and radius {example.lesion.radius:g} px, "
         f"{example.noise:.1%} noise (window -200 to 250 HU)"
     )
     panels = top.subplots(1, 1 + len(METHODS))
     for axes, (name, image) in zip(panels, {"truth": example.truth, **example.images}.items(), strict=True):
-        hounsfield = (image / WATER_MU_PER_MM - 1) * 1000
+        hounsfield = (image.numpy() / WATER_MU_PER_MM - 1) * 1000
         axes.imshow(hounsfield, cmap="gray", vmin=-200, vmax=250)
         axes.set_title(name, fontsize=10)
         axes.set_axis_off()

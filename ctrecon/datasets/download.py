@@ -20,7 +20,7 @@ from ctrecon.datasets.record import TIMEOUT_S
 from ctrecon.errors import InputError
 
 Watch = Callable[[int, int | None], None]
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)

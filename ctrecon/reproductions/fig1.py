@@ -134,7 +134,7 @@ class OnThePath(OneShot):
         if not self._states:
             self._states = [self._new(rng) for _ in range(self.count)]
         chosen = rng.choice(self.count, batch, replace=False)
-        u, data = (torch.cat([self._states[i][part] for i in chosen]) for part in (0, 1))  # type: ignore[misc]
+        u, data = (torch.cat([self._states[i][part] for i in chosen]) for part in (0, 1))
         energy = LeastSquares(self.problem.operator, data)
         point = energy.at(u)
         g = -point.gradient

@@ -79,11 +79,12 @@ def draw_panel(axes: Axes, panel: Panel, wanted: torch.Tensor) -> None:
     point = energy_for(len(u)).at(u)
     with torch.no_grad():
         d = dissipate(where, direction(point), -point.gradient).view(17, 17, 2)
-    d = d / (d.norm(dim=-1, keepdim=True) + 1e-9).sqrt()
-    axes.contourf(x, y, point.value.view(17, 17).sqrt(), levels=30, cmap="Blues", vmax=12)
-    axes.quiver(x, y, d[..., 0], d[..., 1], color="0.45", width=0.004, scale=22, zorder=2)
+    arrows = (d / (d.norm(dim=-1, keepdim=True) + 1e-9).sqrt()).numpy()
+    where_x, where_y = x.numpy(), y.numpy()
+    axes.contourf(where_x, where_y, point.value.view(17, 17).sqrt().numpy(), levels=30, cmap="Blues", vmax=12)
+    axes.quiver(where_x, where_y, arrows[..., 0], arrows[..., 1], color="0.45", width=0.004, scale=22, zorder=2)
     axes.plot([-2, 7], [SUM + 2, SUM - 7], color="black", linewidth=1)
-    axes.scatter(*wanted[:60].view(-1, 2).T, marker="x", color="tab:red", linewidth=0.8, zorder=3)
+    axes.scatter(*wanted[:60].view(-1, 2).T.numpy(), marker="x", color="tab:red", linewidth=0.8, zorder=3)
     for line in torch.stack([one.u.flatten(1) for one in path(direction, CORNERS, where)], dim=1):
-        axes.plot(*line.T, "o-", color="tab:orange", markersize=2.5, zorder=4)
+        axes.plot(*line.T.numpy(), "o-", color="tab:orange", markersize=2.5, zorder=4)
     axes.set(title=title, xlabel="$u_1$", ylabel="$u_2$", xlim=(-2.5, 6.5), ylim=(-2.5, 6.5), aspect="equal")
