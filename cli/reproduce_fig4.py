@@ -84,5 +84,6 @@ def _picture(found: Sequence[Curve]) -> Picture:
         right.set(title=f"{level:.1%} noise: data term", xlabel="iteration", ylabel=r"$\frac{1}{2}\|Au - f\|^2$")
         lowest = min(min(curve.data_term) for curve in found if curve.level == level)
         right.set_ylim(lowest / 2, lowest * 2e3)
-    panels[0, 0].legend(fontsize=7, loc="center right")
+    # Where no curve is: the data terms have all fallen by then.
+    panels[0, 1].legend(*panels[0, 0].get_legend_handles_labels(), fontsize=7, loc="upper right")
     return picture

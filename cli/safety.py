@@ -168,5 +168,5 @@ def _picture(rows: list[Row], example: Example) -> Picture:
         title = "contrast recovered" if what == "recovered" else "AUC of a reader who knows the place"
         charts[k].set(title=f"{title}\nradius {radius:g} px", xlabel="contrast in HU", ylim=bounds)
         charts[k].title.set_fontsize(9)
-    charts[0].legend(fontsize=7, loc="lower left")
+    charts[-1].legend(fontsize=7, loc="lower right", handlelength=3)
     return picture
