@@ -111,8 +111,8 @@ def test_a_curve_that_peaks_late_or_ends_elsewhere_is_noticed() -> None:
     theirs = replace(ours, network=False)
     assert not claims_of([theirs, ours])[0].met
     regular = [replace(curve, minimum=0.049, minimizer_psnr=5.0) for curve in (theirs, ours)]
-    assert not claims_of(regular)[2].met
-    assert claims_of([replace(curve, minimum=0.05) for curve in regular])[2].met
+    assert not claims_of(regular)[3].met
+    assert claims_of([replace(curve, minimum=0.05) for curve in regular])[3].met
 
 
 def test_a_slice_of_ct_is_an_object_too(data_dir: Path) -> None:
