@@ -51,7 +51,7 @@ def _picture(result: Result, blob: Blob) -> Picture:
     from matplotlib.figure import Figure as Picture
     from matplotlib.patches import Circle
 
-    picture = Picture(figsize=(13, 3.7), layout="constrained")
+    picture = Picture(figsize=(13, 4.1), layout="constrained")
     top = float(next(iter(result.images.values())).max())
     for axes, (title, image), row in zip(
         picture.subplots(1, 4), result.images.items(), result.figure.table, strict=True
@@ -60,6 +60,6 @@ def _picture(result: Result, blob: Blob) -> Picture:
         middle = ((image.shape[-1] - 1) / 2 + blob.right, (image.shape[-2] - 1) / 2 + blob.down)
         axes.add_patch(Circle(middle, 2 * blob.radius, fill=False, color="lime", linewidth=1.2))
         quality = "" if row["psnr_db"] is None else f", {row['psnr_db']:.1f} dB"
-        axes.set_title(f"{title}\nblob {row['blob_contrast_share']:.0%}{quality}", fontsize=10)
+        axes.set_title(f"{title}\nblob {row['blob_contrast_share']:z.0%}{quality}", fontsize=10)
         axes.set_axis_off()
     return picture
