@@ -32,10 +32,11 @@ class Commands(LazyGroup):
         "train-superres": ("train_superres", "Train a network for super-resolution on photographs."),
         "sudoku": ("sudoku", "Solve Sudokus; a grid counts as solved by its check alone."),
         "train-sudoku": ("train_sudoku", "Train a network for Sudoku on the descent path."),
-        "dicom": ("dicom", "Send, find, get and receive DICOM objects."),
-        "reproduce": ("reproduce", "Compute the tables of the paper anew."),
-        "dicom": ("dicom", "De-identify DICOM files."),
+        "dicom": ("dicom", "Send, find, get, receive and de-identify DICOM objects."),
+        "reproduce": ("reproduce", "Compute the figures and tables of the paper anew."),
         "benchmark": ("benchmark", "Compare the learned method with oracle-tuned classical ones."),
+        "data": ("data", "List and download public data sets."),
+        "safety": ("safety", "Plant lesions and see which survive which method."),
     }
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -91,8 +91,8 @@ def command(
     if report is not None:
         if series is not None:
             raise SettingError(
-                f"a series brings its own reports, so drop --report {report}; `ctrecon report` makes the page of a slice "
-                "from its certificate afterwards"
+                f"a series brings its own reports, so drop --report {report}; `ctrecon report` makes the page of a "
+                "slice from its certificate"
             )
         from ctrecon.report.page import check_place
 

@@ -10,7 +10,8 @@ from ctrecon.phantoms.polygon import Polygon
 from ctrecon.phantoms.polygons import Polygons
 from ctrecon.phantoms.seeds import Seeds
 from ctrecon.phantoms.textured import Textured
+from ctrecon.phantoms.walnut import Walnut
 
 FAMILIES: tuple[Family, ...] = (Ellipses(), Polygons(), Head(), Chest(), Textured(), Seeds())
 
-__all__ = ["FAMILIES", "Ellipse", "Family", "Gaussian", "Phantom", "Polygon", "Polygons", "Primitive"]
+__all__ = ["FAMILIES", "Ellipse", "Family", "Gaussian", "Phantom", "Polygon", "Polygons", "Primitive", "Walnut"]

@@ -1,0 +1,1 @@
+"""The safety bench: which planted lesions survive which method."""
