@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ctrecon.delta import Delta
 from ctrecon.dicom.study import study_of
 from ctrecon.geometry import FanBeam, ImageGrid
-from ctrecon.noise import Delta
 from ctrecon.problem import prepare
 from ctrecon.reconstruction import Reconstruction, conclude, conjugate_gradients
 from ctrecon.series_outputs import SeriesTarget

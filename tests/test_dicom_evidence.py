@@ -15,9 +15,9 @@ from dicom_series import GIVEN, GRID, Z_MM, letter, need, reconstruct, results, 
 from pydicom import dcmread
 
 from ctrecon.certificates import verify
+from ctrecon.delta import Delta
 from ctrecon.dicom.pdf import key_slices
 from ctrecon.dicom.study import study_of
-from ctrecon.noise import Delta
 from ctrecon.problem import prepare
 from ctrecon.series_outputs import SeriesTarget, mean_misfit
 

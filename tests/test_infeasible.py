@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from ctrecon.certificates.verify import check
 from ctrecon.classical.box import fit_in_box
 from ctrecon.cli.main import cli
+from ctrecon.delta import Delta
 from ctrecon.descent.descend import descend
 from ctrecon.descent.directions import NegativeGradient
 from ctrecon.descent.stopping import Excluded, Reason
@@ -23,7 +24,6 @@ from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import SettingError
 from ctrecon.geometry import ImageGrid, ParallelBeam
 from ctrecon.io.arrays import write_scan
-from ctrecon.noise import Delta
 from ctrecon.operators.sparse import SparseOperator, joseph_matrix
 from ctrecon.problem import prepare
 from ctrecon.reconstruction import conclude, conjugate_gradients, gradient_descent

@@ -14,8 +14,8 @@ from scipy import sparse
 from ctrecon.certificates.pooled import certify_pooled
 from ctrecon.certificates.verify import FILES
 from ctrecon.cli.main import Commands
+from ctrecon.delta import Delta
 from ctrecon.errors import InputError, OutputError
-from ctrecon.noise import Delta
 from ctrecon.outputs import Target
 from ctrecon.problem import Outcome, prepare
 from ctrecon.reconstruction import conclude
