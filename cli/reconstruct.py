@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,18 @@ import click
 
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
 from ctrecon.cli.options import FilePath, ScanPath, scan_options
+from ctrecon.cli.reconstruct_said import summary, tell, watching
 from ctrecon.cli.series import series_options, series_target
 
 if TYPE_CHECKING:
     from ctrecon.classical.fbp import Window
-    from ctrecon.problem import Outcome, Problem, Progress, Watch
-    from ctrecon.reconstruction import Missed, Reconstruction
+    from ctrecon.operators.choose import OperatorName
+    from ctrecon.problem import Outcome, Problem, Watch
+    from ctrecon.reconstruction import Reconstruction
+    from ctrecon.scan import Scan
+    from ctrecon.series_outputs import SeriesTarget
+
+    One = Callable[[Scan, Scan | None, OperatorName | None], Reconstruction]
 
 METHODS = ("energy", "gradient", "cgls", "huber-tv", "fbp")
 WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
@@ -58,6 +64,8 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options
 @series_options
+@click.option("--all-slices", is_flag=True, help="Of a folder of projections: a series of all slices.")
+@click.option("--spacing", type=float, metavar="MM", help="Of all slices. Default: a detector row at the axis.")
 @click.pass_context
 def command(
     ctx: click.Context, /, scan_file: Path, delta: str, repeat: Path | None, model_error: str | None,
@@ -72,11 +80,7 @@ def command(
     no image at all meets delta, the certificate that proves this.
     """
     from ctrecon import outputs
-    from ctrecon.delta import delta_for, delta_with_model_error, mean_of_repeats
     from ctrecon.errors import SettingError
-    from ctrecon.io.arrays import read_scan
-    from ctrecon.problem import prepare
-    from ctrecon.reconstruction import conclude
 
     began = time.monotonic()
     given = (
@@ -84,7 +88,7 @@ def command(
         options["template"],
     )
     inputs = [path for path in given if path is not None and path.exists()]
-    series = series_target(output, options, inputs, pictures=preview)
+    series = series_target(output, options, inputs, pictures=preview, folder=scan_file if scan_file.is_dir() else None)
     if series is None:
         image = Path(output or scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy")
         target = outputs.Target.at(image, inputs=inputs)
@@ -97,64 +101,142 @@ def command(
         from ctrecon.report.page import check_place
 
         check_place(report, *inputs)
-    if options["iterations"] is not None and options["method"] in ("huber-tv", "fbp"):
-        raise SettingError(f"--method {options['method']} runs to its own end; drop --iterations")
-    if options["window"] is not None and options["method"] != "fbp":
-        raise SettingError(f"--method {options['method']} has no filter; drop --window or use --method fbp")
-    if quantile is not None and delta.strip().lower() != "auto":
-        raise SettingError(f"--quantile {quantile:g} belongs to --delta auto, not to --delta {delta}; drop one of them")
-    if repeat is not None and delta.strip().lower() != "auto":
-        raise SettingError(f"--repeat {repeat} gives delta, so drop --delta {delta}, or --repeat")
-    clock = _Clock()
-    reading, chance = {key: options[key] for key in SCAN_KEYS}, 0.95 if quantile is None else quantile
-    scan = read_scan(scan_file, **reading)
-    if repeat is None:
-        bound = delta_for(scan, delta, chance)
-    else:
-        scan, bound = mean_of_repeats(scan, read_scan(repeat, **reading), chance)
-    if model_error is not None:
-        bound = delta_with_model_error(bound, scan, model_error)
-    clock.note("read")
-    if not as_json:
-        for note in (*scan.notes, *(() if series is None else series.study.notes)):
-            click.echo(f"note: {printable(note)}")
-        click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
-    problem = prepare(scan, bound, **{key: options[key] for key in ("operator", "device", "most_attenuation")})
-    clock.note("prepare")
-    with _watching(problem, quiet=as_json) as watch:
-        outcome = _run(problem, watch, **{key: options[key] for key in ("method", "prior", "iterations", "window")})
-    clock.note("reconstruct")
-    # A certificate notes the hash of the file it came from; a folder has none.
-    source = None if scan_file.is_dir() else str(scan_file)
-    result = conclude(
-        problem, outcome, source=source, began=began, method=options["method"], timings=clock.seconds
-    )
-    if series is None:
-        written = target.write(result, preview=preview)
-    else:
-        method, thickness = options["method"], options["slice_mm"]
-        (result,), written = series.write(
-            [result], method=method, iterative=method != "fbp", thickness_mm=thickness, source=source
+    many = options["all_slices"] or options["spacing"] is not None
+    fits_many = series is not None and scan_file.is_dir()
+    _check_settings(delta, quantile, repeat, options, many=many, fits_many=fits_many)
+    chance = 0.95 if quantile is None else quantile
+
+    def one(scan: Scan, second: Scan | None, operator: OperatorName | None) -> Reconstruction:
+        how = {key: options[key] for key in METHOD_KEYS} | {"operator": operator or options["operator"]}
+        return _reconstruct(
+            scan, second, delta=delta, chance=chance, model_error=model_error, source=scan_file, began=began,
+            quiet=as_json, **how,
         )
-    if report is not None:
-        written["report"] = _report(report, written["image"], result, options["water_mu"])
-    if as_json:
-        click.echo(json.dumps(_summary(result, written, options["method"]), allow_nan=False))
+
+    if series is not None and not as_json:
+        for note in series.study.notes:
+            click.echo(f"note: {printable(note)}")
+    results, written = [], {}
+    if series is None:
+        results = [one(*_scans(scan_file, repeat, options), None)]
+        written = target.write(results[0], preview=preview)
+        if report is not None:
+            written["report"] = _report(report, written["image"], results[0], options["water_mu"])
     else:
-        _tell(result, written, options["method"])
-    if not result.certified:
+        results, written = _series(series, scan_file, repeat, {**options, "as_json": as_json}, one, many=many)
+    if as_json:
+        told = [summary(result, written, options["method"]) for result in results]
+        click.echo(json.dumps({"slices": told} if many else told[0], allow_nan=False))
+    else:
+        for k, result in enumerate(results):
+            tell(result, written if k == len(results) - 1 else {}, options["method"])
+    if not all(result.certified for result in results):
         ctx.exit(EXIT_DELTA_NOT_MET)
 
 
+def _check_settings(
+    delta: str, quantile: float | None, repeat: Path | None, options: dict[str, Any], *, many: bool, fits_many: bool
+) -> None:
+    """Settings that do not go together. Raises SettingError."""
+    from ctrecon.errors import SettingError
+
+    method = options["method"]
+    if options["iterations"] is not None and method in ("huber-tv", "fbp"):
+        raise SettingError(f"--method {method} runs to its own end; drop --iterations")
+    if options["window"] is not None and method != "fbp":
+        raise SettingError(f"--method {method} has no filter; drop --window or use --method fbp")
+    automatic = delta.strip().lower() == "auto"
+    if quantile is not None and not automatic:
+        raise SettingError(f"--quantile {quantile:g} belongs to --delta auto, not to --delta {delta}; drop one of them")
+    if repeat is not None and not automatic:
+        raise SettingError(f"--repeat {repeat} gives delta, so drop --delta {delta}, or --repeat")
+    if many and not fits_many:
+        raise SettingError("--all-slices and --spacing go with a folder of projections and -o FOLDER/; drop them")
+    if many and (repeat is not None or options["z_mm"] is not None):
+        raise SettingError("--all-slices takes every slice of one scan; drop --z and --repeat")
+
+
+def _scans(scan_file: Path, repeat: Path | None, options: dict[str, Any]) -> tuple[Scan, Scan | None]:
+    from ctrecon.io.arrays import read_scan
+
+    reading = {key: options[key] for key in SCAN_KEYS}
+    return read_scan(scan_file, **reading), None if repeat is None else read_scan(repeat, **reading)
+
+
+def _reconstruct(
+    scan: Scan, second: Scan | None, *, delta: str, chance: float, model_error: str | None, source: Path, began: float,
+    quiet: bool, method: str, prior: str, iterations: int | None, window: Window | None, operator: OperatorName | None,
+    device: str | None, most_attenuation: float | None,
+) -> Reconstruction:
+    """One image of ``scan``, or of its mean with ``second``, and what is proved of it."""
+    from ctrecon.delta import delta_for, delta_with_model_error, mean_of_repeats
+    from ctrecon.problem import prepare
+    from ctrecon.reconstruction import conclude
+
+    clock = _Clock(began)
+    if second is None:
+        bound = delta_for(scan, delta, chance)
+    else:
+        scan, bound = mean_of_repeats(scan, second, chance)
+    if model_error is not None:
+        bound = delta_with_model_error(bound, scan, model_error)
+    clock.note("read")
+    if not quiet:
+        for note in scan.notes:
+            click.echo(f"note: {printable(note)}")
+        click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
+    problem = prepare(scan, bound, operator=operator, device=device, most_attenuation=most_attenuation)
+    clock.note("prepare")
+    with watching(problem, quiet=quiet) as watch:
+        outcome = _run(problem, watch, method=method, prior=prior, iterations=iterations, window=window)
+    clock.note("reconstruct")
+    # A certificate notes the hash of the file it came from; a folder has none.
+    return conclude(
+        problem, outcome, source=None if source.is_dir() else str(source), began=began, method=method,
+        timings=clock.seconds,
+    )
+
+
+def _series(
+    series: SeriesTarget, scan_file: Path, repeat: Path | None, options: dict[str, Any], one: One, *, many: bool
+) -> tuple[list[Reconstruction], dict[str, Path]]:
+    """One slice, or all of a folder of projections, as a DICOM series."""
+    if many:
+        from ctrecon.dicom.rebin import read_projection_slices
+
+        places, results, grid = [], [], None
+        for z, scan in read_projection_slices(scan_file, spacing_mm=options["spacing"]):
+            scan = scan.every(options["every"])
+            # One grid for all, though a flying focal spot changes the field of view a little from slice to slice.
+            scan = scan.with_grid(size=options["size"], pixel_mm=options["pixel_mm"]) if grid is None else replace(
+                scan, grid=grid, image_shape=None
+            )
+            grid = scan.grid
+            places.append(z)
+            if not options["as_json"]:
+                click.echo(f"slice {len(places)}, z = {z:.3f} mm")
+            # No matrix per slice is kept: each has its own angles.
+            results.append(one(scan, None, options["operator"] or "joseph"))
+    else:
+        scan, second = _scans(scan_file, repeat, options)
+        places, results = [options["z_mm"] or 0.0], [one(scan, second, None)]
+    stored, written = series.write(
+        results, method=options["method"], iterative=options["method"] != "fbp", z_mm=places,
+        thickness_mm=options["slice_mm"], source=None if scan_file.is_dir() else str(scan_file),
+    )
+    return list(stored), written
+
+
+METHOD_KEYS = ("method", "prior", "iterations", "window", "operator", "device", "most_attenuation")
 SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm", "z_mm")
 
 
 class _Clock:
     """Seconds by what was done since the note before."""
 
-    def __init__(self) -> None:
+    def __init__(self, began: float) -> None:
         self.seconds: dict[str, float] = {}
-        self._last = time.monotonic()
+        self._last = began
 
     def note(self, what: str) -> None:
         now = time.monotonic()
@@ -188,96 +270,3 @@ def _run(
     if method == "huber-tv":
         return r.huber_tv(problem, watch=watch)
     return r.filtered_back_projection(problem, window=window, watch=watch)
-
-
-@contextlib.contextmanager
-def _watching(problem: Problem, *, quiet: bool) -> Iterator[Watch | None]:
-    """Show residual and delta live, on a terminal in one line, elsewhere a line per iteration."""
-    from rich.console import Console
-
-    if quiet:
-        yield None
-        return
-    console = Console(highlight=False)
-
-    def line(progress: Progress) -> str:
-        return (
-            f"iteration {progress.iteration:3d}   residual {progress.residual:.6g}   "
-            f"delta {problem.delta.value:.6g}   E {progress.energy:.6g}"
-        )
-
-    if console.is_terminal:
-        with console.status("descending") as status:
-            yield lambda progress: status.update(line(progress))
-    else:
-        yield lambda progress: click.echo(line(progress)) if _worth_a_line(progress.iteration) else None
-
-
-def _worth_a_line(iteration: int) -> bool:
-    return iteration <= 20 or iteration % 10 ** (len(str(iteration)) - 1) == 0
-
-
-def _summary(result: Reconstruction, written: dict[str, Path], method: str) -> dict[str, Any]:
-    grid, operator = result.problem.grid, result.problem.operator
-    return {
-        "status": _status(result),
-        "reason": result.outcome.reason,
-        "method": method,
-        "delta": result.problem.delta.value,
-        "norm": result.problem.delta.norm,
-        "delta_from": result.problem.delta.how,
-        "model_error": result.problem.delta.model_error,
-        "residual": result.residual,
-        **({} if result.missed is None else _known(result.missed)),
-        "iterations": result.iterations,
-        "image": str(written["image"]),
-        "shape": list(result.image.shape),
-        "pixel_mm": None if grid is None else grid.pixel_mm,
-        "unit": None if grid is None else "1/mm",
-        "certificate": str(written["certificate"]) if "certificate" in written else None,
-        "preview": str(written["preview"]) if "preview" in written else None,
-        "operator": type(operator).__name__,
-        "seconds": round(result.seconds, 3),
-        "notes": list(result.problem.scan.notes),
-    }
-
-
-def _status(result: Reconstruction) -> str:
-    if result.missed is None:
-        return "certified"
-    return "delta not met" if result.missed.certificate is None else "infeasible"
-
-
-def _known(missed: Missed) -> dict[str, float]:
-    return {
-        "smallest_delta_not_excluded": missed.lower_bound,
-        "best_residual_in_box": missed.best_residual,
-        "most_attenuation": missed.most_attenuation,
-    }
-
-
-def _tell(result: Reconstruction, written: dict[str, Path], method: str) -> None:
-    delta, count = result.problem.delta, result.iterations
-    after = f"after {count} iteration{'s' if count != 1 else ''}, {result.seconds:.1f} s"
-    missed = result.missed
-    if missed is None:
-        click.echo(f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}")
-    elif missed.certificate is not None:
-        click.echo(
-            f"infeasible {after}: no image with 0 <= u <= {missed.most_attenuation:.4g} meets delta {delta.value:.6g}, "
-            f"which is proved; the smallest delta not excluded is {missed.lower_bound:.6g}, the best residual found "
-            f"there {missed.best_residual:.6g}; check geometry and data, or try "
-            f"--delta {missed.best_residual * 1.01:.4g}"
-        )
-    else:
-        click.echo(
-            f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
-            f"{result.residual / delta.value:.3g} times delta; "
-            + (
-                "no filter of FBP fits the data this well, use another --method"
-                if method == "fbp"
-                else f"the scan may not fit the model this well, try --delta {result.residual * 1.01:.4g}"
-            )
-        )
-    for what, path in written.items():
-        click.echo(f"{what:>12}: {printable(str(path))}")

@@ -54,9 +54,12 @@ def is_series(output: str | None) -> bool:
 
 
 def series_target(
-    output: str | None, options: dict[str, Any], inputs: list[Path], *, pictures: bool
+    output: str | None, options: dict[str, Any], inputs: list[Path], *, pictures: bool, folder: Path | None = None
 ) -> SeriesTarget | None:
-    """Where to write a series, checked; None where ``output`` names a file. Raises SettingError, OutputError."""
+    """Where to write a series, checked; None where ``output`` names a file. Raises SettingError, OutputError.
+
+    A ``folder`` of projections says itself whose images these are, where no template does.
+    """
     from ctrecon.errors import SettingError
 
     given = {name: options[name] for name in KEYS if options[name] not in (None, False)}
@@ -68,8 +71,18 @@ def series_target(
     from ctrecon.dicom.study import study_of
     from ctrecon.series_outputs import SeriesTarget
 
-    study = study_of(options["template"], {ATTRIBUTES[name]: given[name] for name in ATTRIBUTES if name in given})
+    template = options["template"] or (None if folder is None else _a_dicom_file(folder))
+    study = study_of(template, {ATTRIBUTES[name]: given[name] for name in ATTRIBUTES if name in given})
     choices = {name: options[name] for name in ("water_mu", "overwrite")}
     target = SeriesTarget(folder=Path(output), study=study, pictures=pictures, **choices)
     target.check(inputs)
     return target
+
+
+def _a_dicom_file(folder: Path) -> Path | None:
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            with path.open("rb") as stream:
+                if stream.read(132)[128:] == b"DICM":
+                    return path
+    return None

@@ -22,7 +22,10 @@ from ctrecon.errors import SettingError
 Process = Callable[[Path, Path], None]
 
 # This project's own reconstruction of projections. The one place to change where its options change.
-RECONSTRUCT = (sys.executable, "-m", "ctrecon.cli.main", "reconstruct", "{input}", "--delta", "auto", "-o", "{output}/")
+RECONSTRUCT = (
+    sys.executable, "-m", "ctrecon.cli.main", "reconstruct", "{input}", "--all-slices", "--delta", "auto",
+    "-o", "{output}/",
+)  # fmt: skip
 _MOST_OUTPUT = 16 << 20
 
 

@@ -1,0 +1,109 @@
+"""What ``ctrecon reconstruct`` says: live, as one JSON object, and in the end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ctrecon.cli.main import printable
+
+if TYPE_CHECKING:
+    from ctrecon.problem import Problem, Progress, Watch
+    from ctrecon.reconstruction import Missed, Reconstruction
+
+
+@contextlib.contextmanager
+def watching(problem: Problem, *, quiet: bool) -> Iterator[Watch | None]:
+    """Show residual and delta live, on a terminal in one line, elsewhere a line per iteration."""
+    from rich.console import Console
+
+    if quiet:
+        yield None
+        return
+    console = Console(highlight=False)
+
+    def line(progress: Progress) -> str:
+        return (
+            f"iteration {progress.iteration:3d}   residual {progress.residual:.6g}   "
+            f"delta {problem.delta.value:.6g}   E {progress.energy:.6g}"
+        )
+
+    if console.is_terminal:
+        with console.status("descending") as status:
+            yield lambda progress: status.update(line(progress))
+    else:
+        yield lambda progress: click.echo(line(progress)) if _worth_a_line(progress.iteration) else None
+
+
+def _worth_a_line(iteration: int) -> bool:
+    return iteration <= 20 or iteration % 10 ** (len(str(iteration)) - 1) == 0
+
+
+def summary(result: Reconstruction, written: dict[str, Path], method: str) -> dict[str, Any]:
+    grid, operator = result.problem.grid, result.problem.operator
+    return {
+        "status": _status(result),
+        "reason": result.outcome.reason,
+        "method": method,
+        "delta": result.problem.delta.value,
+        "norm": result.problem.delta.norm,
+        "delta_from": result.problem.delta.how,
+        "model_error": result.problem.delta.model_error,
+        "residual": result.residual,
+        **({} if result.missed is None else _known(result.missed)),
+        "iterations": result.iterations,
+        "image": str(written["image"]),
+        "shape": list(result.image.shape),
+        "pixel_mm": None if grid is None else grid.pixel_mm,
+        "unit": None if grid is None else "1/mm",
+        "certificate": str(written["certificate"]) if "certificate" in written else None,
+        "preview": str(written["preview"]) if "preview" in written else None,
+        "operator": type(operator).__name__,
+        "seconds": round(result.seconds, 3),
+        "notes": list(result.problem.scan.notes),
+    }
+
+
+def _status(result: Reconstruction) -> str:
+    if result.missed is None:
+        return "certified"
+    return "delta not met" if result.missed.certificate is None else "infeasible"
+
+
+def _known(missed: Missed) -> dict[str, float]:
+    return {
+        "smallest_delta_not_excluded": missed.lower_bound,
+        "best_residual_in_box": missed.best_residual,
+        "most_attenuation": missed.most_attenuation,
+    }
+
+
+def tell(result: Reconstruction, written: dict[str, Path], method: str) -> None:
+    delta, count = result.problem.delta, result.iterations
+    after = f"after {count} iteration{'s' if count != 1 else ''}, {result.seconds:.1f} s"
+    missed = result.missed
+    if missed is None:
+        click.echo(f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}")
+    elif missed.certificate is not None:
+        click.echo(
+            f"infeasible {after}: no image with 0 <= u <= {missed.most_attenuation:.4g} meets delta {delta.value:.6g}, "
+            f"which is proved; the smallest delta not excluded is {missed.lower_bound:.6g}, the best residual found "
+            f"there {missed.best_residual:.6g}; check geometry and data, or try "
+            f"--delta {missed.best_residual * 1.01:.4g}"
+        )
+    else:
+        click.echo(
+            f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
+            f"{result.residual / delta.value:.3g} times delta; "
+            + (
+                "no filter of FBP fits the data this well, use another --method"
+                if method == "fbp"
+                else f"the scan may not fit the model this well, try --delta {result.residual * 1.01:.4g}"
+            )
+        )
+    for what, path in written.items():
+        click.echo(f"{what:>12}: {printable(str(path))}")
