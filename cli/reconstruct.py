@@ -83,14 +83,15 @@ def command(
     from ctrecon.errors import SettingError
 
     began = time.monotonic()
+    sidecar = None if scan_file.is_dir() else scan_file.with_suffix(".json")
     given = (
-        scan_file, scan_file.with_suffix(".json"), repeat, options["geometry_file"], Path(options["prior"]),
-        options["template"],
+        scan_file, sidecar, repeat, options["geometry_file"], Path(options["prior"]), options["template"],
     )
     inputs = [path for path in given if path is not None and path.exists()]
     series = series_target(output, options, inputs, pictures=preview, folder=scan_file if scan_file.is_dir() else None)
     if series is None:
-        image = Path(output or scan_file.name.removesuffix(scan_file.suffix) + ".recon.npy")
+        name = scan_file.resolve().name if scan_file.is_dir() else scan_file.name.removesuffix(scan_file.suffix)
+        image = Path(output or f"{name}.recon.npy")
         target = outputs.Target.at(image, inputs=inputs)
     if report is not None:
         if series is not None:

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 @click.option("--network", type=click.Choice(("lowres", "dncnn20")), default="lowres", show_default=True)
 @click.option("--dncnn-weights", type=FilePath, help="With dncnn20: start from DnCNN-B (the authors' MATLAB file).")
 @click.option("--one-pass", is_flag=True, help="The baseline: train for one pass from zero, not on the descent path.")
+@click.option("--decibels", is_flag=True, help="Minimise what PSNR measures, for the end of a training.")
 @click.option("--patch", type=click.IntRange(min=4), default=32, show_default=True, help="Side, at the low resolution.")
 def command(
     output: Path, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], images: tuple[Path, ...],
-    held_out: tuple[Path, ...], scale: int, network: str, dncnn_weights: Path | None, one_pass: bool, patch: int,
+    held_out: tuple[Path, ...], scale: int, network: str, dncnn_weights: Path | None, one_pass: bool, decibels: bool,
+    patch: int,
     **plan_options: Any,
 ) -> None:
     """Train a network for super-resolution on the descent path, on the luminance of photographs.
@@ -46,7 +48,7 @@ def command(
     how = plan(**plan_options)
     found = read_training_images(images, held_out)
     click.echo(f"{len(found.images)} images; {found.left_out} copies of held-out images left out")
-    pool = SuperResolutionPool(found.images, scale, size=patch, most_steps=1 if one_pass else 8)
+    pool = SuperResolutionPool(found.images, scale, size=patch, most_steps=1 if one_pass else 8, decibels=decibels)
     trainer = Trainer(_network(network, start, dncnn_weights, scale), [pool], how)
     run_training(trainer, output, fresh=fresh, curves=curves)
     data = [f"{len(found.images)} photographs in {_names(images)}"]

@@ -132,7 +132,7 @@ def test_damaged_bytes_are_refused_or_read_but_never_crash(tmp_path, suffix):
 
 def test_names_that_lead_nowhere(tmp_path):
     refuse(tmp_path / "missing.npy", "there is no such file")
-    refuse(tmp_path, "is not a file")
+    refuse(tmp_path, "holds no files")
     (tmp_path / "a.tif").write_bytes(b"II*\x00")
     refuse(tmp_path / "a.tif", r"ending in \.tif are not known; known are \.npy, \.npz, \.mat, \.h5")
 
@@ -521,7 +521,7 @@ def test_matlab_73_stands_transposed_in_the_file_and_not_in_the_scan(tmp_path):
         (json.dumps({**SIDECAR, "angles_deg": [math.nan] * VIEWS}), "12 values that are not finite"),
         (json.dumps({**SIDECAR, "detector_spacing_mm": -0.2}), r"detector_spacing_mm must be a finite number > 0"),
         (json.dumps({**SIDECAR, "detector_spacing_mm": "wide"}), "must be a number"),
-        (json.dumps({**SIDECAR, "geometry": "cone"}), '"parallel" or "fan"'),
+        (json.dumps({**SIDECAR, "geometry": "cone"}), '"fan" or "arc-fan"'),
         (json.dumps({**SIDECAR, "colour": 1}), "unknown entry 'colour'"),
         (json.dumps({**SIDECAR, "detector_count": 5}), "12 angles and 5 detectors"),
         (json.dumps({**SIDECAR, "arrays": 3}), '"arrays" must be an object'),

@@ -93,7 +93,7 @@ def test_fbp_honours_delta_by_its_filter(scan: Path, tmp_path: Path) -> None:
     for args, code, words in (
         (("--delta", "30%"), 0, "filter hann"),
         (("--delta", "30%", "--window", "ram-lak"), 0, "filter ram-lak"),
-        (("--delta", "0.1%"), 3, "filter"),
+        (("--delta", "0.1%"), 3, "infeasible"),
     ):
         result = run("reconstruct", scan, "--method", "fbp", *args, "-o", image, "--json")
         assert result.exit_code == code, result.output

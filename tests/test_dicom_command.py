@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_refused_in_one_line(scan: Path, tmp_path: Path) ->
         ((tmp_path / "s", "--water-mu", "nan"), "water_mu"),
         ((tmp_path / "no" / "folder",), "no folder"),
         ((scan.parent, "--overwrite"), "is not part of a series"),
-        ((tmp_path / "u.jpg",), "must end in .npy"),
+        ((tmp_path / "u.jpg",), "the image is written as .npy or"),
     ]
     for (output, *options), said in cases:
         result = reconstruct(scan, output, *options)

@@ -56,10 +56,10 @@ def test_the_structured_report_says_what_is_proved(series: Path) -> None:
     verdicts = [verify.check(series / "certificates" / f"slice-{k:04d}.certificate.json") for k in (1, 2, 3)]
     assert said["Source of Measurement"] == [image.SOPInstanceUID for image in images]
     assert said["What is proved"] == [verdict.statement for verdict in verdicts]
-    assert said["What is not proved"] == [verify.LIMITS]
+    assert said["What is not proved"] == [verify.LIMITS["feasible"]]
     assert said["Image is certified to explain the data"] == ["Yes"] * 3
     asked = said["Bound on the residual that was asked for"]
-    np.testing.assert_allclose(asked, [verdict.delta for verdict in verdicts], rtol=1e-12)
+    np.testing.assert_allclose(asked, [verdict.proved["delta"] for verdict in verdicts], rtol=1e-12)
     assert said["SHA-256 of the certificate file"] == [i.private_block(0x71, "CTRECON")[3].value for i in images]
     assert "not for diagnostic use" in said["Comment"][0]
     assert any("Water attenuates 0.02 per mm" in note for note in said["What was assumed of the data"])

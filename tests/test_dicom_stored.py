@@ -66,7 +66,7 @@ def test_values_beyond_the_scale_are_refused_not_clipped() -> None:
 
 def at_its_own_residual(result: Reconstruction) -> Reconstruction:
     """The same image with delta put a hair above its residual: rounding as good as always breaks it."""
-    delta = replace(result.problem.delta, value=result.residual * (1 + 1e-8))
+    delta = replace(result.problem.delta, value=result.residual * (1 + 1e-6))
     return conclude(replace(result.problem, delta=delta), result.outcome)
 
 

@@ -137,7 +137,7 @@ def test_reconstruct_writes_the_proof_and_exits_with_3(tmp_path: Path, monkeypat
     assert result.exit_code == 3, result.output
     assert "infeasible" in result.output
     assert "smallest delta not excluded" in result.output
-    files = {"scan.npz", "u.npy", "u.certificate.json", "u.data.npy", "u.dual.npy"}
+    files = {"scan.npz", "u.npy", "u.certificate.json", "u.data.npy", "u.dual.npy", "u.history.json"}
     assert {path.name for path in tmp_path.iterdir()} == files
     said = CliRunner().invoke(cli, ["verify", "u.certificate.json"])
     assert said.exit_code == 0

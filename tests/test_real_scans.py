@@ -52,7 +52,7 @@ def test_a_delta_that_a_real_scan_does_not_meet_is_reported(data_dir: Path) -> N
     result = reconstruct(path, "0.05%", every=24, size=128)
     assert not result.certified
     assert result.residual > result.problem.delta.value
-    assert result.outcome.reason in ("the residual no longer falls", "budget spent")
+    assert result.outcome.reason in ("the residual no longer falls", "budget spent", "infeasible")
 
 
 def test_the_thorax_from_counts(data_dir: Path) -> None:

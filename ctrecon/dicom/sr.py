@@ -29,6 +29,7 @@ SCHEME = "99CTRECON"
 CERTIFICATE = Code("certificate", SCHEME, "Certificate of a CT reconstruction")
 SLICE = Code("slice", SCHEME, "Reconstructed slice")
 STATEMENT = Code("statement", SCHEME, "What is proved")
+SHORTFALL = Code("shortfall", SCHEME, "Why nothing is proved")
 LIMITS = Code("limits", SCHEME, "What is not proved")
 METHOD = Code("method", SCHEME, "Method of reconstruction")
 ASSUMED = Code("assumed", SCHEME, "What was assumed of the data")
@@ -118,7 +119,9 @@ def _slice(image: Dataset, one: SeriesSlice, method: str) -> hd.sr.ContainerCont
         hd.sr.CodeContentItem(
             name=CERTIFIED, value=YES if one.certificate is not None else NO, relationship_type=contains
         ),
-        text(STATEMENT, one.certificate.statement if one.certificate is not None else derivation(one, method)),
+        text(SHORTFALL, derivation(one, method)) if one.certificate is None else text(
+            STATEMENT, one.certificate.statement
+        ),
         quantity(BOUND if one.certificate is not None else RESIDUAL, bound),
         quantity(DELTA, one.delta),
         text(DATA, one.data_sha256),

@@ -74,16 +74,20 @@ class SuperResolutionPool:
 
     def __init__(
         self, images: Sequence[Float32Array], scale: int, *, size: int = 32, states: int = 32, most_steps: int = 8,
-        renew: float = 0.25,
+        renew: float = 0.25, decibels: bool = False,
     ) -> None:
         side = size * scale
         self._patches, self._operator = Patches(images, side), AveragePooling(side, side, scale)
-        self._most_steps, self._renew = most_steps, renew
+        self._most_steps, self._renew, self._decibels = most_steps, renew, decibels
         self._u, self._truth = torch.zeros(states, 1, side, side), torch.zeros(states, 1, side, side)
         self._age = np.full(states, -1)
 
     def loss(self, network: nn.Module, batch: int, rng: np.random.Generator) -> Tensor:
-        """Mean absolute error, in grey levels of 255, of the images one network step ahead; the states move on."""
+        """The error of the images one network step ahead, by default mean absolute in grey levels of 255.
+
+        With ``decibels`` the mean of 10 log10 of each patch's mean square, as in PSNR: for the end of a training.
+        The states move on.
+        """
         if batch > len(self._age):
             # More states than asked for at a time, or all in a batch would have the same age.
             self._grow(4 * batch)
@@ -94,7 +98,11 @@ class SuperResolutionPool:
         energy = LeastSquares(self._operator, self._operator(truth))
         point = energy.at(u)
         d = dissipate(cone(energy), EstimateDirection(network, energy)(point), -point.gradient)
-        loss = 255 * (u + d - truth).abs().mean()
+        error = u + d - truth
+        loss = 255 * error.abs().mean()
+        if self._decibels:
+            # Below 50 dB of PSNR; what is nearly flat has no more to teach.
+            loss = 10 * torch.log10(error.square().flatten(1).mean(1) + 1e-5).mean()
         with torch.no_grad():
             ray = point.along(d.detach())
             moved = ray.move(Armijo()(ray, torch.ones(batch, 1)))
