@@ -166,7 +166,7 @@ def test_a_report_on_what_is_not_certified_says_no(tmp_path: Path) -> None:
     target.write([result], method="cgls")
     said = items(highdicom.sr.srread(tmp_path / "s" / "report.dcm"))
     assert said["Image is certified to explain the data"] == ["No"]
-    assert "NOT certified" in said["What is proved"][0]
+    assert "NOT certified" in said["Why nothing is proved"][0]
     assert said["Residual"][0] > said["Bound on the residual that was asked for"][0]
     assert "SHA-256 of the certificate file" not in said
     pdf = dcmread(tmp_path / "s" / "report-pdf.dcm").EncapsulatedDocument
