@@ -53,7 +53,8 @@ def command(
     run_training(trainer, output, fresh=fresh, curves=curves)
     data = [f"{len(found.images)} photographs in {_names(images)}"]
     data.append(f"{found.left_out} of them left out, being copies of images in {_names(held_out)}")
-    _finish(trainer, output, data + list(note), scale, one_pass=one_pass)
+    how_taught = {"one_pass": one_pass, "decibels": decibels}
+    _finish(trainer, output, data + list(note), scale, how_taught)
 
 
 def _names(folders: tuple[Path, ...]) -> str:
@@ -76,11 +77,11 @@ def _network(name: str, start: str | None, dncnn_weights: Path | None, scale: in
     return LowResNet(LowResNetShape(scale=scale))
 
 
-def _finish(trainer: Trainer, output: Path, data: list[str], scale: int, *, one_pass: bool) -> None:
+def _finish(trainer: Trainer, output: Path, data: list[str], scale: int, how_taught: dict[str, bool]) -> None:
     from ctrecon.networks.pretrained import save_network
     from ctrecon.training.superres_card import model_card
 
-    card = {"data": data, "scale": scale, "one_pass": one_pass, **facts_of(trainer)}
+    card = {"data": data, "scale": scale, **how_taught, **facts_of(trainer)}
     save_network(output, trainer.network, trainer.averaged, card)
     card_path(output).write_text(model_card(output.stem, trainer.network, card), encoding="utf-8")
     click.echo(f"wrote {output} and {card_path(output)}")

@@ -13,6 +13,7 @@ from torch import Tensor
 from ctrecon.classical.cgls import cgls
 from ctrecon.classical.fbp import FilteredBackProjection
 from ctrecon.delta import Delta
+from ctrecon.device import device_of
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import GeometryError, InputError, SettingError
 from ctrecon.geometry import ImageGrid
@@ -90,7 +91,7 @@ def prepare(
     InputError where no ray meets the image.
     """
     scan = scan.with_grid()
-    where = _device(device)
+    where = device_of(device)
     built: LinearOperator
     precondition: Precondition
     if scan.matrix is not None:
@@ -129,18 +130,6 @@ def prepare(
         device=where,
         most_attenuation=most_attenuation,
     )
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise SettingError(f"there is no device {name!r}; use cpu or cuda") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise SettingError(f"there is no GPU for --device {name}; use cpu")
-    return device
 
 
 def _few_conjugate_gradients(operator: LinearOperator) -> Precondition:

@@ -14,6 +14,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from ctrecon.device import device_of
 from ctrecon.errors import SettingError
 
 
@@ -90,12 +91,7 @@ def local_device(name: str) -> torch.device:
 
     Raises SettingError for a device that does not exist.
     """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise SettingError(f"there is no device {name!r}; use cpu or cuda") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise SettingError(f"there is no GPU for --device {name}; use cpu")
+    device = device_of(name)
     if device.type == "cuda" and ":" not in name:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)

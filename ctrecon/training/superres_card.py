@@ -10,6 +10,9 @@ from torch import nn
 def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
     """The card as Markdown; ``card`` is what the weights file stores."""
     parameters = sum(p.numel() for p in network.parameters())
+    error, unit = "mean absolute error", "grey levels of 255"
+    if card.get("decibels"):
+        error, unit = "mean square error of a patch", "dB"
     taught = "for one pass from zero (the baseline)" if card["one_pass"] else "on the descent path"
     lines = [
         f"# {name}",
@@ -19,9 +22,9 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         "",
         "## Training",
         *(f"- {item}" for item in card["data"]),
-        f"- {taught}; mean absolute error, patches mirrored, turned, reduced and of changed contrast",
+        f"- {taught}; {error} in {unit}, patches mirrored, turned, reduced and of changed contrast",
         f"- seed {card['seed']}, {card['steps']} steps of batch {card['batch']}, {card['hours']} hours, {card['date']}",
-        f"- final training loss {card['loss']} (mean absolute error of one network step, in grey levels of 255)",
+        f"- final training loss {card['loss']} ({error} of one network step, in {unit})",
         "",
         "## Scores",
         "`ctrecon reproduce table1 --data FOLDER` computes them on your own folders of images.",
