@@ -223,7 +223,7 @@ def _series(
         places, results = [options["z_mm"] or 0.0], [one(scan, second, None)]
     stored, written = series.write(
         results, method=options["method"], iterative=options["method"] != "fbp", z_mm=places,
-        thickness_mm=options["slice_mm"], source=None if scan_file.is_dir() else str(scan_file),
+        thickness_mm=options["slice_mm"],
     )
     return list(stored), written
 
