@@ -138,8 +138,8 @@ def command(
         results, written = _series(series, scan_file, repeat, {**options, "as_json": as_json}, one, many=many)
     if as_json:
         told = [summary(result, written, options["method"]) for result in results]
-        for one_told in told if series is not None else []:
-            one_told["notes"] += series.study.notes
+        for one_told in told:
+            one_told["notes"] += [] if series is None else series.study.notes
         click.echo(json.dumps({"slices": told} if many else told[0], allow_nan=False))
     else:
         for k, result in enumerate(results):

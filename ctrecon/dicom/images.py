@@ -141,7 +141,8 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
         scanner = _scanner(ds, file.name)
     if not found:
         which = "" if series is None else f" of series {series}"
-        raise InputError(f"{what}: holds no CT slices{which} ({others + captures} other files, {localizers} localizers)")
+        left = f"{others + captures} other files, {localizers} localizers"
+        raise InputError(f"{what}: holds no CT slices{which} ({left})")
     if len(numbers) > 1:
         raise InputError(
             f"{what}: holds {len(numbers)} series, with the numbers {', '.join(sorted(numbers.values()))}; "
@@ -151,7 +152,8 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
     if others:
         notes.append(f"{others} files in {what} are no images in DICOM and were left out")
     if captures:
-        notes.append(f"{captures} images in {what} are no CT slices (captured screens, segmentations) and were left out")
+        kinds = "captured screens, segmentations, other modalities"
+        notes.append(f"{captures} images in {what} are no CT slices ({kinds}) and were left out")
     if localizers:
         notes.append(f"{localizers} localizer images (scouts) were left out")
     if any(s.form.inverted for s in found):

@@ -41,8 +41,7 @@ def raw_certificate(image: Dataset, certificate: FeasibleCertificate, index: int
     ds.SeriesDescription = "RESEARCH certificates with their data, not for diagnosis"
     ds.SeriesNumber = SERIES_NUMBERS["raw"]
     ds.InstanceNumber = index
-    if "BodyPartExamined" not in ds:
-        ds.Laterality = ""
+    study.side_to(ds)
     ds.PatientPosition = image.PatientPosition
     ds.AcquisitionContextSequence = DicomSequence([])
     ds.ContentDate, ds.ContentTime = study.moment

@@ -16,7 +16,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.valuerep import PersonName
 
-from ctrecon.dicom.template_values import check_text, complete_or_drop, in_form
+from ctrecon.dicom.template_values import UNPAIRED, check_text, complete_or_drop, in_form
 from ctrecon.errors import InputError, SettingError
 
 # Needed in every file; empty where nothing is known (type 2), but for the study's UID.
@@ -30,8 +30,8 @@ FILED_BY = ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber")
 OPTIONAL = (
     "TimezoneOffsetFromUTC", "StudyDescription", "IssuerOfPatientID", "PatientAge", "PatientSize", "PatientWeight",
     "EthnicGroup", "PatientComments", "PatientIdentityRemoved", "DeidentificationMethod", "BodyPartExamined",
-    "ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName", "ClinicalTrialSiteID",
-    "ClinicalTrialSiteName", "ClinicalTrialSubjectID",
+    "Laterality", "ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID", "ClinicalTrialSiteName", "ClinicalTrialSubjectID",
 )  # fmt: skip
 NO_PATIENT = "RESEARCH^NO PATIENT"
 # Where a type 1 date is demanded and the study's date is not known. Not the clock: same input, same bytes.
@@ -40,10 +40,13 @@ NO_DATE, NO_TIME = "19000101", "000000"
 
 @dataclass(frozen=True)
 class Study:
-    """Patient and study attributes as a dataset; StudyInstanceUID is missing where nothing gave one."""
+    """Patient and study attributes as a dataset; StudyInstanceUID is missing where nothing gave one. ``side``: L or R
+    of a paired part of the body, where the template says it.
+    """
 
     attributes: Dataset
     notes: tuple[str, ...] = ()
+    side: str = ""
 
     @property
     def moment(self) -> tuple[str, str]:
@@ -55,6 +58,11 @@ class Study:
         for element in self.attributes:
             dataset.add(element)
 
+    def side_to(self, dataset: Dataset) -> None:
+        """Laterality of an image's or raw data's series: known or not, but where there are no sides, none."""
+        if self.attributes.get("BodyPartExamined") not in UNPAIRED:
+            dataset.Laterality = self.side
+
 
 def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
     """Patient and study from the DICOM file ``template``, with what it leaves empty from ``given`` (by keyword).
@@ -65,11 +73,15 @@ def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
     """
     attributes = Dataset()
     notes: list[str] = []
+    side = ""
     attributes.SpecificCharacterSet = "ISO_IR 192"
     if template is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's remarks on sloppy values, which are judged one by one here
             notes += _pass_through(template, attributes)
+    if "Laterality" in attributes:  # of some series only, so not among what all files say
+        side = str(attributes.Laterality)
+        del attributes.Laterality
     for keyword, text in given.items():
         already = str(attributes.get(keyword) or "")
         if already and already != text:
@@ -84,7 +96,7 @@ def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
     for keyword in NEEDED:
         if keyword not in attributes and keyword != "StudyInstanceUID":
             setattr(attributes, keyword, "")
-    return Study(attributes, tuple(notes))
+    return Study(attributes, tuple(notes), side)
 
 
 def _pass_through(template: Path, attributes: Dataset) -> list[str]:

@@ -16,7 +16,18 @@ from pydicom.uid import UID
 from pydicom.valuerep import DA, TM, validate_value
 
 # PS3.3 enumerates these.
-_ONE_OF = {"PatientSex": ("M", "F", "O"), "PatientIdentityRemoved": ("YES", "NO")}
+_ONE_OF = {"Laterality": ("L", "R"), "PatientSex": ("M", "F", "O"), "PatientIdentityRemoved": ("YES", "NO")}
+# Parts of the body without sides (PS3.16, Annex L), for which Laterality must not be there.
+UNPAIRED = frozenset(
+    (
+        "ABDOMEN ABDOMENPELVIS AORTA BACK BLADDER BRAIN CEREBELLUM CERVIX CHEST CHESTABDOMEN CHESTABDPELVIS "
+        "COCCYX COLON CSPINE CTSPINE DUODENUM ESOPHAGUS FACE GALLBLADDER HEAD HEADNECK HEART ILEUM ILIUM JAW "
+        "JEJUNUM LARYNX LIVER LSPINE LSSPINE MAXILLA MEDIASTINUM MOUTH NECK NECKCHEST NECKCHESTABDOMEN "
+        "NECKCHESTABDPELV NOSE PANCREAS PELVIS PENIS PHARYNX PROSTATE RECTUM SCALP SKULL SPINE SPLEEN SSPINE "
+        "STERNUM STOMACH THYMUS THYROID TLSPINE TONGUE TRACHEA TSPINE URETER URETHRA UTERUS VAGINA VULVA "
+        "WHOLEBODY"
+    ).split()
+)
 _MOST_GROUPS, _MOST_COMPONENTS = 3, 5
 _ZONE = re.compile(r"-(0\d|1[0-2])[0-5]\d|\+(0\d|1[0-4])[0-5]\d")
 # PS3.3 C.7.1.3: types 1 and 2 of the clinical trial's subject.
