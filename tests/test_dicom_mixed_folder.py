@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_files import change, ct, save, stored
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 
 from ctrecon.dicom.images import read_volume
 from ctrecon.errors import InputError
@@ -64,3 +64,12 @@ def test_links_to_folders_are_not_followed_and_the_message_says_so(tmp_path: Pat
         read_volume(tmp_path / "links")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert read_volume(tmp_path / "link").hu.shape[0] == 3
+
+
+def test_a_directory_of_a_medium_is_no_image_and_does_not_disturb(tmp_path: Path) -> None:
+    listing = ct(0, PixelData=None, SOPClassUID=None, Modality=None)
+    listing.DirectoryRecordSequence = [change(Dataset(), DirectoryRecordType="PATIENT", PatientName="Muster^Erika")]
+    folder = save(tmp_path / "in", *slices(), listing)
+    assert read_volume(folder).hu.shape[0] == 3
+    with pytest.raises(InputError, match="is a DICOMDIR, which lists"):
+        read_volume(folder / "003.dcm")

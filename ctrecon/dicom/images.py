@@ -176,6 +176,8 @@ def _is_no_slice(ds: FileDataset, name: str) -> bool:
 
 def _check_ct(ds: FileDataset, name: str) -> None:
     kind = _class_of(ds, name)
+    if "DirectoryRecordSequence" in ds:
+        raise InputError(f"{name}: is a DICOMDIR, which lists the files of a medium; give the folder that it is in")
     if kind not in CT_IMAGES:
         modality = short(text_of(ds, "Modality", name)) or "no Modality"
         found = short(kind) or "without SOPClassUID"
