@@ -81,6 +81,7 @@ def command(
     """
     from ctrecon import outputs
     from ctrecon.errors import SettingError
+    from ctrecon.io.volume_names import volume_suffix
 
     began = time.monotonic()
     sidecar = None if scan_file.is_dir() else scan_file.with_suffix(".json")
@@ -88,11 +89,18 @@ def command(
         scan_file, sidecar, repeat, options["geometry_file"], Path(options["prior"]), options["template"],
     )
     inputs = [path for path in given if path is not None and path.exists()]
-    series = series_target(output, options, inputs, pictures=preview, folder=scan_file if scan_file.is_dir() else None)
+    volume = output is not None and volume_suffix(Path(output)) is not None
+    elsewhere = ("water_mu",) * (volume or report is not None) + ("slice_mm",) * volume
+    series = series_target(
+        output, options, inputs, pictures=preview, folder=scan_file if scan_file.is_dir() else None, elsewhere=elsewhere
+    )
     if series is None:
         name = scan_file.resolve().name if scan_file.is_dir() else scan_file.name.removesuffix(scan_file.suffix)
         image = Path(output or f"{name}.recon.npy")
-        target = outputs.Target.at(image, inputs=inputs)
+        target = outputs.Target.at(
+            image, inputs=inputs, z_mm=options["z_mm"] or 0.0, water_mu=options["water_mu"],
+            slice_mm=options["slice_mm"],
+        )
     if report is not None:
         if series is not None:
             raise SettingError(
@@ -121,12 +129,17 @@ def command(
     if series is None:
         results = [one(*_scans(scan_file, repeat, options), None)]
         written = target.write(results[0], preview=preview)
+        if volume and not as_json:
+            water, how = results[0].problem.scan.water(options["water_mu"])
+            click.echo(f"note: {written['volume'].name} is in HU with water at {water:g} per mm ({how})")
         if report is not None:
             written["report"] = _report(report, written["image"], results[0], options["water_mu"])
     else:
         results, written = _series(series, scan_file, repeat, {**options, "as_json": as_json}, one, many=many)
     if as_json:
         told = [summary(result, written, options["method"]) for result in results]
+        for one_told in told:
+            one_told["notes"] += [] if series is None else series.study.notes
         click.echo(json.dumps({"slices": told} if many else told[0], allow_nan=False))
     else:
         for k, result in enumerate(results):
@@ -223,7 +236,7 @@ def _series(
         places, results = [options["z_mm"] or 0.0], [one(scan, second, None)]
     stored, written = series.write(
         results, method=options["method"], iterative=options["method"] != "fbp", z_mm=places,
-        thickness_mm=options["slice_mm"], source=None if scan_file.is_dir() else str(scan_file),
+        thickness_mm=options["slice_mm"],
     )
     return list(stored), written
 

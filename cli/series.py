@@ -24,6 +24,9 @@ ATTRIBUTES = {
     "study_date": "StudyDate",
     "accession_number": "AccessionNumber",
 }
+# What else has a use for an option.
+_VOLUME = "a volume (.nii.gz, .mha, .nrrd)"
+ALSO = {"water_mu": f", {_VOLUME} or a --report", "slice_mm": f" or {_VOLUME}"}
 KEYS = (*ATTRIBUTES, "template", "water_mu", "slice_mm", "overwrite")
 
 
@@ -37,8 +40,13 @@ def series_options(function: F) -> F:
             click.option("--study-description", help="Where no template gives it."),
             click.option("--study-date", metavar="YYYYMMDD", help="Where no template gives it."),
             click.option("--accession-number", help="Where no template gives it."),
-            click.option("--water-mu", type=float, metavar="1/MM", show_default="from the scan, else 0.02"),
-            click.option("--slice-mm", type=click.FloatRange(min=0, min_open=True), help="Thickness of the slice."),
+            click.option(
+                "--water-mu", type=float, metavar="1/MM", show_default="from the scan, else 0.02",
+                help="Attenuation of water, for HU: of a series, a volume, a report.",
+            ),
+            click.option(
+                "--slice-mm", type=click.FloatRange(min=0, min_open=True), help="Thickness of a slice."
+            ),
             click.option("--overwrite", is_flag=True, help="Replace the series that is in the folder."),
         )
     ):
@@ -54,19 +62,22 @@ def is_series(output: str | None) -> bool:
 
 
 def series_target(
-    output: str | None, options: dict[str, Any], inputs: list[Path], *, pictures: bool, folder: Path | None = None
+    output: str | None, options: dict[str, Any], inputs: list[Path], *, pictures: bool, folder: Path | None = None,
+    elsewhere: tuple[str, ...] = (),
 ) -> SeriesTarget | None:
     """Where to write a series, checked; None where ``output`` names a file. Raises SettingError, OutputError.
 
-    A ``folder`` of projections says itself whose images these are, where no template does.
+    A ``folder`` of projections says itself whose images these are, where no template does. ``elsewhere``: the options
+    that say something without a series, too.
     """
     from ctrecon.errors import SettingError
 
     given = {name: options[name] for name in KEYS if options[name] not in (None, False)}
     if output is None or not is_series(output):
-        if given:
-            first = "--" + next(iter(given)).replace("_", "-")
-            raise SettingError(f"{first} belongs to a DICOM series; write one with -o FOLDER, or drop it")
+        for name in given:
+            if name not in elsewhere:
+                option, also = "--" + name.replace("_", "-"), ALSO.get(name, "")
+                raise SettingError(f"{option} belongs to a DICOM series{also}; write one with -o FOLDER, or drop it")
         return None
     from ctrecon.dicom.study import study_of
     from ctrecon.series_outputs import SeriesTarget

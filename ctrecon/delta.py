@@ -102,7 +102,7 @@ def mean_of_repeats(first: Scan, second: Scan, quantile: float = 0.95) -> tuple[
     freedom = max(1.0, 3 * total * (total / float(np.square(squares).sum())))
     largest = math.sqrt(total * float(fisher.ppf(quantile, freedom, freedom)))
     how = f"from two scans: half their difference has norm {math.sqrt(total):.6g}, F quantile {quantile:g}"
-    note = f"the mean of {first.source} and its repeat {second.source}"
+    note = "the mean of two scans of the same object"
     notes: tuple[str, ...] = (*first.notes, note)
     if variance is not None:
         notes = (*notes, f"the two scans differ by {math.sqrt(total / f.size):.3g} times what their variances explain")

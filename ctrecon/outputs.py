@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ctrecon.atomic import atomic_write
+from ctrecon.dicom.hounsfield import HounsfieldScale, hounsfield
 from ctrecon.errors import OutputError
 from ctrecon.history import SUFFIX, History, versions
 from ctrecon.io.arrays import write_array
@@ -24,17 +27,29 @@ _SIDE_FILES = (*CERTIFICATE_FILES, SUFFIX, ".png")
 
 @dataclass(frozen=True)
 class Target:
-    """The image's path ``S.npy``; the other files share its stem. ``volume``: also in HU, where that was asked for."""
+    """The image's path ``S.npy``; the other files share its stem. ``volume``: also in HU, where that was asked for.
+
+    For the volume: ``water_mu``, the attenuation of water in 1/mm, None for what the scan says, else the usual one at
+    70 keV; ``z_mm`` where the slice stands, ``slice_mm`` its thickness, None where not known.
+    """
 
     path: Path
     volume: Path | None = None
+    water_mu: float | None = None
+    z_mm: float = 0.0
+    slice_mm: float | None = None
 
     @staticmethod
-    def at(path: Path, *, inputs: Iterable[Path] = ()) -> Target:
+    def at(
+        path: Path, *, inputs: Iterable[Path] = (), water_mu: float | None = None, z_mm: float = 0.0,
+        slice_mm: float | None = None,
+    ) -> Target:
         """Check, before any work is done, that files can be written there and would replace none of the ``inputs``.
 
-        Raises OutputError.
+        Raises OutputError, SettingError for an impossible ``water_mu``.
         """
+        if water_mu is not None:
+            HounsfieldScale(water_mu=water_mu, slope=1, intercept=0)
         volume, suffix = None, volume_suffix(path)
         if suffix is not None:
             volume, path = path, path.with_name(path.name[: -len(suffix)] + ".npy")
@@ -45,7 +60,7 @@ class Target:
             raise OutputError(f"the folder {folder} does not exist; create it or give another -o FILE")
         if path.is_dir() or not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
             raise OutputError(f"{path} cannot be written: no permission, or a folder; give another -o FILE")
-        target = Target(path, volume)
+        target = Target(path, volume, water_mu, z_mm, slice_mm)
         ours = [path, *(target.beside(suffix) for suffix in _SIDE_FILES), *([volume] if volume else [])]
         for given in inputs:
             if given.resolve() in {one.resolve() for one in ours}:
@@ -80,7 +95,7 @@ class Target:
             written["certificate"] = paths[""]
             written |= {name: path for name, path in paths.items() if name not in ("", "image")}
         if self.volume is not None:
-            _write_volume(self.volume, result)
+            self._write_volume(self.volume, result)
             written["volume"] = self.volume
         with atomic_write(self.beside(SUFFIX)) as partial:
             partial.write_bytes(_history(result, self.path).to_bytes())
@@ -97,16 +112,17 @@ class Target:
             raise OutputError(f"cannot remove {path}, which speaks of an older image: {why.strerror}") from None
         return written
 
+    def _write_volume(self, path: Path, result: Reconstruction) -> None:
+        """The image as one slice in HU. Raises OutputError where a matrix leaves it without unit and pixel size."""
+        # SimpleITK takes half a second to load: only for those who ask.
+        from ctrecon.io.nifti import centred_affine, write_stored_volume
 
-def _write_volume(path: Path, result: Reconstruction) -> None:
-    """The image as one slice in HU. Raises OutputError where a matrix leaves it without unit and pixel size."""
-    # SimpleITK takes half a second to load: only for those who ask.
-    from ctrecon.io.nifti import centred_affine, hounsfield, write_stored_volume
-
-    grid = result.problem.grid
-    if grid is None:
-        raise OutputError(f"{path.name} needs pixels in mm, and the scan's matrix says none; give -o NAME.npy")
-    write_stored_volume(path, hounsfield(result.image)[None], centred_affine(grid.rows, grid.columns, grid.pixel_mm))
+        grid = result.problem.grid
+        if grid is None:
+            raise OutputError(f"{path.name} needs pixels in mm, and the scan's matrix says none; give -o NAME.npy")
+        hu = hounsfield(result.image, result.problem.scan.water(self.water_mu)[0]).astype(np.float32)
+        affine = centred_affine(grid.rows, grid.columns, grid.pixel_mm, z_mm=self.z_mm, slice_mm=self.slice_mm)
+        write_stored_volume(path, hu[None], affine)
 
 
 def _history(result: Reconstruction, image: Path) -> History:

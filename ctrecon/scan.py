@@ -107,6 +107,14 @@ class Scan:
         if self.matrix is not None:
             self._check_matrix()
 
+    def water(self, given: float | None = None) -> tuple[float, str]:
+        """The attenuation of water in 1/mm for HU: ``given``, or what the scan says, else the usual; and which."""
+        if given is not None:
+            return given, "given"
+        if self.water_mu_per_mm is not None:
+            return self.water_mu_per_mm, "from the scan"
+        return WATER_MU_PER_MM, "assumed, about 70 keV"
+
     def _image_shape(self) -> tuple[int, int] | None:
         if self.grid is not None:
             if self.image_shape is not None and self.image_shape != self.grid.shape:

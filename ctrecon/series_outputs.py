@@ -21,7 +21,6 @@ from ctrecon.dicom.study import Study
 from ctrecon.errors import InputError, OutputError
 from ctrecon.problem import Problem
 from ctrecon.reconstruction import Reconstruction
-from ctrecon.scan import WATER_MU_PER_MM
 from ctrecon.stored_pixels import StoredReconstruction, certify_stored
 
 
@@ -55,12 +54,11 @@ class SeriesTarget:
         z_mm: Sequence[float] = (0.0,),
         thickness_mm: float | None = None,
         frame_of_reference: str | None = None,
-        source: str | None = None,
     ) -> tuple[tuple[Reconstruction, ...], dict[str, Path]]:
         """Write one slice for each of ``results``, at ``z_mm``. Gives the results as they are stored, and the paths.
 
-        ``source`` is the path of the input file, whose hash the certificates note. ``frame_of_reference``: see
-        ``ctrecon.dicom.series.write_series``. Raises InputError where a problem has no pixel size, OutputError.
+        ``frame_of_reference``: see ``ctrecon.dicom.series.write_series``. Raises InputError where a problem has no
+        pixel size, OutputError.
         """
         if len(z_mm) != len(results):
             raise InputError(f"there are {len(results)} slices and {len(z_mm)} positions; give one for each")
@@ -68,7 +66,7 @@ class SeriesTarget:
         scale = finest_scale((result.image for result in results), water)
         slices, stored = [], []
         for result, z in zip(results, z_mm, strict=True):
-            stored.append(certify_stored(result, scale, source=source))
+            stored.append(certify_stored(result, scale))
             slices.append(_slice(stored[-1], z, thickness_mm, self.pictures))
         notes = list(dict.fromkeys(note for one in results for note in one.problem.scan.notes))
         written = write_series(
@@ -90,13 +88,10 @@ class SeriesTarget:
 
     def _water(self, results: Sequence[Reconstruction]) -> tuple[float, str]:
         """Water's attenuation in 1/mm, one for all slices, and where it is from."""
-        if self.water_mu is not None:
-            return self.water_mu, "given"
-        stated = {result.problem.scan.water_mu_per_mm for result in results}
-        if len(stated) > 1:
+        found = {result.problem.scan.water(self.water_mu) for result in results}
+        if len(found) > 1:
             raise InputError("the slices were calibrated to different waters; give one with --water-mu")
-        water = stated.pop()
-        return (WATER_MU_PER_MM, "assumed, about 70 keV") if water is None else (water, "from the scan")
+        return found.pop()
 
 
 POSITION = (

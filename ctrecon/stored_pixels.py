@@ -33,10 +33,12 @@ class StoredReconstruction:
     steps: int
 
 
-def certify_stored(
-    result: Reconstruction, scale: HounsfieldScale, *, source: str | None = None
-) -> StoredReconstruction:
-    """Round to ``scale`` and certify what a reader decodes. Without certificate where that misses delta."""
+def certify_stored(result: Reconstruction, scale: HounsfieldScale) -> StoredReconstruction:
+    """Round to ``scale`` and certify what a reader decodes. Without certificate where that misses delta.
+
+    The certificate names no file, unlike one beside an image: it travels with the patient's images, and is to be as
+    nameless as they are once de-identified. The hash of the data says enough.
+    """
     image = result.image
     for steps in range(MOST_STEPS + 1):
         try:
@@ -46,7 +48,7 @@ def certify_stored(
                 raise
             break  # a step left the range of the series: what was found before stands
         decoded = scale.decode(stored)
-        found = _certify(result.problem, decoded, source)
+        found = _certify(result.problem, decoded)
         certificate = found if isinstance(found, FeasibleCertificate) else None
         best = StoredReconstruction(
             stored=stored,
@@ -76,7 +78,7 @@ def _too_coarse(scale: HounsfieldScale) -> str:
     return f"met before the pixels were rounded to {scale.slope:g} HU"
 
 
-def _certify(problem: Problem, decoded: Array, source: str | None) -> FeasibleCertificate | NotCertified:
+def _certify(problem: Problem, decoded: Array) -> FeasibleCertificate | NotCertified:
     return certify(
         decoded,
         problem.scan.sinogram,
@@ -85,7 +87,6 @@ def _certify(problem: Problem, decoded: Array, source: str | None) -> FeasibleCe
         problem.delta.value,
         weights=problem.weights,
         matrix=problem.scan.matrix,
-        source=source,
     )
 
 

@@ -66,7 +66,9 @@ def write(folder: Path, slices: int = 3, **options: object) -> Path:
 
 def need(tool: str) -> str:
     """The path of a program, or a skip that says which Debian package has it."""
-    package = {"dciodvfy": "dicom3tools", "dcentvfy": "dicom3tools", "pdftotext": "poppler-utils"}.get(tool, tool)
+    package = {
+        "dciodvfy": "dicom3tools", "dcentvfy": "dicom3tools", "dcmconv": "dcmtk", "pdftotext": "poppler-utils",
+    }.get(tool, tool)  # fmt: skip
     path = shutil.which(tool)
     if path is None:
         pytest.skip(f"{tool} is not installed (Debian package {package})")

@@ -64,8 +64,9 @@ def test_archives_and_other_files_among_the_slices(tmp_path):
     assert "2 files" in volume.notes[0]
     assert "1 localizer" in volume.notes[1]
     other = ct(8, SOPClassUID="1.2.840.10008.5.1.4.1.1.4", Modality="MR")
+    assert "1 images" in read_volume(save(tmp_path / "mixed", ct(0), other)).notes[0]
     with pytest.raises(InputError, match="is no CT image"):
-        read_volume(save(tmp_path / "mixed", ct(0), other))
+        read_volume(save(tmp_path / "other.dcm", other))
     with zipfile.ZipFile(tmp_path / "series.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in folder.iterdir():
             archive.write(path, f"study/{path.name}")

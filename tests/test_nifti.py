@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import SimpleITK
 from click.testing import CliRunner
 from dicom_files import ct, save
+from dicom_series import GRID, letter, reconstruct
 
 from ctrecon.cli.main import cli
 from ctrecon.dicom.images import read_volume
+from ctrecon.dicom.study import study_of
 from ctrecon.errors import InputError, OutputError
-from ctrecon.io.nifti import centred_affine, hounsfield, read_stored_volume, write_stored_volume
+from ctrecon.io.nifti import centred_affine, read_stored_volume, write_stored_volume
 from ctrecon.io.volume_names import VOLUME_SUFFIXES
+from ctrecon.outputs import Target
+from ctrecon.problem import prepare
+from ctrecon.reconstruction import conclude, conjugate_gradients
+from ctrecon.series_outputs import SeriesTarget
+
+itk: Any = SimpleITK
 
 
 def oblique() -> np.ndarray:
@@ -118,6 +128,25 @@ def test_a_reconstruction_goes_out_in_hounsfield_units(tmp_path, monkeypatch):
     image, volume = np.load("out.npy"), read_stored_volume(tmp_path / "out.nii.gz")
     np.testing.assert_allclose(volume.values[0], 1000 * (image / 0.02 - 1), atol=1e-2)
     np.testing.assert_allclose(volume.affine, centred_affine(32, 32, told["pixel_mm"]), atol=1e-4)
+    said = run("reconstruct", "scan.npz", "--method", "cgls", "--delta", "5%", "-o", "out.mha", "--no-preview",
+               "--water-mu", "0.025", "--slice-mm", "3", "--report", "out.html")  # fmt: skip
+    assert "note: out.mha is in HU with water at 0.025 per mm (given)" in said
+    volume = read_stored_volume(tmp_path / "out.mha")
+    np.testing.assert_allclose(volume.values[0], 1000 * (np.load("out.npy") / 0.025 - 1), atol=1e-2)
+    assert volume.spacing_mm[0] == 3
+    assert "water at 0.025 per mm" in (tmp_path / "out.html").read_text()
+    for options, why in (
+        (("-o", "o.npy", "--water-mu", "0.02"), "--water-mu belongs to a DICOM series, a volume"),
+        (("-o", "o.npy", "--report", "o.html", "--slice-mm", "1"), "--slice-mm belongs to a DICOM series or a volume"),
+        (("-o", "o.mha", "--water-mu", "nan"), "water_mu must be a finite number > 0"),
+        (("-o", "o.mha", "--water-mu", "-1"), "water_mu must be a finite number > 0"),
+        (("-o", "o.npy", "--report", "o.html", "--water-mu", "0"), "water_mu must be a finite number > 0"),
+        (("-o", "o.mha", "--patient-id", "1"), "--patient-id belongs to a DICOM series; "),
+    ):
+        refused = CliRunner().invoke(cli, ["reconstruct", "scan.npz", *options])
+        assert refused.exit_code == 2, refused.output
+        assert why in refused.output
+        assert not list(tmp_path.glob("o.*"))
     # The certificate is of the array, and the volume beside it does not disturb it.
     run("verify", "out.certificate.json")
     assert CliRunner().invoke(cli, ["reconstruct", "scan.npz", "-o", "out.nix"]).exit_code == 2
@@ -126,4 +155,35 @@ def test_a_reconstruction_goes_out_in_hounsfield_units(tmp_path, monkeypatch):
 def test_the_middle_of_a_centred_image_is_the_axis():
     affine = centred_affine(5, 3, 0.5)
     np.testing.assert_allclose(affine @ [1, 2, 0, 1], [0, 0, 0, 1])
-    np.testing.assert_allclose(hounsfield(np.array([0.0, 0.02, 0.04])), [-1000, 0, 1000])
+    np.testing.assert_allclose(centred_affine(5, 3, 0.5, z_mm=-7, slice_mm=2) @ [1, 2, 1, 1], [0, 0, -5, 1])
+
+
+def test_a_volume_stands_where_the_series_of_the_same_scan_stands(tmp_path):
+    problem = reconstruct(letter()).problem
+    image = np.random.default_rng(0).uniform(0, 0.03, GRID.shape).astype(np.float32)
+    delta = replace(problem.delta, value=1e6)
+    problem = prepare(replace(problem.scan, water_mu_per_mm=0.0193), delta)
+    result = conclude(problem, replace(conjugate_gradients(problem), image=image))
+    target = SeriesTarget(folder=tmp_path / "series", study=study_of(None, {}), pictures=False)
+    target.write([result], method="cgls", z_mm=[-42.5], thickness_mm=2.5)
+    series = itk.ReadImage(str(tmp_path / "series" / "ct-0001.dcm"))
+    hu = itk.GetArrayFromImage(series)
+    for suffix in (".nii.gz", ".mha", ".nrrd"):
+        Target.at(tmp_path / f"u{suffix}", z_mm=-42.5, slice_mm=2.5).write(result, preview=False)
+        volume = itk.ReadImage(str(tmp_path / f"u{suffix}"))
+        for index in ((0, 0, 0), (55, 0, 0), (0, 39, 0), (55, 39, 0), (13, 29, 0)):
+            here, there = (one.TransformIndexToPhysicalPoint(index) for one in (volume, series))
+            np.testing.assert_allclose(here, there, atol=1e-4)
+            # Another index, another place and another value: the comparison would see a mirrored axis.
+            assert volume.GetPixel(index) == pytest.approx(series.GetPixel(index), abs=0.02)
+        # Of one file, ITK takes no spacing along the axis; the thickness is what there is.
+        np.testing.assert_allclose(volume.GetSpacing(), (*series.GetSpacing()[:2], 2.5), rtol=1e-6)
+        values = itk.GetArrayFromImage(volume)
+        np.testing.assert_allclose(values, hu, atol=0.02)
+        assert np.abs(values[:, ::-1] - hu).max() > 100
+        assert np.abs(values[:, :, ::-1] - hu).max() > 100
+        # The scan's own water is taken, not the usual one, unless another is given.
+        np.testing.assert_allclose(values[0], 1000 * (image / 0.0193 - 1), atol=1e-3)
+        Target.at(tmp_path / f"u{suffix}", water_mu=0.025).write(result, preview=False)
+        other = itk.GetArrayFromImage(itk.ReadImage(str(tmp_path / f"u{suffix}")))
+        np.testing.assert_allclose(other[0], 1000 * (image / 0.025 - 1), atol=1e-3)

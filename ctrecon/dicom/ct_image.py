@@ -127,8 +127,7 @@ def describe_image(
     ds.DerivationDescription = derivation(slice_, method)
     ds.DerivationCodeSequence = DicomSequence([ITERATIVE if iterative else FILTERED])
     ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
-    if "BodyPartExamined" not in ds:
-        ds.Laterality = ""
+    study.side_to(ds)
     ds.PatientPosition = "HFS"
     ds.KVP = None
     ds.SliceThickness = None if slice_.thickness_mm is None else number(slice_.thickness_mm)

@@ -23,12 +23,8 @@ from pydicom.uid import UID
 
 from ctrecon.dicom.files import refusing, text_of
 from ctrecon.dicom.profile import Action, action_for, is_time
+from ctrecon.dicom.safe_private import safe_elements
 from ctrecon.errors import InputError
-
-OUR_CREATOR, OUR_GROUP = "CTRECON", 0x0071
-# Of our own private block: attenuation of water, pixel size, the certificate's hash. Nothing else is let through.
-_OUR_ELEMENTS = {0x01: "FD", 0x02: "FD", 0x03: "LO"}
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 BASIC, SAFE_PRIVATE, MODIFIED_DATES = "113100", "113111", "113107"
 _MEANINGS = {
@@ -90,10 +86,11 @@ def deidentify(ds: FileDataset, identity: Identity, name: str) -> FileDataset:
         patient = text_of(ds, "PatientID", name)
         direct = sorted(set(_direct_identifiers(ds)), key=len, reverse=True)
         work = _Work(identity, patient, direct)
-        ours = work.walk(ds)
+        work.walk(ds)
         for element in work.kept_text(ds):
             element.value = _DUMMIES[element.VR]
-        codes = [BASIC, *([MODIFIED_DATES] if identity.move_dates else []), *([SAFE_PRIVATE] if ours else [])]
+        # The options of the run, alike in all files of a patient, whether or not a file has such attributes.
+        codes = [BASIC, *([MODIFIED_DATES] if identity.move_dates else []), SAFE_PRIVATE]
         _mark(ds, codes, moved=identity.move_dates)
         ds.PatientID = ds.PatientName = identity.patient(patient)
         _renew_meta(ds)
@@ -121,21 +118,16 @@ class _Work:
     patient: str
     direct: list[str]
 
-    def walk(self, ds: Dataset) -> bool:
-        """Apply the actions to every attribute, sequences included. Whether anything of our private block was kept."""
-        ours = False
+    def walk(self, ds: Dataset) -> None:
+        """Apply the actions to every attribute, sequences included."""
+        ours = safe_elements(ds)
         for tag in list(ds.keys()):
-            element = ds[tag]
-            if tag.is_private:
-                if _is_ours(ds, element):
-                    ours = ours or not tag.is_private_creator
-                else:
-                    del ds[tag]
-                continue
-            ours = self._act(ds, element) or ours
-        return ours
+            if not tag.is_private:
+                self._act(ds, ds[tag])
+            elif tag not in ours:
+                del ds[tag]
 
-    def _act(self, ds: Dataset, element: DataElement) -> bool:
+    def _act(self, ds: Dataset, element: DataElement) -> None:
         action = action_for(element)
         movable = is_time(element) and action is not Action.KEEP and element.tag.group != _PATIENT
         if self.identity.move_dates and movable:
@@ -144,15 +136,16 @@ class _Work:
             del ds[element.tag]
         elif element.VR == "SQ":
             if action is Action.KEEP or (action is Action.DUMMY and element.value):
-                return any([self.walk(item) for item in element.value])
-            element.value = Sequence()
+                for item in element.value:
+                    self.walk(item)
+            else:
+                element.value = Sequence()
         elif action is Action.EMPTY:
             element.value = None
         elif action is Action.UID:
             element.value = _each(element.value, lambda value: self.identity.uid(str(value)) if value else value)
         elif action is Action.DUMMY:
             element.value = _DUMMIES.get(element.VR) if element.VR != "UI" else self.identity.uid(str(element.value))
-        return False
 
     def _moved(self, element: DataElement) -> Any:
         """Dates earlier by the patient's own number of days, times as they are, zones and what is neither removed."""
@@ -185,23 +178,6 @@ class _Work:
 
 def _each(value: Any, change: Any) -> Any:
     return [change(one) for one in value] if isinstance(value, MultiValue | list | tuple) else change(value)
-
-
-def _is_ours(ds: Dataset, element: DataElement) -> bool:
-    """An element of our own block that holds what we write there: two numbers and a hash, nothing else."""
-    tag = element.tag
-    if tag.group != OUR_GROUP:
-        return False
-    if tag.is_private_creator:
-        return str(element.value) == OUR_CREATOR
-    creator = ds.get((tag.group, tag.element >> 8))
-    kind = _OUR_ELEMENTS.get(tag.element & 0xFF)
-    if creator is None or str(creator.value) != OUR_CREATOR or kind is None:
-        return False
-    value = element.value
-    if isinstance(value, bytes):  # implicit VR: nobody says what it is
-        return len(value) == 8 if kind == "FD" else bool(_HASH.fullmatch(value.decode("latin-1").strip(" \0")))
-    return isinstance(value, float) if kind == "FD" else not value or bool(_HASH.fullmatch(str(value)))
 
 
 def _mark(ds: Dataset, codes: list[str], *, moved: bool) -> None:

@@ -12,6 +12,7 @@ from pydicom.dataset import FileDataset
 
 from ctrecon.dicom.deidentify import Identity, deidentify, is_document
 from ctrecon.dicom.files import is_dicom, read_dataset, refusing, sources, text_of
+from ctrecon.dicom.safe_private import holds_certificate, names_nobody
 from ctrecon.dicom.stripped import strip_comments
 from ctrecon.errors import InputError, OutputError
 
@@ -63,8 +64,15 @@ def deidentify_folder(given: Path, folder: Path, identity: Identity) -> Deidenti
             if text_of(before.file_meta, "MediaStorageSOPClassUID", source.name) == DICOMDIR:
                 left_out += 1
                 continue
+            if len(found) > 1 and holds_certificate(before) and not names_nobody(before):
+                warned.add("certificates that hold more than their numbers were left out, such as the name of a file")
+                left_out += 1
+                continue
             if len(found) > 1 and is_document(before):
-                warned.add("reports and other documents were left out: all of their text may identify")
+                warned.add(
+                    "reports and other documents were left out: all of their text may identify; what those of ctrecon "
+                    "prove stands in the certificates, too"
+                )
                 left_out += 1
                 continue
             warned |= _warnings(before, source.name)
@@ -87,7 +95,7 @@ def _warnings(ds: FileDataset, name: str) -> set[str]:
     told: set[str] = set()
     if burned == "YES":
         told.add("files say that text is burned into their pixels (BurnedInAnnotation YES): it is still there, look")
-    elif burned != "NO":
+    elif burned != "NO" and "PixelData" in ds:
         told.add("files do not say whether text is burned into their pixels: pixels are not changed, look at them")
     if text_of(ds, "RecognizableVisualFeatures", name) == "YES" or text_of(ds, "BodyPartExamined", name) == "HEAD":
         told.add("images of heads: a face can be recognised in a volume; pixels are not changed")

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ComprehensiveSRStorage, EncapsulatedPDFStorage, ParametricMapStorage, RawDataStorage
 
 from ctrecon.certificates.verify import Json, Refused, require
-from ctrecon.dicom.private import read_tie
+from ctrecon.dicom.private import CREATOR, GROUP, read_tie
 from ctrecon.dicom.raw_certificate import hash_of
 from ctrecon.dicom.sr import SCHEME, STATEMENT
 from ctrecon.dicom.uids import digest, uid_of
@@ -42,6 +42,7 @@ def check_evidence(ds: Dataset, images: Sequence[Dataset], claims: Sequence[Json
         ties = [read_tie(image) for image in images if image.SOPInstanceUID == named]
         require(len(ties) == 1 and ties[0] is not None, f"the {what} refers to an image that is not here")
         assert ties[0] is not None
+        require(CREATOR in ds.private_creators(GROUP), f"the {what} holds none: its private block CTRECON was removed")
         require(hash_of(ds) == ties[0].certificate_sha256, f"the {what} is not the one of the image it refers to")
         said = f"{what}, as its image names it{changes(ds, UNTOUCHED)}"
         ds.remove_private_tags()

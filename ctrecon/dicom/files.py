@@ -76,7 +76,7 @@ def sources(path: Path) -> list[Source]:
     else:
         found = [Source(str(path), lambda: _read_file(path))]
     if not found:
-        raise InputError(f"{path}: holds no files; give a folder, a .zip or a file in DICOM")
+        raise InputError(f"{path}: holds no files (links to folders are not followed); give a folder, a .zip or a file")
     if len(found) > MAX_FILES:
         raise InputError(f"{path}: holds {len(found)} files, more than {MAX_FILES}; give the folder of one series")
     return found

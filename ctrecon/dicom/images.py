@@ -116,7 +116,7 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
     found: list[Slice] = []
     numbers: dict[str, str] = {}
     scanner: tuple[float | None, float | None] = (None, None)
-    others = localizers = 0
+    others = localizers = captures = 0
     for k, file in enumerate(files):
         data = file.read()
         if len(files) > 1 and not is_dicom(data) and not file.name.lower().endswith(".dcm"):
@@ -129,6 +129,9 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
         number = text_of(ds, "SeriesNumber", file.name)
         if series is not None and number != str(series):
             continue
+        if len(files) > 1 and _is_no_slice(ds, file.name):
+            captures += 1  # a dose report as a picture, a segmentation
+            continue
         _check_ct(ds, file.name)
         if "LOCALIZER" in text_of(ds, "ImageType", file.name).split("\\"):
             localizers += 1
@@ -138,7 +141,8 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
         scanner = _scanner(ds, file.name)
     if not found:
         which = "" if series is None else f" of series {series}"
-        raise InputError(f"{what}: holds no CT slices{which} ({others} other files, {localizers} localizers)")
+        left = f"{others + captures} other files, {localizers} localizers"
+        raise InputError(f"{what}: holds no CT slices{which} ({left})")
     if len(numbers) > 1:
         raise InputError(
             f"{what}: holds {len(numbers)} series, with the numbers {', '.join(sorted(numbers.values()))}; "
@@ -147,6 +151,9 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
     notes = []
     if others:
         notes.append(f"{others} files in {what} are no images in DICOM and were left out")
+    if captures:
+        kinds = "captured screens, segmentations, other modalities"
+        notes.append(f"{captures} images in {what} are no CT slices ({kinds}) and were left out")
     if localizers:
         notes.append(f"{localizers} localizer images (scouts) were left out")
     if any(s.form.inverted for s in found):
@@ -158,8 +165,19 @@ def _class_of(ds: FileDataset, name: str) -> str:
     return text_of(ds, "SOPClassUID", name)
 
 
+def _is_no_slice(ds: FileDataset, name: str) -> bool:
+    """Whether it is another kind of image, or a captured screen in the guise of CT, which stands nowhere."""
+    if _class_of(ds, name) not in CT_IMAGES:
+        return bool(_class_of(ds, name))
+    secondary = text_of(ds, "ImageType", name).split("\\")[1:2] == ["SECONDARY"]
+    stands = "ImagePositionPatient" in ds or "ImageOrientationPatient" in ds
+    return secondary and not stands and "PerFrameFunctionalGroupsSequence" not in ds
+
+
 def _check_ct(ds: FileDataset, name: str) -> None:
     kind = _class_of(ds, name)
+    if "DirectoryRecordSequence" in ds:
+        raise InputError(f"{name}: is a DICOMDIR, which lists the files of a medium; give the folder that it is in")
     if kind not in CT_IMAGES:
         modality = short(text_of(ds, "Modality", name)) or "no Modality"
         found = short(kind) or "without SOPClassUID"

@@ -65,8 +65,7 @@ def misfit_map(images: Sequence[Dataset], slices: Sequence[SeriesSlice], *, stud
         content_description=f"{NOT_FOR_DIAGNOSIS} Residual back-projected."[:64],
     )
     study.copy_to(ds)
-    if "BodyPartExamined" not in ds:
-        ds.Laterality = ""
+    study.side_to(ds)
     ds.SeriesDescription = "RESEARCH residual back-projected, not for diagnosis"
     ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
     _same_each_time(ds, study)

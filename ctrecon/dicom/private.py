@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 CREATOR = "CTRECON"
 GROUP = 0x0071
-_WATER, _PIXEL, _HASH = 0x01, 0x02, 0x03
+WATER, PIXEL, HASH = 0x01, 0x02, 0x03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +26,9 @@ class Tie:
 
 def write_tie(dataset: Dataset, tie: Tie) -> None:
     block = dataset.private_block(GROUP, CREATOR, create=True)
-    block.add_new(_WATER, "FD", tie.water_mu)
-    block.add_new(_PIXEL, "FD", tie.pixel_mm)
-    block.add_new(_HASH, "LO", tie.certificate_sha256)
+    block.add_new(WATER, "FD", tie.water_mu)
+    block.add_new(PIXEL, "FD", tie.pixel_mm)
+    block.add_new(HASH, "LO", tie.certificate_sha256)
 
 
 def read_tie(dataset: Dataset) -> Tie | None:
@@ -36,10 +36,10 @@ def read_tie(dataset: Dataset) -> Tie | None:
     try:
         block = dataset.private_block(GROUP, CREATOR)
         numbers = []
-        for offset in (_WATER, _PIXEL):
+        for offset in (WATER, PIXEL):
             value = block[offset].value
             numbers.append(struct.unpack("<d", value)[0] if isinstance(value, bytes) else float(value))
-        sha256 = block[_HASH].value or ""
+        sha256 = block[HASH].value or ""
         text = sha256.decode("ascii") if isinstance(sha256, bytes) else str(sha256)
     except (KeyError, ValueError, TypeError, struct.error):
         return None

@@ -25,8 +25,8 @@ from ctrecon.dicom.study import Study
 from ctrecon.dicom.uids import IMPLEMENTATION
 
 # The element of each file of a certificate, and that with their lengths: DICOM pads to an even number of bytes.
-_ELEMENTS = {"": 0x10, "data": 0x11, "weights": 0x12, "matrix": 0x13}
-_LENGTHS = 0x1F
+ELEMENTS = {"": 0x10, "data": 0x11, "weights": 0x12, "matrix": 0x13}
+LENGTHS = 0x1F
 
 
 def raw_certificate(image: Dataset, certificate: FeasibleCertificate, index: int, *, study: Study) -> Dataset:
@@ -41,8 +41,7 @@ def raw_certificate(image: Dataset, certificate: FeasibleCertificate, index: int
     ds.SeriesDescription = "RESEARCH certificates with their data, not for diagnosis"
     ds.SeriesNumber = SERIES_NUMBERS["raw"]
     ds.InstanceNumber = index
-    if "BodyPartExamined" not in ds:
-        ds.Laterality = ""
+    study.side_to(ds)
     ds.PatientPosition = image.PatientPosition
     ds.AcquisitionContextSequence = DicomSequence([])
     ds.ContentDate, ds.ContentTime = study.moment
@@ -52,12 +51,12 @@ def raw_certificate(image: Dataset, certificate: FeasibleCertificate, index: int
     ds.ReferencedInstanceSequence = DicomSequence([_with_purpose(reference)])
     block = ds.private_block(GROUP, CREATOR, create=True)
     lengths = []
-    for name, element in _ELEMENTS.items():
+    for name, element in ELEMENTS.items():
         raw = certificate.files.get(name, b"")
         lengths.append(len(raw))
         if raw:
             block.add_new(element, "OB", raw + b"\0" * (len(raw) % 2))
-    block.add_new(_LENGTHS, "LO", " ".join(str(length) for length in lengths))
+    block.add_new(LENGTHS, "LO", " ".join(str(length) for length in lengths))
     return ds
 
 
@@ -69,10 +68,10 @@ def _with_purpose(reference: Dataset) -> Dataset:
 def files_of(ds: Dataset) -> dict[str, bytes]:
     """The certificate's files by part, as written; raises Refused or what a damaged file leads to."""
     block = ds.private_block(GROUP, CREATOR)
-    text = block[_LENGTHS].value
+    text = block[LENGTHS].value
     lengths = [int(word) for word in (text.decode("ascii") if isinstance(text, bytes) else str(text)).split()]
     files = {}
-    for (name, element), length in zip(_ELEMENTS.items(), lengths, strict=True):
+    for (name, element), length in zip(ELEMENTS.items(), lengths, strict=True):
         if length > 0:
             raw = bytes(block[element].value)
             require(len(raw) == length + length % 2, f"its part {name or 'certificate'} has another length")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -141,7 +141,7 @@ def _known(study: Study, seeds: Sequence[str]) -> Study:
         attributes.StudyInstanceUID = uid_of("study", str(attributes.get("PatientID")), *seeds)
     if not attributes.get("StudyDescription"):
         attributes.StudyDescription = "RESEARCH ctrecon, not for diagnosis"
-    return Study(attributes, study.notes)
+    return replace(study, attributes=attributes)
 
 
 def _identify_together(datasets: Sequence[Dataset], study_uid: str) -> None:

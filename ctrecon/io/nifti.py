@@ -26,7 +26,6 @@ from ctrecon.atomic import atomic_write
 from ctrecon.errors import InputError, OutputError
 from ctrecon.io.limits import MAX_BYTES, check_claim
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
-from ctrecon.scan import WATER_MU_PER_MM
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -171,13 +170,13 @@ def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) 
                 named.unlink(missing_ok=True)
 
 
-def centred_affine(rows: int, columns: int, pixel_mm: float) -> Float64Array:
-    """One slice about the rotation axis at z = 0: columns to the patient's left, rows to the back, as on a monitor."""
-    affine = np.diag([pixel_mm, pixel_mm, pixel_mm, 1.0])
-    affine[:2, 3] = [-(columns - 1) / 2 * pixel_mm, -(rows - 1) / 2 * pixel_mm]
+def centred_affine(
+    rows: int, columns: int, pixel_mm: float, *, z_mm: float = 0.0, slice_mm: float | None = None
+) -> Float64Array:
+    """One slice about the rotation axis at ``z_mm``: columns to the patient's left, rows to the back, as on a monitor.
+
+    So stands a DICOM series of the same scan. ``slice_mm``: its thickness, by default as thick as a pixel is wide.
+    """
+    affine = np.diag([pixel_mm, pixel_mm, pixel_mm if slice_mm is None else slice_mm, 1.0])
+    affine[:3, 3] = [-(columns - 1) / 2 * pixel_mm, -(rows - 1) / 2 * pixel_mm, z_mm]
     return affine
-
-
-def hounsfield(mu: npt.NDArray[np.floating], water_mu: float = WATER_MU_PER_MM) -> Float32Array:
-    """``1000 (mu - water_mu) / water_mu``, float32, from attenuation in 1/mm."""
-    return (1000 * (mu.astype(np.float64) / water_mu - 1)).astype(np.float32)

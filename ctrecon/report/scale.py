@@ -69,7 +69,7 @@ def choose_scale(image: Array, grid: ImageGrid | None, water_mu_per_mm: float | 
         note = "No geometry is known of this image, so neither are lengths nor the unit of its values."
         return Scale(unit="image units", water=None, note=note)
     if water_mu_per_mm is not None:
-        note = f"HU with water at {water_mu_per_mm:g} per mm, as given for this page."
+        note = f"HU with water at {water_mu_per_mm:g} per mm, as the scan or the command gives it."
         return Scale(unit="HU", water=water_mu_per_mm, note=note)
     assumed = Scale(
         unit="HU",
