@@ -1,5 +1,7 @@
 """A checker written from ``docs/guarantees.md`` alone gives the verdicts of the project's own."""
 
+from pathlib import Path
+
 import dual_cases
 import numpy as np
 import pytest
@@ -24,6 +26,12 @@ def everything(folder):
     small = image.reshape(3, 2, 4, 2, 3).mean((1, 3)) + 1e-4
     pooled = prove(image, small, {"projector": "pooling", "factor": 2}, "max", 2e-4)
     yield pooled.write(folder / "pooled.npy")[""]
+
+
+def test_the_limits_stand_in_the_documentation():
+    page = " ".join((Path(__file__).parent.parent / "docs" / "guarantees.md").read_text().split())
+    for kind, text in verify.LIMITS.items():
+        assert text in page, kind
 
 
 def believes(path):

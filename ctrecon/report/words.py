@@ -122,10 +122,22 @@ def _infeasible(content: Content) -> Said:
         ),
         not_proved=(
             "The picture on this page is the best that was found. It is not certified: it shows how far the attempt "
-            "came, and must not be read as a result.",
+            "came, and must not be read as a result." + _outside(content, lo, hi),
             "It is not said why nothing fits: the geometry may be wrong, the detector may be faulty, the patient may "
             "have moved, or delta may have been set too small for the noise.",
         ),
+    )
+
+
+def _outside(content: Content, lo: float, hi: float) -> str:
+    """Why the picture's own misfit may be below the bound that no image is said to reach: it is none of those."""
+    low, high = float(content.image.min()), float(content.image.max())
+    if lo <= low and high <= hi:
+        return ""
+    unit = " per mm" if content.grid is not None else ""
+    return (
+        f" It has values from {number(low)} to {number(high)}{unit}, some outside of the limits above, so its own "
+        "misfit may be below the bound."
     )
 
 
