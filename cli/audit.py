@@ -111,7 +111,13 @@ def _kappa(text: str | None, evidence: Evidence) -> dict[str, Any]:
     if text is None:
         return {}
     if text.endswith(".npy"):
-        return {"kappa": variation(single(read_image_array(Path(text)))), "kappa_from": f"the TV of {Path(text).name}"}
+        other = read_image_array(Path(text))
+        if other.shape != evidence.image.shape:
+            raise SettingError(
+                f"--kappa {text}: has shape {other.shape}, the reconstruction {evidence.image.shape}; TV depends on "
+                "the pixels, so give an image of the same"
+            )
+        return {"kappa": variation(single(other)), "kappa_from": f"the TV of {Path(text).name}"}
     try:
         number = float(text.strip().removesuffix("%"))
     except ValueError:
@@ -133,7 +139,8 @@ def _regions(roi: tuple[str, ...], roi_mm: tuple[str, ...], evidence: Evidence, 
     for text in roi:
         numbers = _three(text)
         if numbers is None:
-            found.append(masked(read_mask(Path(text), shape), Path(text).name, ring))
+            mask = read_mask(Path(text), shape, None if grid is None else grid.pixel_mm)
+            found.append(masked(mask, Path(text).name, ring))
         else:
             found.append(disc(*numbers, shape, ring))
     for text in roi_mm:
@@ -206,8 +213,8 @@ def _refuse(audit: Audit, empty: Empty, facts: dict[str, Any], as_json: bool) ->
     a = audit.assumptions
     line = (
         f"no image explains the scan within delta = {audit.evidence.delta:.6g} with TV <= {a.kappa:.6g} and values "
-        f"from {a.lo:g} to {a.hi:g} (proved: it would lie above {empty.lower:.6g} and below {empty.upper:.6g}); "
-        "raise --kappa, --hi or lower --lo"
+        f"from {a.lo:g} to {a.hi:g} (proved: its contrast would be above {empty.lower:.6g} and below "
+        f"{empty.upper:.6g}); raise --kappa, --hi or lower --lo"
     )
     click.echo(f"ctrecon: {line}", err=True)
     if as_json:

@@ -102,6 +102,9 @@ def tell(result: Reconstruction, written: dict[str, Path], method: str) -> None:
             + (
                 "no filter of FBP fits the data this well, use another --method"
                 if method == "fbp"
+                else f"another image was found that has {missed.best_residual:.6g}, so give more --iterations or "
+                "another --method"
+                if missed.best_residual <= delta.value
                 else f"the scan may not fit the model this well, try --delta {result.residual * 1.01:.4g}"
             )
         )

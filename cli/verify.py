@@ -15,6 +15,8 @@ from ctrecon.cli.verify_series import verify_series
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from ctrecon.certificates.verify import Verdict
+
 EXIT_REFUSED = 1
 
 # What beside a certificate of super-resolution shows the certified image; beside one of CT it is a preview.
@@ -61,7 +63,7 @@ def command(
         if verdict.valid and (reason := _fault_of_pictures(path, image)):
             verdict = verdict._replace(valid=False, statement="", reason=reason)
         if as_json:
-            facts = {
+            facts: dict[str, Any] = {
                 "file": str(path),
                 "valid": verdict.valid,
                 "kind": verdict.kind,
@@ -73,9 +75,23 @@ def command(
         else:
             said = verdict.statement if verdict.valid else verdict.reason
             click.echo(f"{'valid' if verdict.valid else 'REFUSED'}  {printable(str(path))}: {printable(str(said))}")
+            if verdict.valid:
+                click.echo(f"       in words: {_in_words(verdict)}")
         if not verdict.valid:
             worst = max(worst, EXIT_REFUSED if verdict.readable else EXIT_BAD_INPUT)
     ctx.exit(worst)
+
+
+def _in_words(verdict: Verdict) -> str:
+    """What a person who reads images takes from it; the statement has the precise sentence."""
+    if verdict.kind == "feasible":
+        return "the image explains the data to within delta; whether each of its structures is real is not said"
+    if verdict.kind == "infeasible":
+        return "no image with values in these limits explains the data to within delta"
+    lower, upper = verdict.proved["lower"], verdict.proved["upper"]
+    if lower <= 0 <= upper:
+        return f"the data do not decide: images within these limits show {lower:.4g} to {upper:.4g}, 0 among it"
+    return f"in the data: every image within these limits shows {lower:.4g} to {upper:.4g}, never 0"
 
 
 def _fault_of_pictures(certificate: Path, image: Path | None) -> str:

@@ -29,6 +29,8 @@ class History:
     """The facts of one run. ``image_sha256`` is of the file ``S.npy``; ``timings`` are seconds by what was done.
 
     ``operator`` says geometry and grid as the certificate would, or is None where the scan brought its own matrix.
+    Where delta is missed, no image with values from 0 to ``most_attenuation`` has a residual below ``lower_bound``, and
+    one was found with ``best_residual``; None where delta is met.
     """
 
     image_sha256: str
@@ -48,6 +50,9 @@ class History:
     projector: str
     device: str
     made_with: Mapping[str, str]
+    lower_bound: float | None = None
+    best_residual: float | None = None
+    most_attenuation: float | None = None
 
     def to_bytes(self) -> bytes:
         """JSON, one entry a line."""
@@ -131,6 +136,9 @@ _READERS: dict[str, Any] = {
         ("image_sha256", "method", "reason", "norm", "delta_from", "source", "projector", "device"), _text
     ),
     **dict.fromkeys(("delta", "residual", "seconds"), _number),
+    **dict.fromkeys(
+        ("lower_bound", "best_residual", "most_attenuation"), lambda value: None if value is None else _number(value)
+    ),
     "certified": _truth,
     "progress": _progress,
     "timings": lambda value: {_text(name): _number(number) for name, number in _entries(value).items()},

@@ -126,7 +126,7 @@ class Target:
 
 
 def _history(result: Reconstruction, image: Path) -> History:
-    problem, scan = result.problem, result.problem.scan
+    problem, scan, missed = result.problem, result.problem.scan, result.missed
     operator = None
     if scan.matrix is None and scan.geometry is not None and scan.grid is not None:
         operator = {"projector": "joseph", "geometry": scan.geometry.to_dict(), "grid": scan.grid.to_dict()}
@@ -148,4 +148,7 @@ def _history(result: Reconstruction, image: Path) -> History:
         projector=type(problem.operator).__name__,
         device=str(problem.device),
         made_with=versions(),
+        lower_bound=None if missed is None else missed.lower_bound,
+        best_residual=None if missed is None else missed.best_residual,
+        most_attenuation=None if missed is None else missed.most_attenuation,
     )

@@ -46,15 +46,20 @@ def claim_of(image: Path) -> dict[str, Any]:
     return verify.parse_certificate(image.with_name(image.stem + ".certificate.json").read_bytes())
 
 
-def add_audit(image: Path, label: str, region: str, lower: float, upper: float, **changed: Any) -> Path:
-    """An interval certificate beside ``image``: its numbers are made up, its form and its hashes are right."""
+def add_audit(
+    image: Path, label: str, region: str, lower: float, upper: float, times: float = 1.0, **changed: Any
+) -> Path:
+    """An interval certificate beside ``image``: its numbers are made up, its form and its hashes are right.
+
+    ``times`` is a factor of the functional's part in the region.
+    """
     main = claim_of(image)
     u = np.load(image)
     rows, columns = np.mgrid[: u.shape[0], : u.shape[1]]
     distance = np.hypot(rows - 20, columns - 30)
     inside, around = distance < 4, (distance >= 5) & (distance < 8)
     functional = image.with_name(f"{image.stem}.{label}.functional.npy")
-    np.save(functional, inside / inside.sum() - around / around.sum())
+    np.save(functional, times * inside / inside.sum() - around / around.sum())
     values = {
         **{name: main[name] for name in ("format", "norm", "delta", "operator", "data", "weights", "limits")},
         **{"kind": "interval", "statement": "", "kappa": 31.2, "lo": 0.0, "hi": 0.06},

@@ -66,7 +66,12 @@ def test_a_disc_in_the_data_and_one_that_is_not_decided(folder):
     assert facts["kappa_from"] == "the TV of truth.npy"
     certificates = [answer["certificate"] for answer in facts["regions"]]
     assert [Path(c).name.split(".")[1] for c in certificates] == ["disc-24-14-3p2", "disc-14-24-1p5"]
-    assert run("verify", *certificates).exit_code == 0
+    checked = run("verify", *certificates, folder / "u.npy")
+    assert checked.exit_code == 0
+    said = [line.split(": ", 1)[1].split(":")[0] for line in checked.output.splitlines() if "in words" in line]
+    whether = "whether each of its structures is real is not said"
+    feasible = f"the image explains the data to within delta; {whether}"
+    assert said == ["in the data", "the data do not decide", feasible]
     # One byte of a dual, and the certificate is refused.
     dual = folder / "u.disc-24-14-3p2.lower-y.npy"
     raw = bytearray(dual.read_bytes())
@@ -156,11 +161,18 @@ def test_masks_from_files(tmp_path):
     turned = SimpleITK.GetImageFromArray(mask[None])
     turned.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
     SimpleITK.WriteImage(turned, str(tmp_path / "turned.nii.gz"))
+    fine = SimpleITK.GetImageFromArray(mask)
+    fine.SetSpacing((0.5, 0.5))
+    SimpleITK.WriteImage(fine, str(tmp_path / "fine.nii.gz"))
+    assert read_mask(tmp_path / "fine.nii.gz", mask.shape, 0.5).sum() == 9
+    with pytest.raises(InputError, match=r"pixels of 0\.5 x 0\.5 mm, the image of 0\.7 mm"):
+        read_mask(tmp_path / "fine.nii.gz", mask.shape, 0.7)
+    np.save(tmp_path / "nan.npy", np.where(mask, np.nan, 0.0))
     (tmp_path / "text.nii.gz").write_text("no image")
     (tmp_path / "mask.txt").write_text("1")
     for name, shape, words in (
         ("turned.nii.gz", (12, 20), "turned or mirrored"), ("a.nii.gz", (20, 12), "voxels"),
-        ("a.npy", (20, 12), "shape"),
+        ("a.npy", (20, 12), "shape"), ("nan.npy", (12, 20), "NaN"),
         ("text.nii.gz", (12, 20), "NIfTI"), ("mask.txt", (12, 20), "is a .npy"), ("none.npy", (12, 20), "no such mask"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):
@@ -179,13 +191,16 @@ def test_masks_from_files(tmp_path):
         (("--roi", "20,20,2", "--ring", "0"), "--ring"),
         (("--roi", "20,20,2", "--kappa", "rough"), "--kappa is a number"),
         (("--roi", "20,20,2", "--kappa", "-3"), "kappa must be"),
+        (("--roi", "20,20,2", "--kappa", "{other}"), "give an image of the same"),
         (("--roi", "20,20,2", "--hi", "-1"), "--lo and --hi"),
         (("--roi", "20,20,2", "--radius", "4"), "of --scan"),
         (("--scan", "--radius", "30"), "no disc of radius"),
         (("--roi", "gone.npy"), "no such mask"),
     ],
 )
-def test_what_cannot_be_asked_is_one_line_and_code_2(made, args, words):
+def test_what_cannot_be_asked_is_one_line_and_code_2(made, args, words, tmp_path):
+    np.save(tmp_path / "other.npy", np.ones((5, 7)))
+    args = [arg.format(other=tmp_path / "other.npy") for arg in args]
     before = sorted(made.iterdir())
     result = run("audit", made / "u.npy", *args)
     assert result.exit_code == 2, result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,7 @@ def test_delta_not_met(tmp_path: Path) -> None:
         "-o", tmp_path / "u.npy", "--no-preview", "--report", tmp_path / "u.html",
     )  # fmt: skip
     assert done.exit_code == 3
+    assert "another image was found" in done.output
     at_once = Page((tmp_path / "u.html").read_text())
     result = run("report", tmp_path / "u.npy", "-o", tmp_path / "later.html")
     assert result.exit_code == 3
@@ -95,6 +97,8 @@ def test_delta_not_met(tmp_path: Path) -> None:
         assert "Certified:" not in page.words
         assert "There is no certificate to check" in page.words
         assert "fan beam" in page.words
+        # One iteration was too few, and the search for a proof that nothing fits has found what does.
+        assert re.search(r"another one was found that misses it by [\d.]+ only. The method ended too early", page.words)
     # Only the run itself has the data at hand.
     assert {a.get("id") for a in at_once.all("div")} >= {"plot-residual", "plot-descent"}
     assert "plot-residual" not in {a.get("id") for a in later.all("div")}
@@ -111,6 +115,11 @@ def test_no_image_can_explain_the_data(head: Path) -> None:
     assert "0.5 was demanded" in page.words
     assert "smallest delta that is not excluded" in page.words
     assert "with attenuation from 0 to 0.06 per mm" in page.words
+    # An image that is none of those in the box may well have a misfit below the bound, and the page says why.
+    outside = "some outside of the limits above, so its own misfit may be below the bound"
+    assert (outside in page.words) == (content.image.min() < 0 or content.image.max() > 0.06)
+    assert outside not in page_of(replace(content, image=np.clip(content.image, 0, 0.06))).words
+    assert outside in page_of(replace(content, image=content.image - 1)).words
     assert "Certified:" not in page.words
     assert content.residual is not None
 
@@ -134,12 +143,19 @@ def test_audited_regions(head: Path) -> None:
     assert content.audits[0].value == pytest.approx(float((u * c).sum()), rel=1e-12)
 
 
-@pytest.mark.parametrize("fault", ["byte", "other data", "other geometry", "functional", "shape", "text"])
+@pytest.mark.parametrize(
+    "fault",
+    ["byte", "other data", "other geometry", "functional", "shape", "text", "other weights", "smaller delta",
+     "no contrast"],
+)  # fmt: skip
 def test_what_does_not_hold_of_a_region_is_refused(head: Path, fault: str) -> None:
     changed = {
         "other data": {"data": {"sha256": "0" * 64, "shape": [40, 48], "dtype": "<f8"}},
         "other geometry": {"operator": {"projector": "matrix"}},
         "text": {"kappa": "a lot"},
+        "other weights": {"norm": "whitened", "weights": {"sha256": "0" * 64, "shape": [40, 48], "dtype": "<f8"}},
+        "smaller delta": {"delta": 1e-9},
+        "no contrast": {"times": 10.0},  # true of ten times the mean, and told as if it were of the mean
     }
     path = add_audit(head, "a", "the nodule", 0.0041, 0.0182, **changed.get(fault, {}))
     functional = path.with_name("head.a.functional.npy")

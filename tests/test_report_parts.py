@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from ctrecon.history import History, read_history
 from ctrecon.problem import Progress
 from ctrecon.report import words
 from ctrecon.report.audits import Audit
-from ctrecon.report.content import Residual, gather
+from ctrecon.report.content import Content, Residual, gather
 from ctrecon.report.figures import convergence_figures, image_figure, residual_figure
 from ctrecon.report.page import render
 from ctrecon.report.scale import choose_scale
+from ctrecon.report.words import say
 
 POSITIVE = st.floats(1e-12, 1e12)
 
@@ -161,11 +163,35 @@ def test_curves_draw_delta() -> None:
         assert figure["layout"]["annotations"][0]["y"] == pytest.approx(math.log10(bound))
 
 
+def test_what_is_known_where_delta_is_missed() -> None:
+    grid = ImageGrid(rows=4, columns=4)
+    content = Content(
+        stem="u", status="not certified", image=np.zeros((4, 4)), grid=grid, geometry=None, verdict=None, claim=None,
+        delta=1.5, norm="2-norm", residual=None, audits=(), files=(), missing={}, history=None,
+    )  # fmt: skip
+
+    def words(**known: float) -> str:
+        said = say(replace(content, history=history(certified=False, residual=2.0, **known)))
+        return " ".join((*said.proved, *said.not_proved))
+
+    box = {"most_attenuation": 0.06}
+    near = words(lower_bound=1.23456, best_residual=1.6, **box)
+    assert "smallest delta that is not excluded is 1.234: no image with attenuation from 0 to 0.06" in near
+    assert "whether another image would explain" in near
+    met = words(lower_bound=-0.3, best_residual=1.43219, **box)
+    assert "not excluded" not in met
+    assert "misses it by 1.433 only" in met
+    assert words() == words(lower_bound=0.0, best_residual=1.51, **box)
+
+
 def test_a_history_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "u.history.json"
     path.write_bytes(history().to_bytes())
     again = read_history(path)
     assert again.to_bytes() == history().to_bytes()
+    path.write_bytes(history(lower_bound=0.5, best_residual=0.75, most_attenuation=1.0).to_bytes())
+    missed = read_history(path)
+    assert (missed.lower_bound, missed.best_residual, missed.most_attenuation) == (0.5, 0.75, 1.0)
     assert again.progress[0] == Progress(0, 8.0, 4.0)
     assert math.isnan(again.progress[1].energy)
 

@@ -13,6 +13,8 @@ from matplotlib.patches import Circle
 from ctrecon.auditing.audit import Audit
 from ctrecon.auditing.tiles import Map
 
+_BRIGHTER, _DARKER = "#b2182b", "#2166ac"  # the strong colours of the map
+
 
 def draw_map(audit: Audit, found: Map) -> bytes:
     """A PNG: the reconstruction, and over it each tile, coloured by its certified contrast or crossed out."""
@@ -30,14 +32,20 @@ def draw_map(audit: Audit, found: Map) -> bytes:
     for tile in found.tiles:
         centre = (tile.column, tile.row)
         if tile.decided:
-            face = (*colours.to_rgba(np.array(tile.sign * tile.bound))[:3], 0.8)
-            right.add_patch(Circle(centre, found.radius, facecolor=face, edgecolor="black", linewidth=1.2))
+            # The face says how much and lets the image through; the edge says which sign, also where it is little.
+            face = (*colours.to_rgba(np.array(tile.sign * tile.bound))[:3], 0.5)
+            edge = _BRIGHTER if tile.sign > 0 else _DARKER
+            right.add_patch(Circle(centre, found.radius, facecolor=face, edgecolor=edge, linewidth=2))
         else:
             right.add_patch(
                 Circle(centre, found.radius, facecolor="none", edgecolor="0.35", linewidth=0.6, linestyle=":")
             )
     decided = sum(tile.decided for tile in found.tiles)
-    right.set_title(f"in the data: {decided} of {len(found.tiles)} discs\ndotted: the data do not decide")
+    right.set_title(
+        f"in the data: {decided} of {len(found.tiles)} discs, red: brighter, blue: darker\n"
+        "dotted: the data do not decide",
+        fontsize="medium",
+    )
     label = "certified contrast to the surroundings, at least" + (f", in {unit}" if unit else "")
     figure.colorbar(colours, ax=right, shrink=0.85, label=label)
     for axis in (left, right):

@@ -113,10 +113,11 @@ def safe(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:70] or "roi"
 
 
-def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
+def read_mask(path: Path, shape: tuple[int, int], pixel_mm: float | None = None) -> Mask:
     """What is not zero in ``.npy`` ``[rows, columns]`` or a NIfTI file of one slice.
 
-    Raises InputError for another shape or a NIfTI file whose axes do not run as those of the image.
+    Raises InputError for another shape, what is no number, or a NIfTI file whose axes do not run as those of the image
+    or whose pixels are not of ``pixel_mm``, where that is known.
     """
     from ctrecon.io.npy import read_npy
 
@@ -126,11 +127,13 @@ def read_mask(path: Path, shape: tuple[int, int]) -> Mask:
     if name.endswith(".npy"):
         values: npt.NDArray[Any] = np.load(path, allow_pickle=False) if _is_boolean(path) else read_npy(path)
     elif name.endswith((".nii", ".nii.gz")):
-        values = _read_nifti(path, shape)
+        values = _read_nifti(path, shape, pixel_mm)
     else:
         raise InputError(f"{path}: a mask is a .npy, .nii or .nii.gz file")
     if values.shape != shape:
         raise InputError(f"{path}: the mask has shape {values.shape}, the image {shape}; they must agree")
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: the mask holds NaN or infinity; write 1 in the region and 0 elsewhere")
     found: Mask = values != 0
     return found
 
@@ -140,7 +143,7 @@ def _is_boolean(path: Path) -> bool:
         return b"'descr': '|b1'" in stream.read(128)
 
 
-def _read_nifti(path: Path, shape: tuple[int, int]) -> npt.NDArray[Any]:
+def _read_nifti(path: Path, shape: tuple[int, int], pixel_mm: float | None) -> npt.NDArray[Any]:
     import SimpleITK
 
     itk: Any = SimpleITK  # has no types
@@ -160,6 +163,12 @@ def _read_nifti(path: Path, shape: tuple[int, int]) -> npt.NDArray[Any]:
             raise InputError(
                 f"{path}: the axes of the mask are turned or mirrored against the image's (columns to the "
                 "patient's left, rows to the back); resample it onto the image first"
+            )
+        spacing = reader.GetSpacing()[:2]
+        if pixel_mm is not None and max(abs(side - pixel_mm) for side in spacing) > 0.01 * pixel_mm:
+            raise InputError(
+                f"{path}: the mask has pixels of {spacing[0]:.6g} x {spacing[1]:.6g} mm, the image of {pixel_mm:.6g} "
+                "mm; resample it onto the image first, or give it as .npy"
             )
         return np.asarray(itk.GetArrayFromImage(reader.Execute())).reshape(shape)
     except RuntimeError as why:

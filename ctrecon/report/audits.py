@@ -62,6 +62,27 @@ def find_audits(
     return tuple(found)
 
 
+def _fault(functional: Array, values: Mapping[str, Any], claim: Mapping[str, Any] | None) -> str:
+    """Why a valid certificate does not say what the page would have it say, or ``""``."""
+    # The checker proves bounds on any <c, u>; the page speaks of a contrast: one mean less another.
+    for mask, mean in ((functional > 0, 1.0), (functional < 0, -1.0)):
+        if not mask.any() or np.abs(functional[mask] * np.count_nonzero(mask) - mean).max() > 1e-9:
+            return "what it measures is not the mean over a region less the mean over its surroundings"
+    if claim is None:
+        return ""
+    if (claim["data"]["sha256"], claim["operator"]) != (values["data"]["sha256"], values["operator"]):
+        return "it speaks of other data or another geometry than this reconstruction"
+    if (claim["norm"], claim["weights"]) != (values["norm"], values["weights"]):
+        return "it weighs the data otherwise than this reconstruction"
+    # An infeasible certificate's delta is met by no image, so only that of a certified image can be compared.
+    if claim["kind"] == "feasible" and values["delta"] < claim["delta"]:
+        return (
+            f"it speaks of images within delta = {values['delta']!r} only, and this one is certified for "
+            f"{claim['delta']!r}; audit again"
+        )
+    return ""
+
+
 def _audit(
     path: Path, label: str, verdict: verify.Verdict, image: Array, claim: Mapping[str, Any] | None
 ) -> Audit:
@@ -80,11 +101,8 @@ def _audit(
         return refused(why)
     if functional.shape != image.shape:
         return refused(f"it speaks of an image of shape {functional.shape}, the one shown has {image.shape}")
-    if claim is not None and (claim["data"]["sha256"], claim["operator"]) != (
-        values["data"]["sha256"],
-        values["operator"],
-    ):
-        return refused("it speaks of other data or another geometry than this reconstruction")
+    if fault := _fault(functional, values, claim):
+        return refused(fault)
     value = float(np.vdot(functional.astype(np.float64), image.astype(np.float64)))
     return Audit(
         name=path.name,

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
 
+from ctrecon.history import History
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Content, Residual, Status
 from ctrecon.report.scale import Scale
@@ -121,10 +122,22 @@ def _infeasible(content: Content) -> Said:
         ),
         not_proved=(
             "The picture on this page is the best that was found. It is not certified: it shows how far the attempt "
-            "came, and must not be read as a result.",
+            "came, and must not be read as a result." + _outside(content, lo, hi),
             "It is not said why nothing fits: the geometry may be wrong, the detector may be faulty, the patient may "
             "have moved, or delta may have been set too small for the noise.",
         ),
+    )
+
+
+def _outside(content: Content, lo: float, hi: float) -> str:
+    """Why the picture's own misfit may be below the bound that no image is said to reach: it is none of those."""
+    low, high = float(content.image.min()), float(content.image.max())
+    if lo <= low and high <= hi:
+        return ""
+    unit = " per mm" if content.grid is not None else ""
+    return (
+        f" It has values from {number(low)} to {number(high)}{unit}, some outside of the limits above, so its own "
+        "misfit may be below the bound."
     )
 
 
@@ -149,11 +162,37 @@ def _missed(content: Content) -> Said:
         headline=HEADLINES["not certified"],
         lead=f"Scanned again by calculation, it misses the measured values by {upward(history.residual)}, "
         f"{number(times, 3)} times the {number(history.delta)} that was allowed for noise.",
-        proved=("Nothing is proved about the picture on this page. It is the best that the method found.",),
-        not_proved=(
-            "It is not said whether another image would explain the measurement: the method may have ended too early, "
-            "or the scan may not fit the geometry and the noise that were assumed.",
+        proved=(
+            "Nothing is proved about the picture on this page. It is the best that the method found.",
+            *_not_excluded(history),
         ),
+        not_proved=(_another(history),),
+    )
+
+
+def _not_excluded(history: History) -> tuple[str, ...]:
+    """The smallest delta that is not excluded, where there is one: below it none need be tried."""
+    lower, most = history.lower_bound, history.most_attenuation
+    if lower is None or most is None or not 0 < lower <= history.delta:
+        return ()
+    unit = " per mm" if history.operator is not None else ""
+    return (
+        f"The smallest delta that is not excluded is {downward(lower)}: no image with attenuation from 0 to "
+        f"{number(most)}{unit} comes closer, as was computed when this one was made. No certificate of that is stored, "
+        "since it does not exclude the delta that was asked for.",
+    )
+
+
+def _another(history: History) -> str:
+    if history.best_residual is not None and history.best_residual <= history.delta:
+        return (
+            "It is not said that the measurement cannot be explained: when this image was made, another one was found "
+            f"that misses it by {upward(history.best_residual)} only. The method ended too early; more iterations or "
+            "another method will help."
+        )
+    return (
+        "It is not said whether another image would explain the measurement: the method may have ended too early, "
+        "or the scan may not fit the geometry and the noise that were assumed."
     )
 
 
