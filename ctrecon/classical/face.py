@@ -1,9 +1,9 @@
 """An approximate inverse of ``A^T A`` on some of the pixels, while the others are held at the border of a box.
 
 Where noise decides which pixels are held, the circulant model of ``A^T A`` cannot simply be inverted and masked: the
-mask scatters high frequencies into low ones, to which ``A^T A`` answers hundreds of times more strongly. So both parts are
-treated by themselves: the local mean over the free pixels by the model, with the local share of free pixels taken into
-account, and what is left by one number.
+mask scatters high frequencies into low ones, to which ``A^T A`` answers hundreds of times more strongly. So both parts
+are treated by themselves: the local mean over the free pixels by the model, with the local share of free pixels taken
+into account, and what is left by one number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ctrecon.classical.quasi_newton import FLOOR, CirculantModel
 
-# Standard deviation of the local mean in pixels. At 64 to 128 pixels 0.8 to 1.2 are as good; from 1.5 the steps go astray.
+# Standard deviation of the local mean in pixels. At 64 to 128 pixels 0.8 to 1.2 are as good; wider ones go astray.
 WIDTH = 1.0
 LEAST_SHARE = 0.05
 

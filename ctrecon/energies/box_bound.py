@@ -60,7 +60,7 @@ class Mixture:
     """The bound by the last ``size`` images of a fit at once: what wavers in their gradients cancels.
 
     Of all mixtures of their residuals, with weights of sum one, it takes about the one whose gradient asks least for
-    more of any pixel. In the experience of ``classical/box.py`` its distance to the optimum is a third to a fifth of
+    more of any pixel. Towards the end of a fit (``classical/box.py``) its distance to the optimum is about a third of
     that of the last residual by itself.
     """
 
