@@ -2,8 +2,9 @@
 
 A projected quasi-Newton method (two-metric projection: D. P. Bertsekas, SIAM J. Control Optim. 20, 1982; L-BFGS:
 J. Nocedal, Math. Comput. 35, 1980) around the model of ``face.py``, one projection and one back projection an
-iteration. Each
-residual is a dual vector: it bounds the misfit of all images in the box from below (``docs/guarantees.md``), and a
+iteration.
+
+Each residual is a dual vector: it bounds the misfit of all images in the box from below (``docs/guarantees.md``), and a
 mixture of the last ones (``energies/box_bound.py``) does so much better. The misfit is close to its minimum after some
 twenty iterations; it is the bound that takes longer.
 """
