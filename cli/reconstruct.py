@@ -13,7 +13,7 @@ import click
 
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
 from ctrecon.cli.options import FilePath, ScanPath, scan_options
-from ctrecon.cli.reconstruct_said import summary, tell, watching
+from ctrecon.cli.reconstruct_said import proving, summary, tell, watching
 from ctrecon.cli.series import series_options, series_target
 
 if TYPE_CHECKING:
@@ -205,10 +205,11 @@ def _reconstruct(
         outcome = _run(problem, watch, method=method, prior=prior, iterations=iterations, window=window)
     clock.note("reconstruct")
     # A certificate notes the hash of the file it came from; a folder has none.
-    return conclude(
-        problem, outcome, source=None if source.is_dir() else str(source), began=began, method=method,
-        timings=clock.seconds,
-    )
+    with proving(problem, quiet=quiet) as proof_watch:
+        return conclude(
+            problem, outcome, source=None if source.is_dir() else str(source), began=began, method=method,
+            timings=clock.seconds, watch=proof_watch,
+        )
 
 
 def _series(

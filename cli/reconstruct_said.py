@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 from ctrecon.cli.main import printable
 
 if TYPE_CHECKING:
+    from ctrecon.classical.box import Proving
     from ctrecon.problem import Problem, Progress, Watch
     from ctrecon.reconstruction import Missed, Reconstruction
 
@@ -37,6 +38,29 @@ def watching(problem: Problem, *, quiet: bool) -> Iterator[Watch | None]:
             yield lambda progress: status.update(line(progress))
     else:
         yield lambda progress: click.echo(line(progress)) if _worth_a_line(progress.iteration) else None
+
+
+@contextlib.contextmanager
+def proving(problem: Problem, *, quiet: bool) -> Iterator[Callable[[Proving], None] | None]:
+    """The same while it is asked whether any image at all meets delta."""
+    from rich.console import Console
+
+    if quiet:
+        yield None
+        return
+    console = Console(highlight=False)
+
+    def line(now: Proving) -> str:
+        return (
+            f"delta missed; does any image meet it? step {now.iteration:3d}   best residual {now.misfit:.6g}   "
+            f"none below {now.bound:.6g}   delta {problem.delta.value:.6g}"
+        )
+
+    if console.is_terminal:
+        with console.status("checking") as status:
+            yield lambda now: status.update(line(now))
+    else:
+        yield lambda now: click.echo(line(now)) if now.iteration % 20 == 0 else None
 
 
 def _worth_a_line(iteration: int) -> bool:
@@ -82,6 +106,16 @@ def _known(missed: Missed) -> dict[str, float]:
     }
 
 
+def _undecided(missed: Missed, delta: float) -> str:
+    box = f"0 <= u <= {missed.most_attenuation:.4g}"
+    if missed.best_residual <= delta:
+        return f"an image with {box} that meets delta exists (residual {missed.best_residual:.6g})"
+    return (
+        f"whether any image with {box} meets delta is not decided: none is below {missed.lower_bound:.6g}, "
+        f"the best found has {missed.best_residual:.6g}"
+    )
+
+
 def tell(result: Reconstruction, written: dict[str, Path], method: str) -> None:
     delta, count = result.problem.delta, result.iterations
     after = f"after {count} iteration{'s' if count != 1 else ''}, {result.seconds:.1f} s"
@@ -98,15 +132,9 @@ def tell(result: Reconstruction, written: dict[str, Path], method: str) -> None:
     else:
         click.echo(
             f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
-            f"{result.residual / delta.value:.3g} times delta; "
-            + (
-                "no filter of FBP fits the data this well, use another --method"
-                if method == "fbp"
-                else f"another image was found that has {missed.best_residual:.6g}, so give more --iterations or "
-                "another --method"
-                if missed.best_residual <= delta.value
-                else f"the scan may not fit the model this well, try --delta {result.residual * 1.01:.4g}"
-            )
+            f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value)}; try "
+            + ("another --method or " if method == "fbp" or missed.best_residual <= delta.value else "")
+            + f"--delta {result.residual * 1.01:.4g}"
         )
     for what, path in written.items():
         click.echo(f"{what:>12}: {printable(str(path))}")

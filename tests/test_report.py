@@ -86,7 +86,7 @@ def test_delta_not_met(tmp_path: Path) -> None:
         "-o", tmp_path / "u.npy", "--no-preview", "--report", tmp_path / "u.html",
     )  # fmt: skip
     assert done.exit_code == 3
-    assert "another image was found" in done.output
+    assert "that meets delta exists" in done.output
     at_once = Page((tmp_path / "u.html").read_text())
     result = run("report", tmp_path / "u.npy", "-o", tmp_path / "later.html")
     assert result.exit_code == 3

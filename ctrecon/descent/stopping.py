@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ctrecon.energies.base import Point, Ray, inner
-from ctrecon.energies.box_bound import BoxBound
 from ctrecon.errors import SettingError
 
 
@@ -90,33 +89,6 @@ class Discrepancy:
         if t is None:
             return tau
         return torch.where(torch.isfinite(t) & (reached < target) & ~whole, t, torch.ones_like(t))[:, None] * tau
-
-
-@dataclass(frozen=True)
-class Excluded:
-    """Stop where the point proves that no image in the box of ``bound`` meets ``||W^(1/2) (A u - f)|| <= delta``.
-
-    Every point bounds the misfit of all images in the box from below, by its residual and gradient, which the descent
-    has anyway (``energies/box_bound.py``). Without this, a descent whose delta is too small would go on until the
-    residual no longer falls, and could not say why. ``margin`` is kept to float32 rounding, as by ``Discrepancy``.
-    """
-
-    delta: float
-    bound: BoxBound
-    margin: float = 1e-4
-    reason: Reason = Reason.INFEASIBLE
-
-    def met(self, point: Point) -> Tensor:
-        discrepancy, residual = point.discrepancy, point.residual
-        if discrepancy is None or residual is None:
-            raise SettingError("this energy compares with no data, so no discrepancy can be excluded")
-        least = self.delta * (1 + self.margin)
-        # Where it is met, the gradient would be asked for in vain.
-        excluded = bool(discrepancy > least) and self.bound(residual, point.gradient)[0] > least
-        return torch.full_like(discrepancy, excluded, dtype=torch.bool)
-
-    def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
-        return tau
 
 
 @dataclass(frozen=True)
