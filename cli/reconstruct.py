@@ -174,8 +174,8 @@ def _scans(scan_file: Path, repeat: Path | None, options: dict[str, Any]) -> tup
 
 def _reconstruct(
     scan: Scan, second: Scan | None, *, delta: str, chance: float, model_error: str | None, source: Path, began: float,
-    quiet: bool, title: str | None, method: str, prior: str, iterations: int | None, window: Window | None, operator: OperatorName | None,
-    device: str | None, most_attenuation: float | None,
+    quiet: bool, title: str | None, method: str, prior: str, iterations: int | None, window: Window | None,
+    operator: OperatorName | None, device: str | None, most_attenuation: float | None,
 ) -> Reconstruction:
     """One image of ``scan``, or of its mean with ``second``, and what is proved of it.
 
