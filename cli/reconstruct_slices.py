@@ -26,8 +26,11 @@ def all_slices(
     """
     from ctrecon.dicom.projections import read_projections
     from ctrecon.dicom.rebin import rebin, slice_positions
+    from ctrecon.errors import SettingError
     from ctrecon.pooled_notes import pooled_notes
 
+    if any(options[name] is not None for name in ("geometry_file", "row", "center")):
+        raise SettingError(f"{folder}: projections bring their own geometry; drop --geometry, --row and --center")
     projections = read_projections(folder)
     places = [float(z) for z in slice_positions(projections, spacing_mm=options["spacing"])]
     results: list[Reconstruction] = []
