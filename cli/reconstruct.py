@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +11,7 @@ import click
 
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
 from ctrecon.cli.options import FilePath, ScanPath, scan_options
-from ctrecon.cli.reconstruct_said import proving, summary, tell, watching
+from ctrecon.cli.reconstruct_said import proving, summary, tell, tell_all, watching
 from ctrecon.cli.series import series_options, series_target
 
 if TYPE_CHECKING:
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from ctrecon.problem import Outcome, Problem, Watch
     from ctrecon.reconstruction import Reconstruction
     from ctrecon.scan import Scan
-    from ctrecon.series_outputs import SeriesTarget
-
-    One = Callable[[Scan, Scan | None, OperatorName | None], Reconstruction]
 
 METHODS = ("energy", "gradient", "cgls", "huber-tv", "fbp")
 WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
@@ -115,11 +110,13 @@ def command(
     _check_settings(delta, quantile, repeat, options, many=many, fits_many=fits_many)
     chance = 0.95 if quantile is None else quantile
 
-    def one(scan: Scan, second: Scan | None, operator: OperatorName | None) -> Reconstruction:
-        how = {key: options[key] for key in METHOD_KEYS} | {"operator": operator or options["operator"]}
+    def one(
+        scan: Scan, second: Scan | None = None, *, started: float = began, title: str | None = None, **changes: Any
+    ) -> Reconstruction:
+        how = {key: options[key] for key in METHOD_KEYS} | changes
         return _reconstruct(
-            scan, second, delta=delta, chance=chance, model_error=model_error, source=scan_file, began=began,
-            quiet=as_json, **how,
+            scan, second, delta=delta, chance=chance, model_error=model_error, source=scan_file, began=started,
+            quiet=as_json, title=title, **how,
         )
 
     if series is not None and not as_json:
@@ -127,7 +124,7 @@ def command(
             click.echo(f"note: {printable(note)}")
     results, written = [], {}
     if series is None:
-        results = [one(*_scans(scan_file, repeat, options), None)]
+        results = [one(*_scans(scan_file, repeat, options))]
         written = target.write(results[0], preview=preview)
         if volume and not as_json:
             water, how = results[0].problem.scan.water(options["water_mu"])
@@ -135,15 +132,26 @@ def command(
         if report is not None:
             written["report"] = _report(report, written["image"], results[0], options["water_mu"])
     else:
-        results, written = _series(series, scan_file, repeat, {**options, "as_json": as_json}, one, many=many)
+        if many:
+            from ctrecon.cli.reconstruct_slices import all_slices
+
+            places, results = all_slices(scan_file, options, one, quiet=as_json)
+        else:
+            places, results = [options["z_mm"] or 0.0], [one(*_scans(scan_file, repeat, options))]
+        stored, written = series.write(
+            results, method=options["method"], iterative=options["method"] != "fbp", z_mm=places,
+            thickness_mm=options["slice_mm"],
+        )
+        results = list(stored)
     if as_json:
         told = [summary(result, written, options["method"]) for result in results]
         for one_told in told:
             one_told["notes"] += [] if series is None else series.study.notes
         click.echo(json.dumps({"slices": told} if many else told[0], allow_nan=False))
+    elif many:
+        tell_all(results, written, options["method"])
     else:
-        for k, result in enumerate(results):
-            tell(result, written if k == len(results) - 1 else {}, options["method"])
+        tell(results[0], written, options["method"])
     if not all(result.certified for result in results):
         ctx.exit(EXIT_DELTA_NOT_MET)
 
@@ -179,10 +187,13 @@ def _scans(scan_file: Path, repeat: Path | None, options: dict[str, Any]) -> tup
 
 def _reconstruct(
     scan: Scan, second: Scan | None, *, delta: str, chance: float, model_error: str | None, source: Path, began: float,
-    quiet: bool, method: str, prior: str, iterations: int | None, window: Window | None, operator: OperatorName | None,
-    device: str | None, most_attenuation: float | None,
+    quiet: bool, title: str | None, method: str, prior: str, iterations: int | None, window: Window | None,
+    operator: OperatorName | None, device: str | None, most_attenuation: float | None,
 ) -> Reconstruction:
-    """One image of ``scan``, or of its mean with ``second``, and what is proved of it."""
+    """One image of ``scan``, or of its mean with ``second``, and what is proved of it.
+
+    With a ``title`` it is one of many, and says nothing but what it is at, on a terminal.
+    """
     from ctrecon.delta import delta_for, delta_with_model_error, mean_of_repeats
     from ctrecon.problem import prepare
     from ctrecon.reconstruction import conclude
@@ -195,13 +206,13 @@ def _reconstruct(
     if model_error is not None:
         bound = delta_with_model_error(bound, scan, model_error)
     clock.note("read")
-    if not quiet:
+    if not quiet and title is None:
         for note in scan.notes:
             click.echo(f"note: {printable(note)}")
         click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
     problem = prepare(scan, bound, operator=operator, device=device, most_attenuation=most_attenuation)
     clock.note("prepare")
-    with watching(problem, quiet=quiet) as watch:
+    with watching(problem, quiet=quiet, title=title) as watch:
         outcome = _run(problem, watch, method=method, prior=prior, iterations=iterations, window=window)
     clock.note("reconstruct")
     # A certificate notes the hash of the file it came from; a folder has none.
@@ -210,36 +221,6 @@ def _reconstruct(
             problem, outcome, source=None if source.is_dir() else str(source), began=began, method=method,
             timings=clock.seconds, watch=proof_watch,
         )
-
-
-def _series(
-    series: SeriesTarget, scan_file: Path, repeat: Path | None, options: dict[str, Any], one: One, *, many: bool
-) -> tuple[list[Reconstruction], dict[str, Path]]:
-    """One slice, or all of a folder of projections, as a DICOM series."""
-    if many:
-        from ctrecon.dicom.rebin import read_projection_slices
-
-        places, results, grid = [], [], None
-        for z, scan in read_projection_slices(scan_file, spacing_mm=options["spacing"]):
-            scan = scan.every(options["every"])
-            # One grid for all, though a flying focal spot changes the field of view a little from slice to slice.
-            scan = scan.with_grid(size=options["size"], pixel_mm=options["pixel_mm"]) if grid is None else replace(
-                scan, grid=grid, image_shape=None
-            )
-            grid = scan.grid
-            places.append(z)
-            if not options["as_json"]:
-                click.echo(f"slice {len(places)}, z = {z:.3f} mm")
-            # No matrix per slice is kept: each has its own angles.
-            results.append(one(scan, None, options["operator"] or "joseph"))
-    else:
-        scan, second = _scans(scan_file, repeat, options)
-        places, results = [options["z_mm"] or 0.0], [one(scan, second, None)]
-    stored, written = series.write(
-        results, method=options["method"], iterative=options["method"] != "fbp", z_mm=places,
-        thickness_mm=options["slice_mm"],
-    )
-    return list(stored), written
 
 
 METHOD_KEYS = ("method", "prior", "iterations", "window", "operator", "device", "most_attenuation")

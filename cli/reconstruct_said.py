@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def watching(problem: Problem, *, quiet: bool) -> Iterator[Watch | None]:
-    """Show residual and delta live, on a terminal in one line, elsewhere a line per iteration."""
+def watching(problem: Problem, *, quiet: bool, title: str | None = None) -> Iterator[Watch | None]:
+    """Show residual and delta live, on a terminal in one line, elsewhere a line per iteration.
+
+    With a ``title``, as one of many images, on a terminal alone.
+    """
     from rich.console import Console
 
     if quiet:
@@ -34,8 +37,11 @@ def watching(problem: Problem, *, quiet: bool) -> Iterator[Watch | None]:
         )
 
     if console.is_terminal:
-        with console.status("descending") as status:
-            yield lambda progress: status.update(line(progress))
+        before = "" if title is None else f"{title}: "
+        with console.status(f"{before}descending") as status:
+            yield lambda progress: status.update(before + line(progress))
+    elif title is not None:
+        yield None
     else:
         yield lambda progress: click.echo(line(progress)) if _worth_a_line(progress.iteration) else None
 
@@ -117,24 +123,43 @@ def _undecided(missed: Missed, delta: float) -> str:
 
 
 def tell(result: Reconstruction, written: dict[str, Path], method: str) -> None:
-    delta, count = result.problem.delta, result.iterations
+    click.echo(verdict(result, method))
+    _tell_paths(written)
+
+
+def tell_all(results: list[Reconstruction], written: dict[str, Path], method: str) -> None:
+    """How many of the slices are certified as they are stored, why the others are not, and the paths."""
+    _tell_paths(written)
+    for k, result in enumerate(results, start=1):
+        if not result.certified:
+            click.echo(f"slice {k} as stored: {verdict(result, method)}")
+    certified = sum(result.certified for result in results)
+    click.echo(f"{certified} of {len(results)} slices are certified")
+
+
+def _tell_paths(written: dict[str, Path]) -> None:
+    for what, path in written.items():
+        click.echo(f"{what:>12}: {printable(str(path))}")
+
+
+def verdict(result: Reconstruction, method: str) -> str:
+    """What is proved of the image, or how far it is from delta and what to do, in a line."""
+    delta, count, missed = result.problem.delta, result.iterations, result.missed
     after = f"after {count} iteration{'s' if count != 1 else ''}, {result.seconds:.1f} s"
-    missed = result.missed
     if missed is None:
-        click.echo(f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}")
-    elif missed.certificate is not None:
-        click.echo(
+        return f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}"
+    grid = result.problem.grid
+    finer = "" if grid is None else f"pixels smaller than {grid.pixel_mm:.3g} mm (--pixel-mm), or "
+    if missed.certificate is not None:
+        return (
             f"infeasible {after}: no image with 0 <= u <= {missed.most_attenuation:.4g} meets delta {delta.value:.6g}, "
             f"which is proved; the smallest delta not excluded is {missed.lower_bound:.6g}, the best residual found "
             f"there {missed.best_residual:.6g}; check geometry and data, or try "
-            f"--delta {missed.best_residual * 1.01:.4g}"
+            f"{finer}--delta {missed.best_residual * 1.01:.4g}"
         )
-    else:
-        click.echo(
-            f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
-            f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value)}; try "
-            + ("another --method or " if method == "fbp" or missed.best_residual <= delta.value else "")
-            + f"--delta {result.residual * 1.01:.4g}"
-        )
-    for what, path in written.items():
-        click.echo(f"{what:>12}: {printable(str(path))}")
+    return (
+        f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
+        f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value)}; try "
+        + ("another --method, " if method == "fbp" or missed.best_residual <= delta.value else "")
+        + f"{finer}--delta {result.residual * 1.01:.4g}"
+    )

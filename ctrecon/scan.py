@@ -61,6 +61,7 @@ class Scan:
     ``matrix``: scipy CSR ``[views * detectors, rows * columns]``, rows and columns of it in C order.
     ``image_shape``: needed where only a matrix is given and the image is not square.
     ``water_mu_per_mm``: what the scanner was calibrated to, where the file says it.
+    ``patient_position``: how the patient lay, a term of DICOM such as FFS, where the file says it.
     ``source``: the file's name, for messages. ``notes``: everything that was assumed, one sentence each.
 
     Raises InputError where these do not fit together or hold values that are not finite.
@@ -76,6 +77,7 @@ class Scan:
     matrix: Any = None
     image_shape: tuple[int, int] | None = None
     water_mu_per_mm: float | None = None
+    patient_position: str = ""
     source: str = "the scan"
     notes: tuple[str, ...] = ()
 

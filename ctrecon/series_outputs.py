@@ -19,6 +19,7 @@ from ctrecon.dicom.hounsfield import HounsfieldScale, finest_scale
 from ctrecon.dicom.series import certificate_name, is_ours, write_series
 from ctrecon.dicom.study import Study
 from ctrecon.errors import InputError, OutputError
+from ctrecon.pooled_notes import pooled_notes
 from ctrecon.problem import Problem
 from ctrecon.reconstruction import Reconstruction
 from ctrecon.stored_pixels import StoredReconstruction, certify_stored
@@ -68,7 +69,8 @@ class SeriesTarget:
         for result, z in zip(results, z_mm, strict=True):
             stored.append(certify_stored(result, scale))
             slices.append(_slice(stored[-1], z, thickness_mm, self.pictures))
-        notes = list(dict.fromkeys(note for one in results for note in one.problem.scan.notes))
+        notes = pooled_notes([one.problem.scan.notes for one in results])
+        position, how_it_lies = _position(results)
         written = write_series(
             self.folder,
             slices,
@@ -76,8 +78,9 @@ class SeriesTarget:
             study=self.study,
             method=method,
             iterative=iterative,
-            notes=[*notes, describe(scale, how=known), POSITION],
+            notes=[*notes, describe(scale, how=known), how_it_lies],
             frame_of_reference=frame_of_reference,
+            patient_position=position,
             overwrite=self.overwrite,
         )
         paths = {"image": written.images[0]}
@@ -94,10 +97,24 @@ class SeriesTarget:
         return found.pop()
 
 
-POSITION = (
-    "The patient is taken to lie head first and supine, seen from the feet, with the rotation axis at x = y = 0; the "
-    "scan does not say."
+# Defined terms of PatientPosition, PS3.3 C.7.3.1.1.2.
+_POSITIONS = ("HFS", "FFS", "HFP", "FFP", "HFDR", "HFDL", "FFDR", "FFDL")
+_AXES = (
+    "Columns are taken to run to the patient's left, rows to the back, z to the head, with the rotation axis at "
+    "x = y = 0"
 )
+
+
+def _position(results: Sequence[Reconstruction]) -> tuple[str, str]:
+    """How the patient lay, as DICOM says it, and a sentence on where this is from."""
+    stated = {result.problem.scan.patient_position for result in results}
+    if len(stated) > 1:
+        raise InputError(f"the slices were scanned in several patient positions: {', '.join(sorted(stated))}")
+    said = stated.pop()
+    if said not in _POSITIONS:
+        return "HFS", f"The patient is taken to lie head first and supine; the scan does not say. {_AXES}."
+    # What was never compared with other programs is noted where the scan was read.
+    return said, f"The patient position is {said}, as the scan says. {_AXES}."
 
 
 def describe(scale: HounsfieldScale, *, how: str) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
 from ctrecon.dicom.hounsfield import HounsfieldScale
@@ -18,8 +17,7 @@ from ctrecon.errors import InputError
 from ctrecon.problem import Problem
 from ctrecon.reconstruction import Reconstruction
 from ctrecon.scan import Array
-
-MOST_STEPS = 6
+from ctrecon.step_down import MOST_STEPS, step_down
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +65,7 @@ def certify_stored(result: Reconstruction, scale: HounsfieldScale) -> StoredReco
         # An image that missed delta before it was rounded is left as the method made it.
         if certificate is not None or not result.certified:
             break
-        lower = _step_down(result.problem, image, found, attempt=steps + 1)
+        lower = step_down(result.problem, image, found, attempt=steps + 1)
         if lower is None:
             break
         image = lower
@@ -88,22 +86,3 @@ def _certify(problem: Problem, decoded: Array) -> FeasibleCertificate | NotCerti
         weights=problem.weights,
         matrix=problem.scan.matrix,
     )
-
-
-def _step_down(
-    problem: Problem, image: Array, found: FeasibleCertificate | NotCertified, *, attempt: int
-) -> Array | None:
-    """``image`` moved along the negative gradient until its residual leaves room for the rounding; None: it cannot."""
-    point = problem.energy.at(torch.from_numpy(image)[None, None].to(problem.device))
-    assert point.discrepancy is not None
-    cost = max(found.residual_upper_bound - float(point.discrepancy), 0.0)
-    target = problem.delta.value * (1 - 1e-6 * 4**attempt) - attempt * cost
-    if not target > 0:
-        return None
-    ray = point.along(-point.gradient)
-    longest = -ray.slope / ray.curvature[:, 0]  # to the minimum along the ray
-    share = ray.reach(longest, torch.tensor([target], dtype=torch.float64, device=problem.device))
-    if share is None or not bool(torch.isfinite(share).all()):
-        return None
-    lower: Array = ray.move(longest * share[:, None]).u[0, 0].cpu().numpy()
-    return np.ascontiguousarray(lower, dtype=np.float32)

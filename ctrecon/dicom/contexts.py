@@ -31,7 +31,8 @@ LOSSY = (
 RECEIVED_CLASSES = (uid.CTImageStorage, uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage)
 RECEIVED_SYNTAXES = (*UNCOMPRESSED, *LOSSLESS[:5])
 
-# Asked for by C-GET and taken by C-MOVE: images in every syntax, documents in those without pixels.
+# Asked for by C-GET and taken by C-MOVE: images in every syntax, documents and our certificates (raw data)
+# in those without pixels.
 RETRIEVED_IMAGES = (*RECEIVED_CLASSES, uid.SecondaryCaptureImageStorage, uid.ParametricMapStorage)
 RETRIEVED_DOCUMENTS = (
     uid.ComprehensiveSRStorage,
@@ -40,6 +41,7 @@ RETRIEVED_DOCUMENTS = (
     uid.BasicTextSRStorage,
     uid.XRayRadiationDoseSRStorage,
     uid.EncapsulatedPDFStorage,
+    uid.RawDataStorage,
 )
 DOCUMENT_SYNTAXES = (*UNCOMPRESSED, uid.DeflatedExplicitVRLittleEndian)
 IMAGE_SYNTAXES = (*DOCUMENT_SYNTAXES, *LOSSLESS, *LOSSY)

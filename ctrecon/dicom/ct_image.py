@@ -105,12 +105,12 @@ def derivation(slice_: SeriesSlice, method: str) -> str:
 
 def describe_image(
     slice_: SeriesSlice, index: int, count: int, *, scale: HounsfieldScale, study: Study, frame_of_reference: str,
-    method: str, iterative: bool,
+    method: str, iterative: bool, patient_position: str = "HFS",
 ) -> Dataset:
     """The dataset of slice ``index`` (from 1) of ``count``, without its series and instance UIDs.
 
-    The patient is taken to lie head first, supine, seen from the feet: columns run to the patient's left, rows to the
-    back, z to the head, and the rotation axis is x = y = 0.
+    The patient is taken to lie on the back, seen from the feet: columns run to the patient's left, rows to the back, z
+    to the head, and the rotation axis is x = y = 0. ``patient_position`` is only passed on.
     """
     grid = slice_.grid
     ds = Dataset()
@@ -128,7 +128,7 @@ def describe_image(
     ds.DerivationCodeSequence = DicomSequence([ITERATIVE if iterative else FILTERED])
     ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
     study.side_to(ds)
-    ds.PatientPosition = "HFS"
+    ds.PatientPosition = patient_position
     ds.KVP = None
     ds.SliceThickness = None if slice_.thickness_mm is None else number(slice_.thickness_mm)
     ds.ReconstructionDiameter = number(max(grid.shape) * grid.pixel_mm)

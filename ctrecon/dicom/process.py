@@ -18,8 +18,11 @@ import ctrecon
 from ctrecon.dicom.node import PASSWORD, USER
 from ctrecon.errors import SettingError
 
-# From the folder of one series' objects to a folder with the DICOM files of the result. Raises ProcessError.
-Process = Callable[[Path, Path], None]
+# From the folder of one series' objects to a folder with the DICOM files of the result; whether all of it is certified.
+# Raises ProcessError.
+Process = Callable[[Path, Path], bool]
+# Of `ctrecon reconstruct`: the result is written and says itself that it is not certified.
+NOT_CERTIFIED = 3
 
 # This project's own reconstruction of projections. The one place to change where its options change.
 RECONSTRUCT = (
@@ -41,7 +44,8 @@ class StoppedError(Exception):
 class Command:
     """A command with ``{input}`` and ``{output}`` for the folders; run without a shell, killed after ``most_seconds``.
 
-    Exit code 0 means success; what the command wrote last to stderr is the reason otherwise.
+    Exit code 0 means success, 3 that files are written that say themselves that not all is certified; else, what the
+    command said last is the reason.
     """
 
     words: tuple[str, ...] = RECONSTRUCT
@@ -60,7 +64,7 @@ class Command:
                 raise SettingError(f"--command {text!r} lacks {placeholder}, where the folder's path goes")
         return words
 
-    def __call__(self, folder_in: Path, folder_out: Path) -> None:
+    def __call__(self, folder_in: Path, folder_out: Path) -> bool:
         filled = [w.replace("{input}", str(folder_in)).replace("{output}", str(folder_out)) for w in self.words]
         guard = [sys.executable, str(Path(__file__).with_name("with_parent.py")), str(os.getpid())]
         # The same ctrecon as ours, wherever we were started; and no password of ours.
@@ -83,10 +87,11 @@ class Command:
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
-            if code != 0:
+            if code not in (0, NOT_CERTIFIED):
                 said.seek(max(0, os.fstat(said.fileno()).st_size - 4096))
                 lines = said.read().decode("utf-8", "replace").strip().splitlines()
                 raise ProcessError(f"exit code {code}: {lines[-1] if lines else 'it said nothing'}")
+            return code == 0
 
     def _wait(self, process: subprocess.Popen[bytes], said: int) -> int:
         waited = 0.0

@@ -94,6 +94,7 @@ def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
         geometry=geometry,
         variance=variance,
         water_mu_per_mm=scan.common.water_mu_per_mm,
+        patient_position=scan.common.patient_position,
         source=f"{scan.folder}, z = {z_mm:.3f} mm",
         notes=_notes(scan, geometry, z_mm, missed, few, variance is not None),
     )

@@ -17,14 +17,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_file_meta_info
-from pydicom.uid import (
-    CTImageStorage,
-    DeflatedExplicitVRLittleEndian,
-    RawDataStorage,
-)
+from pydicom.uid import CTImageStorage, RawDataStorage
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.verify import Json, Refused, require
@@ -33,9 +27,9 @@ from ctrecon.dicom.hounsfield import HounsfieldScale
 from ctrecon.dicom.private import read_tie
 from ctrecon.dicom.raw_certificate import unpack
 from ctrecon.dicom.series import CERTIFICATES, MOST_SLICES, certificate_name
+from ctrecon.dicom.series_files import read_series
 from ctrecon.errors import SettingError
 
-MOST_BYTES = 1 << 30
 _SAME = ("StudyInstanceUID", "PatientID", "PatientName")
 
 
@@ -77,13 +71,18 @@ def check_series(
 ) -> SeriesVerdict:
     """Check all DICOM files in ``folder``, whatever their names, with the certificates in the folder ``certificates``.
 
+    Where there are none, those in its folders, as ``ctrecon dicom get`` lays a study: series that ctrecon had no part
+    in are left out there, and counted.
     By default those in ``folder/certificates``, or where a PACS has kept the DICOM files only, those that travel with
     them as raw data. ``watch`` gets each finding as soon as it is there: a large image takes seconds. Never raises for
     what a file holds.
     """
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="ctrecon-") as unpacked:
         warnings.simplefilter("ignore")  # pydicom's remarks on damaged files; what is wrong is found here
-        datasets, findings = _read_all(folder)
+        datasets, unread, others = read_series(folder)
+        findings = [
+            Finding(path, False, verify.one_line(f"cannot be read: {why}"), readable=False) for path, why in unread
+        ]
         if certificates is None:
             certificates = folder / CERTIFICATES
             if not certificates.exists():
@@ -91,7 +90,7 @@ def check_series(
                 _unpack_all(datasets, certificates)
         for finding in findings:
             watch(finding)
-        return _check(datasets, findings, certificates, watch)
+        return _check(datasets, findings, certificates, watch, others=others)
 
 
 def _check(
@@ -99,6 +98,8 @@ def _check(
     findings: list[Finding],
     certificates: Path,
     watch: Callable[[Finding], object],
+    *,
+    others: int,
 ) -> SeriesVerdict:
     images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
     claims: list[Json] = []
@@ -115,6 +116,7 @@ def _check(
     fault = _fault_of_series([ds for _, ds in images], datasets)
     bad = sum(not finding.valid for finding in findings)
     said = fault or (f"{bad} of {len(findings)} files are refused" if bad else _whole(images, datasets))
+    said += f"; {others} files of other series were not looked at" if others else ""
     data = tuple(certificate["data"] for certificate in claims)
     return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=data)
 
@@ -141,28 +143,6 @@ def _whole(images: Sequence[Any], datasets: Sequence[Any]) -> str:
         f"{len(images)} image{'s' * (len(images) != 1)}, none missing, each decodes bit for bit to its certified "
         f"pixels; {others} other file{'s' * (others != 1)} on them"
     )
-
-
-def _read_all(folder: Path) -> tuple[list[tuple[Path, Dataset]], list[Finding]]:
-    datasets: list[tuple[Path, Dataset]] = []
-    findings = []
-    for path in sorted(folder.iterdir()):
-        if not path.is_file():
-            continue
-        try:
-            with path.open("rb") as stream:
-                start = stream.read(132)
-            if start[128:] != b"DICM":
-                require(path.suffix.lower() != ".dcm", "it is not a DICOM file")
-                continue
-            require(path.stat().st_size <= MOST_BYTES, f"it has more than {MOST_BYTES} bytes")
-            syntax = read_file_meta_info(path).get("TransferSyntaxUID")
-            require(syntax != DeflatedExplicitVRLittleEndian, "it is deflated, which is not unpacked here")
-            datasets.append((path, dcmread(path, defer_size=1 << 16)))
-            require(len(datasets) <= MOST_SLICES + 100, f"the folder holds more than {MOST_SLICES} files")
-        except Exception as why:  # a damaged file trips the reader over in many ways
-            findings.append(Finding(path, False, verify.one_line(f"cannot be read: {why}"), readable=False))
-    return datasets, findings
 
 
 def _guarded(path: Path, look: Callable[[], _Found]) -> _Found:

@@ -15,6 +15,8 @@ from pathlib import Path
 from conftest import running
 from pacs_nodes import run
 
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+
 
 def picture(url: str, target: Path, width: int, height: int) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
@@ -38,8 +40,9 @@ def main(series: Path, folder: Path) -> None:
         pages = f"http://127.0.0.1:{orthanc.http}"
         picture(f"{pages}/app/explorer.html#study?uuid={study}", folder / "pacs_study.png", 1100, 700)
         instances = [one["ID"] for one in orthanc.rest(f"/studies/{study}/instances")]
-        numbers = {one: int(orthanc.rest(f"/instances/{one}/tags?short").get("0020,0013") or 0) for one in instances}
-        shown = sorted(instances, key=lambda one: numbers[one])[len(instances) // 2]
+        tags = {one: orthanc.rest(f"/instances/{one}/tags?short") for one in instances}
+        images = [one for one in instances if tags[one]["0008,0016"] == CT_IMAGE]
+        shown = sorted(images, key=lambda one: int(tags[one]["0020,0013"]))[len(images) // 2]
         page = f"<body style='margin:0;background:black'><img width=512 src='{pages}/instances/{shown}/preview'>"
         (Path(work) / "page.html").write_text(page)
         picture((Path(work) / "page.html").as_uri(), folder / "pacs_image.png", 512, 512)

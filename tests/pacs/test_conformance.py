@@ -116,3 +116,19 @@ def test_a_wrong_table_would_be_noticed() -> None:
     with pytest.raises(AssertionError):
         table("9.9-9")
     assert not re.search(r"Table \d\.\d-\d:.*\n\n", TEXT)  # each is followed by its rows
+
+
+def test_private_codes_and_attributes_are_those_that_are_written(tmp_path: Path) -> None:
+    from ctrecon.dicom import parametric_map, private, raw_certificate, sr
+
+    codes = {one.value: one.meaning for one in vars(sr).values() if getattr(one, "scheme_designator", "") == sr.SCHEME}
+    quantity = parametric_map.QUANTITY
+    codes |= {quantity.value: quantity.meaning, "certified-image": "Certified image"}
+    section = TEXT.split("Table 7.3-1")[1].split("###")[0]
+    listed = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", section, flags=re.MULTILINE))
+    assert listed == codes
+    section = TEXT.split("Table 7.2-1")[1].split("###")[0]
+    elements = {int(found, 16) for found in re.findall(rf"\({private.GROUP:04x},xx(..)\)", section)}
+    assert elements == {
+        private._WATER, private._PIXEL, private._HASH, *raw_certificate._ELEMENTS.values(), raw_certificate._LENGTHS
+    }

@@ -202,6 +202,17 @@ def test_processing_that_takes_too_long_or_writes_nothing_fails(tmp_path: Path) 
             assert words in run("dicom", "queue", folder).output
 
 
+def test_a_result_that_is_not_certified_is_sent_and_the_log_says_so(tmp_path: Path) -> None:
+    for code, said in ((3, True), (0, False)):
+        command = f"sh -c 'cp {{input}}/*.dcm {{output}}; exit {code}'"
+        options = ("--quiet", 0, "--command", command)
+        with Sink() as sink, Listening(tmp_path / f"queue{code}", sink.node, options) as node:
+            assert run("dicom", "send", study(tmp_path / "one"), "--to", node.node).exit_code == 0
+            wait_for(lambda node=node: node.studies("done"))
+            assert ("NOT certified" in node.log) == said
+        assert len(sink.got) == 3
+
+
 def test_a_destination_that_refuses_is_given_up_after_a_while(tmp_path: Path, marks: Path) -> None:
     from ctrecon.dicom.listener import Listener, Rules
     from ctrecon.dicom.node import Connection, Node
