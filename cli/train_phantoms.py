@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("train-phantoms")
-@training_options(steps=20_000, batch=4, learning_rate=1e-3)
+@training_options(steps=20_000, batch=4, learning_rate=1e-3, gpu=True)
 @click.option("--network", type=click.Choice(("unet", "dncnn17")), default="unet", show_default=True)
 @click.option("--ct-slices", type=FolderPath, help="Folder with a folder of DICOM slices per patient.")
 @click.option("--images", type=FolderPath, multiple=True, help="Folder of natural images; may be given repeatedly.")
@@ -27,13 +27,10 @@ if TYPE_CHECKING:
 @click.option("--size", type=click.IntRange(16, 512), default=164, show_default=True, help="Of walnut and validation.")
 @click.option("--validation", type=click.IntRange(min=1), default=4, show_default=True, help="Images per set scored.")
 @click.option("--validate-minutes", type=click.FloatRange(min=0, min_open=True), help="Also score every so often.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
-@click.option("--precision", type=click.Choice(("float32", "bfloat16")), default="float32", show_default=True)
 def command(
     output: Path, network: str, start: str | None, fresh: bool, curves: Path | None, ct_slices: Path | None,
-    images: tuple[Path, ...],
-    scanner: str, size: int, validation: int, validate_minutes: float | None, device: str, note: tuple[str, ...],
-    **plan_options: Any,
+    images: tuple[Path, ...], scanner: str, size: int, validation: int, validate_minutes: float | None, device: str,
+    note: tuple[str, ...], **plan_options: Any,
 ) -> None:
     """Train a network on the descent path (paper, section 4.2) on phantoms, and on CT slices and images where given.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("train-superres")
-@training_options(steps=12_000, batch=8, learning_rate=1e-3)
+@training_options(steps=12_000, batch=8, learning_rate=1e-3, gpu=True)
 @click.option("--images", type=FolderPath, multiple=True, required=True, help="Folder of photographs; repeatable.")
 @click.option("--held-out", type=FolderPath, multiple=True, help="Folder of test images: their copies are left out.")
 @click.option("--scale", type=click.IntRange(2, 16), default=4, show_default=True, help="How much larger; whole.")
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 def command(
     output: Path, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], images: tuple[Path, ...],
     held_out: tuple[Path, ...], scale: int, network: str, dncnn_weights: Path | None, one_pass: bool, decibels: bool,
-    patch: int,
-    **plan_options: Any,
+    patch: int, device: str, **plan_options: Any,
 ) -> None:
     """Train a network for super-resolution on the descent path, on the luminance of photographs.
 
     Writes OUTPUT (safetensors), a model card OUTPUT.md, and while it runs a checkpoint and a log; run the same command
-    again to resume.
+    again to resume. Several GPUs: as for train-phantoms, by torchrun.
     """
     from ctrecon.errors import SettingError
     from ctrecon.training.held_out import read_training_images
     from ctrecon.training.loop import Trainer
+    from ctrecon.training.processes import join, leave, local_device
     from ctrecon.training.superres_path import SuperResolutionPool
 
     card_path(output)
@@ -48,13 +48,18 @@ def command(
     how = plan(**plan_options)
     found = read_training_images(images, held_out)
     click.echo(f"{len(found.images)} images; {found.left_out} copies of held-out images left out")
-    pool = SuperResolutionPool(found.images, scale, size=patch, most_steps=1 if one_pass else 8, decibels=decibels)
-    trainer = Trainer(_network(network, start, dncnn_weights, scale), [pool], how)
+    where = local_device(device)
+    pool = SuperResolutionPool(
+        found.images, scale, size=patch, most_steps=1 if one_pass else 8, decibels=decibels, device=where
+    )
+    trainer = Trainer(_network(network, start, dncnn_weights, scale).to(where), [pool], how, join(where))
     run_training(trainer, output, fresh=fresh, curves=curves)
     data = [f"{len(found.images)} photographs in {_names(images)}"]
     data.append(f"{found.left_out} of them left out, being copies of images in {_names(held_out)}")
     how_taught = {"one_pass": one_pass, "decibels": decibels}
-    _finish(trainer, output, data + list(note), scale, how_taught)
+    if trainer.together.leads:
+        _finish(trainer, output, data + list(note), scale, how_taught)
+    leave()
 
 
 def _names(folders: tuple[Path, ...]) -> str:
@@ -82,6 +87,6 @@ def _finish(trainer: Trainer, output: Path, data: list[str], scale: int, how_tau
     from ctrecon.training.superres_card import model_card
 
     card = {"data": data, "scale": scale, **how_taught, **facts_of(trainer)}
-    save_network(output, trainer.network, trainer.averaged, card)
+    save_network(output, trainer.network, {name: value.cpu() for name, value in trainer.averaged.items()}, card)
     card_path(output).write_text(model_card(output.stem, trainer.network, card), encoding="utf-8")
     click.echo(f"wrote {output} and {card_path(output)}")

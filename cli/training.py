@@ -23,12 +23,22 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def training_options(*, steps: int, batch: int, learning_rate: float) -> Callable[[F], F]:
-    """The options of every training command, with its own defaults; ``plan`` takes those that it needs."""
+def training_options(*, steps: int, batch: int, learning_rate: float, gpu: bool = False) -> Callable[[F], F]:
+    """The options of every training command, with its own defaults; ``plan`` takes those that it needs.
+
+    With ``gpu`` also those of a training that can run on one, and in several processes.
+    """
 
     def decorate(function: F) -> F:
+        on_gpu = (
+            click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ..."),
+            click.option(
+                "--precision", type=click.Choice(("float32", "bfloat16")), default="float32", show_default=True
+            ),
+        )
         for option in reversed(
             (
+                *(on_gpu if gpu else ()),
                 click.option("-o", "--output", type=FilePath, default=Path("network.safetensors"), show_default=True),
                 click.option("--start", metavar="NAME|FILE", help="Start from the weights of an earlier network."),
                 click.option("--steps", type=click.IntRange(min=1), default=steps, show_default=True),

@@ -74,12 +74,12 @@ class SuperResolutionPool:
 
     def __init__(
         self, images: Sequence[Float32Array], scale: int, *, size: int = 32, states: int = 32, most_steps: int = 8,
-        renew: float = 0.25, decibels: bool = False,
+        renew: float = 0.25, decibels: bool = False, device: str | torch.device = "cpu",
     ) -> None:
         side = size * scale
         self._patches, self._operator = Patches(images, side), AveragePooling(side, side, scale)
         self._most_steps, self._renew, self._decibels = most_steps, renew, decibels
-        self._u, self._truth = torch.zeros(states, 1, side, side), torch.zeros(states, 1, side, side)
+        self._u, self._truth = (torch.zeros(states, 1, side, side, device=device) for _ in range(2))
         self._age = np.full(states, -1)
 
     def loss(self, network: nn.Module, batch: int, rng: np.random.Generator) -> Tensor:
@@ -105,11 +105,11 @@ class SuperResolutionPool:
             loss = 10 * torch.log10(error.square().flatten(1).mean(1) + 1e-5).mean()
         with torch.no_grad():
             ray = point.along(d.detach())
-            moved = ray.move(Armijo()(ray, torch.ones(batch, 1)))
+            moved = ray.move(Armijo()(ray, torch.ones(batch, 1, device=u.device)))
             self._u[chosen] = moved.u
         self._age[chosen] += 1
         ended = (self._age[chosen] >= self._most_steps) | (rng.uniform(size=batch) < self._renew)
-        ended |= ~torch.isfinite(moved.value).numpy()
+        ended |= ~torch.isfinite(moved.value).cpu().numpy()
         self._age[chosen[ended]] = -1
         return loss
 

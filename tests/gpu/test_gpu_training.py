@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from ctrecon.networks.lowres import LowResNet, LowResNetShape
 from ctrecon.networks.unet import UNet, UNetShape
 from ctrecon.phantoms import FAMILIES
 from ctrecon.training.data import Noise, PhantomSource
 from ctrecon.training.loop import Trainer, TrainingPlan
 from ctrecon.training.path import PathPool
 from ctrecon.training.problems import walnut_problem
+from ctrecon.training.superres_path import SuperResolutionPool
 
 pytestmark = pytest.mark.gpu
 
@@ -39,3 +41,14 @@ def test_half_precision_trains() -> None:
     plan = TrainingPlan(steps=4, batch=2, precision="bfloat16")
     network = UNet(UNetShape(widths=(8, 12, 16), blocks=(1, 1, 1))).cuda()
     assert all(np.isfinite(at.loss) for at in Trainer(network, [pool], plan).run())
+
+
+def test_super_resolution_trains_there_as_here() -> None:
+    images = [np.random.default_rng(k).random((96, 96), dtype=np.float32) for k in range(3)]
+    found = {}
+    for device in ("cuda", "cpu"):
+        torch.manual_seed(0)
+        network = LowResNet(LowResNetShape(width=8, blocks=1)).to(device)
+        pool = SuperResolutionPool(images, 4, size=8, device=device)
+        found[device] = [at.loss for at in Trainer(network, [pool], TrainingPlan(steps=4, batch=2)).run()]
+    assert np.allclose(found["cuda"], found["cpu"], rtol=1e-2)
