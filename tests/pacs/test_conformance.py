@@ -130,5 +130,5 @@ def test_private_codes_and_attributes_are_those_that_are_written(tmp_path: Path)
     section = TEXT.split("Table 7.2-1")[1].split("###")[0]
     elements = {int(found, 16) for found in re.findall(rf"\({private.GROUP:04x},xx(..)\)", section)}
     assert elements == {
-        private._WATER, private._PIXEL, private._HASH, *raw_certificate._ELEMENTS.values(), raw_certificate._LENGTHS
+        private.WATER, private.PIXEL, private.HASH, *raw_certificate.ELEMENTS.values(), raw_certificate.LENGTHS
     }
