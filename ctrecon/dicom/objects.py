@@ -67,16 +67,18 @@ def read_header(path: Path) -> Header:
         raise
     except Exception as why:  # pydicom raises what it meets: EOFError, struct.error, RecursionError, KeyError, ...
         raise InputError(f"{path}: not a DICOM file that can be read: {type(why).__name__}") from None
-    inside = (str(data.get(_SOP_CLASS, _none).value), str(data.get(_SOP_INSTANCE, _none).value))
+    inside = (str(data.get(_SOP_CLASS, _Absent).value), str(data.get(_SOP_INSTANCE, _Absent).value))
     if inside != (header.sop_class, header.sop_instance):
         raise InputError(f"{path}: the file header and the data set name different objects; the file was tampered with")
     return Header(
         path=path, sop_class=inside[0], sop_instance=inside[1], transfer_syntax=syntax,
-        study=str(data.get(_STUDY, _none).value or ""), series=str(data.get(_SERIES, _none).value or ""),
+        study=str(data.get(_STUDY, _Absent).value or ""), series=str(data.get(_SERIES, _Absent).value or ""),
     )
 
 
-class _none:  # noqa: N801  # stands in for an element that is absent
+class _Absent:
+    """Stands in for an element that a file does not have."""
+
     value = ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,18 +94,16 @@ def move(
             server.shutdown()
 
 
-class _incoming(tempfile.TemporaryDirectory[str]):  # noqa: N801  # used as a function
-    """A folder for half-received objects on the disk of the result, gone at the end."""
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            super().__init__(prefix=".incoming.", dir=folder)
-        except OSError as why:
-            raise OutputError(f"{folder}: cannot be written: {why.strerror}; choose another folder") from None
-
-    def __enter__(self) -> Path:  # type: ignore[override]
-        return Path(super().__enter__())
+@contextmanager
+def _incoming(folder: Path) -> Iterator[Path]:
+    """A folder for half-received objects on the disk of the result, gone at the end. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix=".incoming.", dir=folder)
+    except OSError as why:
+        raise OutputError(f"{folder}: cannot be written: {why.strerror}; choose another folder") from None
+    with temporary as name:
+        yield Path(name)
 
 
 def _identifier(study: str, series: str | None) -> Any:
