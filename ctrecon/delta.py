@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.special import gammaincinv
-from scipy.stats import f as fisher
+from scipy.special import fdtri, gammaincinv
 
 from ctrecon.errors import InputError, SettingError
 from ctrecon.noise_level import estimate_sigma
@@ -100,7 +99,7 @@ def mean_of_repeats(first: Scan, second: Scan, quantile: float = 0.95) -> tuple[
     if total == 0:
         raise InputError(f"{second.source}: holds the same values as {first.source}; a repeat has noise of its own")
     freedom = max(1.0, 3 * total * (total / float(np.square(squares).sum())))
-    largest = math.sqrt(total * float(fisher.ppf(quantile, freedom, freedom)))
+    largest = math.sqrt(total * float(fdtri(freedom, freedom, quantile)))
     how = f"from two scans: half their difference has norm {math.sqrt(total):.6g}, F quantile {quantile:g}"
     note = "the mean of two scans of the same object"
     notes: tuple[str, ...] = (*first.notes, note)
