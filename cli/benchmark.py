@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--all-patients", is_flag=True, help="Every patient of --ct-slices, for folders never trained on.")
 @click.option("--images", type=FolderPath, multiple=True, help="Folder of natural images never trained on.")
 @click.option("--phantoms", type=click.IntRange(min=0), default=8, show_default=True, help="Phantoms of each family.")
+@click.option("--at-most", type=click.IntRange(min=1), help="So many slices and natural images, evenly spaced.")
 @click.option("--noise", type=percent, multiple=True, help="Relative Gaussian noise. Default: 0.5%, 1% and 3%.")
 @click.option("--photons", type=click.FloatRange(1, 1e15), multiple=True, help="Poisson counts, in the whitened norm.")
 @click.option("--beam", type=click.Choice(("fan", "parallel")), default="fan", show_default=True)
@@ -48,7 +49,7 @@ def command(
     strengths = noise or (() if photons else (0.005, 0.01, 0.03))
     noises: list[Noise] = [*map(Gaussian, strengths), *map(Counts, photons)]
     network, _ = load_ct_network(prior)
-    sets = _sets(problem, seed, **{key: options[key] for key in ("ct_slices", "all_patients", "images", "phantoms")})
+    sets = _sets(problem, seed, **{key: options[key] for key in ("ct_slices", "all_patients", "images", "at_most", "phantoms")})
     known = None if reuse is None else _known(reuse)
     rows = []
     click.echo(HEADER)
@@ -78,7 +79,8 @@ def _line(row: Row) -> str:
 
 
 def _sets(
-    problem: Problem, seed: int, ct_slices: Path | None, all_patients: bool, images: tuple[Path, ...], phantoms: int
+    problem: Problem, seed: int, ct_slices: Path | None, all_patients: bool, images: tuple[Path, ...],
+    at_most: int | None, phantoms: int,
 ) -> list[TestSet]:
     import numpy as np
     import torch
@@ -92,9 +94,9 @@ def _sets(
     if ct_slices is not None:
         splits = ("train", "validation", "test") if all_patients else ("test",)
         slices = [image for split in splits for image in read_ct_slices(ct_slices, split, empty_ok=all_patients)]
-        sets.append(images_as_set("CT slices", slices, problem))
+        sets.append(images_as_set("CT slices", _some(slices, at_most), problem))
     if images:
-        sets.append(images_as_set("natural images", read_natural_images(images), problem))
+        sets.append(images_as_set("natural images", _some(read_natural_images(images), at_most), problem))
     for family in FAMILIES if phantoms else ():
         # Training draws from seeds of its own; these are far from them.
         rng = np.random.default_rng([seed, 424_242])
@@ -102,6 +104,13 @@ def _sets(
         truth, clean = torch.cat([t for t, _ in drawn]), torch.cat([s for _, s in drawn])
         sets.append(TestSet(name=f"phantoms: {family.name}", truth=truth, clean=clean))
     return sets
+
+
+def _some(images: list[Any], at_most: int | None) -> list[Any]:
+    """Evenly spaced, so that no patient stands for all."""
+    if at_most is None or at_most >= len(images):
+        return images
+    return [images[i * len(images) // at_most] for i in range(at_most)]
 
 
 def _known(path: Path) -> dict[tuple[str, str, str], dict[str, list[float]]]:

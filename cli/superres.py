@@ -60,7 +60,7 @@ def command(
     if careful and network is not None:
         from ctrecon.networks.mirrored import Mirrored
 
-        network = Mirrored(network, turned=True)
+        network = Mirrored(network)
     larger = enlarge_levels(
         picture.levels, scale, network, lowest=picture.lowest, highest=picture.highest, whole=picture.whole,
         most_iterations=iterations,

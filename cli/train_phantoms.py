@@ -69,13 +69,14 @@ def _scores(network: nn.Module, ct_slices: Path | None, size: int, count: int) -
 
 
 def _network(name: str, start: str | None) -> Any:
-    from ctrecon.networks.dncnn import DnCNN
+    from ctrecon.networks.dncnn import DnCNN, DnCNNShape
     from ctrecon.networks.pretrained import load_ct_network
     from ctrecon.networks.unet import UNet
 
     if start is not None:
         return load_ct_network(start)[0].train().requires_grad_(True)
-    return UNet() if name == "unet" else DnCNN()
+    # Without the paper's biases, which would tie the weights to one unit of attenuation.
+    return UNet() if name == "unet" else DnCNN(DnCNNShape(bias=False))
 
 
 def _problems(scanner: str, size: int, seed: int) -> Any:
@@ -91,11 +92,11 @@ def _sources(ct_slices: Path | None, images: tuple[Path, ...]) -> tuple[Source, 
 
     # Polygons twice as often: total variation is hardest to beat on them.
     samplers = [family.sample for family in (*FAMILIES, Polygons())]
-    parts: list[tuple[float, Source]] = [(0.42, PhantomSource(samplers))]
+    parts: list[tuple[float, Source]] = [(0.38, PhantomSource(samplers))]
     names = [f"phantoms ({', '.join(family.name for family in FAMILIES)})"]
     if ct_slices is not None:
         slices = read_ct_slices(ct_slices, "train")
-        parts.append((0.44, ImageSource(slices, zoom=(0.6, 1.05), masked=0.85)))
+        parts.append((0.48, ImageSource(slices, zoom=(0.3, 1.05), masked=0.85)))
         names.append(f"{len(slices)} CT slices of the training patients in {ct_slices.name}")
     if images:
         pictures = read_natural_images(images)

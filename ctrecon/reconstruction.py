@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,12 +24,11 @@ from ctrecon.classical.smooth import smooth_image
 from ctrecon.classical.tv import tv_at_discrepancy
 from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.descent.descend import Iterate, descend
-from ctrecon.descent.directions import Direction, NegativeGradient
-from ctrecon.descent.step import Armijo, StepSearch
+from ctrecon.descent.directions import NegativeGradient
+from ctrecon.descent.step import Armijo
 from ctrecon.descent.stopping import Discrepancy, Plateau, Reason
 from ctrecon.errors import InputError
-from ctrecon.networks.direction import APPROACH, STEP, NetworkDirection
-from ctrecon.networks.mirrored import Mirrored
+from ctrecon.networks.looks import LOOKS, look_and_descend
 from ctrecon.problem import Outcome, Problem, Progress, Watch
 from ctrecon.scan import Array
 from ctrecon.step_down import MOST_STEPS, step_down
@@ -85,18 +84,21 @@ class Reconstruction:
 
 
 def energy_dissipation(
-    problem: Problem, network: nn.Module, *, most_iterations: int = 30, watch: Watch | None = None
+    problem: Problem, network: nn.Module, *, looks: int = LOOKS, most_iterations: int = 30, watch: Watch | None = None
 ) -> Outcome:
     """The learned method: the network's directions, dissipated, until delta is certified.
 
-    Each direction is the average over four mirror images, four passes of ``network``.
+    Each iteration is one pass of ``network``, a look at another mirror image; ``looks`` of them at least
+    (``networks/looks.py``).
     """
     energy, operator = problem.energy, problem.operator
     delta = torch.full((1,), problem.delta.value, dtype=torch.float64, device=problem.device)
     smooth = smooth_image(HuberTVSolver(operator, energy.data), energy.data, delta, energy.weights)
-    asked = Mirrored(network.to(problem.device))
-    direction = NetworkDirection(asked, energy, problem.precondition, smooth)
-    return _descent(problem, direction, STEP, most_iterations, 0.01, watch)
+    path = look_and_descend(
+        network.to(problem.device), energy, problem.precondition, smooth, delta, looks=looks,
+        most_iterations=most_iterations, stop=(Plateau(0.01),),
+    )
+    return _followed(path, watch)
 
 
 def gradient_descent(problem: Problem, *, most_iterations: int = 2000, watch: Watch | None = None) -> Outcome:
@@ -108,24 +110,18 @@ def gradient_descent(problem: Problem, *, most_iterations: int = 2000, watch: Wa
             # In units where tau = 1 is a sensible first try; backtracking starts there.
             return 2 * length * super().__call__(point)  # type: ignore[arg-type]
 
-    return _descent(problem, Scaled(), Armijo(), most_iterations, 1e-4, watch)
+    stop = (Discrepancy(problem.delta.value), Plateau(1e-4))
+    path = descend(
+        problem.energy, Scaled(), problem.start, step=Armijo(), stop=stop, most_iterations=most_iterations
+    )
+    return _followed(path, watch)
 
 
-def _descent(
-    problem: Problem,
-    direction: Direction,
-    step: StepSearch | None,
-    most_iterations: int,
-    plateau: float,
-    watch: Watch | None,
-) -> Outcome:
+def _followed(path: Iterator[Iterate], watch: Watch | None) -> Outcome:
+    """The end of a descent. No proof that nothing in the box meets delta ends one: its images may leave the box."""
     history: list[Progress] = []
-    # No proof that nothing in the box meets delta ends a descent: its images may leave the box, and meet it there.
-    stop = (Discrepancy(problem.delta.value, approach=APPROACH), Plateau(plateau))
     last: Iterate | None = None
-    for last in descend(
-        problem.energy, direction, problem.start, step=step, stop=stop, most_iterations=most_iterations
-    ):
+    for last in path:
         residual = last.point.discrepancy
         assert residual is not None
         history.append(Progress(last.k, float(last.point.value), float(residual)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -183,29 +184,48 @@ def test_the_last_step_ends_on_the_discrepancy_sphere() -> None:
     assert bool((uncut.point.discrepancy < delta * (1 - 1e-3)).any())  # type: ignore[operator]
 
 
-def test_an_answer_near_the_end_is_taken_whole_and_the_first_one_only_to_the_larger_sphere() -> None:
+class Knows:
+    """Sees a true image from everywhere; its answer lies well inside the sphere."""
+
+    def __init__(self, truth: torch.Tensor) -> None:
+        self.truth = truth
+
+    def __call__(self, point: Point) -> torch.Tensor:
+        return self.truth - point.u
+
+
+def test_a_whole_answer_is_not_cut_and_a_part_of_one_is() -> None:
     energy, truth, _ = small_problem()
     found = energy.at(truth).discrepancy
     assert found is not None
-    delta = 1.2 * found
+    delta, zero = 1.2 * found, torch.zeros_like(truth)
+    step = Subspace(own_length=True)
+    whole = run(energy, Knows(truth), zero, step=step, stop=(Discrepancy(delta, whole=True),))[-1]
+    assert (whole.k, whole.reasons) == (1, (Reason.CERTIFIED,) * 3)
+    assert torch.allclose(whole.u, truth, rtol=1e-9, atol=1e-12)
+    for stop in (Discrepancy(delta), Discrepancy(delta, whole=True)):
+        part = run(energy, Knows(truth), zero, step=step if stop.whole is False else Subspace(), stop=(stop,))[-1]
+        assert part.k == 1
+        assert part.point.discrepancy is not None
+        assert torch.allclose(part.point.discrepancy, delta, rtol=1e-4)
 
-    class Knows:
-        """Sees the true image from everywhere; its answer lies well inside the sphere."""
 
-        def __call__(self, point: Point) -> torch.Tensor:
-            return truth - point.u
-
-    step, stop = Subspace(own_length=True), (Discrepancy(delta, approach=1.3),)
-    first, second = run(energy, Knows(), torch.zeros_like(truth), step=step, stop=stop)[1:]
-    assert first.point.discrepancy is not None
-    assert torch.allclose(first.point.discrepancy, 1.3 * delta, rtol=1e-4)
-    assert second.reasons == (Reason.CERTIFIED,) * 3
-    assert torch.allclose(second.u, truth, rtol=1e-9, atol=1e-12)
-    # Without the second look the first answer is cut on the sphere of delta itself.
-    only = run(energy, Knows(), torch.zeros_like(truth), stop=(Discrepancy(delta),))[-1]
-    assert only.k == 1
-    assert only.point.discrepancy is not None
-    assert torch.allclose(only.point.discrepancy, delta, rtol=1e-4)
+def test_no_rule_ends_a_descent_before_its_least_iterations_unless_it_stands_still() -> None:
+    energy, truth, _ = small_problem()
+    found, start = energy.at(truth).discrepancy, torch.zeros_like(truth)
+    assert found is not None
+    rule = (Discrepancy(1.5 * found),)
+    for least in (0, 3, 7):
+        iterates = run(energy, NegativeGradient(), start, stop=rule, least_iterations=least)
+        assert iterates[-1].k >= least
+        assert iterates[-1].reasons == (Reason.CERTIFIED,) * 3
+        assert all(bool((b.point.value <= a.point.value).all()) for a, b in pairwise(iterates))
+    # Where E falls no further, the rule that is met is the reason.
+    still = run(energy, NegativeGradient(), start, stop=rule, least_iterations=900, most_iterations=1000)[-1]
+    assert still.k < 900
+    assert still.reasons == (Reason.CERTIFIED,) * 3
+    # A start that meets the rule is as good as any other end.
+    assert run(energy, NegativeGradient(), truth, stop=rule, least_iterations=7)[-1].k == 0
 
 
 def test_every_end_has_its_name() -> None:

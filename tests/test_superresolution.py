@@ -101,7 +101,7 @@ def test_symmetric_networks_commute_with_turns_and_mirrors():
     for turn in (lambda t: t.flip(-1), lambda t: t.transpose(-1, -2), lambda t: torch.rot90(t, 1, (-2, -1))):
         # As the inputs of a problem are: data and gradient constant over squares.
         constant = torch.cat([x[:, :1], *(torch.rand(1, 2, 4, 6).repeat_interleave(4, 2).repeat_interleave(4, 3),)], 1)
-        even = Mirrored(network, turned=True)
+        even = Mirrored(network)
         torch.testing.assert_close(even(turn(constant)), turn(even(constant)), rtol=0, atol=1e-5)
         assert (network(turn(constant)) - turn(network(constant))).abs().max() > 1e-3
 

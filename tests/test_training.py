@@ -11,6 +11,7 @@ import torch
 
 from ctrecon.energies.base import inner
 from ctrecon.errors import SettingError, WeightsError
+from ctrecon.networks.looks import LOOKS
 from ctrecon.networks.unet import UNet, UNetShape
 from ctrecon.phantoms import FAMILIES
 from ctrecon.training.card import noisy
@@ -115,7 +116,7 @@ def test_the_pool_moves_along_the_path() -> None:
                 residual = PROBLEM.operator(state.u) - state.data
                 discrepancy = float(inner(residual, state.weights * residual).sqrt())
                 # Only unfinished reconstructions stay, and every step lowered the residual.
-                assert discrepancy > state.delta
+                assert discrepancy > state.delta or state.age < LOOKS
                 assert state.age == 0 or discrepancy < float(inner(state.data, state.weights * state.data).sqrt())
     assert max(ages) >= 1
 

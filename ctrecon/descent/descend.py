@@ -63,11 +63,13 @@ def descend(
     dissipation: DissipationSet | None = None,
     step: StepSearch | None = None,
     stop: tuple[StopRule, ...] = (),
+    least_iterations: int = 0,
     most_iterations: int = 100,
 ) -> Iterator[Iterate]:
     """Descend ``energy`` from ``start`` ``[batch, channel, *spatial]``; the last iterate is ``finished``.
 
-    A sample that ended stays where it is. Raises SettingError for a start that is not finite.
+    A rule of ``stop`` that holds at the start ends a sample there; afterwards not before ``least_iterations``, unless E
+    falls no further. A sample that ended stays where it is. Raises SettingError for a start that is not finite.
     """
     if most_iterations < 0:
         raise SettingError(f"most_iterations must be >= 0, got {most_iterations}")
@@ -98,14 +100,17 @@ def descend(
             for i, reason in enumerate(reasons):
                 if reason is None and not fell[i]:
                     reasons[i] = Reason.STATIONARY if descent[i] <= 0 else Reason.STALLED
-            _apply_rules(stop, point, reasons)
+            _apply_rules(stop, point, reasons, early=k + 1 < least_iterations)
 
 
-def _apply_rules(stop: tuple[StopRule, ...], point: Point, reasons: list[Reason | None]) -> None:
+def _apply_rules(
+    stop: tuple[StopRule, ...], point: Point, reasons: list[Reason | None], *, early: bool = False
+) -> None:
     for rule in stop:
         for i, done in enumerate(rule.met(point).tolist()):
             # A rule met at the last moment is the better news than a stall.
-            if done and reasons[i] in (None, Reason.STALLED, Reason.STATIONARY):
+            over = (Reason.STALLED, Reason.STATIONARY)
+            if done and reasons[i] in (over if early else (None, *over)):
                 reasons[i] = rule.reason
 
 

@@ -77,6 +77,14 @@ class ConstantStep:
         return self.length * d.double()
 
 
+def _at_best_length(ray: Ray, d: Tensor) -> Tensor:
+    """``t d`` with the ``t`` that minimises the quadratic model of E, for ``d`` in float64."""
+    curvature = torch.einsum("bi,bij,bj->b", d, ray.curvature.double(), d)
+    tiny = torch.finfo(torch.float64).tiny
+    best: Tensor = (-(ray.slope.double() * d).sum(1) / curvature.clamp_min(tiny))[:, None] * d
+    return best
+
+
 @dataclass(frozen=True)
 class Subspace:
     """Minimise the quadratic model of E over the span of proposal, negative gradient and last step.
@@ -104,8 +112,7 @@ class Subspace:
         best = self._in_span(ray, d)
         start = ray.value(torch.zeros_like(best))
         d = d.double()
-        curvature = torch.einsum("bi,bij,bj->b", d, ray.curvature.double(), d)
-        alone = (-(ray.slope.double() * d).sum(1) / curvature.clamp_min(torch.finfo(torch.float64).tiny))[:, None] * d
+        alone = _at_best_length(ray, d)
         needed = self.share * (start - ray.value(best))
         if self.share == 1:
             return best
@@ -136,3 +143,28 @@ class Subspace:
         bad = ~armijo_holds(ray, tau, self.c)
         tau[bad] = Armijo(c=self.c)(ray, d)[bad]
         return tau
+
+
+@dataclass(frozen=True)
+class WholeAnswers:
+    """For directions that answer with an image as a whole, and go on answering where the data are explained already.
+
+    Above ``level``, one energy or one per sample, it is ``Subspace`` with the direction's own length. At or below it
+    only noise is left to explain, so the direction goes alone: by its own length where that lowers E, else by its best
+    one, and nothing else of the span.
+    """
+
+    level: float | Tensor
+    c: float = 1e-4
+    wants_last_step: bool = True
+
+    def __call__(self, ray: Ray, d: Tensor) -> Tensor:
+        far = Subspace(c=self.c, own_length=True)(ray, d)
+        near = ray.value(torch.zeros_like(far)) <= torch.as_tensor(self.level, device=far.device)
+        if not bool(near.any()):
+            return far
+        d = d.double()
+        alone = _at_best_length(ray, d)
+        alone = torch.where(armijo_holds(ray, alone, self.c)[:, None], alone, torch.zeros_like(alone))
+        own = torch.where(armijo_holds(ray, d, self.c)[:, None], d, alone)
+        return torch.where(near[:, None], own, far)

@@ -46,24 +46,20 @@ class Discrepancy:
     Morozov's principle: below delta an image only explains noise. ``delta`` in the units of the data, one number or
     one per sample; ``margin`` is kept to float32 rounding, so that what is proved in float64 afterwards holds.
 
-    A step from outside ``approach * delta`` ends on that larger sphere at the latest, so that the direction is asked
-    once more close to the end: a good one would otherwise reach delta with its first, coarsest answer. From there a
-    step of the direction's own length is not cut: a network's answer is an image as a whole, and a part of the way
-    would only mix the start into it.
+    A step from inside is not cut. Nor, with ``whole``, is one of the direction's own length: a network's answer is an
+    image as a whole, and a part of the way would only mix the start into it.
     """
 
     delta: float | Tensor
     margin: float = 1e-5
     cut: bool = True
-    approach: float = 1.0
+    whole: bool = False
     reason: Reason = Reason.CERTIFIED
 
     def __post_init__(self) -> None:
         delta = torch.as_tensor(self.delta)
         if not bool(torch.isfinite(delta).all()) or bool((delta <= 0).any()):
             raise SettingError(f"delta must be finite and > 0, got {self.delta}")
-        if not self.approach >= 1:
-            raise SettingError(f"the approach is a multiple of delta and must be >= 1, got {self.approach}")
 
     def _target(self, like: Tensor) -> Tensor:
         return torch.as_tensor(self.delta, dtype=torch.float64, device=like.device).expand_as(like)
@@ -78,17 +74,13 @@ class Discrepancy:
         if not self.cut or reached is None:
             return tau
         target = self._target(reached) * (1 - self.margin / 2)
-        whole = (tau == d).all(1)
-        before = ray.discrepancy(torch.zeros_like(tau))
-        if before is not None:
-            # A little room, or rounding would let a point on the larger sphere count as outside and stay there.
-            outside = before > target * (self.approach + 1e-3)
-            target = torch.where(outside, target * self.approach, target)
-            whole = whole & ~outside
-        t = ray.reach(tau, target)
-        if t is None:
+        before, t = ray.discrepancy(torch.zeros_like(tau)), ray.reach(tau, target)
+        if before is None or t is None:
             return tau
-        return torch.where(torch.isfinite(t) & (reached < target) & ~whole, t, torch.ones_like(t))[:, None] * tau
+        cut = torch.isfinite(t) & (reached < target) & (before > target)
+        if self.whole:
+            cut = cut & ~(tau == d).all(1)
+        return torch.where(cut, t, torch.ones_like(t))[:, None] * tau
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ctrecon.descent.step import Subspace
 from ctrecon.energies.base import Energy, Point
 from ctrecon.errors import SettingError
+from ctrecon.networks.symmetries import turned, turned_back
 
 Precondition = Callable[[Tensor], Tensor]
-
-# Networks are trained and used with this ``Discrepancy.approach``: their second look at a nearly finished image is the
-# better one. And with this step: their answer is an image as a whole.
-APPROACH = 1.1
-STEP = Subspace(own_length=True)
 
 
 class NetworkDirection:
@@ -47,3 +42,7 @@ class NetworkDirection:
     def __call__(self, point: Point) -> Tensor:
         direction: Tensor = self._network(self.inputs(point))
         return direction
+
+    def seen(self, point: Point, which: int) -> Tensor:
+        """The direction as the network sees it in one of the eight mirror images (``symmetries.turned``)."""
+        return turned_back(self._network(turned(self.inputs(point), which)), which)

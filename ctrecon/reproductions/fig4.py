@@ -18,13 +18,12 @@ from ctrecon.classical.tv import huber_tv
 from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.descent.descend import descend
 from ctrecon.descent.directions import Direction, NegativeGradient
-from ctrecon.descent.step import Armijo, StepSearch
+from ctrecon.descent.step import Armijo, StepSearch, Subspace
 from ctrecon.energies.base import Energy, Point
 from ctrecon.energies.huber_tv import HuberTV
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.metrics import psnr
-from ctrecon.networks.direction import STEP, NetworkDirection
-from ctrecon.networks.mirrored import Mirrored
+from ctrecon.networks.direction import NetworkDirection
 from ctrecon.reproductions.claims import Claim, Figure, at_least, at_most
 from ctrecon.training.card import noisy
 from ctrecon.training.problems import Problem
@@ -101,7 +100,7 @@ def curves(
         delta = plain.at(truth).discrepancy
         assert delta is not None
         smooth = smooth_image(solver, data, delta)
-        direction = NetworkDirection(Mirrored(network), plain, problem.precondition, smooth)
+        direction = NetworkDirection(network, plain, problem.precondition, smooth)
         epsilon = 0.004 * float(truth.max() - truth.min())
         pull = float(delta) / data[0].numel() ** 0.5 * solver.column
         energies: list[tuple[str, Energy, Tensor | None]] = [(PLAIN, plain, None)]
@@ -115,7 +114,7 @@ def curves(
             energies.append((f"Huber-TV, weight {strength:g}", energy, best))
         for name, energy, best_image in energies:
             methods: tuple[tuple[bool, Direction, StepSearch], ...] = (
-                (False, Steepest(energy), BACKTRACKING), (True, direction, STEP)
+                (False, Steepest(energy), BACKTRACKING), (True, direction, Subspace(own_length=True))
             )
             for learned, where_to, step in methods:
                 curve = _run(energy, where_to, step, truth, iterations, (level, name, learned, best_image))

@@ -57,7 +57,7 @@ def methods_of(network: nn.Module, baseline: nn.Module | None) -> dict[str, Meth
         methods["baseline network, one pass"] = lambda f, scale: one_pass(baseline, f, scale)
     methods["dissipating network, one pass"] = lambda f, scale: one_pass(network, f, scale)
     methods[f"energy dissipation, {ITERATIONS} iterations"] = lambda f, scale: enlarge(f, scale, network).u
-    averaged = Mirrored(network, turned=True)
+    averaged = Mirrored(network)
     methods["energy dissipation, averaged over 8 symmetries"] = lambda f, scale: enlarge(f, scale, averaged).u
     return methods
 

@@ -12,11 +12,9 @@ from torch import Tensor, nn
 from ctrecon.classical.fbp import FilteredBackProjection
 from ctrecon.classical.smooth import smooth_image
 from ctrecon.classical.tv import tv_at_discrepancy
-from ctrecon.descent.descend import descend
-from ctrecon.descent.stopping import Discrepancy
 from ctrecon.energies.least_squares import LeastSquares
-from ctrecon.networks.direction import APPROACH, STEP, NetworkDirection
-from ctrecon.networks.mirrored import Mirrored
+from ctrecon.networks.direction import NetworkDirection
+from ctrecon.networks.looks import look_and_descend
 from ctrecon.training.problems import Problem
 
 ENERGY, ONE_SHOT, TV, FBP = "energy dissipation", "one-shot network", "Huber-TV", "FBP"
@@ -39,12 +37,10 @@ class Bench:
         """``{method: images}`` ``[batch, 1, rows, columns]`` of sinograms, with ``delta`` ``[batch]`` for each."""
         energy = LeastSquares(self.problem.operator, data)
         smooth = smooth_image(self.problem.tv_solver, data, delta)
-        direction = NetworkDirection(Mirrored(self.network), energy, self.problem.precondition, smooth)
-        start = torch.zeros_like(smooth)
+        seen = self.network, energy, self.problem.precondition, smooth
         with torch.no_grad():
-            one_shot = direction(energy.at(start))
-        stop = (Discrepancy(delta, approach=APPROACH),)
-        path = descend(energy, direction, start, step=STEP, stop=stop, most_iterations=self.most_iterations)
+            one_shot = NetworkDirection(*seen)(energy.at(torch.zeros_like(smooth)))
+        path = look_and_descend(*seen, delta, most_iterations=self.most_iterations)
         last = deque(path, maxlen=1)[0]
         tv = tv_at_discrepancy(self.problem.operator, data, delta, start=smooth, tolerance=1e-3)
         return {ENERGY: last.u, ONE_SHOT: one_shot, TV: tv.image, FBP: self._fbp(data)}

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ctrecon.classical.smooth import smooth_image
-from ctrecon.descent.descend import descend
-from ctrecon.descent.stopping import Discrepancy, Reason
+from ctrecon.descent.stopping import Reason
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.metrics import psnr
-from ctrecon.networks.direction import APPROACH, STEP, NetworkDirection
-from ctrecon.networks.mirrored import Mirrored
+from ctrecon.networks.direction import NetworkDirection
+from ctrecon.networks.looks import LOOKS, look_and_descend
 from ctrecon.training.problems import Problem
 
 
@@ -35,6 +34,7 @@ def score(
     data: Tensor,
     weights: Tensor | None = None,
     *,
+    looks: int = LOOKS,
     most_iterations: int = 30,
 ) -> Score:
     """Reconstruct ``data`` ``[batch, 1, views, detectors]`` with delta = the true residual of ``truth``."""
@@ -42,14 +42,14 @@ def score(
     delta = energy.at(truth).discrepancy
     assert delta is not None
     smooth = smooth_image(problem.tv_solver, data, delta, weights)
-    direction = NetworkDirection(Mirrored(network), energy, problem.precondition, smooth)
-    start = torch.zeros_like(truth)
     with torch.no_grad():
-        one_shot = direction(energy.at(start))
+        one_shot = NetworkDirection(network, energy, problem.precondition, smooth)(energy.at(torch.zeros_like(truth)))
     iterations = torch.zeros(truth.shape[0], dtype=torch.int64)
     last = None
-    stop = (Discrepancy(delta, approach=APPROACH),)
-    for last in descend(energy, direction, start, step=STEP, stop=stop, most_iterations=most_iterations):
+    path = look_and_descend(
+        network, energy, problem.precondition, smooth, delta, looks=looks, most_iterations=most_iterations
+    )
+    for last in path:
         going = torch.tensor([reason is None for reason in last.reasons])
         iterations[going] = last.k + 1
     assert last is not None

@@ -17,10 +17,13 @@ from torch import Tensor, nn
 from ctrecon.classical.smooth import STRENGTH, smooth_image
 from ctrecon.descent.descend import DEFAULT_ZETA
 from ctrecon.descent.dissipation import HalfSpace, dissipate
+from ctrecon.descent.step import WholeAnswers
 from ctrecon.descent.stopping import Discrepancy
 from ctrecon.energies.base import inner
 from ctrecon.energies.least_squares import LeastSquares
-from ctrecon.networks.direction import APPROACH, STEP, NetworkDirection
+from ctrecon.networks.direction import NetworkDirection
+from ctrecon.networks.looks import LOOKS
+from ctrecon.networks.symmetries import SYMMETRIES
 from ctrecon.training.data import Noise, Source
 from ctrecon.training.problems import Problem
 
@@ -94,7 +97,8 @@ class PathPool:
         smooth = torch.cat([s.smooth for s in states])
         direction = NetworkDirection(network, energy, self.problem.precondition, smooth)
         point = energy.at(u)
-        z = direction(point)
+        # All of one batch in the same mirror image, which any of them may be seen in later.
+        z = direction.seen(point, int(rng.integers(SYMMETRIES)))
         g = -point.gradient
         d = dissipate(HalfSpace(DEFAULT_ZETA / energy.lipschitz), z, g)
         error = (u + d - truth).square().flatten(1).mean(1)
@@ -104,10 +108,10 @@ class PathPool:
             last = torch.cat([torch.zeros_like(s.u) if s.last_step is None else s.last_step for s in states])
             ray = point.along(d.detach(), g, last)
             start = torch.zeros(batch, 3, dtype=torch.float64, device=u.device)
-            start[:, 0] = 1
+            start[:, 0] = 1 / torch.tensor([s.age + 1.0 for s in states])
             delta = torch.tensor([s.delta for s in states], dtype=torch.float64, device=u.device)
-            stop = Discrepancy(delta, approach=APPROACH)
-            moved = ray.move(stop.shorten(ray, STEP(ray, start), start))
+            stop, step = Discrepancy(delta, whole=True), WholeAnswers(delta.square() / 2)
+            moved = ray.move(stop.shorten(ray, step(ray, start), start))
             self._keep(chosen, states, moved.u, moved.last_step, stop.met(moved), rng)
         return (10 * torch.log10(error / power + 1e-9)).mean()
 
@@ -117,7 +121,7 @@ class PathPool:
     ) -> None:
         assert step is not None
         for row, (i, state) in enumerate(zip(chosen, states, strict=True)):
-            done = bool(met[row]) or state.age + 1 >= self._most_steps
+            done = (bool(met[row]) and state.age + 1 >= LOOKS) or state.age + 1 >= self._most_steps
             if done or rng.uniform() < self._renew or not bool(torch.isfinite(u[row]).all()):
                 self._states[i] = None
                 continue

@@ -52,9 +52,9 @@ def walnut_problem(size: int = 164, views: int = 120, share: float = 1.0) -> Pro
 
 
 def training_problems(seed: int = 0) -> tuple[Problem, ...]:
-    """The paper's scanner half of the time, and ten others: parallel and fan, 60 to 360 views, wide detectors."""
+    """The paper's scanner a third of the time, and ten others: parallel and fan, 60 to 360 views, wide detectors."""
     rng = np.random.default_rng(seed)
-    problems = [walnut_problem(share=10.0)]
+    problems = [walnut_problem(share=5.0)]
     for views in (60, 90, 120, 180, 360):
         size = int(rng.choice([128, 144, 160, 164, 176]))
         cells = int(size * rng.uniform(1.0, 1.45))

@@ -1,0 +1,67 @@
+"""A network asked again and again: each time about another mirror image, and the image is the mean of its answers.
+
+Nature does not prefer left to right, but a trained network does a little; what it says of one mirror image and not of
+the others is its own invention, and the mean is the part that is not (R. Timofte et al., "Seven ways to improve
+example-based single image super resolution", CVPR 2016). Asked once an iteration, the mean costs one pass each, and
+the later answers see what the earlier ones have left unexplained. E falls with every one: it is convex, so that of a
+mean lies below the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ctrecon.descent.descend import Iterate, descend
+from ctrecon.descent.step import WholeAnswers
+from ctrecon.descent.stopping import Discrepancy, StopRule
+from ctrecon.energies.base import Energy, Point
+from ctrecon.networks.direction import NetworkDirection, Precondition
+from ctrecon.networks.symmetries import SYMMETRIES
+
+# With more the image hardly changes: 8 looks gain at most 0.04 dB over 4 (docs/methods.md).
+LOOKS = 4
+
+
+class Looks:
+    """``d_k = (answer_k - u) / k``: a step of its own length makes ``u`` the mean of the first ``k`` answers.
+
+    Counts how often it was asked, so one instance serves one descent that starts at zero.
+    """
+
+    def __init__(self, direction: NetworkDirection) -> None:
+        self._direction, self._asked = direction, 0
+
+    def __call__(self, point: Point) -> Tensor:
+        which = self._asked % SYMMETRIES
+        self._asked += 1
+        return self._direction.seen(point, which) / self._asked
+
+
+def look_and_descend(
+    network: nn.Module,
+    energy: Energy,
+    precondition: Precondition,
+    smooth: Tensor,
+    delta: Tensor,
+    *,
+    looks: int = LOOKS,
+    most_iterations: int = 30,
+    stop: tuple[StopRule, ...] = (),
+) -> Iterator[Iterate]:
+    """Descend ``energy`` from zero in the network's directions until ``delta`` ``[batch]`` is met.
+
+    Not before ``looks`` iterations, though, each with one pass of the network, unless E falls no further.
+    """
+    direction = Looks(NetworkDirection(network, energy, precondition, smooth))
+    return descend(
+        energy,
+        direction,
+        torch.zeros_like(smooth),
+        step=WholeAnswers(delta.double().square() / 2),
+        stop=(Discrepancy(delta, whole=True), *stop),
+        least_iterations=min(looks, most_iterations),
+        most_iterations=most_iterations,
+    )
