@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 @click.option("--beam", type=click.Choice(("fan", "parallel")), default="fan", show_default=True)
 @click.option("--size", type=click.IntRange(16, 1024), default=164, show_default=True)
 @click.option("--views", type=click.IntRange(min=3), default=120, show_default=True)
+@click.option("--looks", type=click.IntRange(1, 30), default=4, show_default=True, help="As in reconstruct.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("-o", "--output", type=FilePath, help="Also write every score as JSON.")
 @click.option("--reuse", type=FilePath, help="Take classical scores on the same data from an earlier JSON.")
 def command(
-    prior: str, noise: tuple[float, ...], photons: tuple[float, ...], beam: str, size: int, views: int, seed: int,
-    output: Path | None, reuse: Path | None, **options: Any,
+    prior: str, noise: tuple[float, ...], photons: tuple[float, ...], beam: str, size: int, views: int, looks: int,
+    seed: int, output: Path | None, reuse: Path | None, **options: Any,
 ) -> None:
     """Compare the learned method with FBP, CGLS and Huber-TV whose parameters an oracle chooses per image.
 
@@ -49,11 +50,15 @@ def command(
     strengths = noise or (() if photons else (0.005, 0.01, 0.03))
     noises: list[Noise] = [*map(Gaussian, strengths), *map(Counts, photons)]
     network, _ = load_ct_network(prior)
-    sets = _sets(problem, seed, **{key: options[key] for key in ("ct_slices", "all_patients", "images", "at_most", "phantoms")})
+    chosen = ("ct_slices", "all_patients", "images", "at_most", "phantoms")
+    sets = _sets(problem, seed, **{key: options[key] for key in chosen})
     known = None if reuse is None else _known(reuse)
     rows = []
     click.echo(HEADER)
-    for row in compare(network, problem, sets, noises, seed=seed, known=known, watch=lambda s: click.echo(s, err=True)):
+    table = compare(
+        network, problem, sets, noises, seed=seed, looks=looks, known=known, watch=lambda s: click.echo(s, err=True)
+    )
+    for row in table:
         rows.append(row)
         click.echo(_line(row))
         if output is not None:

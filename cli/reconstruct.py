@@ -42,6 +42,9 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--window", type=click.Choice(WINDOWS), help="Filter of fbp. Default: the smoothest that meets delta.")
 @click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE", help="Network weights.")
 @click.option("--iterations", type=click.IntRange(min=1), help="Most iterations. Default: the method's own.")
+@click.option(
+    "--looks", type=click.IntRange(1, 30), help="Answers of the network that make the image, one an iteration. Default: 4."
+)
 @click.option("--operator", type=click.Choice(("sparse", "joseph", "astra")), help="Default: by device and size.")
 @click.option("--device", help="cpu, cuda, cuda:1, ... Default: cuda where there is one.")
 @click.option(
@@ -165,6 +168,8 @@ def _check_settings(
     method = options["method"]
     if options["iterations"] is not None and method in ("huber-tv", "fbp"):
         raise SettingError(f"--method {method} runs to its own end; drop --iterations")
+    if options["looks"] is not None and method != "energy":
+        raise SettingError(f"--method {method} asks no network; drop --looks")
     if options["window"] is not None and method != "fbp":
         raise SettingError(f"--method {method} has no filter; drop --window or use --method fbp")
     automatic = delta.strip().lower() == "auto"
@@ -188,7 +193,7 @@ def _scans(scan_file: Path, repeat: Path | None, options: dict[str, Any]) -> tup
 def _reconstruct(
     scan: Scan, second: Scan | None, *, delta: str, chance: float, model_error: str | None, source: Path, began: float,
     quiet: bool, title: str | None, method: str, prior: str, iterations: int | None, window: Window | None,
-    operator: OperatorName | None, device: str | None, most_attenuation: float | None,
+    looks: int | None, operator: OperatorName | None, device: str | None, most_attenuation: float | None,
 ) -> Reconstruction:
     """One image of ``scan``, or of its mean with ``second``, and what is proved of it.
 
@@ -213,7 +218,7 @@ def _reconstruct(
     problem = prepare(scan, bound, operator=operator, device=device, most_attenuation=most_attenuation)
     clock.note("prepare")
     with watching(problem, quiet=quiet, title=title) as watch:
-        outcome = _run(problem, watch, method=method, prior=prior, iterations=iterations, window=window)
+        outcome = _run(problem, watch, method=method, prior=prior, iterations=iterations, window=window, looks=looks)
     clock.note("reconstruct")
     # A certificate notes the hash of the file it came from; a folder has none.
     with proving(problem, quiet=quiet) as proof_watch:
@@ -223,7 +228,7 @@ def _reconstruct(
         )
 
 
-METHOD_KEYS = ("method", "prior", "iterations", "window", "operator", "device", "most_attenuation")
+METHOD_KEYS = ("method", "prior", "iterations", "window", "looks", "operator", "device", "most_attenuation")
 SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm", "z_mm")
 
 
@@ -251,13 +256,15 @@ def _report(page: Path, image: Path, result: Reconstruction, water_mu: float | N
 
 
 def _run(
-    problem: Problem, watch: Watch | None, *, method: str, prior: str, iterations: int | None, window: Window | None
+    problem: Problem, watch: Watch | None, *, method: str, prior: str, iterations: int | None, window: Window | None,
+    looks: int | None,
 ) -> Outcome:
     from ctrecon import reconstruction as r
     from ctrecon.networks.pretrained import load_ct_network
 
     most: dict[str, Any] = {} if iterations is None else {"most_iterations": iterations}
     if method == "energy":
+        most |= {} if looks is None else {"looks": looks}
         return r.energy_dissipation(problem, load_ct_network(prior)[0], **most, watch=watch)
     if method == "gradient":
         return r.gradient_descent(problem, **most, watch=watch)

@@ -92,15 +92,15 @@ def _sources(ct_slices: Path | None, images: tuple[Path, ...]) -> tuple[Source, 
 
     # Polygons twice as often: total variation is hardest to beat on them.
     samplers = [family.sample for family in (*FAMILIES, Polygons())]
-    parts: list[tuple[float, Source]] = [(0.38, PhantomSource(samplers))]
+    parts: list[tuple[float, Source]] = [(0.36, PhantomSource(samplers))]
     names = [f"phantoms ({', '.join(family.name for family in FAMILIES)})"]
     if ct_slices is not None:
         slices = read_ct_slices(ct_slices, "train")
-        parts.append((0.48, ImageSource(slices, zoom=(0.3, 1.05), masked=0.85)))
+        parts.append((0.44, ImageSource(slices, zoom=(0.3, 1.05), masked=0.85)))
         names.append(f"{len(slices)} CT slices of the training patients in {ct_slices.name}")
     if images:
         pictures = read_natural_images(images)
-        parts.append((0.14, ImageSource(pictures, zoom=(0.4, 1.0), masked=0.8)))
+        parts.append((0.20, ImageSource(pictures, zoom=(0.4, 1.0), masked=0.8)))
         names.append(f"{len(pictures)} natural images in {', '.join(folder.name for folder in images)}")
     return Mixture(tuple(parts)), names
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ctrecon.cli.options import FilePath
 
@@ -179,6 +181,22 @@ def _bar() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
 
 
+def command_line() -> str:
+    """The command that runs now, as one would type it; of files and folders their names alone."""
+    ctx = click.get_current_context()
+    words = ["ctrecon", str(ctx.command.name)]
+    for option in ctx.command.params:
+        given = ctx.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+        # Remarks and the way to watch say nothing of how the weights came about.
+        if not given or option.name in ("fresh", "note", "curves"):
+            continue
+        value = ctx.params[str(option.name)]
+        for each in value if isinstance(value, tuple) else (value,):
+            named = Path(each).name if isinstance(each, Path) or option.name == "start" else str(each)
+            words += [option.opts[-1] if len(option.opts) > 1 else option.opts[0], shlex.quote(named)]
+    return " ".join(words)
+
+
 def facts_of(trainer: Trainer) -> dict[str, Any]:
     """What a model card says of every training."""
     return {
@@ -186,6 +204,7 @@ def facts_of(trainer: Trainer) -> dict[str, Any]:
         "steps": trainer.step,
         "batch": trainer.plan.batch,
         "hours": round(trainer.seconds / 3600, 2),
+        "command": command_line(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "loss": round(trainer.final_loss, 3),
     }

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ctrecon.classical.oracle import best_cgls, best_fbp, best_huber_tv
 from ctrecon.classical.oracle import field_of_view as seen_by_all
+from ctrecon.networks.looks import LOOKS
 from ctrecon.noise import add_poisson_noise
 from ctrecon.training.card import noisy
 from ctrecon.training.data import Float32Array, field_of_view
@@ -138,6 +139,7 @@ def compare(
     noises: Sequence[Noise],
     *,
     seed: int = 1,
+    looks: int = LOOKS,
     batch: int = 12,
     known: Mapping[tuple[str, str, str], Mapping[str, list[float]]] | None = None,
     watch: Callable[[str], None] | None = None,
@@ -154,7 +156,7 @@ def compare(
             for part in range(0, len(data), batch):
                 rows = slice(part, part + batch)
                 w = None if weights is None else weights[rows]
-                result = score(network, problem, test_set.truth[rows], data[rows], w)
+                result = score(network, problem, test_set.truth[rows], data[rows], w, looks=looks)
                 psnr["energy"] += result.psnr.tolist()
                 psnr["one_shot"] += result.one_shot_psnr.tolist()
                 iterations += result.iterations.tolist()

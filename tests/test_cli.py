@@ -323,7 +323,11 @@ def test_training_from_the_command_line_and_use_of_its_weights(scan: Path, tmp_p
     result = run(*args, "--steps", 3)
     assert result.exit_code == 0, result.output
     assert {"tiny.safetensors", "tiny.md", "tiny.training.safetensors", "tiny.log.jsonl"} <= files(tmp_path)
-    assert "seed 0, 3 steps" in out.with_suffix(".md").read_text()
+    card = out.with_suffix(".md").read_text()
+    assert "seed 0, 3 steps" in card
+    # The command is on the card, and nothing of this machine.
+    assert "`ctrecon train-phantoms --output tiny.safetensors --steps 3 --batch 2 --threads 1" in card
+    assert str(tmp_path) not in card
     assert "resuming" in run(*args, "--steps", 4).output
     assert run(*args, "--steps", 3, "--fresh", "--start", out).exit_code == 0
     assert run("reconstruct", scan, "--delta", "10%", "--prior", out, "-o", tmp_path / "u.npy").exit_code == 0

@@ -64,6 +64,7 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         "## Training",
         *(f"- {item}" for item in card["data"]),
         f"- seed {card['seed']}, {card['steps']} steps of batch {card['batch']}, {card['hours']} hours, {card['date']}",
+        f"- `{card['command']}`",
         f"- final training loss {card['loss']} dB (error of one network step, relative to the image)",
         "",
         "## Scores",

@@ -125,7 +125,7 @@ class Noise:
 
     low: float = 0.002
     high: float = 0.05
-    poisson_share: float = 0.2
+    poisson_share: float = 0.35
     photons: tuple[float, float] = (5e3, 1e6)
 
     def draw(self, rng: np.random.Generator, clean: Tensor) -> tuple[Tensor, Tensor]:

@@ -52,6 +52,7 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         *(f"- {item}" for item in card["data"]),
         f"- {taught}; cross-entropy to the solution, after every round of the network",
         f"- seed {card['seed']}, {card['steps']} steps of batch {card['batch']}, {card['hours']} hours, {card['date']}",
+        f"- `{card['command']}`",
         f"- final training loss {card['loss']} (nats per open cell, mean over the rounds)",
         "",
         "## Scores",

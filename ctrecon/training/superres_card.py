@@ -24,6 +24,7 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         *(f"- {item}" for item in card["data"]),
         f"- {taught}; {error} in {unit}, patches mirrored, turned, reduced and of changed contrast",
         f"- seed {card['seed']}, {card['steps']} steps of batch {card['batch']}, {card['hours']} hours, {card['date']}",
+        f"- `{card['command']}`",
         f"- final training loss {card['loss']} ({error} of one network step, in {unit})",
         "",
         "## Scores",
