@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
-import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +15,11 @@ import scipy.io
 import torch
 from scipy import sparse
 
-from ctrecon.atomic import atomic_write
 from ctrecon.classical.fbp import FilteredBackProjection
-from ctrecon.errors import InputError, OutputError
+from ctrecon.errors import InputError
 from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
 from ctrecon.geometry_json import geometry_to_json
-from ctrecon.io.arrays import read_scan, write_array, write_scan
+from ctrecon.io.arrays import read_scan, write_scan
 from ctrecon.noise import line_integrals
 from ctrecon.scan import Scan
 
@@ -507,99 +504,3 @@ def test_the_thorax_has_water_in_it_and_stands_on_the_table():
     assert np.median(image[80:95, 45:85]) == pytest.approx(0.0096, rel=0.15)
     # The spine, of something denser than water, lies in the lower half: the table is below.
     assert image[45:90, 55:80].mean(axis=1).argmax() + 45 > 70
-
-
-# Writing
-
-
-def test_atomic_write_replaces_whole_files_and_leaves_nothing_else(tmp_path):
-    path = tmp_path / "a.npy"
-    write_array(path, sinogram())
-    np.testing.assert_array_equal(np.load(path, allow_pickle=False), sinogram())
-    write_array(path, sinogram(1).astype(np.float32)[:, ::2])
-    np.testing.assert_array_equal(np.load(path, allow_pickle=False), sinogram(1).astype(np.float32)[:, ::2])
-    assert [p.name for p in tmp_path.iterdir()] == ["a.npy"]
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, SystemExit])
-def test_atomic_write_interrupted(tmp_path, error):
-    path = tmp_path / "a.txt"
-    path.write_text("before")
-    with pytest.raises(error), atomic_write(path) as temporary:  # noqa: PT012
-        assert temporary.parent == tmp_path
-        assert temporary.suffix == ".txt"
-        temporary.write_text("half")
-        raise error
-    assert path.read_text() == "before"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_atomic_write_on_a_full_disk(tmp_path):
-    words = r"a\.txt: cannot be written: the disk is full; free some space"
-    with pytest.raises(OutputError, match=words), atomic_write(tmp_path / "a.txt") as temporary:  # noqa: PT012
-        temporary.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_atomic_write_does_not_take_reading_errors_for_its_own(tmp_path):
-    with pytest.raises(TimeoutError), atomic_write(tmp_path / "a.txt"):
-        raise TimeoutError(errno.ETIMEDOUT, "reading something else")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_too_large_for_the_system_leaves_nothing(tmp_path):
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    try:
-        with pytest.raises(OutputError, match="larger than allowed"):
-            write_array(tmp_path / "a.npy", np.zeros((100, 100)))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_places_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("")
-    cases = {
-        tmp_path / "missing" / "a.npy": "the folder does not exist",
-        tmp_path: "it is a folder",
-        tmp_path / "file" / "a.npy": "part of the path is a file",
-        tmp_path / ("x" * 300 + ".npy"): "name is too long",
-    }
-    if Path("/dev/null").exists():
-        cases[Path("/dev/null")] = "a device"
-    for path, words in cases.items():
-        with pytest.raises(OutputError, match=words):
-            write_array(path, sinogram())
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_protected_folder(tmp_path):
-    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    try:
-        with pytest.raises(OutputError, match="no permission"):
-            write_array(tmp_path / "a.npy", sinogram())
-    finally:
-        tmp_path.chmod(stat.S_IRWXU)
-
-
-def test_a_link_is_written_through_and_the_mask_respected(tmp_path):
-    real_file = tmp_path / "real.npy"
-    real_file.write_bytes(b"")
-    (tmp_path / "link.npy").symlink_to(real_file)
-    write_array(tmp_path / "link.npy", sinogram())
-    assert (tmp_path / "link.npy").is_symlink()
-    np.testing.assert_array_equal(np.load(real_file, allow_pickle=False), sinogram())
-    write_array(tmp_path / "new.npy", sinogram())
-    (tmp_path / "plain").write_text("")
-    assert (tmp_path / "new.npy").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
-@pytest.mark.parametrize("bad", [np.array([object()]), np.array([1j]), np.array(["a"])])
-def test_only_numbers_are_written(tmp_path, bad):
-    with pytest.raises(InputError):
-        write_array(tmp_path / "a.npy", bad)
-    assert list(tmp_path.iterdir()) == []
