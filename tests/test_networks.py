@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,17 @@ def test_a_network_needs_data() -> None:
     energy, zero = HuberTV(0.1), torch.zeros(1, 1, 8, 8)
     with pytest.raises(SettingError, match="data"):
         NetworkDirection(UNet(SMALL), energy, lambda r: r, zero)(energy.at(zero))
+
+
+@pytest.mark.parametrize("name", ["ct-default", "dncnn17"])
+def test_shipped_networks_are_small_and_homogeneous_and_have_a_card(name: str) -> None:
+    folder = resources.files("ctrecon.networks") / "weights"
+    weights, card = Path(str(folder / f"{name}.safetensors")), (folder / f"{name}.md").read_text(encoding="utf-8")
+    assert weights.stat().st_size < 8_000_000
+ CT slices", "## Limits"):| CT slices", "## Limits"):
+        assert word in card, word
+    network, _ = load_ct_network(name)
+    x = torch.randn(1, 5, 24, 20, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(network(1e3 * x), 1e3 * network(x), rtol=1e-4, atol=1e-2)
+        assert not torch.allclose(network(x), x[:, -1:], atol=1e-3)
