@@ -42,9 +42,7 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--window", type=click.Choice(WINDOWS), help="Filter of fbp. Default: the smoothest that meets delta.")
 @click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE", help="Network weights.")
 @click.option("--iterations", type=click.IntRange(min=1), help="Most iterations. Default: the method's own.")
-@click.option(
-    "--looks", type=click.IntRange(1, 30), help="Answers of the network that make the image, one an iteration. Default: 4."
-)
+@click.option("--looks", type=click.IntRange(1, 30), help="Answers of the network; their mean is the image. Default 4.")
 @click.option("--operator", type=click.Choice(("sparse", "joseph", "astra")), help="Default: by device and size.")
 @click.option("--device", help="cpu, cuda, cuda:1, ... Default: cuda where there is one.")
 @click.option(
