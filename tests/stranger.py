@@ -186,7 +186,9 @@ def check(path, slack=1e-9):
         demand(list(image) == [grid["rows"], grid["columns"]], "image's shape")
     A = operator(stem, c["operator"], int(np.prod(image)), f.shape)
     root = np.sqrt(w).ravel()
-    near = lambda a, b: a <= b + slack * (abs(a) + abs(b))  # noqa: E731
+    def near(a, b):
+        return a <= b + slack * (abs(a) + abs(b))
+
     if c["kind"] == "feasible":
         u = array(stem, "image", c["image"])
         r = root * (A @ u.ravel() - f.ravel())

@@ -3,8 +3,8 @@
 Nature does not prefer left to right, but a trained network does a little; what it says of one mirror image and not of
 the others is its own invention, and the mean is the part that is not (R. Timofte et al., "Seven ways to improve
 example-based single image super resolution", CVPR 2016). Asked once an iteration, the mean costs one pass each, and
-the later answers see what the earlier ones have left unexplained. E falls with every one: it is convex, so that of a
-mean lies below the mean.
+the later answers see what the earlier ones have left unexplained. E is convex, so that of
+a mean lies below the mean of E; where an answer would raise it all the same, the step search takes less of it or none.
 """
 
 from __future__ import annotations
