@@ -8,27 +8,29 @@ import scipy.sparse
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.feasible import FeasibleCertificate, certify
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.sparse import joseph_matrix
 
 HALF_TURN = tuple((math.pi * np.arange(9) / 9).tolist())
 TURN = tuple((2 * math.pi * np.arange(8) / 8).tolist())  # holds all the 45 degree ties
 GEOMETRIES = {
-    "parallel": (ParallelBeam(angles_rad=HALF_TURN, detector_count=14), ImageGrid(rows=12, columns=12)),
-    "ties": (ParallelBeam(angles_rad=TURN, detector_count=16), ImageGrid(rows=12, columns=12)),
+    "parallel": (ParallelBeam(angles_rad=HALF_TURN, detector_count=14), Grid(rows=12, columns=12)),
+    "ties": (ParallelBeam(angles_rad=TURN, detector_count=16), Grid(rows=12, columns=12)),
     "offset": (
         ParallelBeam(angles_rad=HALF_TURN, detector_count=15, detector_spacing_mm=0.3, detector_offset_mm=0.17),
-        ImageGrid(rows=11, columns=13, pixel_mm=0.31),
+        Grid(rows=11, columns=13, pixel_mm=0.31),
     ),
     "fan": (
         FanBeam(angles_rad=TURN, detector_count=17, detector_spacing_mm=0.5, detector_offset_mm=-0.2,
                 source_to_axis_mm=30.0, source_to_detector_mm=45.0),
-        ImageGrid(rows=9, columns=14, pixel_mm=0.4),
+        Grid(rows=9, columns=14, pixel_mm=0.4),
     ),
     "source inside": (
         FanBeam(angles_rad=HALF_TURN, detector_count=11, detector_spacing_mm=2.0, source_to_axis_mm=2.0,
                 source_to_detector_mm=5.0),
-        ImageGrid(rows=12, columns=10),
+        Grid(rows=12, columns=10),
     ),
 }  # fmt: skip
 CASES = [*GEOMETRIES, "whitened", "matrix"]

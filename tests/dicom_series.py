@@ -12,15 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ctrecon.delta import Delta
-from ctrecon.dicom.study import study_of
-from ctrecon.geometry import FanBeam, ImageGrid
-from ctrecon.problem import prepare
-from ctrecon.reconstruction import Reconstruction, conclude, conjugate_gradients
-from ctrecon.series_outputs import SeriesTarget
-from ctrecon.simulation import simulate
+from ctrecon.dicom.series.study import study_of
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.delta import Delta
+from ctrecon.outputs.series import SeriesTarget
+from ctrecon.reconstruction.conclude import Reconstruction, conclude, conjugate_gradients
+from ctrecon.reconstruction.problem import prepare
+from ctrecon.simulation.simulate import simulate
 
-GRID = ImageGrid(rows=40, columns=56, pixel_mm=0.7071067811865476)
+GRID = Grid(rows=40, columns=56, pixel_mm=0.7071067811865476)
 GIVEN = {
     "PatientID": "P-17", "PatientName": "Müller^Žofie", "StudyDescription": "Kopf <nativ>", "StudyDate": "20240229"
 }  # fmt: skip

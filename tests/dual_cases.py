@@ -8,9 +8,11 @@ import numpy as np
 from ctrecon.certificates import verify
 from ctrecon.certificates.infeasible import InfeasibleCertificate, exclude
 from ctrecon.certificates.parts import Certificate, seal
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.parallel import ParallelBeam
 
-GRID = ImageGrid(rows=7, columns=9, pixel_mm=0.6)
+GRID = Grid(rows=7, columns=9, pixel_mm=0.6)
 PARALLEL = ParallelBeam(angles_rad=tuple((np.pi * np.arange(8) / 8 + 0.1).tolist()), detector_count=9,
                         detector_spacing_mm=0.7, detector_offset_mm=0.1)  # fmt: skip
 FAN = FanBeam(angles_rad=tuple((2 * np.pi * np.arange(9) / 9).tolist()), detector_count=8, detector_spacing_mm=1.4,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 import torch
 from torch import Tensor
@@ -15,13 +14,12 @@ from torch import Tensor
 from ctrecon.auditing.image_set import ImageSet
 from ctrecon.certificates import verify
 from ctrecon.errors import InputError
-from ctrecon.geometry import ImageGrid
-from ctrecon.geometry_json import geometry_from_dict
+from ctrecon.geometry.as_json import geometry_from_dict
+from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import choose_operator
 from ctrecon.operators.sparse import SparseOperator
-
-Array = npt.NDArray[Any]
+from ctrecon.support.arrays import Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,9 +43,9 @@ class Evidence:
         return float(self.values["delta"])
 
     @property
-    def grid(self) -> ImageGrid | None:
+    def grid(self) -> Grid | None:
         operator = self.values["operator"]
-        return ImageGrid(**operator["grid"]) if "grid" in operator else None
+        return Grid(**operator["grid"]) if "grid" in operator else None
 
     @property
     def unit(self) -> str:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ctrecon.errors import InputError, SettingError
-from ctrecon.geometry import ImageGrid
+from ctrecon.geometry.grid import Grid
+from ctrecon.support.arrays import Float64Array
 
-Float64Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 GAP = 2.0
@@ -89,7 +89,7 @@ def disc(column: float, row: float, radius: float, shape: tuple[int, int], ring:
     )
 
 
-def disc_mm(x: float, y: float, radius: float, grid: ImageGrid, ring: Ring) -> Region:
+def disc_mm(x: float, y: float, radius: float, grid: Grid, ring: Ring) -> Region:
     """The same in mm from the middle of the image, x to the right, y upwards."""
     column, row = x / grid.pixel_mm + (grid.columns - 1) / 2, (grid.rows - 1) / 2 - y / grid.pixel_mm
     return disc(column, row, radius / grid.pixel_mm, grid.shape, ring)

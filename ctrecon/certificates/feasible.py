@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.parts import Certificate, as_checked, operator_claim, plain, plain_weights, seal
 from ctrecon.errors import SettingError
-from ctrecon.geometry import Geometry, ImageGrid
-
-Array = npt.NDArray[Any]
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid
+from ctrecon.support.arrays import Array
 
 # Another machine sums in another order: the bound it finds may differ in its last digits, and must not be refused.
 ROOM = 1e-9
@@ -48,7 +47,7 @@ def certify(
     image: Array,
     data: Array,
     geometry: Geometry | None,
-    grid: ImageGrid | None,
+    grid: Grid | None,
     delta: float,
     *,
     weights: Array | None = None,

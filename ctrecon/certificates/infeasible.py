@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.parts import Certificate, as_checked, operator_claim, plain, plain_weights, seal
 from ctrecon.errors import InputError, SettingError
-from ctrecon.geometry import Geometry, ImageGrid
-
-Array = npt.NDArray[Any]
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid
+from ctrecon.support.arrays import Array
 
 # Another machine's sum is off by as much in the other direction, and takes its own bound off once more.
 ROOM = 4.0
@@ -48,7 +46,7 @@ def exclude(
     dual: Array,
     data: Array,
     geometry: Geometry | None,
-    grid: ImageGrid | None,
+    grid: Grid | None,
     delta: float,
     *,
     lo: float,

@@ -10,16 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.parts import Certificate, plain, seal
 from ctrecon.errors import InputError, OutputError
-
-Array = npt.NDArray[Any]
+from ctrecon.support.arrays import Array
 
 # Another machine's sum is off by as much in the other direction, and takes its own bound off once more.
 ROOM = 4.0

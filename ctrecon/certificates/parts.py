@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy
 import scipy.sparse
 
-from ctrecon.atomic import atomic_write
 from ctrecon.certificates import verify
 from ctrecon.errors import InputError, OutputError, SettingError
-from ctrecon.geometry import Geometry, ImageGrid
-
-Array = npt.NDArray[Any]
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid
+from ctrecon.support.arrays import Array
+from ctrecon.support.atomic import atomic_write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,7 @@ class Certificate:
 
 def operator_claim(
     geometry: Geometry | None,
-    grid: ImageGrid | None,
+    grid: Grid | None,
     matrix: scipy.sparse.spmatrix | scipy.sparse.csr_matrix | None,
 ) -> tuple[dict[str, Any], Array | None]:
     """The operator as a certificate describes it, and the entries of its matrix ``[n, 3]`` where it has one.

@@ -6,14 +6,11 @@ A feasible certificate (``feasible.py``) with the operator "pooling" and the nor
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, prove
-
-Array = npt.NDArray[Any]
+from ctrecon.support.arrays import Array
 
 
 def certify_pooled(

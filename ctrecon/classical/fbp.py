@@ -13,12 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctrecon.arc_fan import ArcFanBeam
 from ctrecon.classical.fbp_arc import ArcBackProjection, arc_weights
 from ctrecon.classical.fbp_flat import FlatBackProjection
 from ctrecon.classical.fbp_weights import view_weights
 from ctrecon.errors import GeometryError, OperatorError, SettingError
-from ctrecon.geometry import FanBeam, Float64Array, Geometry, ImageGrid, ParallelBeam
+from ctrecon.geometry.arc_fan import ArcFanBeam
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.support.arrays import Float64Array
 
 Window = Literal["ram-lak", "shepp-logan", "cosine", "hamming", "hann"]
 WINDOWS: tuple[Window, ...] = get_args(Window)
@@ -88,7 +92,7 @@ class FilteredBackProjection:
     """
 
     def __init__(
-        self, geometry: Geometry, grid: ImageGrid, *, window: Window = "ram-lak", cutoff: float = 1.0
+        self, geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cutoff: float = 1.0
     ) -> None:
         if not isinstance(geometry, ParallelBeam | FanBeam | ArcFanBeam):
             raise GeometryError(f"no filtered back projection is known for {type(geometry).__name__}")

@@ -6,19 +6,15 @@ a pixel starts at the true source, so a flying focal spot blurs nothing; without
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ctrecon.arc_fan import ArcFanBeam
-from ctrecon.geometry import Float64Array, ImageGrid
-from ctrecon.operators.threads import split
-
-Array = npt.NDArray[Any]
+from ctrecon.geometry.arc_fan import ArcFanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.support.arrays import Array, Float64Array
+from ctrecon.support.threads import split
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz", "contract", "reassoc", "arcp"}, error_model="numpy")
@@ -77,7 +73,7 @@ def arc_weights(geometry: ArcFanBeam) -> Float64Array:
 class ArcBackProjection:
     """``[batch, views, cells] -> [batch, rows, columns]``, the sum over views of ``q(t) (R / L)^2``, float32."""
 
-    def __init__(self, geometry: ArcFanBeam, grid: ImageGrid) -> None:
+    def __init__(self, geometry: ArcFanBeam, grid: Grid) -> None:
         self.grid = grid
         nominal, true = geometry.sources()
         angles = np.asarray(geometry.angles_rad)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.lanes import batches, from_lanes, gather_add, tag, to_lanes
-from ctrecon.operators.threads import split
-
-Array = npt.NDArray[Any]
+from ctrecon.support.arrays import Array
+from ctrecon.support.threads import split
 
 # The kernels never see a NaN in a position, and the order in which views are added is free.
 _FAST = {"nnan", "nsz", "contract", "reassoc", "arcp"}
@@ -97,7 +95,7 @@ def _back_project_lanes(
 class FlatBackProjection:
     """``[batch, views, cells] -> [batch, rows, columns]``, the sum over views of ``q(t) / U^2``, float32."""
 
-    def __init__(self, geometry: ParallelBeam | FanBeam, grid: ImageGrid) -> None:
+    def __init__(self, geometry: ParallelBeam | FanBeam, grid: Grid) -> None:
         self.grid = grid
         spacing = geometry.detector_spacing_mm
         angles = np.asarray(geometry.angles_rad)

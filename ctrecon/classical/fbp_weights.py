@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
-from ctrecon.arc_fan import Beam
-from ctrecon.geometry import Float64Array, ParallelBeam
+from ctrecon.geometry.arc_fan import Beam
+from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.support.arrays import Float64Array
 
 
 def _gaps(angles: Float64Array, period: float) -> Float64Array:

@@ -18,9 +18,10 @@ from ctrecon.classical.cgls import cgls_iterates
 from ctrecon.classical.fbp import WINDOWS, FilteredBackProjection, Window
 from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.errors import SettingError
-from ctrecon.geometry import Geometry, ImageGrid, field_of_view_mm
-from ctrecon.metrics import psnr
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid, field_of_view_mm
 from ctrecon.operators.base import LinearOperator
+from ctrecon.support.metrics import psnr
 
 # alpha over (sigma * column norm), where the search begins: from 0.5% to 3% noise the best for CT slices and phantoms
 # lay between 0.35 and 1.2.
@@ -139,7 +140,7 @@ def best_huber_tv(
     units of the truth's range. The middle epsilon walks down the alphas, every image starting from its last one, to
     the accuracy ``tolerance``; then each image looks where a parabola through its three best has its top, beyond the
     border first if its best lies there (``widen`` times at most). The other epsilons begin around that best. What is
-    best of all is solved to ``refined``. Within 0.02 dB of a fine grid (``tests/test_classical.py``).
+    best of all is solved to ``refined``. Within 0.02 dB of a fine grid (``tests/classical/test_classical.py``).
     Raises SettingError for fewer than 3 alphas or settings out of range.
     """
     alphas, epsilons = sorted(alphas, reverse=True), sorted(epsilons)
@@ -202,7 +203,7 @@ def best_cgls(
 ) -> OracleCGLS:
     """The CGLS iterate nearest to the truth, among the first ``most_iterations``, for each image.
 
-    Each may be cut at 0 and to ``support`` (``[rows, columns]`` of 0 and 1, see ``field_of_view``), as a user may.
+    Each may be cut at 0 and to ``support`` (``[rows, columns]`` of 0 and 1, see ``seen_by_all``), as a user may.
     """
     best = _nothing(truth, 1)
     for now in islice(cgls_iterates(operator, data, weights=weights), most_iterations + 1):
@@ -211,7 +212,7 @@ def best_cgls(
     return OracleCGLS(image=best.image, psnr=best.psnr, iteration=best.settings[:, 0].long())
 
 
-def field_of_view(geometry: Geometry, grid: ImageGrid) -> Tensor:
+def seen_by_all(geometry: Geometry, grid: Grid) -> Tensor:
     """1 for the pixels whose middle every view sees, else 0: ``[rows, columns]``."""
     radius = field_of_view_mm(geometry) / 2
     return torch.from_numpy(np.hypot(grid.x_mm[None, :], grid.y_mm[:, None]) <= radius).float()
@@ -233,7 +234,7 @@ class OracleFBP:
 
 def best_fbp(
     geometry: Geometry,
-    grid: ImageGrid,
+    grid: Grid,
     data: Tensor,
     truth: Tensor,
     *,
@@ -244,7 +245,7 @@ def best_fbp(
 
     Pixels that not every view sees hold nothing sensible: the oracle sets them to 0 where that is better.
     """
-    best, support = _nothing(truth, 2), field_of_view(geometry, grid)
+    best, support = _nothing(truth, 2), seen_by_all(geometry, grid)
     for number, window in enumerate(WINDOWS):
         for cutoff in cutoffs:
             image = FilteredBackProjection(geometry, grid, window=window, cutoff=cutoff)(data)

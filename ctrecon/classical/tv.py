@@ -23,7 +23,7 @@ RELATIVE_EPSILON = 0.004
 TRIALS = 30
 
 
-def huber_tv(
+def minimise_huber_tv(
     operator: LinearOperator,
     data: Tensor,
     *,
@@ -69,7 +69,7 @@ def tv_at_discrepancy(
     then found along the secant, each trial starting from the last image, until the discrepancy lies in
     ``[(1 - closeness) delta, delta]``; roughly first, then to ``tolerance``. ``epsilon`` defaults to 0.004 of the
     image's range, as a few steps of CGLS show it. ``iterations`` counts those of the trial that gave the image.
-    ``watch`` is called after each iteration of each trial, as in ``huber_tv``.
+    ``watch`` is called after each iteration of each trial, as in ``minimise_huber_tv``.
     ``reason`` is "discrepancy met" or "no weight meets delta", with the smallest discrepancy found.
     Raises SettingError for ``delta <= 0``.
     """

@@ -73,7 +73,7 @@ class HuberTVSolver:
         most_iterations: int = 400,
         watch: Callable[[Tensor], None] | None = None,
     ) -> TVResult:
-        """See ``huber_tv``."""
+        """See ``minimise_huber_tv``."""
         LeastSquares(self.operator, data, weights)
         batch = data.shape[0]
         if not 0 < tolerance < 1:

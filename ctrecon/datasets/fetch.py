@@ -19,11 +19,11 @@ from typing import Any
 
 import pooch
 
-from ctrecon.atomic import atomic_write
 from ctrecon.datasets.download import Resuming
 from ctrecon.datasets.record import Record
 from ctrecon.datasets.sets import DataSet, RemoteFile
 from ctrecon.errors import InputError, OutputError
+from ctrecon.support.atomic import atomic_write
 
 LOCK = "ctrecon-data.lock.json"
 Watch = Callable[[str, int, int | None], None]

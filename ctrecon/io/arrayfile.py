@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ctrecon.errors import InputError
-from ctrecon.scan import Array
+from ctrecon.support.arrays import Array
 
 
 class ArrayFile(Protocol):

@@ -11,17 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ctrecon.arc_fan import Beam
-from ctrecon.atomic import atomic_write
-from ctrecon.center import estimate_center
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry import ImageGrid, ParallelBeam
-from ctrecon.geometry_json import geometry_to_json
+from ctrecon.geometry.arc_fan import Beam
+from ctrecon.geometry.as_json import geometry_to_json
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.io.arrayfile import ArrayFile
 from ctrecon.io.data_exchange import is_data_exchange, read_data_exchange
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.helsinki import helsinki_struct, read_helsinki
-from ctrecon.io.limits import check_number_type
 from ctrecon.io.matlab import HDF5_SIGNATURE, open_mat
 from ctrecon.io.matrix_scan import read_matrix_scan
 from ctrecon.io.measured import Measured
@@ -29,7 +27,11 @@ from ctrecon.io.named import read_named
 from ctrecon.io.npy import NpyFile, NpzFile
 from ctrecon.io.sidecar import Arrays, Sidecar, find_sidecar
 from ctrecon.io.transmission import blank_of, read_transmission
-from ctrecon.scan import Array, Scan
+from ctrecon.measurement.center import estimate_center
+from ctrecon.measurement.scan import Scan
+from ctrecon.support.arrays import Array
+from ctrecon.support.atomic import atomic_write
+from ctrecon.support.limits import check_number_type
 
 __all__ = ["SUFFIXES", "read_scan", "write_array", "write_scan"]
 
@@ -89,8 +91,8 @@ def read_scan(
 
 def _slice_of(folder: Path, z_mm: float | None) -> Scan:
     # Here, because the import is slow and most runs do without.
-    from ctrecon.dicom.projections import read_projections
-    from ctrecon.dicom.rebin import rebin, slice_positions
+    from ctrecon.dicom.raw.projections import read_projections
+    from ctrecon.dicom.raw.rebin import rebin, slice_positions
 
     projections = read_projections(folder)
     places = slice_positions(projections)
@@ -184,7 +186,7 @@ def _read(path: Path, sidecar: Sidecar | None, row: int | None) -> Measured:
 
 def _geometry(
     measured: Measured, sidecar: Sidecar | None
-) -> tuple[Beam | None, ImageGrid | None, tuple[str, ...]]:
+) -> tuple[Beam | None, Grid | None, tuple[str, ...]]:
     """Sidecar before the data's own geometry before the plainest assumption, which is said."""
     views, detectors = measured.sinogram.shape
     if sidecar is not None and sidecar.geometry is not None:
@@ -203,7 +205,7 @@ def _geometry(
         angles = np.arange(views) * np.pi / views
         note = "no sidecar: parallel beam, angles over 180 degrees, unit pixels (lengths are in detector cells)"
     try:
-        grid = ImageGrid(rows=detectors, columns=detectors)
+        grid = Grid(rows=detectors, columns=detectors)
         return ParallelBeam(angles_rad=tuple(angles.tolist()), detector_count=detectors), grid, (note,)
     except CtreconError as error:
         raise InputError(f"the sinogram of {views} views and {detectors} detectors cannot be used: {error}") from None

@@ -12,8 +12,9 @@ import numpy as np
 from ctrecon.errors import InputError
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.measured import Measured, from_counts
-from ctrecon.noise import photon_transfer
-from ctrecon.scan import LARGEST_VALUE, Array
+from ctrecon.measurement.counts import photon_transfer
+from ctrecon.measurement.scan import LARGEST_VALUE
+from ctrecon.support.arrays import Array
 
 _DATA, _WHITE, _DARK, _THETA = (f"exchange/{name}" for name in ("data", "data_white", "data_dark", "theta"))
 

@@ -12,11 +12,12 @@ import math
 import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry import FanBeam, ImageGrid
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
 from ctrecon.io.arrayfile import number
-from ctrecon.io.limits import as_rays
 from ctrecon.io.matlab import MatFile5, MatFile73
 from ctrecon.io.measured import Measured
+from ctrecon.support.limits import as_rays
 
 _TO_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001, "": 1.0}
 # The challenge's images: 512 x 512 pixels of the detector cell's size at the axis, for its 560 cells.
@@ -65,5 +66,5 @@ def read_helsinki(file: MatFile5 | MatFile73, name: str) -> Measured:
         # Four digits, as the challenge states it: 0.1483 mm.
         pixel = spacing / geometry.magnification
         pixel = round(pixel, 3 - math.floor(math.log10(pixel)))
-        grid = ImageGrid(rows=_CHALLENGE_SIZE, columns=_CHALLENGE_SIZE, pixel_mm=pixel)
+        grid = Grid(rows=_CHALLENGE_SIZE, columns=_CHALLENGE_SIZE, pixel_mm=pixel)
     return Measured(sinogram=sinogram, geometry=geometry, grid=grid, notes=(f"geometry from {parameters}",))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ctrecon.errors import InputError
 from ctrecon.io.npy import read_npy
-from ctrecon.scan import Array
+from ctrecon.support.arrays import Array
 
 
 def read_image_array(path: Path) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from ctrecon.errors import InputError
-from ctrecon.io.limits import MAX_BYTES, check_claim
+from ctrecon.support.limits import MAX_BYTES, check_claim
 
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15

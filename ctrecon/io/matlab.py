@@ -14,9 +14,9 @@ from scipy import sparse
 from ctrecon.errors import InputError
 from ctrecon.io.arrayfile import missing
 from ctrecon.io.hdf5 import Hdf5File
-from ctrecon.io.limits import check_number_type
 from ctrecon.io.mat5 import csc_from_parts, load_mat5
-from ctrecon.scan import Array
+from ctrecon.support.arrays import Array
+from ctrecon.support.limits import check_number_type
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 

@@ -12,9 +12,9 @@ import math
 import numpy as np
 
 from ctrecon.errors import InputError
-from ctrecon.io.limits import MAX_BYTES, as_rays
 from ctrecon.io.matlab import MatFile5, MatFile73
 from ctrecon.io.measured import Measured
+from ctrecon.support.limits import MAX_BYTES, as_rays
 
 
 def read_matrix_scan(file: MatFile5 | MatFile73) -> Measured:

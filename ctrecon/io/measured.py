@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctrecon.arc_fan import Beam
 from ctrecon.errors import CtreconError
-from ctrecon.geometry import ImageGrid
-from ctrecon.noise import line_integrals
-from ctrecon.scan import Array
+from ctrecon.geometry.arc_fan import Beam
+from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.counts import line_integrals
+from ctrecon.support.arrays import Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +28,7 @@ class Measured:
     white: Array | None = None
     whitened_mean: float = 1.0
     geometry: Beam | None = None
-    grid: ImageGrid | None = None
+    grid: Grid | None = None
     angles_deg: Array | None = None
     center: float | str | None = None
     matrix: Any = None

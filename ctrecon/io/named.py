@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry_json import geometry_from_dict
+from ctrecon.geometry.as_json import geometry_from_dict
 from ctrecon.io.arrayfile import ArrayFile, number
-from ctrecon.io.limits import as_rays
 from ctrecon.io.measured import Measured, from_counts
 from ctrecon.io.npy import NpzFile
 from ctrecon.io.sidecar import Arrays
-from ctrecon.scan import Array
+from ctrecon.support.arrays import Array
+from ctrecon.support.limits import as_rays
 
 Open = Callable[[Path], AbstractContextManager[ArrayFile]]
 

@@ -19,16 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import SimpleITK
 
-from ctrecon.atomic import atomic_write
 from ctrecon.errors import InputError, OutputError
-from ctrecon.io.limits import MAX_BYTES, check_claim
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
-
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
+from ctrecon.support.arrays import Float32Array, Float64Array
+from ctrecon.support.atomic import atomic_write
+from ctrecon.support.limits import MAX_BYTES, check_claim
 
 _NIFTI_HEADER = 348
 _NIFTI_FIELDS = (("i", 0), ("h", 72), ("f", 108))  # the header's size, bits per voxel, where the voxels begin

@@ -14,8 +14,8 @@ from numpy.lib import format as npy_format
 
 from ctrecon.errors import InputError
 from ctrecon.io.arrayfile import missing
-from ctrecon.io.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
-from ctrecon.scan import Array
+from ctrecon.support.arrays import Array
+from ctrecon.support.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
 
 _MOST_MEMBERS = 256
 _LONGEST_HEADER = 16384

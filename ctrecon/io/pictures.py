@@ -1,7 +1,7 @@
 """Pictures as whole numbers: 8 and 16 bit, grey or colour, and slices of DICOM and NIfTI; nothing is lost on the way.
 
 Pillow reads what it keeps whole. Colours of 16 bit it would cut to 8, so those and NIfTI go through SimpleITK; DICOM
-is decoded by ``ctrecon/dicom/images.py``, as everywhere.
+is decoded by ``ctrecon/dicom/images/images.py``, as everywhere.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import SimpleITK
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-from ctrecon.atomic import atomic_write
 from ctrecon.errors import InputError
-
-Float64Array = npt.NDArray[np.float64]
+from ctrecon.support.arrays import Float64Array
+from ctrecon.support.atomic import atomic_write
 
 MEDICAL = (".nii", ".nii.gz")
 LOSSLESS = (".png", ".tif", ".tiff")
@@ -123,7 +121,7 @@ def _from_itk(image: Any) -> Picture:
 
 def _dicom(path: Path) -> Picture:
     # Loads half a second of libraries, which other pictures do not need.
-    from ctrecon.dicom.images import read_grey_slice
+    from ctrecon.dicom.images.images import read_grey_slice
 
     grey = read_grey_slice(path)
     return _measured(grey.values, grey.spacing_mm or (1.0, 1.0))

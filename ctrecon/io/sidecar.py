@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctrecon.arc_fan import Beam
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry import ImageGrid
-from ctrecon.geometry_json import geometry_from_dict
-from ctrecon.io.limits import reason
+from ctrecon.geometry.arc_fan import Beam
+from ctrecon.geometry.as_json import geometry_from_dict
+from ctrecon.geometry.grid import Grid
+from ctrecon.support.limits import reason
 
 _LARGEST = 64 * 2**20
 _ARRAYS = ("sinogram", "variance", "counts", "white", "dark")
@@ -42,7 +42,7 @@ class Sidecar:
     geometry: dict[str, Any] | None
     arrays: Arrays | None
 
-    def read_geometry(self, detector_count: int) -> tuple[Beam, ImageGrid | None]:
+    def read_geometry(self, detector_count: int) -> tuple[Beam, Grid | None]:
         """Raises InputError that names this file."""
         assert self.geometry is not None
         try:

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from ctrecon.errors import InputError
-from ctrecon.geometry import ImageGrid, ParallelBeam
-from ctrecon.io.limits import as_rays
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.io.matlab import MatFile5, MatFile73, open_mat
 from ctrecon.io.measured import Measured, from_counts
-from ctrecon.scan import Array
+from ctrecon.support.arrays import Array
+from ctrecon.support.limits import as_rays
 
 _ECAT_RAYS, _ECAT_VIEWS = 160, 192
 _ECAT_SPACING_MM, _ECAT_START_DEG, _ECAT_PIXEL_MM, _ECAT_SIZE = 3.375, -15.0, 4.21875, 128
@@ -57,7 +58,7 @@ def read_transmission(file: MatFile5 | MatFile73, blank_path: Path) -> Measured:
             detector_spacing_mm=_ECAT_SPACING_MM,
             detector_offset_mm=-_ECAT_SPACING_MM / 2,
         )
-        grid = ImageGrid(rows=_ECAT_SIZE, columns=_ECAT_SIZE, pixel_mm=_ECAT_PIXEL_MM)
+        grid = Grid(rows=_ECAT_SIZE, columns=_ECAT_SIZE, pixel_mm=_ECAT_PIXEL_MM)
     return from_counts(
         file.path, np.ascontiguousarray(counts.T), blank.T, 0.0, notes=tuple(notes), geometry=geometry, grid=grid
     )

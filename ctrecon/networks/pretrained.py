@@ -15,11 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ctrecon.atomic import atomic_write
 from ctrecon.errors import SettingError, WeightsError
 from ctrecon.networks.dncnn import DnCNN
 from ctrecon.networks.stored import StoredNetwork
 from ctrecon.networks.unet import UNet
+from ctrecon.support.atomic import atomic_write
 
 FORMAT = "ctrecon-network/1"
 MOST_BYTES = 1 << 30

@@ -17,7 +17,10 @@ import torch
 from torch import Tensor
 
 from ctrecon.errors import OperatorError
-from ctrecon.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.base import LinearOperator
 
 # Up to 2.4 the two-dimensional CUDA algorithms read tensors on the GPU as if they were in main memory.
@@ -43,7 +46,7 @@ class AstraOperator(LinearOperator):
     matched = False
     adjoint_defect = _CUDA_DEFECT
 
-    def __init__(self, geometry: Geometry, grid: ImageGrid, *, device: torch.device | str = "cuda") -> None:
+    def __init__(self, geometry: Geometry, grid: Grid, *, device: torch.device | str = "cuda") -> None:
         super().__init__((1, *grid.shape), (1, *geometry.shape))
         if not cuda_is_usable():
             raise OperatorError(
@@ -99,7 +102,7 @@ class AstraCpuOperator(LinearOperator):
     noise, less in smooth images). Raises OperatorError for a name ASTRA does not know.
     """
 
-    def __init__(self, geometry: Geometry, grid: ImageGrid, *, projector: str | None = None) -> None:
+    def __init__(self, geometry: Geometry, grid: Grid, *, projector: str | None = None) -> None:
         super().__init__((1, *grid.shape), (1, *geometry.shape))
         self.geometry, self.grid = geometry, grid
         if projector is None:
@@ -130,7 +133,7 @@ def _apply(projector: int, given: Tensor, wanted: Tensor, *, forward: bool) -> N
         astra.experimental.direct_BP2D(projector, wanted, given)
 
 
-def _projector(owner: object, name: str, geometry: Geometry, grid: ImageGrid) -> int:
+def _projector(owner: object, name: str, geometry: Geometry, grid: Grid) -> int:
     """ASTRA's number for a projector, given back when ``owner`` goes."""
     half_width, half_height = grid.columns * grid.pixel_mm / 2, grid.rows * grid.pixel_mm / 2
     volume = astra.create_vol_geom(grid.rows, grid.columns, -half_width, half_width, -half_height, half_height)

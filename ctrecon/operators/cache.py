@@ -23,16 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import platformdirs
 import scipy.sparse
 import torch
 
-from ctrecon.geometry import Geometry, ImageGrid
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid
 from ctrecon.operators.sparse import SparseOperator, joseph_matrix, joseph_transpose, matrix_bytes, sparse_operator
-from ctrecon.operators.threads import split
-
-Array = npt.NDArray[Any]
+from ctrecon.support.arrays import Array
+from ctrecon.support.threads import split
 
 # Raise it whenever footprint.py or sparse.py give other entries than before.
 FORMAT = 1
@@ -52,7 +51,7 @@ def cache_directory() -> Path:
 
 def cached_sparse_operator(
     geometry: Geometry,
-    grid: ImageGrid,
+    grid: Grid,
     *,
     dtype: torch.dtype = torch.float32,
     directory: Path | None = None,
@@ -78,7 +77,7 @@ def cached_sparse_operator(
     return SparseOperator(pair[0], (1, *grid.shape), (1, *geometry.shape), dtype=dtype, transpose=pair[1])
 
 
-def _key(geometry: Geometry, grid: ImageGrid, kind: np.dtype[Any]) -> str:
+def _key(geometry: Geometry, grid: Grid, kind: np.dtype[Any]) -> str:
     content = {"format": FORMAT, "geometry": geometry.to_dict(), "image": grid.to_dict(), "dtype": kind.name}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

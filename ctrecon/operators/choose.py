@@ -7,7 +7,10 @@ from typing import Literal
 import torch
 
 from ctrecon.errors import OperatorError
-from ctrecon.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.cache import cached_sparse_operator
 from ctrecon.operators.joseph import JosephOperator
@@ -23,7 +26,7 @@ MEMORY_BUDGET_BYTES = 128 << 20
 
 def choose_operator(
     geometry: Geometry,
-    grid: ImageGrid,
+    grid: Grid,
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,

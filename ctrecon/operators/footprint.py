@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ctrecon.geometry import Float64Array, Geometry, ImageGrid
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid
+from ctrecon.support.arrays import Float64Array
 
 # At 45 degrees both axes serve; the choice must not hang on the last bit of a sine, or two machines would disagree.
 TIE = 1e-9
@@ -29,7 +31,7 @@ class Footprint:
     length_mm: Float64Array
 
 
-def footprint(geometry: Geometry, grid: ImageGrid) -> Footprint:
+def footprint(geometry: Geometry, grid: Grid) -> Footprint:
     """The tables for every ray of ``geometry`` on ``grid``, in float64."""
     points, directions = geometry.rays()
     px, py = points[..., 0], points[..., 1]
@@ -69,7 +71,7 @@ class March:
     leave: npt.NDArray[np.int64]
 
 
-def march(table: Footprint, grid: ImageGrid) -> March:
+def march(table: Footprint, grid: Grid) -> March:
     """The same rays in whole numbers."""
     one = 1 << BITS
     start = np.rint(np.clip(table.start, -_FAR, _FAR) * one).astype(np.int64)

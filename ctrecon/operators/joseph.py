@@ -7,8 +7,6 @@ go line by line, side by side in vector registers (``lanes.py``).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +14,13 @@ import torch
 from torch import Tensor
 
 from ctrecon.errors import OperatorError
-from ctrecon.geometry import Geometry, ImageGrid
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.footprint import BITS, footprint, march
 from ctrecon.operators.lanes import batches, from_lanes, gather_add, pair_add, scatter_add, tag, to_lanes
-from ctrecon.operators.threads import split, threads
-
-Array = npt.NDArray[Any]
+from ctrecon.support.arrays import Array
+from ctrecon.support.threads import split, threads
 
 # Zero pixels before and after each line: a ray at the border needs no question.
 _PAD = 2
@@ -181,7 +179,7 @@ class JosephOperator(LinearOperator):
     CPU only, float32 or float64. Raises OperatorError for tensors elsewhere.
     """
 
-    def __init__(self, geometry: Geometry, grid: ImageGrid) -> None:
+    def __init__(self, geometry: Geometry, grid: Grid) -> None:
         super().__init__((1, *grid.shape), (1, *geometry.shape))
         self.geometry, self.grid = geometry, grid
         table = footprint(geometry, grid)

@@ -12,15 +12,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ctrecon.operators.threads import split
-
-Array = npt.NDArray[Any]
+from ctrecon.support.arrays import Array
+from ctrecon.support.threads import split
 
 WIDE = 16
 NARROW = 4

@@ -10,7 +10,6 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numba
 import numpy as np
@@ -20,12 +19,12 @@ import torch
 from torch import Tensor
 
 from ctrecon.errors import OperatorError
-from ctrecon.geometry import Geometry, ImageGrid
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.footprint import Footprint, footprint
-from ctrecon.operators.threads import split
-
-Array = npt.NDArray[Any]
+from ctrecon.support.arrays import Array
+from ctrecon.support.threads import split
 
 INT32_MAX = int(np.iinfo(np.int32).max)
 
@@ -110,7 +109,7 @@ def _flat(table: Footprint) -> list[Array]:
 
 
 def _stored(
-    fill: Callable[..., None], count: int, pieces: int, table: list[Array], grid: ImageGrid, shape: tuple[int, int],
+    fill: Callable[..., None], count: int, pieces: int, table: list[Array], grid: Grid, shape: tuple[int, int],
     dtype: npt.DTypeLike,
 ) -> scipy.sparse.csr_matrix:
     """Count, then fill, on all threads; ``fill`` works on pieces of ``range(count)``."""
@@ -124,7 +123,7 @@ def _stored(
 
 
 def _counted(
-    fill: Callable[..., None], count: int, pieces: int, table: list[Array], grid: ImageGrid, rows: int
+    fill: Callable[..., None], count: int, pieces: int, table: list[Array], grid: Grid, rows: int
 ) -> npt.NDArray[np.int64]:
     """Where each row's entries begin, ``[rows + 1]``."""
     indptr = np.zeros(rows + 1, dtype=np.int64)
@@ -135,7 +134,7 @@ def _counted(
 
 
 def joseph_matrix(
-    geometry: Geometry, grid: ImageGrid, dtype: npt.DTypeLike = np.float32
+    geometry: Geometry, grid: Grid, dtype: npt.DTypeLike = np.float32
 ) -> scipy.sparse.csr_matrix:
     """Joseph's weights as a scipy matrix ``[views * detectors, rows * columns]``, in mm.
 
@@ -146,7 +145,7 @@ def joseph_matrix(
 
 
 def joseph_transpose(
-    geometry: Geometry, grid: ImageGrid, dtype: npt.DTypeLike = np.float32
+    geometry: Geometry, grid: Grid, dtype: npt.DTypeLike = np.float32
 ) -> scipy.sparse.csr_matrix:
     """The transpose of ``joseph_matrix`` in compressed rows, faster than turning it over."""
     rays, pixels = math.prod(geometry.shape), math.prod(grid.shape)
@@ -156,7 +155,7 @@ def joseph_transpose(
     )
 
 
-def matrix_bytes(geometry: Geometry, grid: ImageGrid) -> int:
+def matrix_bytes(geometry: Geometry, grid: Grid) -> int:
     """How much memory the matrix and its transpose take in float32, counted on up to sixteen of the views."""
     views = geometry.shape[0]
     step = math.ceil(views / 16)
@@ -247,7 +246,7 @@ def _beta_notice_unheard() -> Iterator[None]:
         yield
 
 
-def sparse_operator(geometry: Geometry, grid: ImageGrid, *, dtype: torch.dtype = torch.float32) -> SparseOperator:
+def sparse_operator(geometry: Geometry, grid: Grid, *, dtype: torch.dtype = torch.float32) -> SparseOperator:
     """Joseph's matrix pair for a geometry: attenuation in 1/mm to line integrals."""
     numpy_dtype = np.float64 if dtype == torch.float64 else np.float32
     return SparseOperator(

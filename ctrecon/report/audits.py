@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ctrecon.certificates import verify
-from ctrecon.scan import Array
+from ctrecon.support.arrays import Array
 
 
 @dataclass(frozen=True, kw_only=True)

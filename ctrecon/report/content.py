@@ -14,15 +14,16 @@ from typing import Any, Literal
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ctrecon.arc_fan import Beam
 from ctrecon.certificates import verify
 from ctrecon.errors import InputError
-from ctrecon.geometry import ImageGrid
-from ctrecon.geometry_json import geometry_from_dict
-from ctrecon.history import SUFFIX, History, read_history
+from ctrecon.geometry.arc_fan import Beam
+from ctrecon.geometry.as_json import geometry_from_dict
+from ctrecon.geometry.grid import Grid
 from ctrecon.io.npy import read_npy
+from ctrecon.measurement.scan import Scan
+from ctrecon.outputs.history import SUFFIX, History, read_history
 from ctrecon.report.audits import Audit, find_audits
-from ctrecon.scan import Array, Scan
+from ctrecon.support.arrays import Array
 
 Status = Literal["certified", "infeasible", "refused", "not certified"]
 Checker = Callable[[Path], verify.Verdict]
@@ -60,7 +61,7 @@ class Content:
     stem: str
     status: Status
     image: Array
-    grid: ImageGrid | None
+    grid: Grid | None
     geometry: Beam | None
     verdict: verify.Verdict | None
     claim: Mapping[str, Any] | None
@@ -198,7 +199,7 @@ def _operator(history: History | None, image: Array, scan: Scan | None, status: 
 
 def _geometry(
     operator: Mapping[str, Any] | None, image: Array, missing: dict[str, str]
-) -> tuple[Beam | None, ImageGrid | None]:
+) -> tuple[Beam | None, Grid | None]:
     if operator is None or "grid" not in operator:
         missing["geometry"] = (
             "The scan brought its own matrix, which is stored beside the image: no geometry is known."
@@ -207,7 +208,7 @@ def _geometry(
         )
         return None, None
     geometry, _ = geometry_from_dict(dict(operator["geometry"]))
-    return geometry, ImageGrid(**operator["grid"])
+    return geometry, Grid(**operator["grid"])
 
 
 def _residual(

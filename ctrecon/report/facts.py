@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ctrecon.arc_fan import ArcFanBeam
-from ctrecon.geometry import FanBeam, ParallelBeam
-from ctrecon.history import History
+from ctrecon.geometry.arc_fan import ArcFanBeam
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.outputs.history import History
 from ctrecon.report.content import Content
 from ctrecon.report.words import number
 

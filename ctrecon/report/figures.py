@@ -15,12 +15,12 @@ import numpy as np
 import plotly.graph_objects as go
 from skimage.measure import find_contours
 
-from ctrecon.geometry import ImageGrid
-from ctrecon.history import History
+from ctrecon.geometry.grid import Grid
+from ctrecon.outputs.history import History
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Residual
 from ctrecon.report.scale import Scale
-from ctrecon.scan import Array
+from ctrecon.support.arrays import Array
 
 Json = dict[str, Any]
 
@@ -31,7 +31,7 @@ BLUE, ORANGE, RED, GREEN, AMBER = "#2f80ed", "#d9730d", "#e5484d", "#1a9e5c", "#
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
 
-def image_figure(image: Array, grid: ImageGrid | None, scale: Scale, audits: Sequence[Audit]) -> tuple[Json, int]:
+def image_figure(image: Array, grid: Grid | None, scale: Scale, audits: Sequence[Audit]) -> tuple[Json, int]:
     """The image in gray with the outlines of audited regions; and how many pixels a side became one."""
     factor = _factor(image.shape)
     values = scale.shown(_blocks(image, factor).mean(axis=(1, 3)))

@@ -21,14 +21,14 @@ from markupsafe import Markup
 from PIL import Image as Picture
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
-from ctrecon.atomic import atomic_write
 from ctrecon.errors import OutputError
-from ctrecon.history import versions
+from ctrecon.outputs.history import versions
 from ctrecon.report import figures, words
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Content
 from ctrecon.report.facts import details, geometry_rows, lists, steps, verify_commands
 from ctrecon.report.scale import Scale, choose_scale
+from ctrecon.support.atomic import atomic_write
 
 _HERE = files("ctrecon.report")
 

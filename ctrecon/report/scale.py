@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.geometry import ImageGrid
-from ctrecon.scan import WATER_MU_PER_MM, Array
+from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.scan import WATER_MU_PER_MM
+from ctrecon.support.arrays import Array
 
 # Level and width in HU, as radiologists set them.
 TISSUES = (("Soft tissue", 40.0, 400.0), ("Lung", -600.0, 1500.0), ("Bone", 400.0, 1800.0))
@@ -63,7 +64,7 @@ def _between(name: str, low: float, high: float) -> Window:
     return Window(name=name, level=(low + high) / 2, width=max(high - low, least))
 
 
-def choose_scale(image: Array, grid: ImageGrid | None, water_mu_per_mm: float | None) -> Scale:
+def choose_scale(image: Array, grid: Grid | None, water_mu_per_mm: float | None) -> Scale:
     """HU with the attenuation of water that is given, or with the usual one where that can be; else 1/mm."""
     if grid is None:
         note = "No geometry is known of this image, so neither are lengths nor the unit of its values."

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
 
-from ctrecon.history import History
+from ctrecon.outputs.history import History
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Content, Residual, Status
 from ctrecon.report.scale import Scale

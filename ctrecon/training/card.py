@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ctrecon.noise import add_gaussian_noise
-from ctrecon.training.data import AnalyticPhantom, ImageSource, PhantomSource, Source
+from ctrecon.measurement.counts import add_gaussian_noise
+from ctrecon.simulation.analytic import AnalyticPhantom
+from ctrecon.simulation.scanners import Scanner, walnut_scanner
+from ctrecon.training.data import ImageSource, PhantomSource, Source
 from ctrecon.training.evaluate import score
 from ctrecon.training.image_sets import read_ct_slices
-from ctrecon.training.problems import Problem, walnut_problem
 
 Sampler = Callable[[np.random.Generator], AnalyticPhantom]
 NOISE_LEVELS = (0.005, 0.01, 0.03)
@@ -27,7 +28,7 @@ def validation_scores(
     count: int = 4,
 ) -> dict[str, dict[str, float]]:
     """Mean PSNR in dB at the certified stop for 120 fan views and ``count`` images a set: ``{set: {noise: dB}}``."""
-    problem = walnut_problem(size)
+    problem = walnut_scanner(size)
     sources: list[tuple[str, Source]] = [(name, PhantomSource([sample])) for name, sample in families]
     if ct_slices is not None:
         slices = read_ct_slices(ct_slices, "validation")
@@ -35,7 +36,7 @@ def validation_scores(
     return {name: _mean_scores(network, problem, source, count) for name, source in sources}
 
 
-def _mean_scores(network: nn.Module, problem: Problem, source: Source, count: int) -> dict[str, float]:
+def _mean_scores(network: nn.Module, problem: Scanner, source: Source, count: int) -> dict[str, float]:
     rng = np.random.default_rng(_VALIDATION_SEED)
     drawn = [source.draw(rng, problem) for _ in range(count)]
     truth, clean = torch.cat([t for t, _ in drawn]), torch.cat([s for _, s in drawn])

@@ -9,33 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ctrecon.geometry import Geometry, ImageGrid
-from ctrecon.scan import WATER_MU_PER_MM
-from ctrecon.training.problems import Problem
-
-Float32Array = npt.NDArray[np.float32]
+from ctrecon.measurement.scan import WATER_MU_PER_MM
+from ctrecon.simulation.analytic import AnalyticPhantom
+from ctrecon.simulation.scanners import Scanner
+from ctrecon.support.arrays import Float32Array
 
 
 class Source(Protocol):
     """``draw`` gives an image ``[1, 1, rows, columns]`` and its noise-free sinogram ``[1, 1, views, detectors]``."""
 
-    def draw(self, rng: np.random.Generator, problem: Problem) -> tuple[Tensor, Tensor]: ...
-
-
-class AnalyticPhantom(Protocol):
-    """A phantom that knows its own sinogram."""
-
-    def image(self, grid: ImageGrid, oversample: int = ...) -> Any: ...
-    def sinogram(self, geometry: Geometry, oversample: int = ...) -> Any: ...
-    def scaled(self, radius_mm: float, mu_per_mm: float) -> AnalyticPhantom: ...
+    def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +34,7 @@ class PhantomSource:
 
     samplers: Sequence[Callable[[np.random.Generator], AnalyticPhantom]]
 
-    def draw(self, rng: np.random.Generator, problem: Problem) -> tuple[Tensor, Tensor]:
+    def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]:
         sampler = self.samplers[int(rng.integers(len(self.samplers)))]
         radius = problem.grid.pixel_mm * min(problem.grid.shape) / 2 * rng.uniform(0.85, 0.98)
         phantom = sampler(rng).scaled(radius, WATER_MU_PER_MM)
@@ -66,10 +56,10 @@ class ImageSource:
     zoom: tuple[float, float] = (0.4, 1.05)
     masked: float = 0.0
 
-    def draw(self, rng: np.random.Generator, problem: Problem) -> tuple[Tensor, Tensor]:
+    def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]:
         image = self._warped(rng, problem.grid.shape)
         if rng.uniform() < self.masked:
-            image = image * field_of_view(problem.grid.shape)
+            image = image * central_disc(problem.grid.shape)
         image = image * float(np.float32(10 ** rng.uniform(-2, 0)))
         return image, problem.operator(image.to(problem.device)).cpu()
 
@@ -97,7 +87,7 @@ class ImageSource:
         return functional.avg_pool2d(functional.grid_sample(source, grid, align_corners=False), fold)
 
 
-def field_of_view(shape: tuple[int, int]) -> Tensor:
+def central_disc(shape: tuple[int, int]) -> Tensor:
     """1 inside a disc a little smaller than the image, which a detector as wide as the image sees in every view."""
     y = torch.linspace(-1, 1, shape[0])[:, None]
     x = torch.linspace(-1, 1, shape[1])[None, :]
@@ -110,14 +100,14 @@ class Mixture:
 
     parts: tuple[tuple[float, Source], ...]
 
-    def draw(self, rng: np.random.Generator, problem: Problem) -> tuple[Tensor, Tensor]:
+    def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]:
         shares = np.array([share for share, _ in self.parts])
         chosen = int(rng.choice(len(self.parts), p=shares / shares.sum()))
         return self.parts[chosen][1].draw(rng, problem)
 
 
 @dataclass(frozen=True)
-class Noise:
+class RandomNoise:
     """Relative Gaussian noise, log-uniform between ``low`` and ``high`` of ``||f||``; or, in a share, Poisson counts.
 
     For Poisson noise the weights are ``1 / variance``, scaled to at most 1, which scales the energy and nothing else.

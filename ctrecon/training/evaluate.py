@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from ctrecon.classical.smooth import smooth_image
 from ctrecon.descent.stopping import Reason
 from ctrecon.energies.least_squares import LeastSquares
-from ctrecon.metrics import psnr
 from ctrecon.networks.direction import NetworkDirection
 from ctrecon.networks.looks import LOOKS, look_and_descend
-from ctrecon.training.problems import Problem
+from ctrecon.simulation.scanners import Scanner
+from ctrecon.support.metrics import psnr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Score:
 
 def score(
     network: nn.Module,
-    problem: Problem,
+    problem: Scanner,
     truth: Tensor,
     data: Tensor,
     weights: Tensor | None = None,

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ctrecon.errors import InputError
+from ctrecon.support.arrays import Float32Array
 from ctrecon.training.image_sets import read_natural_images
-
-Float32Array = npt.NDArray[np.float32]
 
 # Two photographs of a set correlate up to 0.95 when both are a bright sky over dark ground; resized copies of one
 # reach 0.99.

@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as PillowImage
 
-from ctrecon.dicom.images import attenuation, read_ct_slice
+from ctrecon.dicom.images.images import attenuation, read_ct_slice
 from ctrecon.errors import InputError
-
-Float32Array = npt.NDArray[np.float32]
+from ctrecon.support.arrays import Float32Array
 
 
 def patient_split(patient: str) -> str:

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ctrecon.atomic import atomic_write
 from ctrecon.errors import SettingError, WeightsError
+from ctrecon.support.atomic import atomic_write
 from ctrecon.training.processes import ALONE, InHalfPrecision, Processes
 
 
@@ -63,7 +63,7 @@ class TrainingPlan:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a training stands. ``loss``, in the unit of the pools, is averaged over about 100 steps."""
 
     step: int
@@ -111,7 +111,9 @@ class Trainer:
             done = self.seconds / (60 * self.plan.minutes)
         return min(1.0, done)
 
-    def run(self, checkpoint: Callable[[], None] | None = None, every_seconds: float = 60) -> Iterator[Progress]:
+    def run(
+        self, checkpoint: Callable[[], None] | None = None, every_seconds: float = 60
+    ) -> Iterator[TrainingProgress]:
         """One step per item, until the plan is fulfilled; ``checkpoint`` is called now and then and at the end."""
         saved = time.monotonic()
         while self.fraction < 1:
@@ -120,7 +122,7 @@ class Trainer:
             self.step += 1
             # All processes must come to the end of the plan at the same step.
             self.seconds += self.together.mean(time.monotonic() - begin, self._device)
-            yield Progress(self.step, self.seconds, self.fraction, self._loss)
+            yield TrainingProgress(self.step, self.seconds, self.fraction, self._loss)
             if checkpoint is not None and (time.monotonic() - saved > every_seconds or self.fraction >= 1):
                 checkpoint()
                 saved = time.monotonic()

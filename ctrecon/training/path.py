@@ -24,8 +24,8 @@ from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.networks.direction import NetworkDirection
 from ctrecon.networks.looks import LOOKS
 from ctrecon.networks.symmetries import SYMMETRIES
-from ctrecon.training.data import Noise, Source
-from ctrecon.training.problems import Problem
+from ctrecon.simulation.scanners import Scanner
+from ctrecon.training.data import RandomNoise, Source
 
 # Smooth images are solved for so many starts at once, and each start is used so often on average.
 BATCH_OF_STARTS, REUSE = 6, 6
@@ -49,7 +49,7 @@ class PathPool:
     """States of one problem. ``advance`` computes the loss on a few of them and moves them on."""
 
     def __init__(
-        self, problem: Problem, source: Source, noise: Noise, *, size: int = 12, most_steps: int = 10,
+        self, problem: Scanner, source: Source, noise: RandomNoise, *, size: int = 12, most_steps: int = 10,
         renew: float = 0.05,
     ) -> None:
         self.problem, self.share, self._source, self._noise = problem, problem.share, source, noise

@@ -14,8 +14,8 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from ctrecon.device import device_of
 from ctrecon.errors import SettingError
+from ctrecon.support.device import device_of
 
 
 @dataclass(frozen=True)

@@ -14,28 +14,30 @@ import pytest
 import torch
 
 from ctrecon.classical.fbp import FilteredBackProjection
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.astra import AstraCpuOperator
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import choose_operator
 from ctrecon.operators.joseph import JosephOperator
 from ctrecon.operators.sparse import joseph_matrix, sparse_operator
-from ctrecon.operators.threads import split
+from ctrecon.support.threads import split
 
 Clock = Callable[[tuple[str, ...], Callable[[], object]], None]
-Case = tuple[ParallelBeam | FanBeam, ImageGrid]
+Case = tuple[ParallelBeam | FanBeam, Grid]
 
 
 def case(name: str, full: bool) -> Case:
     n, views = {"512": (512, 360), "164": (164, 120), "48": (48, 30)}[name] if full else (24, 8)
     if name == "512":
         geometry = ParallelBeam(angles_rad=tuple(np.arange(views) * math.pi / views), detector_count=n)
-        return geometry, ImageGrid(rows=n, columns=n)
+        return geometry, Grid(rows=n, columns=n)
     fan = FanBeam(
         angles_rad=tuple(np.arange(views) * 2 * math.pi / views), detector_count=n, detector_spacing_mm=114.8 / n,
         source_to_axis_mm=110.0, source_to_detector_mm=300.0,
     )
-    return fan, ImageGrid(rows=n, columns=n, pixel_mm=40.0 / n)
+    return fan, Grid(rows=n, columns=n, pixel_mm=40.0 / n)
 
 
 MAKE: dict[str, Callable[..., LinearOperator]] = {

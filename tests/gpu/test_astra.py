@@ -14,14 +14,16 @@ from ctrecon.descent.descend import descend
 from ctrecon.descent.directions import NegativeGradient
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import OperatorError
-from ctrecon.geometry import FanBeam, ImageGrid, ParallelBeam
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.astra import AstraOperator
 from ctrecon.operators.choose import choose_operator
 from ctrecon.operators.joseph import JosephOperator
 
 pytestmark = pytest.mark.gpu
 
-GRID = ImageGrid(rows=60, columns=72, pixel_mm=0.5)
+GRID = Grid(rows=60, columns=72, pixel_mm=0.5)
 BEAMS = {
     "parallel": ParallelBeam(
         angles_rad=tuple(np.arange(48) * math.pi / 48), detector_count=100, detector_spacing_mm=0.5,
@@ -59,7 +61,7 @@ def test_agreement_with_joseph(beam: str) -> None:
 
 def test_nothing_is_copied() -> None:
     """A projection of a large image must not need memory for a second one."""
-    geometry, grid = BEAMS["parallel"].views(slice(0, 2)), ImageGrid(rows=4096, columns=4096, pixel_mm=0.01)
+    geometry, grid = BEAMS["parallel"].views(slice(0, 2)), Grid(rows=4096, columns=4096, pixel_mm=0.01)
     operator, image = AstraOperator(geometry, grid), torch.zeros(1, 1, 4096, 4096, device="cuda")
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()

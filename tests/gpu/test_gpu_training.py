@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from ctrecon.networks.lowres import LowResNet, LowResNetShape
+from ctrecon.applications.superresolution.network import LowResNet, LowResNetShape
+from ctrecon.applications.superresolution.path import SuperResolutionPool
 from ctrecon.networks.unet import UNet, UNetShape
 from ctrecon.phantoms import FAMILIES
-from ctrecon.training.data import Noise, PhantomSource
+from ctrecon.simulation.scanners import walnut_scanner
+from ctrecon.training.data import PhantomSource, RandomNoise
 from ctrecon.training.loop import Trainer, TrainingPlan
 from ctrecon.training.path import PathPool
-from ctrecon.training.problems import walnut_problem
-from ctrecon.training.superres_path import SuperResolutionPool
 
 pytestmark = pytest.mark.gpu
 
 
 def losses(device: str, steps: int = 4) -> list[float]:
-    problem = replace(walnut_problem(size=32, views=30), device=device)
+    problem = replace(walnut_scanner(size=32, views=30), device=device)
     torch.manual_seed(0)
     network = UNet(UNetShape(widths=(8, 12, 16), blocks=(1, 1, 1))).to(device)
-    pool = PathPool(problem, PhantomSource([family.sample for family in FAMILIES]), Noise())
+    pool = PathPool(problem, PhantomSource([family.sample for family in FAMILIES]), RandomNoise())
     trainer = Trainer(network, [pool], TrainingPlan(steps=steps, batch=2))
     return [at.loss for at in trainer.run()]
 
@@ -36,8 +36,8 @@ def test_the_first_steps_lose_as_much_as_on_the_cpu() -> None:
 
 
 def test_half_precision_trains() -> None:
-    problem = replace(walnut_problem(size=32, views=30), device="cuda")
-    pool = PathPool(problem, PhantomSource([FAMILIES[0].sample]), Noise())
+    problem = replace(walnut_scanner(size=32, views=30), device="cuda")
+    pool = PathPool(problem, PhantomSource([FAMILIES[0].sample]), RandomNoise())
     plan = TrainingPlan(steps=4, batch=2, precision="bfloat16")
     network = UNet(UNetShape(widths=(8, 12, 16), blocks=(1, 1, 1))).cuda()
     assert all(np.isfinite(at.loss) for at in Trainer(network, [pool], plan).run())

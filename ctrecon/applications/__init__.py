@@ -1,0 +1,1 @@
+"""Other problems through the same energies and descent."""

@@ -1,0 +1,128 @@
+"""``ctrecon benchmark``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ctrecon.cli.options import FilePath, FolderPath, percent
+from ctrecon.cli.rows import write_rows
+
+if TYPE_CHECKING:
+    from ctrecon.studies.benchmarks import BenchmarkRow, TestSet
+    from ctrecon.simulation.scanners import Scanner
+
+
+@click.command("benchmark")
+@click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE")
+@click.option("--ct-slices", type=FolderPath, help="Folder with a folder of DICOM slices per patient; its test split.")
+@click.option("--all-patients", is_flag=True, help="Every patient of --ct-slices, for folders never trained on.")
+@click.option("--images", type=FolderPath, multiple=True, help="Folder of natural images never trained on.")
+@click.option("--phantoms", type=click.IntRange(min=0), default=8, show_default=True, help="Phantoms of each family.")
+@click.option("--at-most", type=click.IntRange(min=1), help="So many slices and natural images, evenly spaced.")
+@click.option("--noise", type=percent, multiple=True, help="Relative Gaussian noise. Default: 0.5%, 1% and 3%.")
+@click.option("--photons", type=click.FloatRange(1, 1e15), multiple=True, help="Poisson counts, in the whitened norm.")
+@click.option("--beam", type=click.Choice(("fan", "parallel")), default="fan", show_default=True)
+@click.option("--size", type=click.IntRange(16, 1024), default=164, show_default=True)
+@click.option("--views", type=click.IntRange(min=3), default=120, show_default=True)
+@click.option("--looks", type=click.IntRange(1, 30), default=4, show_default=True, help="As in reconstruct.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("-o", "--output", type=FilePath, help="Also write every score as JSON.")
+@click.option("--reuse", type=FilePath, help="Take classical scores on the same data from an earlier JSON.")
+def command(
+    prior: str, noise: tuple[float, ...], photons: tuple[float, ...], beam: str, size: int, views: int, looks: int,
+    seed: int, output: Path | None, reuse: Path | None, **options: Any,
+) -> None:
+    """Compare the learned method with FBP, CGLS and Huber-TV whose parameters an oracle chooses per image.
+
+    The paper's fan beam, or parallel rays over half a turn; PSNR in dB, mean over the images, at the certified stop
+    with the true delta.
+    """
+    from ctrecon.studies.benchmarks import Counts, Gaussian, NoiseModel, compare
+    from ctrecon.networks.pretrained import load_ct_network
+    from ctrecon.simulation.simulate import standard_scanner
+    from ctrecon.simulation.scanners import Scanner
+
+    problem = Scanner(*standard_scanner(beam, size, views))
+    strengths = noise or (() if photons else (0.005, 0.01, 0.03))
+    noises: list[NoiseModel] = [*map(Gaussian, strengths), *map(Counts, photons)]
+    network, _ = load_ct_network(prior)
+    chosen = ("ct_slices", "all_patients", "images", "at_most", "phantoms")
+    sets = _sets(problem, seed, **{key: options[key] for key in chosen})
+    known = None if reuse is None else _known(reuse)
+    rows = []
+    click.echo(HEADER)
+    table = compare(
+        network, problem, sets, noises, seed=seed, looks=looks, known=known, watch=lambda s: click.echo(s, err=True)
+    )
+    for row in table:
+        rows.append(row)
+        click.echo(_line(row))
+        if output is not None:
+            # After every row: the oracle takes its time, and what it found is not to be lost.
+            write_rows(output, [one.to_dict() for one in rows])
+
+
+HEADER = (
+    "| set | images | noise | learned | one shot | Huber-TV | CGLS | FBP | gain | worst | iterations | certified |\n"
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+)
+
+
+def _line(row: BenchmarkRow) -> str:
+    facts = row.to_dict()
+    gain = facts["gain_over_huber_tv_db"]
+    scores = " | ".join(f"{row.mean(m):.2f}" for m in ("energy", "one_shot", "huber_tv", "cgls", "fbp"))
+    return (
+        f"| {row.name} | {facts['images']} | {row.noise} | {scores} | {gain['mean']:+.2f} | {gain['worst']:+.2f} | "
+        f"{facts['iterations']['mean']:.1f}, most {facts['iterations']['most']} | "
+        f"{'all' if facts['all_certified'] else 'NOT ALL'} |"
+    )
+
+
+def _sets(
+    problem: Scanner, seed: int, ct_slices: Path | None, all_patients: bool, images: tuple[Path, ...],
+    at_most: int | None, phantoms: int,
+) -> list[TestSet]:
+    import numpy as np
+    import torch
+
+    from ctrecon.studies.benchmarks import TestSet, images_as_set
+    from ctrecon.phantoms import FAMILIES
+    from ctrecon.training.data import PhantomSource
+    from ctrecon.training.image_sets import read_ct_slices, read_natural_images
+
+    sets = []
+    if ct_slices is not None:
+        splits = ("train", "validation", "test") if all_patients else ("test",)
+        slices = [image for split in splits for image in read_ct_slices(ct_slices, split, empty_ok=all_patients)]
+        sets.append(images_as_set("CT slices", _some(slices, at_most), problem))
+    if images:
+        sets.append(images_as_set("natural images", _some(read_natural_images(images), at_most), problem))
+    for family in FAMILIES if phantoms else ():
+        # Training draws from seeds of its own; these are far from them.
+        rng = np.random.default_rng([seed, 424_242])
+        drawn = [PhantomSource([family.sample]).draw(rng, problem) for _ in range(phantoms)]
+        truth, clean = torch.cat([t for t, _ in drawn]), torch.cat([s for _, s in drawn])
+        sets.append(TestSet(name=f"phantoms: {family.name}", truth=truth, clean=clean))
+    return sets
+
+
+def _some(images: list[Any], at_most: int | None) -> list[Any]:
+    """Evenly spaced, so that no patient stands for all."""
+    if at_most is None or at_most >= len(images):
+        return images
+    return [images[i * len(images) // at_most] for i in range(at_most)]
+
+
+def _known(path: Path) -> dict[tuple[str, str, str], dict[str, list[float]]]:
+    from ctrecon.errors import InputError
+
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {(row["set"], row["noise"], row["data_sha256"]): row["psnr_db"] for row in rows}
+    except (OSError, ValueError, TypeError, KeyError):
+        raise InputError(f"{path} is no table that ctrecon benchmark wrote") from None

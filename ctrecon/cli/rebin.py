@@ -1,0 +1,86 @@
+"""``ctrecon rebin``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ctrecon.cli.main import printable
+from ctrecon.cli.options import FolderPath
+
+
+@click.command("rebin")
+@click.argument("folder", metavar="FOLDER", type=FolderPath)
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new folder.")
+@click.option("--z", "z_mm", type=float, multiple=True, help="A slice, mm; may be given again. Default: --spacing.")
+@click.option("--spacing", "spacing_mm", type=float, show_default="a detector row at the axis", help="Of slices, mm.")
+@click.option("--span", type=click.Choice(("auto", "full", "short")), default="auto", show_default=True,
+              help="A turn, or half of one and the fan, per slice.")
+@click.option("--central-column", type=float, help="Counted from 1, instead of the files' own.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
+def command(folder: Path, output: Path, as_json: bool, **options: Any) -> None:
+    """Rebin the cone-beam projections in FOLDER (DICOM-CT-PD, axial or helical) to fan-beam scans of slices.
+
+    Writes slice_0001.npz and so on, each a scan that `ctrecon reconstruct` reads, and slices.json with their z.
+    """
+    from ctrecon.errors import OutputError
+
+    if output.exists() and any(output.iterdir()):
+        raise OutputError(f"{output}: holds files already; give -o a new folder")
+    written = _write(folder, output, as_json, **options)
+    if as_json:
+        click.echo(json.dumps({"folder": str(output), "slices": written}, allow_nan=False))
+    else:
+        click.echo(f"{len(written)} slices in {printable(str(output))}")
+
+
+@contextlib.contextmanager
+def _counting(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Tens of thousands of headers take a minute: on a terminal, say how many are read."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with console.status("reading headers") as status:
+        yield lambda read, there: status.update(f"reading headers: {read} of {there}") if read % 100 == 0 else None
+
+
+def _write(
+    folder: Path, output: Path, as_json: bool, *, z_mm: tuple[float, ...], spacing_mm: float | None, span: Any,
+    central_column: float | None,
+) -> list[dict[str, Any]]:
+    from ctrecon.support.atomic import atomic_write
+    from ctrecon.dicom.raw.projections import read_projections
+    from ctrecon.dicom.raw.rebin import rebin, slice_positions
+    from ctrecon.errors import OutputError, SettingError
+    from ctrecon.io.arrays import write_scan
+
+    if z_mm and spacing_mm is not None:
+        raise SettingError("--z and --spacing both say where slices are; drop one of them")
+    with _counting(quiet=as_json) as progress:
+        projections = read_projections(folder, central_column=central_column, progress=progress)
+    places = z_mm or tuple(slice_positions(projections, spacing_mm=spacing_mm, span=span).tolist())
+    written: list[dict[str, Any]] = []
+    for k, z in enumerate(places, start=1):
+        scan = rebin(projections, z, span=span)
+        if k == 1:
+            try:
+                output.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"{output}: cannot be made ({error.strerror}); choose another folder") from None
+        name = f"slice_{k:04d}.npz"
+        write_scan(output / name, scan)
+        written.append({"file": name, "z_mm": z, "notes": list(scan.notes)})
+        if not as_json:
+            click.echo(f"{name}: z = {z:.3f} mm")
+    text = {"water_mu_per_mm": projections.common.water_mu_per_mm, "slices": written}
+    with atomic_write(output / "slices.json") as temporary:
+        temporary.write_text(json.dumps(text, allow_nan=False) + "\n", encoding="utf-8")
+    return written

@@ -1,0 +1,163 @@
+"""``ctrecon sudoku``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ctrecon.cli.options import FilePath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ctrecon.descent.directions import Direction
+    from ctrecon.applications.sudoku.files import PuzzleFile
+    from ctrecon.applications.sudoku.solve import Grids, Solutions
+
+EXIT_NOT_SOLVED = 3
+
+
+@click.command("sudoku")
+@click.argument("puzzle", metavar="PUZZLE|FILE")
+@click.option("--solutions", "show", is_flag=True, help="Print every solution, 81 digits a line, for files too.")
+@click.option("-o", "--output", type=FilePath, help="Write puzzles, grids, solved, energies and iterations as .csv.")
+@click.option("--method", type=click.Choice(("energy", "gradient")), default="energy", show_default=True)
+@click.option("--prior", default="sudoku-default", show_default=True, metavar="NAME|FILE", help="Network weights.")
+@click.option("--iterations", type=click.IntRange(min=1), default=100, show_default=True, help="Most, per puzzle.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
+@click.pass_context
+def command(
+    ctx: click.Context, puzzle: str, show: bool, output: Path | None, method: str, prior: str, iterations: int,
+    as_json: bool,
+) -> None:
+    """Solve Sudokus by energy dissipation (paper, section 5.4).
+
+    PUZZLE is 81 characters, 0 or . for empty; FILE a .csv (puzzle, and its solution where known) or text with a puzzle
+    per line or in nine lines. A grid is reported as solved only if it keeps the rules and the givens. Exit code 0: all
+    solved. 2: bad input, such as givens that contradict each other. 3: some are not solved.
+    """
+    import torch
+
+    from ctrecon.errors import OutputError
+    from ctrecon.applications.sudoku.solve import solve
+
+    # Many small tensors: a second thread gains little, and where another process has its core it spins for minutes.
+    torch.set_num_threads(1)
+    path = Path(puzzle)
+    if output is not None and (output.suffix.lower() != ".csv" or output.resolve() == path.resolve()):
+        raise OutputError(f"{output} must end in .csv and must not be the input; give another -o FILE")
+    read = _read(puzzle)
+    watch = None if as_json or len(read.puzzles) < 100 else _say
+    attempt = {"attempt": None} if method == "gradient" else {}
+    found = solve(read.puzzles, _direction(method, prior), most_iterations=iterations, watch=watch, **attempt)
+    if output is not None:
+        _write(output, read.puzzles, found)
+    if as_json:
+        click.echo(json.dumps(_summary(read, found, method), allow_nan=False))
+    else:
+        _tell(read, found, show)
+    if not found.solved.all():
+        ctx.exit(EXIT_NOT_SOLVED)
+
+
+def _read(puzzle: str) -> PuzzleFile:
+    from ctrecon.errors import InputError
+    from ctrecon.applications.sudoku.files import PuzzleFile, parse_puzzle, read_puzzles
+
+    # 81 characters are a puzzle; anything else that looks like a file name is a file.
+    looks_like_file = Path(puzzle).suffix.lower() in (".csv", ".txt", ".sdk", ".sudoku")
+    if looks_like_file or (len(puzzle) < 81 and Path(puzzle).exists()):
+        if not Path(puzzle).is_file():
+            raise InputError(f"there is no file {puzzle}; give a .csv or .txt file, or a puzzle of 81 characters")
+        return read_puzzles(Path(puzzle))
+    return PuzzleFile(puzzles=parse_puzzle(puzzle)[None], solutions=None)
+
+
+def _direction(method: str, prior: str) -> Callable[[Grids], Direction]:
+    from ctrecon.descent.directions import NegativeGradient
+    from ctrecon.applications.sudoku.solve import NetworkDirection, load_sudoku_network
+
+    if method == "gradient":
+        return lambda some: NegativeGradient()
+    network, _ = load_sudoku_network(prior)
+    return lambda some: NetworkDirection(network, some)
+
+
+def _say(solved: int, done: int) -> None:
+    click.echo(f"{solved} of {done} solved", err=True)
+
+
+def _tell(read: PuzzleFile, found: Solutions, show: bool) -> None:
+    from ctrecon.applications.sudoku.files import draw_grid, write_puzzle
+
+    if len(read.puzzles) == 1:
+        click.echo(draw_grid(found.grids[0]) if found.solved[0] else draw_grid(read.puzzles[0]))
+        if show and found.solved[0]:
+            click.echo(write_puzzle(found.grids[0]))
+        click.echo(_verdict(found, 0))
+        return
+    for i, grid in enumerate(found.grids):
+        if show and found.solved[i]:
+            click.echo(write_puzzle(grid))
+        elif show:
+            click.echo(f"puzzle {i + 1}: {_verdict(found, i)}")
+    click.echo(f"{int(found.solved.sum())} of {len(found.solved)} solved")
+    if not show:
+        for i in (~found.solved).nonzero()[0][:20]:
+            click.echo(f"puzzle {i + 1}: {_verdict(found, i)}")
+    if read.solutions is not None:
+        same = (found.grids == read.solutions).reshape(len(found.grids), -1)
+        click.echo(f"{int(same.all(1).sum())} are the solutions of the file; {same.mean():.2%} of all cells agree")
+
+
+def _verdict(found: Solutions, i: int) -> str:
+    count = int(found.iterations[i])
+    after = f"{count} iteration{'s' if count != 1 else ''}"
+    tries = int(found.attempts[i])
+    starts = f" from {tries} starts" if tries > 1 else ""
+    if found.solved[i]:
+        return f"solved in {after}{starts}"
+    return f"not solved after {after}{starts}: energy {found.energies[i]:.3g}"
+
+
+def _summary(read: PuzzleFile, found: Solutions, method: str) -> dict[str, Any]:
+    from ctrecon.applications.sudoku.files import write_puzzle
+
+    return {
+        "status": "solved" if found.solved.all() else "not solved",
+        "method": method,
+        "count": len(found.solved),
+        "solved": int(found.solved.sum()),
+        "puzzles": [
+            {
+                "puzzle": write_puzzle(puzzle),
+                "solved": bool(found.solved[i]),
+                "solution": write_puzzle(found.grids[i]) if found.solved[i] else None,
+                "energy": float(found.energies[i]),
+                "iterations": int(found.iterations[i]),
+                "starts": int(found.attempts[i]),
+            }
+            for i, puzzle in enumerate(read.puzzles)
+        ],
+    }
+
+
+def _write(path: Path, puzzles: Grids, found: Solutions) -> None:
+    from ctrecon.support.atomic import atomic_write
+    from ctrecon.applications.sudoku.files import write_puzzle
+
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(("puzzle", "solution", "solved", "energy", "iterations", "starts"))
+    for i, puzzle in enumerate(puzzles):
+        # An unsolved grid breaks a rule or a given: it is no solution, and is not written as one.
+        solution = write_puzzle(found.grids[i]) if found.solved[i] else ""
+        rest = (int(found.solved[i]), f"{found.energies[i]:.6g}", int(found.iterations[i]), int(found.attempts[i]))
+        lines.writerow((write_puzzle(puzzle), solution, *rest))
+    with atomic_write(path) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8")

@@ -1,0 +1,80 @@
+"""``ctrecon train-sudoku``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ctrecon.cli.options import FilePath
+from ctrecon.cli.training import card_path, facts_of, plan, run_training, training_options
+
+if TYPE_CHECKING:
+    from ctrecon.applications.sudoku.convolutional import SudokuConvolutional
+    from ctrecon.applications.sudoku.rules import SudokuRules
+    from ctrecon.training.loop import Trainer
+    from ctrecon.applications.sudoku.puzzles import PuzzleSet
+
+
+@click.command("train-sudoku")
+@training_options(steps=6_000, batch=32, learning_rate=2e-3)
+@click.option("--easy", type=FilePath, help="Puzzles with many givens (.csv or .txt); their training split is used.")
+@click.option("--hard", type=FilePath, help="Puzzles with few givens (.csv or .txt); their training split is used.")
+@click.option("--network", type=click.Choice(("rules", "convolutional")), default="rules", show_default=True)
+@click.option("--one-pass", is_flag=True, help="The baseline: train for one pass from the start, not on the path.")
+def command(
+    output: Path, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], easy: Path | None,
+    hard: Path | None, network: str, one_pass: bool, **plan_options: Any,
+) -> None:
+    """Train a network for Sudoku on the descent path (paper, sections 4.2 and 5.4).
+
+    Without files on newly made puzzles alone. Writes OUTPUT (safetensors), a model card OUTPUT.md, and while it runs a
+    checkpoint and a log; run the same command again to resume. Puzzles of the test and validation splits (by a hash of
+    the puzzle) are never trained on.
+    """
+    from ctrecon.training.loop import Trainer
+    from ctrecon.applications.sudoku.path import SudokuPool
+    from ctrecon.applications.sudoku.puzzles import PuzzleSource
+
+    card_path(output)
+    how = plan(**plan_options)
+    sets = (_training_split(easy), _training_split(hard))
+    pool = SudokuPool(PuzzleSource(*sets), most_steps=1 if one_pass else 5, guessed=0 if one_pass else 0.25)
+    trainer = Trainer(_network(network, start), [pool], how)
+    run_training(trainer, output, fresh=fresh, curves=curves)
+    pairs = zip(sets, (easy, hard), strict=True)
+    names = [f"{len(some)} puzzles of the training split of {path.name}" for some, path in pairs if some and path]
+    _finish(trainer, output, [*names, "newly made minimal puzzles", *note], (easy, hard), one_pass=one_pass)
+
+
+def _training_split(path: Path | None) -> PuzzleSet | None:
+    from ctrecon.applications.sudoku.puzzles import read_split
+
+    return None if path is None else read_split(path, "train")
+
+
+def _network(name: str, start: str | None) -> SudokuRules | SudokuConvolutional:
+    from ctrecon.applications.sudoku.convolutional import SudokuConvolutional
+    from ctrecon.applications.sudoku.rules import SudokuRules
+    from ctrecon.applications.sudoku.solve import load_sudoku_network
+
+    if start is not None:
+        return load_sudoku_network(start)[0].train().requires_grad_(True)
+    return SudokuRules() if name == "rules" else SudokuConvolutional()
+
+
+def _finish(
+    trainer: Trainer, output: Path, data: list[str], files: tuple[Path | None, ...], *, one_pass: bool
+) -> None:
+    from ctrecon.networks.pretrained import save_network
+    from ctrecon.applications.sudoku.solve import load_sudoku_network
+    from ctrecon.applications.sudoku.card import model_card, validation_scores
+
+    card = {"data": data, "one_pass": one_pass, **facts_of(trainer)}
+    save_network(output, trainer.network, trainer.averaged, card)
+    network, _ = load_sudoku_network(output)
+    card["scores"] = validation_scores(network, [path for path in files if path is not None])
+    save_network(output, trainer.network, trainer.averaged, card)
+    card_path(output).write_text(model_card(output.stem, network, card), encoding="utf-8")
+    click.echo(f"wrote {output} and {card_path(output)}")

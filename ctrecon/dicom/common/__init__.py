@@ -1,0 +1,1 @@
+"""What all of DICOM needs: files, structure, pixels, Hounsfield units, identifiers."""

@@ -1,0 +1,78 @@
+"""Attenuation as 16-bit Hounsfield units and back, in one stated formula.
+
+    HU = stored * slope + intercept,    mu = water_mu * (1 + HU / 1000),
+
+in float64 and in this order. The slope is a power of two and the intercept whole, so the first line is exact; the
+second rounds three times, everywhere alike. What is certified is ``mu`` from the stored values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ctrecon.errors import InputError, SettingError
+from ctrecon.support.arrays import Array
+
+FINEST_HU = 1 / 64
+LARGEST_STORED = 65535
+# What a later correction of a pixel may need beyond the image's own range.
+ROOM_HU = 4
+AIR_HU = -1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class HounsfieldScale:
+    """How stored values 0 to 65535 are read. ``water_mu``: the attenuation of water in 1/mm."""
+
+    water_mu: float
+    slope: float
+    intercept: float
+
+    def __post_init__(self) -> None:
+        for name in ("water_mu", "slope"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0 < value < 1e12):
+                raise SettingError(f"{name} must be a finite number > 0, got {value!r}")
+
+    def store(self, image: Array) -> npt.NDArray[np.uint16]:
+        """``image`` in 1/mm, any shape, rounded to the nearest stored values. Raises InputError if one clips."""
+        levels = np.rint((hounsfield(image, self.water_mu) - self.intercept) / self.slope)
+        if not bool(((levels >= 0) & (levels <= LARGEST_STORED)).all()):
+            raise InputError(f"the image leaves the range of 16 bits at {self.slope} HU; give another --water-mu")
+        return levels.astype(np.uint16)
+
+    def decode(self, stored: Array) -> npt.NDArray[np.float64]:
+        """Stored values as attenuation in 1/mm, float64."""
+        hu = stored.astype(np.float64) * self.slope + self.intercept
+        return self.water_mu * (1 + hu / 1000)
+
+
+def hounsfield(image: Array, water_mu: float) -> npt.NDArray[np.float64]:
+    """Attenuation in 1/mm as HU, float64."""
+    return (image.astype(np.float64) / water_mu - 1) * 1000
+
+
+def finest_scale(images: Iterable[Array], water_mu: float) -> HounsfieldScale:
+    """The finest scale that holds all ``images`` (1/mm) without clipping: a whole series is read alike.
+
+    Raises SettingError for an impossible ``water_mu``, InputError where values are beyond any sensible scale.
+    """
+    HounsfieldScale(water_mu=water_mu, slope=1, intercept=0)
+    low, high = math.inf, -math.inf
+    for image in images:
+        hu = hounsfield(image, water_mu)
+        low, high = min(low, float(hu.min())), max(high, float(hu.max()))
+    if not (math.isfinite(low) and math.isfinite(high) and max(-low, high) < 1e8):
+        raise InputError(f"the image spans {low:.4g} to {high:.4g} HU with --water-mu {water_mu:g}; give another one")
+    least, most = math.floor(low) - ROOM_HU, math.ceil(high) + ROOM_HU
+    slope = FINEST_HU
+    while (most - least) / slope > LARGEST_STORED:
+        slope *= 2
+    if least >= AIR_HU and (most - AIR_HU) / slope <= LARGEST_STORED:
+        least = AIR_HU  # what readers expect
+    return HounsfieldScale(water_mu=water_mu, slope=slope, intercept=float(least))

@@ -1,0 +1,1 @@
+"""De-identification after the basic profile of PS3.15."""

@@ -1,0 +1,102 @@
+"""A folder of DICOM files de-identified into a new one, all of it or nothing; names say nothing either."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from pydicom.dataset import FileDataset
+
+from ctrecon.dicom.common.files import is_dicom, read_dataset, refusing, sources, text_of
+from ctrecon.dicom.deidentify.dataset import Identity, deidentify, is_document
+from ctrecon.dicom.deidentify.safe_private import holds_certificate, names_nobody
+from ctrecon.dicom.deidentify.stripped import strip_comments
+from ctrecon.errors import InputError, OutputError
+
+DICOMDIR = "1.2.840.10008.1.3.10"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deidentified:
+    """How many files were written and left out, and what a person should look at."""
+
+    written: int
+    left_out: int
+    warnings: tuple[str, ...]
+
+
+def deidentified_bytes(name: str, data: bytes, identity: Identity) -> tuple[bytes, FileDataset]:
+    """One file's bytes, de-identified, and the dataset they are of. Raises InputError for damaged files."""
+    ds = read_dataset(name, data)
+    strip_comments(ds, name)
+    deidentify(ds, identity, name)
+    stream = BytesIO()
+    with refusing(f"{name}: cannot be written de-identified"):
+        ds.save_as(stream, enforce_file_format=True)
+    return stream.getvalue(), ds
+
+
+def deidentify_folder(given: Path, folder: Path, identity: Identity) -> Deidentified:
+    """De-identify a file, a ``.zip`` or a folder into the new ``folder``, as 00001.dcm, 00002.dcm, ...
+
+    Files that are no DICOM images' (and a DICOMDIR, which lists patients) are left out and counted. Raises InputError
+    for damaged files, OutputError where ``folder`` exists with something in it or cannot be made; then nothing is left.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder} exists; give the name of a new folder")
+    if given.is_dir() and folder.resolve().is_relative_to(given.resolve()):
+        raise OutputError(f"{folder} is within {given}, whose files it would join; give another folder")
+    found = sources(given)
+    partial = folder.with_name(f".{folder.name[:100]}.{secrets.token_hex(4)}.part")
+    written = left_out = 0
+    warned: set[str] = set()
+    try:
+        partial.mkdir()
+        for source in found:
+            data = source.read()
+            if len(found) > 1 and not is_dicom(data):
+                left_out += 1
+                continue
+            before = read_dataset(source.name, data)
+            if text_of(before.file_meta, "MediaStorageSOPClassUID", source.name) == DICOMDIR:
+                left_out += 1
+                continue
+            if len(found) > 1 and holds_certificate(before) and not names_nobody(before):
+                warned.add("certificates that hold more than their numbers were left out, such as the name of a file")
+                left_out += 1
+                continue
+            if len(found) > 1 and is_document(before):
+                warned.add(
+                    "reports and other documents were left out: all of their text may identify; what those of ctrecon "
+                    "prove stands in the certificates, too"
+                )
+                left_out += 1
+                continue
+            warned |= _warnings(before, source.name)
+            written += 1
+            partial.joinpath(f"{written:05d}.dcm").write_bytes(deidentified_bytes(source.name, data, identity)[0])
+        if not written:
+            raise InputError(f"{given}: holds no DICOM images")
+        if folder.exists():
+            folder.rmdir()
+        partial.rename(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror}; give another folder") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Deidentified(written=written, left_out=left_out, warnings=tuple(sorted(warned)))
+
+
+def _warnings(ds: FileDataset, name: str) -> set[str]:
+    burned = text_of(ds, "BurnedInAnnotation", name)
+    told: set[str] = set()
+    if burned == "YES":
+        told.add("files say that text is burned into their pixels (BurnedInAnnotation YES): it is still there, look")
+    elif burned != "NO" and "PixelData" in ds:
+        told.add("files do not say whether text is burned into their pixels: pixels are not changed, look at them")
+    if text_of(ds, "RecognizableVisualFeatures", name) == "YES" or text_of(ds, "BodyPartExamined", name) == "HEAD":
+        told.add("images of heads: a face can be recognised in a volume; pixels are not changed")
+    return told

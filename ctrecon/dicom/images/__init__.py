@@ -1,0 +1,1 @@
+"""CT images in: series, frames and stacks."""

@@ -1,0 +1,353 @@
+"""Studies on disk between arrival and delivery. A study's folder lies in the folder of its state and moves by renaming:
+
+    incoming -> ready -> running -> sending -> done
+                            |          |
+                            +----------+--> failed
+
+A rename is whole or did not happen, so whenever the process ends, the folders say where each study stands. Every name
+is a hash. Objects are called ``input/SERIES/OBJECT-CONTENT.dcm``: the listing alone says what was received.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctrecon.dicom.network.objects import Header, content_digest, name_for, sync_file, sync_folder
+from ctrecon.dicom.network.study_folder import (
+    ATTEMPTS,
+    PROCESSED,
+    REASON,
+    RECEIPT,
+    journal_name,
+    names_of,
+    receipt_of,
+    size_of,
+)
+from ctrecon.errors import OutputError, SettingError
+from ctrecon.support.atomic import atomic_write
+
+STATES = ("incoming", "ready", "running", "sending", "done", "failed")
+_UNFINISHED = STATES[:4]
+_MOST_RECEIPTS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds of the queue: bytes of all objects in it, unfinished studies, and starts of one study's processing."""
+
+    most_bytes: int = 64 << 30
+    most_studies: int = 100
+    most_attempts: int = 3
+    free_bytes: int = 1 << 30
+
+
+class FullError(Exception):
+    """There is no room for another object."""
+
+
+class ConflictError(Exception):
+    """An object with this UID and another content was received already."""
+
+
+@dataclass
+class Queue:
+    """The folders of a listening node. One process at a time: a lock file says which."""
+
+    folder: Path
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.lock = threading.RLock()
+        self._contents: dict[str, dict[str, str]] = {}
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for state in (*STATES, "arriving", "trash"):
+                (self.folder / state).mkdir(mode=0o700, exist_ok=True)
+            self._lock_file = (self.folder / "lock").open("a")
+        except OSError as why:
+            raise OutputError(f"{self.folder}: no queue can be kept there: {why.strerror}; choose another") from None
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock_file.close()
+            raise SettingError(f"{self.folder}: another process listens with this queue; use another") from None
+        self._recover()
+        self.bytes = sum(size_of(path) for path in self._files())
+
+    def close(self) -> None:
+        self._lock_file.close()
+
+    @property
+    def arriving(self) -> Path:
+        """Where half-received objects lie."""
+        return self.folder / "arriving"
+
+    def at(self, state: str, key: str) -> Path:
+        return self.folder / state / key
+
+    def studies(self, state: str) -> list[str]:
+        """Keys of the studies in a state, the longest waiting first."""
+        found = []
+        for path in (self.folder / state).iterdir():
+            try:
+                found.append((path.stat().st_mtime_ns, path.name))
+            except FileNotFoundError:
+                continue
+        return [name for _, name in sorted(found)]
+
+    # --- arrival
+
+    def add(self, path: Path, header: Header) -> str:
+        """Keep an object's file, on the disk itself when this returns; gives the study's key.
+
+        An object that is there already is left as it is. Raises FullError, ConflictError, OSError.
+        """
+        key, digest, size = name_for(header.study), content_digest(path), size_of(path)
+        name = f"{name_for(header.sop_instance)}-{digest}.dcm"
+        with self.lock:
+            if self.at("ready", key).exists() and not self.at("incoming", key).exists():
+                # Not begun yet, so it just was not complete.
+                self._move("ready", "incoming", key)
+            study = self.at("incoming", key)
+            place = study / "input" / name_for(header.series)
+            known = self._known_contents(key)
+            if known.get(f"{place.name}/{name_for(header.sop_instance)}", digest) != digest:
+                raise ConflictError
+            if (place / name).exists():
+                return key
+            self._make_room(size, new=not study.exists())
+            fresh = not place.exists()
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_file(path)
+            path.replace(place / name)
+            for parent in (place, place.parent, study, study.parent) if fresh else (place,):
+                sync_folder(parent)
+            self.bytes += size
+            known[f"{place.name}/{name_for(header.sop_instance)}"] = digest
+            return key
+
+    def _known_contents(self, key: str) -> dict[str, str]:
+        """The content of every object of a study, in whatever state it is: read once, then kept while it arrives."""
+        if key not in self._contents:
+            names: set[str] = set()
+            for state in STATES:
+                study = self.at(state, key)
+                if study.exists():
+                    names |= set(receipt_of(study)) if state == "done" else names_of(study)
+            self._contents[key] = {
+                instance: rest.removesuffix(".dcm") for instance, _, rest in (name.rpartition("-") for name in names)
+            }
+        return self._contents[key]
+
+    def count(self, key: str) -> int:
+        """Objects of a study that is arriving."""
+        return sum(1 for _ in self.at("incoming", key).glob("input/*/*.dcm"))
+
+    def _make_room(self, size: int, *, new: bool) -> None:
+        if new and sum(len(self.studies(state)) for state in _UNFINISHED) >= self.limits.most_studies:
+            raise FullError
+        if shutil.disk_usage(self.folder).free < size + self.limits.free_bytes:
+            raise FullError
+        if self.bytes + size > self.limits.most_bytes:
+            # Finished studies give way first; of them only the list of what was received stays.
+            for key in self.studies("done"):
+                self.give_up_objects(key)
+                if self.bytes + size <= self.limits.most_bytes:
+                    return
+            raise FullError
+
+    def complete(self, key: str) -> str:
+        """What arrived is a study. Gives ``"ready"``, ``"known"`` (all of it was done before), ``"later"`` (the earlier
+        part is being worked on) or ``"failed"``.
+
+        Objects that come after a study was finished make it a new one, of the old objects and the new ones together.
+        """
+        with self.lock:
+            if any(self.at(state, key).exists() for state in ("running", "sending", "ready")):
+                return "later"
+            self._contents.pop(key, None)
+            study = self.at("incoming", key)
+            if self.at("failed", key).exists():
+                self._link(self.at("failed", key), names_of(self.at("failed", key)), study)
+            new = names_of(study)
+            finished = self.at("done", key)
+            if finished.exists():
+                old = set(receipt_of(finished))
+                if new <= old:
+                    self._discard(study)
+                    return "known"
+                if self._link(finished, old - new, study):
+                    reason = f"{len(new)} objects came after {len(old)} were finished and deleted; send all again"
+                    self.fail("incoming", key, reason)
+                    return "failed"
+            self._move("incoming", "ready", key)
+            if self.at("failed", key).exists():
+                self._discard(self.at("failed", key))
+            return "ready"
+
+    def _link(self, earlier: Path, names: set[str], study: Path) -> int:
+        """Make earlier objects part of a study; gives how many of them are no longer there."""
+        missing = 0
+        for name in sorted(names):
+            source, target = earlier / "input" / name, study / "input" / name
+            if not source.exists():
+                missing += 1
+            elif not target.exists():
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.link(source, target)
+                self.bytes += size_of(target)
+        return missing
+
+    # --- work
+
+    def begin(self, key: str) -> Path | None:
+        """Take a study up: its folder, with an empty ``output``; None where it was begun too often already."""
+        with self.lock:
+            if not self.at("ready", key).exists():
+                return None
+            attempts = self.attempts("ready", key)
+            if attempts >= self.limits.most_attempts:
+                self.fail("ready", key, f"processing ended {attempts} times without a result")
+                return None
+            with atomic_write(self.at("ready", key) / ATTEMPTS) as partial:
+                partial.write_text(str(attempts + 1))
+            study = self._move("ready", "running", key)
+            self._wipe_output(study)
+            (study / "output").mkdir(mode=0o700)
+            return study
+
+    def attempts(self, state: str, key: str) -> int:
+        try:
+            return int((self.at(state, key) / ATTEMPTS).read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def processed(self, key: str) -> None:
+        """The output is complete: bring it to the disk, then say so."""
+        with self.lock:
+            study = self.at("running", key)
+            for path in sorted((study / "output").rglob("*")):
+                if not path.is_symlink():
+                    sync_file(path)
+            sync_folder(study / "output")
+            (study / PROCESSED).touch()
+            sync_folder(study)
+            self._move("running", "sending", key)
+            self.bytes = sum(size_of(path) for path in self._files())
+
+    def back(self, key: str) -> None:
+        """Give up work that was interrupted by us, which does not count as an attempt."""
+        with self.lock:
+            attempts = max(0, self.attempts("running", key) - 1)
+            with atomic_write(self.at("running", key) / ATTEMPTS) as partial:
+                partial.write_text(str(attempts))
+            self._wipe_output(self.at("running", key))
+            self._move("running", "ready", key)
+
+    def finish(self, key: str) -> None:
+        """All is delivered."""
+        with self.lock:
+            study = self.at("sending", key)
+            with atomic_write(study / RECEIPT) as partial:
+                partial.write_text(json.dumps(sorted(names_of(study))))
+            self._move("sending", "done", key)
+            for old in self.studies("done")[:-_MOST_RECEIPTS]:
+                self._discard(self.at("done", old))
+
+    def fail(self, state: str, key: str, reason: str) -> None:
+        """Put a study aside, with the reason in its folder."""
+        with self.lock:
+            with atomic_write(self.at(state, key) / REASON) as partial:
+                partial.write_text(reason + "\n", encoding="utf-8")
+            self._move(state, "failed", key)
+
+    # --- delivery
+
+    def output(self, key: str) -> list[Path]:
+        folder = self.at("sending", key) / "output"
+        return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+    def delivered(self, key: str) -> set[str]:
+        """Names of the files whose storing was confirmed."""
+        try:
+            lines = (self.at("sending", key) / "delivered").read_text().split("\n")
+        except FileNotFoundError:
+            return set()
+        return set(lines[:-1])  # a line that a crash cut off has no end, and its file is sent again
+
+    def note_delivery(self, key: str, path: Path) -> None:
+        study = self.at("sending", key)
+        with (study / "delivered").open("a") as stream:
+            stream.write(journal_name(path, study / "output") + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    # --- keeping house
+
+    def give_up_objects(self, key: str) -> None:
+        """Delete the objects of a finished study; the list of them stays."""
+        with self.lock:
+            for part in ("input", "output"):
+                if (self.at("done", key) / part).exists():
+                    self._discard(self.at("done", key) / part)
+
+    def give_up_older_than(self, seconds: float) -> None:
+        """Delete the objects of studies that were finished so long ago."""
+        with self.lock:
+            self._give_up_older_than(seconds)
+
+    def _give_up_older_than(self, seconds: float) -> None:
+        for key in self.studies("done"):
+            path = self.at("done", key)
+            if time.time() - path.stat().st_mtime > seconds and (path / "input").exists():
+                self.give_up_objects(key)
+
+    def _move(self, state: str, to: str, key: str) -> Path:
+        target = self.at(to, key)
+        if target.exists():
+            self._discard(target)
+        self.at(state, key).rename(target)
+        os.utime(target)
+        sync_folder(self.folder / to)
+        sync_folder(self.folder / state)
+        return target
+
+    def _discard(self, path: Path) -> None:
+        self.bytes -= sum(size_of(file) for file in path.rglob("*.dcm"))
+        trash = self.folder / "trash" / secrets.token_hex(8)
+        path.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
+
+    def _files(self) -> Iterator[Path]:
+        for state in STATES:
+            yield from (self.folder / state).rglob("*.dcm")
+
+    def _wipe_output(self, study: Path) -> None:
+        if (study / "output").exists():
+            self._discard(study / "output")
+
+    def _recover(self) -> None:
+        """After an end of whatever kind: begun work is begun anew, and nothing half-done is left."""
+        self.bytes = 0
+        for path in (*self.arriving.iterdir(), *(self.folder / "trash").iterdir()):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for key in self.studies("running"):
+            study = self.at("running", key)
+            if (study / PROCESSED).exists():
+                self._move("running", "sending", key)
+                continue
+            self._wipe_output(study)
+            self._move("running", "ready", key)
+        for key in self.studies("failed"):
+            # Its objects are part of the study that is tried again.
+            if self.at("ready", key).exists():
+                self._discard(self.at("failed", key))

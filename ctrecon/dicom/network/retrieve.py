@@ -1,0 +1,151 @@
+"""C-GET and C-MOVE as a client (PS3.4, C.4): a study or series of a node comes here."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctrecon.dicom.network.associate import associate, entity, need_pynetdicom, silence
+from ctrecon.dicom.network.contexts import UNCOMPRESSED, retrieved_pairs
+from ctrecon.dicom.network.node import Connection, Node
+from ctrecon.dicom.network.query import PENDING
+from ctrecon.dicom.network.receive import Kept, handlers, straight_to_disk
+from ctrecon.errors import NetworkError, OutputError
+
+STUDY_ROOT_MOVE, STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieved:
+    """Files that arrived, and sub-operations by how they ended, as the other node counts them."""
+
+    files: tuple[Path, ...]
+    completed: int
+    failed: int
+    warned: int
+    status: int
+    refused: dict[int, int]
+
+    @property
+    def complete(self) -> bool:
+        return self.status == 0 and not self.failed and not self.refused
+
+
+def get(
+    node: Node, connection: Connection, folder: Path, study: str, series: str | None = None,
+    *, most_bytes: int = 1 << 36,
+) -> Retrieved:
+    """Retrieve over the same association (C-GET). Each storage context offers a single transfer syntax, so objects come
+    as they are stored. Raises NetworkError, OutputError.
+    """
+    need_pynetdicom()
+    pairs = retrieved_pairs()
+    contexts = [(STUDY_ROOT_GET, [str(s) for s in UNCOMPRESSED]), *((c, [s]) for c, s in pairs)]
+    with _incoming(folder) as temporary, straight_to_disk(temporary):
+        kept = Kept(folder=folder, expect_study=study, most_bytes=most_bytes)
+        roles = [c for c, _ in pairs]
+        with associate(node, connection, contexts, roles=roles, handlers=handlers(kept)) as association:
+            if not any(c.abstract_syntax == STUDY_ROOT_GET for c in association.accepted_contexts):
+                raise NetworkError(f"{node} does not offer C-GET; use --move")
+            return _follow(association.send_c_get(_identifier(study, series), STUDY_ROOT_GET), kept, node, connection)
+
+
+def move(
+    node: Node, connection: Connection, folder: Path, study: str, series: str | None = None,
+    *, address: str = "127.0.0.1", port: int, most_bytes: int = 1 << 36,
+) -> Retrieved:
+    """Have the node send to us (C-MOVE): it must know our AE title at ``address`` and ``port``, where we listen only
+    for it and only meanwhile. Raises NetworkError, OutputError.
+    """
+    need_pynetdicom()
+    silence()
+    from pydicom.uid import UID
+    from pynetdicom import build_context
+
+    accepted: dict[str, list[str]] = {}
+    for sop_class, syntax in retrieved_pairs():
+        accepted.setdefault(sop_class, []).append(syntax)
+    with _incoming(folder) as temporary, straight_to_disk(temporary):
+        kept = Kept(folder=folder, expect_study=study, most_bytes=most_bytes)
+        ae = entity(connection)
+        ae.require_called_aet = True
+        try:
+            server = ae.start_server(
+                (address, port),
+                block=False,
+                contexts=[build_context(UID(c), [UID(s) for s in syntaxes]) for c, syntaxes in accepted.items()],
+                evt_handlers=handlers(kept),
+                ssl_context=None if connection.tls is None else connection.tls.server(),
+            )
+        except OSError as why:
+            raise NetworkError(f"cannot listen on {address}:{port}: {why.strerror}; use another --port") from None
+        assert server is not None
+        try:
+            syntaxes = [str(s) for s in UNCOMPRESSED]
+            with associate(node, connection, [(STUDY_ROOT_MOVE, syntaxes)]) as association:
+                answers = association.send_c_move(_identifier(study, series), connection.title, STUDY_ROOT_MOVE)
+                return _follow(answers, kept, node, connection)
+        finally:
+            server.shutdown()
+
+
+@contextmanager
+def _incoming(folder: Path) -> Iterator[Path]:
+    """A folder for half-received objects on the disk of the result, gone at the end. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix=".incoming.", dir=folder)
+    except OSError as why:
+        raise OutputError(f"{folder}: cannot be written: {why.strerror}; choose another folder") from None
+    with temporary as name:
+        yield Path(name)
+
+
+def _identifier(study: str, series: str | None) -> Any:
+    from pydicom.dataset import Dataset
+
+    wanted = Dataset()
+    wanted.QueryRetrieveLevel = "STUDY" if series is None else "SERIES"
+    wanted.StudyInstanceUID = study
+    if series is not None:
+        wanted.SeriesInstanceUID = series
+    return wanted
+
+
+def _follow(answers: Iterator[Any], kept: Kept, node: Node, connection: Connection) -> Retrieved:
+    counts = {"Completed": 0, "Failed": 0, "Warning": 0}
+    final = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for status, _ in answers:
+            if "Status" not in status:
+                raise NetworkError(
+                    f"{node} broke off, or did not answer within {connection.timeout_s:g} s, after {len(kept.files)} "
+                    f"objects; run it again"
+                )
+            for name in counts:
+                counts[name] = int(status.get(f"NumberOf{name}Suboperations", None) or counts[name])
+            if status.Status not in PENDING:
+                final = int(status.Status)
+    if final is None:
+        raise NetworkError(f"{node} ended the retrieval without a result")
+    if final in (0xA801, 0xA702, 0xA701, 0xA900) or (final and not kept.files and not counts["Failed"]):
+        raise NetworkError(f"{node} refused the retrieval with status 0x{final:04X}: {_why(final)}")
+    return Retrieved(
+        files=tuple(dict.fromkeys(kept.files)), completed=counts["Completed"], failed=counts["Failed"],
+        warned=counts["Warning"], status=final, refused=dict(kept.refused),
+    )
+
+
+def _why(status: int) -> str:
+    return {
+        0xA801: "it does not know our AE title as a destination; have it registered there",
+        0xA701: "it cannot say how many objects there are",
+        0xA702: "it could not send any of them; check that our AE title, address and port are registered there",
+        0xA900: "it does not understand what was asked for",
+    }.get(status, "it cannot process it; check the UIDs")

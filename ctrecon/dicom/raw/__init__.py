@@ -1,0 +1,1 @@
+"""Projections of CT scanners (DICOM-CT-PD), read, rebinned and synthesised."""

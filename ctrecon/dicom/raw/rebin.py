@@ -1,0 +1,223 @@
+"""Single-slice rebinning: fan-beam scans of planes, from the cone beams of a helix or a circle.
+
+F. Noo, M. Defrise, R. Clackdoyle, Single-slice rebinning method for helical cone-beam CT, Phys. Med. Biol. 44, 561,
+1999. The plane ``z`` takes, of each view, the rays that cross it where they are nearest to the axis, between two
+detector rows by linear interpolation, shortened by the cosine of their tilt. For an object that does not change along
+the axis this is exact; else every ray has seen what lies beside the plane, by up to its tilt.
+
+A turn is used where its rows reach the plane at the edge of the field of view, else half a turn and the fan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ctrecon.dicom.raw.projections import ProjectionSet, read_projections
+from ctrecon.errors import InputError, SettingError
+from ctrecon.geometry.arc_fan import ArcFanBeam
+from ctrecon.measurement.counts import FEWEST_COUNTS
+from ctrecon.measurement.scan import Scan
+from ctrecon.support.arrays import Float64Array
+
+Span = Literal["auto", "full", "short"]
+
+# A ray may need a row that is not there by so much (in rows), before it counts as missed.
+_BEYOND = 0.5
+MAX_SLICES = 100_000
+
+
+def read_projection_slices(
+    folder: Path, *, z_mm: Sequence[float] | None = None, spacing_mm: float | None = None, span: Span = "auto",
+    central_column: float | None = None,
+) -> Iterator[tuple[float, Scan]]:
+    """The slices at ``z_mm``, or every ``spacing_mm`` (default: a detector row at the axis) where the scan reaches.
+
+    Yields z and a scan with the geometry, line integrals, variances (where photon statistics are there), water and
+    notes; only one slice is in memory. Raises InputError for what cannot be read or a z that was not scanned.
+    """
+    scan = read_projections(folder, central_column=central_column)
+    for z in slice_positions(scan, spacing_mm=spacing_mm, span=span) if z_mm is None else z_mm:
+        yield float(z), rebin(scan, float(z), span=span)
+
+
+def slice_positions(scan: ProjectionSet, *, spacing_mm: float | None = None, span: Span = "auto") -> Float64Array:
+    """Where slices can be had, ``spacing_mm`` apart, falling outside nowhere. Raises InputError where nowhere."""
+    step = scan.row_at_axis_mm if spacing_mm is None else spacing_mm
+    if not (math.isfinite(step) and step > 0):
+        raise SettingError(f"the spacing of slices must be > 0 mm, got {step:g}")
+    low, high = _reach(scan, _views_for(scan, span))
+    if high < low:
+        raise InputError(
+            f"{scan.folder}: {len(scan.files)} projections do not hold the {_views_for(scan, span)} of one slice; "
+            "copy the scan again, whole"
+        )
+    count = math.floor((high - low) / step + 1e-6) + 1
+    if count > MAX_SLICES:
+        raise SettingError(f"a spacing of {step:g} mm makes {count} slices, more than {MAX_SLICES}; give a larger one")
+    return np.asarray((low + high) / 2 + (np.arange(count) - (count - 1) / 2) * step, dtype=np.float64)
+
+
+def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
+    """The fan-beam scan of the plane ``z_mm``. Raises InputError where the scan does not reach it."""
+    if span not in get_args(Span):
+        raise SettingError(f"span must be one of {', '.join(get_args(Span))}, got {span!r}")
+    views = _window(scan, z_mm, span)
+    geometry = scan.geometry(views)
+    sinogram = np.empty(geometry.shape, dtype=np.float32)
+    variance: npt.NDArray[np.float32] | None = np.empty(geometry.shape, dtype=np.float32)
+    missed = few = 0
+    for v, k in enumerate(range(views.start, views.stop)):
+        values, photons = scan.view(k)
+        rows, shortened = _rows(scan, geometry, v, k, z_mm)
+        held = np.clip(rows, 0, scan.common.rows - 1)
+        missed += int((np.abs(rows - held) > _BEYOND).sum())
+        below = np.minimum(held.astype(np.intp), max(scan.common.rows - 2, 0))
+        above = np.minimum(below + 1, scan.common.rows - 1)
+        weight, column = held - below, np.arange(scan.common.columns)
+        low, high = values[below, column], values[above, column]
+        sinogram[v] = shortened * (low + weight * (high - low))
+        if photons is None or variance is None:
+            variance = None
+            continue
+        counts = np.stack([photons * np.exp(-low), photons * np.exp(-high)])
+        few += int((counts < FEWEST_COUNTS).any(axis=0).sum())
+        one, other = 1 / np.maximum(counts, FEWEST_COUNTS)
+        variance[v] = shortened**2 * ((1 - weight) ** 2 * one + weight**2 * other)
+    return Scan(
+        sinogram=sinogram,
+        geometry=geometry,
+        variance=variance,
+        water_mu_per_mm=scan.common.water_mu_per_mm,
+        patient_position=scan.common.patient_position,
+        source=f"{scan.folder}, z = {z_mm:.3f} mm",
+        notes=_notes(scan, geometry, z_mm, missed, few, variance is not None),
+    )
+
+
+def _rows(
+    scan: ProjectionSet, geometry: ArcFanBeam, v: int, k: int, z_mm: float
+) -> tuple[Float64Array, Float64Array]:
+    """For view ``k`` and each column: the row (0-based, fractional) wanted, and the cosine of the ray's tilt.
+
+    In the plane, a ray runs from the focal spot over the point nearest to the axis to its cell; its height goes along
+    linearly, and is ``z_mm`` at that point.
+    """
+    c = scan.common
+    points, directions = geometry.rays(slice(v, v + 1))
+    point, direction = points[0], directions[0]
+    length = np.hypot(direction[:, 0], direction[:, 1])
+    nearest = -(point * direction).sum(-1) / length
+    spot = scan.z_mm[k] + scan.z_shift_mm[k]
+    climb = (z_mm - spot) * length / nearest
+    rows = c.centre[1] - 1 - (spot + climb - scan.z_mm[k]) / c.row_pitch_mm
+    # The tilt is that of the row that is there.
+    taken = scan.z_mm[k] + (c.centre[1] - 1 - np.clip(rows, 0, c.rows - 1)) * c.row_pitch_mm - spot
+    return rows, length / np.hypot(length, taken)
+
+
+def _half_fan(scan: ProjectionSet) -> float:
+    geometry = scan.geometry(slice(0, 1))
+    return float(np.abs(geometry.fan_angle_rad(geometry.detector_mm)).max())
+
+
+def _views_for(scan: ProjectionSet, span: Span) -> int:
+    """How many views make a slice: a turn, or half of one and the fan with a margin for its weights."""
+    turn = scan.common.per_turn
+    short = min(turn, math.ceil(turn * (math.pi + 2.1 * _half_fan(scan)) / (2 * math.pi)))
+    if span == "full" or not scan.helical:
+        return turn
+    if span == "short":
+        return short
+    # At the edge of the field of view the plane is nearest, and the row furthest out.
+    c = scan.common
+    needed = scan.feed_mm / 2 * c.distance_mm / (c.radius_mm * math.cos(_half_fan(scan)))
+    return turn if needed <= (c.rows / 2 - 0.5) * c.row_pitch_mm else short
+
+
+def _reach(scan: ProjectionSet, count: int) -> tuple[float, float]:
+    """The lowest and the highest z with ``count`` views about it."""
+    if not scan.helical:
+        cover = _axial_cover(scan)
+        return float(scan.z_mm.min()) - cover, float(scan.z_mm.max()) + cover
+    if len(scan.files) < count:
+        return 0.0, -1.0
+    middle = _middles(scan, count)
+    return float(middle.min()), float(middle.max())
+
+
+def _middles(scan: ProjectionSet, count: int) -> Float64Array:
+    """The z between the first and the last view of each window of ``count``."""
+    return (scan.z_mm[: len(scan.files) - count + 1] + scan.z_mm[count - 1 :]) / 2
+
+
+def _axial_cover(scan: ProjectionSet) -> float:
+    """How far from a circle's plane every view still sees a plane, at the near edge of the field of view."""
+    half = _half_fan(scan)
+    return (scan.common.rows - 1) / 2 * scan.row_at_axis_mm * math.cos(half)
+
+
+def _window(scan: ProjectionSet, z_mm: float, span: Span) -> slice:
+    count = _views_for(scan, span)
+    low, high = _reach(scan, count)
+    tolerance = 1e-3 * scan.row_at_axis_mm
+    if not low - tolerance <= z_mm <= high + tolerance:
+        raise InputError(
+            f"{scan.folder}: a slice at z = {z_mm:g} mm was not scanned; "
+            + (f"there are slices from {low:.4g} to {high:.4g} mm" if low <= high else "the scan is too short for any")
+        )
+    if scan.helical:
+        first = int(np.argmin(np.abs(_middles(scan, count) - z_mm)))
+        return slice(first, first + count)
+    nearest = scan.z_mm[np.argmin(np.abs(scan.z_mm - z_mm))]
+    own = np.flatnonzero(np.abs(scan.z_mm - nearest) < 0.5 * scan.row_at_axis_mm)
+    own = own[: int(np.argmax(np.append(np.diff(own) > 1, True))) + 1]  # the first of several visits
+    if abs(scan.z_mm[own[0]] - z_mm) > _axial_cover(scan) + tolerance:
+        raise InputError(f"{scan.folder}: no circle of the axial scan sees z = {z_mm:g} mm; give a z nearer to one")
+    if own.size < min(count, _views_for_short(scan)):
+        raise InputError(f"{scan.folder}: only {own.size} projections of {count} at z = {scan.z_mm[own[0]]:g} mm")
+    return slice(int(own[0]), int(own[0]) + min(count, own.size))
+
+
+def _views_for_short(scan: ProjectionSet) -> int:
+    return math.ceil(scan.common.per_turn * (math.pi + 2 * _half_fan(scan)) / (2 * math.pi))
+
+
+def _notes(
+    scan: ProjectionSet, geometry: ArcFanBeam, z_mm: float, missed: int, few: int, counted: bool
+) -> tuple[str, ...]:
+    c = scan.common
+    turn = "a turn" if geometry.shape[0] == c.per_turn else f"{geometry.shape[0] / c.per_turn:.2f} turns"
+    notes = [
+        f"rebinned from a {c.kind.lower()} cone-beam scan: z = {z_mm:.3f} mm, {turn}, {c.flying}; rays are tilted "
+        f"by up to {_tilt_deg(scan, z_mm, geometry):.2f} degrees, which no variance accounts for",
+    ]
+    if c.water_mu_per_mm is not None:
+        notes.append(f"water has {c.water_mu_per_mm:.6g} 1/mm, as the scan says")
+    if counted:
+        notes.append("variances come from the photons sent to each detector column")
+    if missed:
+        share = missed / (geometry.shape[0] * geometry.shape[1])
+        notes.append(f"{missed} rays ({share:.2%}) needed a row beyond the detector and took its outermost one")
+    if few:
+        notes.append(f"{few} rays let through less than {FEWEST_COUNTS} photons and are taken as {FEWEST_COUNTS}")
+    if c.manufacturer.upper().startswith("GE"):
+        notes.append(
+            f"GE scanners are said to count the central column ({c.centre[0]:g}) from the other end: if edges are "
+            f"double, use --central-column {c.columns - c.centre[0]:g}"
+        )
+    if c.patient_position not in ("", "FFS"):
+        notes.append(f"patient position {c.patient_position}: left and right were only compared for FFS, check them")
+    return tuple(notes)
+
+
+def _tilt_deg(scan: ProjectionSet, z_mm: float, geometry: ArcFanBeam) -> float:
+    half = (scan.feed_mm / 2 * geometry.shape[0] / scan.common.per_turn) if scan.helical else 0.0
+    away = half if scan.helical else abs(float(scan.z_mm[np.argmin(np.abs(scan.z_mm - z_mm))]) - z_mm)
+    return math.degrees(math.atan(away / scan.common.radius_mm))
+

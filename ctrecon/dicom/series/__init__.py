@@ -1,0 +1,1 @@
+"""Certified series out, and the check of one."""

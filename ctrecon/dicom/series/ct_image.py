@@ -1,0 +1,188 @@
+"""One slice as CT Image Storage (PS3.3 A.3)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+from pydicom.uid import CTImageStorage
+from pydicom.valuerep import DSfloat
+
+from ctrecon.certificates.feasible import FeasibleCertificate
+from ctrecon.dicom.common.hounsfield import HounsfieldScale
+from ctrecon.dicom.common.private import Tie, write_tie
+from ctrecon.dicom.series.study import Study
+from ctrecon.errors import InputError
+from ctrecon.geometry.grid import Grid
+from ctrecon.support.arrays import Array
+
+NOT_FOR_DIAGNOSIS = "RESEARCH ONLY, not for diagnostic use."
+WINDOWS = (("soft tissue", 40, 400), ("lung", -600, 1500), ("bone", 500, 2000))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SeriesSlice:
+    """One reconstructed slice and its evidence.
+
+    ``stored``: uint16 ``[rows, columns]``, what ``HounsfieldScale.store`` gave; row 0 is at the top of the image.
+    ``z_mm``: where it stands along the axis, growing towards the head. ``thickness_mm``: None where not known.
+    ``certificate``: of the decoded pixels, or None where they miss ``delta``; ``residual`` is then the true one.
+    ``norm``: "2-norm" or "whitened". ``data_sha256``: of the data that it explains.
+    ``misfit``: the residual back-projected, ``[rows, columns]``, without unit.
+    ``picture``: draws a PNG of image, residual and convergence, asked of a few slices only; None: no picture.
+    """
+
+    stored: npt.NDArray[np.uint16]
+    grid: Grid
+    z_mm: float
+    certificate: FeasibleCertificate | None
+    residual: float
+    delta: float
+    norm: str
+    data_sha256: str
+    misfit: Array
+    thickness_mm: float | None = None
+    picture: Callable[[], bytes] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("stored", "misfit"):
+            shape = getattr(self, name).shape
+            if shape != self.grid.shape:
+                raise InputError(
+                    f"the slice at z = {self.z_mm} mm: {name} has shape {shape}, the grid {self.grid.shape}"
+                )
+        if self.stored.dtype != np.uint16:
+            raise InputError(f"the slice at z = {self.z_mm} mm holds {self.stored.dtype}, not uint16")
+
+
+def program_version() -> str:
+    try:
+        return version("ctrecon-edn")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def number(value: float) -> DSfloat:
+    """A decimal string of at most 16 characters, the nearest there is."""
+    return DSfloat(float(value), auto_format=True)
+
+
+def code(value: str, scheme: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return item
+
+
+def contributing_equipment() -> Dataset:
+    """What made the files, for ContributingEquipmentSequence."""
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = DicomSequence([code("109102", "DCM", "Processing Equipment")])
+    item.Manufacturer = "ctrecon"
+    item.ManufacturerModelName = "ctrecon"
+    item.SoftwareVersions = program_version()
+    item.ContributionDescription = "certified reconstruction from the raw data"
+    return item
+
+
+def derivation(slice_: SeriesSlice, method: str) -> str:
+    """How the image came about and what is proved, at most 1024 characters."""
+    bound = f"||Au - f|| <= {slice_.delta:.9g} ({slice_.norm})"
+    proved = (
+        f"Certified for the stored pixels: {bound}."
+        if slice_.certificate is not None
+        else f"NOT certified: the residual is {slice_.residual:.9g}, {bound} does not hold."
+    )
+    return f"{NOT_FOR_DIAGNOSIS} Reconstructed by ctrecon {program_version()}, method {method}. {proved}"
+
+
+def describe_image(
+    slice_: SeriesSlice, index: int, count: int, *, scale: HounsfieldScale, study: Study, frame_of_reference: str,
+    method: str, iterative: bool, patient_position: str = "HFS",
+) -> Dataset:
+    """The dataset of slice ``index`` (from 1) of ``count``, without its series and instance UIDs.
+
+    The patient is taken to lie on the back, seen from the feet: columns run to the patient's left, rows to the back, z
+    to the head, and the rotation axis is x = y = 0. ``patient_position`` is only passed on.
+    """
+    grid = slice_.grid
+    ds = Dataset()
+    study.copy_to(ds)
+    ds.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
+    ds.SOPClassUID = CTImageStorage
+    ds.Modality = "CT"
+    ds.Manufacturer = ds.ManufacturerModelName = "ctrecon"
+    ds.SoftwareVersions = program_version()
+    certified = "certified" if slice_.certificate is not None else "NOT certified"
+    ds.SeriesDescription = f"RESEARCH {certified} {method}, not for diagnosis"[:64]
+    ds.SeriesNumber = SERIES_NUMBERS["images"]
+    ds.ImageComments = f"{NOT_FOR_DIAGNOSIS} See the structured report of this study."
+    ds.DerivationDescription = derivation(slice_, method)
+    ds.DerivationCodeSequence = DicomSequence([ITERATIVE if iterative else FILTERED])
+    ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
+    study.side_to(ds)
+    ds.PatientPosition = patient_position
+    ds.KVP = None
+    ds.SliceThickness = None if slice_.thickness_mm is None else number(slice_.thickness_mm)
+    ds.ReconstructionDiameter = number(max(grid.shape) * grid.pixel_mm)
+    ds.ConvolutionKernel = method.upper()[:16]
+    ds.AcquisitionNumber = 1
+    ds.InstanceNumber = index
+    ds.ImagesInAcquisition = count
+    ds.FrameOfReferenceUID = frame_of_reference
+    ds.PositionReferenceIndicator = ""
+    # Our y points up in the image, DICOM's to the patient's back, down in the image.
+    ds.ImagePositionPatient = [number(grid.x_mm[0]), number(-grid.y_mm[0]), number(slice_.z_mm)]
+    ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    ds.SliceLocation = number(slice_.z_mm)
+    ds.PixelSpacing = [number(grid.pixel_mm), number(grid.pixel_mm)]
+    _add_pixels(ds, slice_, scale)
+    sha256 = "" if slice_.certificate is None else certificate_hash(slice_.certificate)
+    write_tie(ds, Tie(water_mu=scale.water_mu, pixel_mm=grid.pixel_mm, certificate_sha256=sha256))
+    return ds
+
+
+# Of CID 10033.
+ITERATIVE = code("113963", "DCM", "Iterative Reconstruction")
+FILTERED = code("113962", "DCM", "Filtered Back Projection")
+SERIES_NUMBERS = {"images": 9001, "report": 9002, "pdf": 9003, "misfit": 9004, "raw": 9005}
+
+
+def certificate_hash(certificate: FeasibleCertificate) -> str:
+    """SHA-256 of the certificate's file."""
+    return hashlib.sha256(certificate.files[""]).hexdigest()
+
+
+def nameless(image: Dataset) -> Dataset:
+    """The image for what refers to it: without its pixels, and without the name, which highdicom has opinions on."""
+    bare = Dataset()
+    for element in image:
+        if element.keyword not in ("PixelData", "PatientName", "ReferringPhysicianName"):
+            bare.add(element)
+    bare.PatientName = bare.ReferringPhysicianName = None
+    return bare
+
+
+def _add_pixels(ds: Dataset, slice_: SeriesSlice, scale: HounsfieldScale) -> None:
+    ds.SamplesPerPixel = 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.Rows, ds.Columns = slice_.stored.shape
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit = 15
+    ds.PixelRepresentation = 0
+    ds.BurnedInAnnotation = "NO"
+    ds.LossyImageCompression = "00"
+    ds.RescaleIntercept, ds.RescaleSlope = number(scale.intercept), number(scale.slope)
+    ds.RescaleType = "HU"
+    low, high = (int(level) * scale.slope + scale.intercept for level in (slice_.stored.min(), slice_.stored.max()))
+    windows = (*WINDOWS, ("whole range", (low + high) / 2, max(high - low, 1)))
+    ds.WindowCenterWidthExplanation = [name for name, _, _ in windows]
+    ds.WindowCenter = [number(center) for _, center, _ in windows]
+    ds.WindowWidth = [number(width) for _, _, width in windows]
+    raw = slice_.stored.astype("<u2").tobytes()
+    ds.add_new("PixelData", "OW", raw)

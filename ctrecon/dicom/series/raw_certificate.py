@@ -1,0 +1,94 @@
+"""A certificate with its data as Raw Data Storage (PS3.3 A.37), so that a study can be checked wherever it went.
+
+The private block ``CTRECON`` holds the certificate's files, byte for byte, but for the image: that is what the CT
+image it refers to decodes to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+from pydicom.uid import RawDataStorage
+
+from ctrecon.certificates import verify
+from ctrecon.certificates.feasible import FeasibleCertificate
+from ctrecon.certificates.verify import require
+from ctrecon.dicom.common.private import CREATOR, GROUP
+from ctrecon.dicom.common.uids import IMPLEMENTATION
+from ctrecon.dicom.series.ct_image import SERIES_NUMBERS, code, contributing_equipment, program_version
+from ctrecon.dicom.series.study import Study
+
+# The element of each file of a certificate, and that with their lengths: DICOM pads to an even number of bytes.
+ELEMENTS = {"": 0x10, "data": 0x11, "weights": 0x12, "matrix": 0x13}
+LENGTHS = 0x1F
+
+
+def raw_certificate(image: Dataset, certificate: FeasibleCertificate, index: int, *, study: Study) -> Dataset:
+    """The certificate of slice ``index`` (from 1), which ``image`` shows, without its own UIDs."""
+    ds = Dataset()
+    study.copy_to(ds)
+    ds.SOPClassUID = RawDataStorage
+    ds.Modality = "CT"
+    ds.Manufacturer = ds.ManufacturerModelName = "ctrecon"
+    ds.SoftwareVersions = program_version()
+    ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
+    ds.SeriesDescription = "RESEARCH certificates with their data, not for diagnosis"
+    ds.SeriesNumber = SERIES_NUMBERS["raw"]
+    ds.InstanceNumber = index
+    study.side_to(ds)
+    ds.PatientPosition = image.PatientPosition
+    ds.AcquisitionContextSequence = DicomSequence([])
+    ds.ContentDate, ds.ContentTime = study.moment
+    ds.CreatorVersionUID = IMPLEMENTATION
+    reference = Dataset()
+    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+    ds.ReferencedInstanceSequence = DicomSequence([_with_purpose(reference)])
+    block = ds.private_block(GROUP, CREATOR, create=True)
+    lengths = []
+    for name, element in ELEMENTS.items():
+        raw = certificate.files.get(name, b"")
+        lengths.append(len(raw))
+        if raw:
+            block.add_new(element, "OB", raw + b"\0" * (len(raw) % 2))
+    block.add_new(LENGTHS, "LO", " ".join(str(length) for length in lengths))
+    return ds
+
+
+def _with_purpose(reference: Dataset) -> Dataset:
+    reference.PurposeOfReferenceCodeSequence = DicomSequence([code("certified-image", "99CTRECON", "Certified image")])
+    return reference
+
+
+def files_of(ds: Dataset) -> dict[str, bytes]:
+    """The certificate's files by part, as written; raises Refused or what a damaged file leads to."""
+    block = ds.private_block(GROUP, CREATOR)
+    text = block[LENGTHS].value
+    lengths = [int(word) for word in (text.decode("ascii") if isinstance(text, bytes) else str(text)).split()]
+    files = {}
+    for (name, element), length in zip(ELEMENTS.items(), lengths, strict=True):
+        if length > 0:
+            raw = bytes(block[element].value)
+            require(len(raw) == length + length % 2, f"its part {name or 'certificate'} has another length")
+            files[name] = raw[:length]
+    require("" in files and "data" in files, "it lacks the certificate or its data")
+    return files
+
+
+def hash_of(ds: Dataset) -> str:
+    """SHA-256 of the certificate that it carries."""
+    return hashlib.sha256(files_of(ds)[""]).hexdigest()
+
+
+def unpack(ds: Dataset, decoded: npt.NDArray[np.float64], image_path: Path) -> None:
+    """Write the certificate's files around ``image_path`` (``S.npy``), the image from its decoded pixels."""
+    stem = image_path.name.removesuffix(verify.FILES["image"])
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.ascontiguousarray(decoded), version=(1, 0), allow_pickle=False)
+    for name, raw in {**files_of(ds), "image": stream.getvalue()}.items():
+        image_path.with_name(stem + verify.FILES[name]).write_bytes(raw)

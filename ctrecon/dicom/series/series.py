@@ -1,0 +1,160 @@
+"""A series with its evidence in one folder, all of it or nothing.
+
+``ct-0001.dcm`` ... are the images, ``report.dcm`` the structured report, ``report-pdf.dcm`` the same for people,
+``residual.dcm`` what the images leave of the data, ``certificate-0001.dcm`` ... the certificates with their data, for
+whoever has the study from a PACS. ``certificates/slice-0001.certificate.json`` ... with the files beside each are the
+same for anyone with numpy and scipy alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from ctrecon.dicom.common.folder import new_folder
+from ctrecon.dicom.common.hounsfield import HounsfieldScale
+from ctrecon.dicom.common.uids import digest, identify, uid_of
+from ctrecon.dicom.series.ct_image import SeriesSlice, describe_image
+from ctrecon.dicom.series.parametric_map import misfit_map
+from ctrecon.dicom.series.pdf import encapsulated_pdf
+from ctrecon.dicom.series.raw_certificate import raw_certificate
+from ctrecon.dicom.series.sr import structured_report
+from ctrecon.dicom.series.study import NO_PATIENT, Study
+from ctrecon.errors import InputError
+
+REPORT, PDF, MISFIT, CERTIFICATES = "report.dcm", "report-pdf.dcm", "residual.dcm", "certificates"
+MOST_SLICES = 9999
+
+
+def image_name(index: int) -> str:
+    return f"ct-{index:04d}.dcm"
+
+
+def raw_name(index: int) -> str:
+    return f"certificate-{index:04d}.dcm"
+
+
+def certificate_name(index: int) -> str:
+    """The certificate's image ``S.npy`` of slice ``index``, from 1."""
+    return f"slice-{index:04d}.npy"
+
+
+@dataclass(frozen=True)
+class WrittenSeries:
+    """Where everything stands; ``certificates`` is None where no slice is certified."""
+
+    images: tuple[Path, ...]
+    report: Path
+    pdf: Path
+    misfit: Path
+    certificates: Path | None
+
+
+def write_series(
+    folder: Path,
+    slices: Sequence[SeriesSlice],
+    *,
+    scale: HounsfieldScale,
+    study: Study,
+    method: str,
+    iterative: bool = True,
+    notes: Sequence[str] = (),
+    frame_of_reference: str | None = None,
+    patient_position: str = "HFS",
+    overwrite: bool = False,
+) -> WrittenSeries:
+    """Write ``slices`` (sorted by z here) as one CT series with report, PDF and map of the residual to ``folder``.
+
+    ``method`` names how the images were made, ``iterative`` is False for filtered back projection, ``notes`` what was
+    assumed. ``frame_of_reference`` is the UID of a frame that the slices are known to stand in; by default a new one.
+    ``patient_position`` is a term of DICOM.
+    The same arguments give the same bytes.
+    Raises InputError for slices that do not make a series, OutputError where ``folder`` cannot be written or holds
+    other things.
+    """
+    slices = sorted(slices, key=lambda one: one.z_mm)
+    _check(slices)
+    seeds = [part for one in slices for part in (one.data_sha256, repr(one.z_mm))]
+    study = _known(study, seeds)
+    study_uid = str(study.attributes.StudyInstanceUID)
+    frame = frame_of_reference or uid_of("frame of reference", study_uid, *seeds)
+    images = [
+        describe_image(
+            one, k, len(slices), scale=scale, study=study, frame_of_reference=frame, method=method,
+            iterative=iterative, patient_position=patient_position,
+        )
+        for k, one in enumerate(slices, start=1)
+    ]
+    _identify_together(images, study_uid)
+    evidence = {
+        REPORT: structured_report(images, slices, study=study, method=method, notes=notes),
+        PDF: encapsulated_pdf(images, slices, study=study, method=method, notes=notes),
+        MISFIT: misfit_map(images, slices, study=study),
+    }
+    for dataset in evidence.values():
+        _identify_together([dataset], study_uid)
+    raw = {
+        raw_name(k): raw_certificate(image, one.certificate, k, study=study)
+        for k, (image, one) in enumerate(zip(images, slices, strict=True), start=1)
+        if one.certificate is not None
+    }
+    _identify_together(list(raw.values()), study_uid)
+    with new_folder(folder, ours=is_ours, overwrite=overwrite) as partial:
+        for k, dataset in enumerate(images, start=1):
+            dataset.save_as(partial / image_name(k), enforce_file_format=True)
+        for name, dataset in (evidence | raw).items():
+            dataset.save_as(partial / name, enforce_file_format=True)
+        for k, one in enumerate(slices, start=1):
+            if one.certificate is not None:
+                (partial / CERTIFICATES).mkdir(exist_ok=True)
+                one.certificate.write(partial / CERTIFICATES / certificate_name(k))
+    return WrittenSeries(
+        images=tuple(folder / image_name(k) for k in range(1, len(slices) + 1)),
+        report=folder / REPORT,
+        pdf=folder / PDF,
+        misfit=folder / MISFIT,
+        certificates=folder / CERTIFICATES if any(one.certificate for one in slices) else None,
+    )
+
+
+def _check(slices: Sequence[SeriesSlice]) -> None:
+    if not 1 <= len(slices) <= MOST_SLICES:
+        raise InputError(f"a series has 1 to {MOST_SLICES} slices, got {len(slices)}")
+    if len({one.grid for one in slices}) > 1:
+        raise InputError("the slices of a series must stand on one grid; write one series for each")
+    for below, above in itertools.pairwise(slices):
+        if above.z_mm - below.z_mm < 1e-3:
+            raise InputError(f"two slices stand at z = {above.z_mm:g} mm; leave one out")
+
+
+def _known(study: Study, seeds: Sequence[str]) -> Study:
+    """The study with a UID, and with a patient who is nobody where none was named: an empty ID would be everybody."""
+    attributes = Dataset()
+    study.copy_to(attributes)
+    if not attributes.get("PatientID") and not attributes.get("PatientName"):
+        attributes.PatientName = NO_PATIENT
+        attributes.PatientID = "RESEARCH-" + uid_of("patient", *seeds)[-12:]
+    if not attributes.get("StudyInstanceUID"):
+        attributes.StudyInstanceUID = uid_of("study", str(attributes.get("PatientID")), *seeds)
+    if not attributes.get("StudyDescription"):
+        attributes.StudyDescription = "RESEARCH ctrecon, not for diagnosis"
+    return replace(study, attributes=attributes)
+
+
+def _identify_together(datasets: Sequence[Dataset], study_uid: str) -> None:
+    """One series: its UID follows from all that its members say, theirs from it and their number."""
+    digests = [digest(dataset) for dataset in datasets]
+    series_uid = uid_of("series", study_uid, *digests)
+    for k, (dataset, own) in enumerate(zip(datasets, digests, strict=True), start=1):
+        identify(dataset, series_uid, uid_of("instance", series_uid, str(k), own))
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file or folder of this name is one that ``write_series`` puts down."""
+    numbered = re.fullmatch(r"(ct|certificate)-\d{4}\.dcm", name)
+    return numbered is not None or name in (REPORT, PDF, MISFIT, CERTIFICATES)

@@ -1,0 +1,244 @@
+"""Checks a series folder: is every image, decoded, the certified one, and is nothing missing?
+
+The certificates are checked by ``ctrecon/certificates/verify.py``, which trusts nothing that made them; this file adds
+what ties DICOM files to them. Names of files decide nothing but where a certificate is looked for, and that by the
+instance number alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, RawDataStorage
+
+from ctrecon.certificates import verify
+from ctrecon.certificates.verify import Json, Refused, require
+from ctrecon.dicom.common.hounsfield import HounsfieldScale
+from ctrecon.dicom.common.private import read_tie
+from ctrecon.dicom.series.evidence_check import UNTOUCHED, changes, check_evidence
+from ctrecon.dicom.series.raw_certificate import unpack
+from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name
+from ctrecon.dicom.series.series_files import read_series
+from ctrecon.errors import SettingError
+
+_SAME = ("StudyInstanceUID", "PatientID", "PatientName")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is true of one file. ``said``: the statement proved, or the reason; one line."""
+
+    path: Path
+    valid: bool
+    said: str
+    readable: bool = True
+
+
+_Found: TypeAlias = tuple[Finding, Json | None]
+
+
+@dataclass(frozen=True)
+class SeriesVerdict:
+    """All findings, and in ``said`` the whole in one line. ``data`` are the claims of the valid certificates on
+    their data: ``sha256``, ``shape`` and ``dtype`` of the ``.npy`` file.
+    """
+
+    findings: tuple[Finding, ...]
+    said: str
+    complete: bool
+    data: tuple[Json, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        return self.complete and all(finding.valid for finding in self.findings)
+
+    @property
+    def readable(self) -> bool:
+        return bool(self.findings) and all(finding.readable for finding in self.findings)
+
+
+def check_series(
+    folder: Path, certificates: Path | None = None, *, watch: Callable[[Finding], object] = lambda _: None
+) -> SeriesVerdict:
+    """Check all DICOM files in ``folder``, whatever their names, with the certificates in the folder ``certificates``.
+
+    Where there are none, those in its folders, as ``ctrecon dicom get`` lays a study: series that ctrecon had no part
+    in are left out there, and counted.
+    By default those in ``folder/certificates``, or where a PACS has kept the DICOM files only, those that travel with
+    them as raw data. ``watch`` gets each finding as soon as it is there: a large image takes seconds. Never raises for
+    what a file holds.
+    """
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="ctrecon-") as unpacked:
+        warnings.simplefilter("ignore")  # pydicom's remarks on damaged files; what is wrong is found here
+        datasets, unread, others = read_series(folder)
+        findings = [
+            Finding(path, False, verify.one_line(f"cannot be read: {why}"), readable=False) for path, why in unread
+        ]
+        if certificates is None:
+            certificates = folder / CERTIFICATES
+            if not certificates.exists():
+                certificates = Path(unpacked)
+                _unpack_all(datasets, certificates)
+        for finding in findings:
+            watch(finding)
+        return _check(datasets, findings, certificates, watch, others=others)
+
+
+def _check(
+    datasets: Sequence[tuple[Path, Dataset]],
+    findings: list[Finding],
+    certificates: Path,
+    watch: Callable[[Finding], object],
+    *,
+    others: int,
+) -> SeriesVerdict:
+    images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
+    claims: list[Json] = []
+    for path, ds in images:
+        found, certificate = _guarded(path, partial(_image, certificates, path, ds))
+        findings.append(found)
+        watch(found)
+        claims += [] if certificate is None else [certificate]
+        ds.pop("PixelData", None)  # a series is larger than its headers
+    for path, ds in datasets:
+        if ds.get("SOPClassUID") != CTImageStorage:
+            findings.append(_guarded(path, partial(_other, path, ds, images, claims))[0])
+            watch(findings[-1])
+    fault = _fault_of_series([ds for _, ds in images], datasets)
+    bad = sum(not finding.valid for finding in findings)
+    said = fault or (f"{bad} of {len(findings)} files are refused" if bad else _whole(images, datasets))
+    said += f"; {others} files of other series were not looked at" if others else ""
+    data = tuple(certificate["data"] for certificate in claims)
+    return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=data)
+
+
+def _unpack_all(datasets: Sequence[tuple[Path, Dataset]], into: Path) -> None:
+    """Put down the certificates that came as raw data, under the numbers of the images that they refer to.
+
+    What is damaged is left out, and missed when its image is checked.
+    """
+    images = {str(ds.SOPInstanceUID): ds for _, ds in datasets if ds.get("SOPClassUID") == CTImageStorage}
+    for _, ds in datasets:
+        if ds.get("SOPClassUID") != RawDataStorage:
+            continue
+        with suppress(Exception):
+            image = images[str(ds.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID)]
+            index, tie = int(image.InstanceNumber), read_tie(image)
+            if tie is not None and 1 <= index <= MOST_SLICES:
+                unpack(ds, _scale(image, tie.water_mu).decode(image.pixel_array), into / certificate_name(index))
+
+
+def _whole(images: Sequence[Any], datasets: Sequence[Any]) -> str:
+    others = len(datasets) - len(images)
+    return (
+        f"{len(images)} image{'s' * (len(images) != 1)}, none missing, each decodes bit for bit to its certified "
+        f"pixels; {others} other file{'s' * (others != 1)} on them"
+    )
+
+
+def _guarded(path: Path, look: Callable[[], _Found]) -> _Found:
+    try:
+        return look()
+    except OSError as why:
+        return Finding(path, False, verify.one_line(why), readable=False), None
+    except Exception as why:
+        text = why if isinstance(why, Refused) else f"malformed content ({type(why).__name__}: {why})"
+        return Finding(path, False, verify.one_line(text)), None
+
+
+def _image(certificates: Path, path: Path, ds: Dataset) -> _Found:
+    tie = read_tie(ds)
+    if tie is None:
+        raise Refused("its private block CTRECON, which ties it to a certificate, is missing or damaged")
+    require(tie.certificate_sha256 != "", "not certified, as it says itself: the residual is above delta")
+    index = int(ds.InstanceNumber)
+    require(1 <= index <= MOST_SLICES, f"InstanceNumber {index} is no slice")
+    image = certificates / certificate_name(index)
+    place = image.with_name(image.name.replace(verify.FILES["image"], verify.FILES[""]))
+    if not place.exists():
+        raise FileNotFoundError(f"its certificate {place.name} is missing, and none came as raw data")
+    raw = verify.read(place, verify.MAX_BYTES, tie.certificate_sha256)
+    verdict = verify.check(place)
+    require(verdict.valid, verdict.reason)
+    claims = verify.parse_certificate(raw)
+    grid = claims["operator"].get("grid")
+    require(grid is not None, "its certificate speaks of no pixel size")
+    certified = verify.load(claims["image"], image, "image")
+    _placed(ds, grid, tie.pixel_mm)
+    require(str(ds.get("RescaleType", "")) == "HU", "its values are not in HU")
+    scale = _scale(ds, tie.water_mu)
+    stored = ds.pixel_array
+    require(stored.shape == certified.shape, f"it has {stored.shape} pixels, certified are {certified.shape}")
+    differing = int(np.count_nonzero(scale.decode(stored) != certified))
+    require(differing == 0, f"{differing} of its pixels do not decode to the certified ones")
+    return Finding(path, True, verdict.statement + changes(ds, UNTOUCHED)), claims
+
+
+def _scale(ds: Dataset, water_mu: float) -> HounsfieldScale:
+    try:
+        return HounsfieldScale(
+            water_mu=water_mu, slope=float(ds.RescaleSlope), intercept=float(ds.RescaleIntercept)
+        )
+    except SettingError as why:
+        raise Refused(str(why)) from None
+
+
+def _placed(ds: Dataset, grid: Json, pixel_mm: float) -> None:
+    """The pixels stand where the certificate's grid has them."""
+    require(grid["pixel_mm"] == pixel_mm, f"its pixels have {pixel_mm!r} mm, the certified ones {grid['pixel_mm']!r}")
+    spacing = [float(value) for value in ds.PixelSpacing]
+    require(np.allclose(spacing, pixel_mm, rtol=1e-9, atol=0), f"PixelSpacing is {spacing}, not {pixel_mm!r} mm")
+    orientation = [float(value) for value in ds.ImageOrientationPatient]
+    require(orientation == [1, 0, 0, 0, 1, 0], f"ImageOrientationPatient is {orientation}: turned after it was made")
+    corner = [float(value) for value in ds.ImagePositionPatient][:2]
+    expected = [-(grid[side] - 1) / 2 * pixel_mm for side in ("columns", "rows")]
+    require(np.allclose(corner, expected, rtol=1e-9, atol=1e-9), f"ImagePositionPatient begins {corner}: it was moved")
+
+
+def _other(path: Path, ds: Dataset, images: Sequence[tuple[Path, Dataset]], claims: Sequence[Json]) -> _Found:
+    return Finding(path, True, check_evidence(ds, [image for _, image in images], claims)), None
+
+
+def _fault_of_series(images: Sequence[Dataset], datasets: Sequence[tuple[Path, Dataset]]) -> str:
+    """Why the images are no complete series of one patient, or ``""``."""
+    try:
+        _require_whole(images, [ds for _, ds in datasets])
+    except Refused as why:
+        return str(why)
+    except Exception as why:
+        return f"malformed content ({type(why).__name__}: {why})"
+    return ""
+
+
+def _require_whole(images: Sequence[Dataset], everything: Sequence[Dataset]) -> None:
+    require(len(images) > 0, "the folder holds no CT image of ctrecon")
+    for keyword in _SAME:
+        different = {str(ds.get(keyword)) for ds in everything}
+        require(len(different) == 1, f"the files have {len(different)} different values of {keyword}")
+    for keyword in ("SeriesInstanceUID", "FrameOfReferenceUID", "ImagesInAcquisition"):
+        different = {str(ds.get(keyword)) for ds in images}
+        require(len(different) == 1, f"the images have {len(different)} different values of {keyword}")
+    instances = [str(ds.SOPInstanceUID) for ds in everything]
+    require(len(set(instances)) == len(instances), "two files have one SOPInstanceUID")
+    count = int(images[0].ImagesInAcquisition)
+    require(1 <= count <= MOST_SLICES, f"ImagesInAcquisition is {count}")
+    numbers = sorted(int(ds.InstanceNumber) for ds in images)
+    missing = sorted(set(range(1, count + 1)) - set(numbers))
+    require(not missing, f"slice {missing[0] if missing else 0} of {count} is missing ({len(missing)} in all)")
+    require(numbers == list(range(1, count + 1)), "two images have one InstanceNumber, or there are too many")
+    z = [float(ds.ImagePositionPatient[2]) for ds in sorted(images, key=lambda ds: int(ds.InstanceNumber))]
+    require(bool((np.diff(z) > 0).all()), "the slices are not in the order of their positions")
+
+
+def refuse(verdict: SeriesVerdict, reason: str) -> SeriesVerdict:
+    """The same findings with a fault of the whole."""
+    return replace(verdict, said=verify.one_line(reason), complete=False)

@@ -1,0 +1,179 @@
+"""Whose images these are: patient and study, from a template file and from options."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.charset import python_encoding
+from pydicom.datadict import dictionary_VM, dictionary_VR
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence as DicomSequence
+from pydicom.valuerep import PersonName
+
+from ctrecon.dicom.series.template_values import UNPAIRED, check_text, complete_or_drop, in_form
+from ctrecon.errors import InputError, SettingError
+
+# Needed in every file; empty where nothing is known (type 2), but for the study's UID.
+NEEDED = (
+    "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientID",
+    "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID",
+)  # fmt: skip
+# What a PACS files by: no gap and no guess there.
+FILED_BY = ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber")
+# Passed through where the template has them and they are valid.
+OPTIONAL = (
+    "TimezoneOffsetFromUTC", "StudyDescription", "IssuerOfPatientID", "PatientAge", "PatientSize", "PatientWeight",
+    "EthnicGroup", "PatientComments", "PatientIdentityRemoved", "DeidentificationMethod", "BodyPartExamined",
+    "Laterality", "ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID", "ClinicalTrialSiteName", "ClinicalTrialSubjectID",
+)  # fmt: skip
+NO_PATIENT = "RESEARCH^NO PATIENT"
+# Where a type 1 date is demanded and the study's date is not known. Not the clock: same input, same bytes.
+NO_DATE, NO_TIME = "19000101", "000000"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Patient and study attributes as a dataset; StudyInstanceUID is missing where nothing gave one. ``side``: L or R
+    of a paired part of the body, where the template says it.
+    """
+
+    attributes: Dataset
+    notes: tuple[str, ...] = ()
+    side: str = ""
+
+    @property
+    def moment(self) -> tuple[str, str]:
+        """Date and time of the study, or fixed ones."""
+        date = str(self.attributes.get("StudyDate") or "")
+        return (date, str(self.attributes.get("StudyTime") or NO_TIME)) if date else (NO_DATE, NO_TIME)
+
+    def copy_to(self, dataset: Dataset) -> None:
+        for element in self.attributes:
+            dataset.add(element)
+
+    def side_to(self, dataset: Dataset) -> None:
+        """Laterality of an image's or raw data's series: known or not, but where there are no sides, none."""
+        if self.attributes.get("BodyPartExamined") not in UNPAIRED:
+            dataset.Laterality = self.side
+
+
+def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
+    """Patient and study from the DICOM file ``template``, with what it leaves empty from ``given`` (by keyword).
+
+    Attributes that are not valid DICOM are left out with a note, or refused where a PACS files by them. Raises
+    InputError for a file that is no DICOM, SettingError where ``given`` is invalid or contradicts the template: the
+    same study with another patient is torn apart by a PACS.
+    """
+    attributes = Dataset()
+    notes: list[str] = []
+    side = ""
+    attributes.SpecificCharacterSet = "ISO_IR 192"
+    if template is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's remarks on sloppy values, which are judged one by one here
+            notes += _pass_through(template, attributes)
+    if "Laterality" in attributes:  # of some series only, so not among what all files say
+        side = str(attributes.Laterality)
+        del attributes.Laterality
+    for keyword, text in given.items():
+        already = str(attributes.get(keyword) or "")
+        if already and already != text:
+            raise SettingError(
+                f"{keyword} {text!r} contradicts the template, which has another one; the study would be split in a "
+                "PACS: drop the option or the template"
+            )
+        try:
+            _put(attributes, keyword, text)
+        except ValueError as why:
+            raise SettingError(f"{keyword} {text!r} is not valid DICOM: {why}") from None
+    for keyword in NEEDED:
+        if keyword not in attributes and keyword != "StudyInstanceUID":
+            setattr(attributes, keyword, "")
+    return Study(attributes, tuple(notes), side)
+
+
+def _pass_through(template: Path, attributes: Dataset) -> list[str]:
+    """Fill ``attributes`` from a file; gives what was left out or guessed, one sentence each."""
+    source, notes = _read(template), []
+    for keyword in (*NEEDED, *OPTIONAL):
+        try:
+            if keyword in source:
+                _put(attributes, keyword, *(in_form(keyword, text) for text in _texts(source, keyword)))
+        except ValueError as why:
+            if keyword in FILED_BY:
+                raise InputError(f"{template}: its {keyword} is not valid DICOM ({why}); correct it") from None
+            notes.append(f"{template.name}: {keyword} is not valid DICOM ({why}) and was left out")
+    try:
+        _put_codes(attributes, source, "DeidentificationMethodCodeSequence")
+    except (ValueError, TypeError, AttributeError):
+        notes.append(f"{template.name}: DeidentificationMethodCodeSequence is not valid DICOM and was left out")
+    if not attributes.get("StudyInstanceUID"):
+        raise InputError(f"{template}: it has no StudyInstanceUID; give another --template")
+    notes += [f"{template.name}: {note}" for note in complete_or_drop(attributes)]
+    if not _states_its_characters(source) and not all(str(e.value).isascii() for e in attributes if e.VR != "SQ"):
+        notes.append(f"{template.name}: states no known character set; its text was read as ISO 8859-1, look at it")
+    return notes
+
+
+def _states_its_characters(source: Dataset) -> bool:
+    try:
+        stated = source.get("SpecificCharacterSet") or ""
+        codes = [stated] if isinstance(stated, str) else list(stated)
+        return any(codes) and all(str(code) in python_encoding for code in codes)
+    except Exception:  # whatever a damaged value leads to
+        return False
+
+
+def _read(template: Path) -> Dataset:
+    try:
+        return dcmread(template, stop_before_pixels=True)
+    except FileNotFoundError:
+        raise InputError(f"{template} does not exist; give --template the name of a DICOM file") from None
+    except InvalidDicomError:
+        raise InputError(f"{template} is not a DICOM file; give --template the name of one") from None
+    except MemoryError:
+        raise
+    except Exception as why:  # a damaged file trips the reader over in many ways
+        raise InputError(f"{template} cannot be read as DICOM ({type(why).__name__}: {why}); use another one") from None
+
+
+def _texts(dataset: Dataset, keyword: str) -> list[str]:
+    """The values as text; raises ValueError where none can be made of the bytes, or there are more than may be."""
+    try:
+        value = dataset[keyword].value
+    except Exception as why:  # values are decoded only now, and damaged ones trip the reader over in many ways
+        raise ValueError(type(why).__name__) from None
+    values = list(value) if isinstance(value, MultiValue | list) else [value]
+    if len(values) > 1 and dictionary_VM(keyword) == "1":
+        raise ValueError("more than one value")
+    return ["" if one is None else str(one) for one in values]
+
+
+def _put(dataset: Dataset, keyword: str, *texts: str) -> None:
+    """Set a text attribute; raises ValueError unless all values are valid."""
+    for text in texts:
+        check_text(keyword, text)
+    if dictionary_VR(keyword) == "PN":
+        setattr(dataset, keyword, PersonName(texts[0], encodings=["utf8"]))
+    else:
+        setattr(dataset, keyword, texts[0] if len(texts) == 1 else list(texts))
+
+
+def _put_codes(dataset: Dataset, source: Dataset, keyword: str) -> None:
+    """Copy a sequence of codes, and of each no more than code, scheme and meaning; raises ValueError."""
+    items = []
+    for code in source.get(keyword) or ():
+        item = Dataset()
+        for part in ("CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning"):
+            if part in code:
+                _put(item, part, *_texts(code, part))
+        items.append(item)
+    if items:
+        setattr(dataset, keyword, DicomSequence(items))

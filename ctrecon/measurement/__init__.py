@@ -1,0 +1,1 @@
+"""What was measured: the scan, its noise, and how far an image may miss it."""

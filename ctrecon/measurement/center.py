@@ -1,0 +1,199 @@
+"""Where the rotation axis projects on the detector, found from the sinogram.
+
+Three published methods, each where it applies:
+- *conjugate rays*: a line measured twice, from its two ends, gives the same value; the axis is where the two halves of
+  the data agree best (D. Panetta et al., Phys. Med. Biol. 53, 3841, 2008). For full turns, and for short scans.
+- *sinogram metric*: a half turn of parallel views and its mirror image make a full turn, whose Fourier transform is
+  empty outside a double wedge only if the mirror stands right (N. T. Vo et al., Opt. Express 22, 19078, 2014).
+- *centre of mass*: it follows a sinusoid about the axis (S. G. Azevedo et al., IEEE Trans. Nucl. Sci. 37, 1990).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ctrecon.errors import InputError
+from ctrecon.geometry.arc_fan import Beam
+from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.support.arrays import Array, Float64Array
+
+_FEWEST_CONJUGATES = 0.05
+_MOST_VIEWS = 48
+_MOST_FREQUENCIES = 60_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Center:
+    """``column`` (0-based, whole at a cell's centre) and ``how`` it was found."""
+
+    column: float
+    how: str
+
+
+def estimate_center(sinogram: Array, geometry: Beam) -> Center:
+    """The column the axis projects to; ``geometry.detector_offset_mm`` is not used.
+
+    The axis is sought in the middle half of the detector, and the object must lie inside every view.
+    Raises InputError where the data do not show the axis: constant data, too few views, a fan beam over less than
+    half a turn.
+    """
+    values = sinogram.astype(np.float64)
+    if values.shape[0] < 3 or values.shape[1] < 8:
+        raise InputError(f"the rotation axis cannot be found in {values.shape} values; give --center a column")
+    if float(np.ptp(values)) == 0:
+        raise InputError("the rotation axis cannot be found in a constant sinogram; give --center a column")
+    angles = np.asarray(geometry.angles_rad)
+    conjugates = _Conjugates(values, geometry, angles)
+    n = values.shape[1]
+    first, last = (n - 1) / 4, 3 * (n - 1) / 4
+    if conjugates.share((n - 1) / 2) >= _FEWEST_CONJUGATES:
+        column = _search(conjugates.disagreement, first, last)
+        return Center(column=column, how="conjugate rays (Panetta et al. 2008)")
+    if not isinstance(geometry, ParallelBeam):
+        raise InputError(
+            "the rotation axis of a fan beam cannot be found without rays measured from both ends "
+            "(half a turn and the fan angle); give --center a column"
+        )
+    half_turn = _uniform_half_turn(angles)
+    if half_turn is not None:
+        column = _search(_sinogram_metric(values[half_turn]), first, last)
+        return Center(column=column, how="sinogram metric (Vo et al. 2014)")
+    return Center(column=_center_of_mass(values, angles), how="centre of mass (Azevedo et al. 1990)")
+
+
+def _search(misfit: Callable[[float], float], first: float, last: float) -> float:
+    """The smallest misfit: by half columns, then by twentieths, then the parabola through the best three."""
+    for step in (0.5, 0.05):
+        columns = np.arange(first, last + step / 2, step)
+        values = np.array([misfit(float(c)) for c in columns])
+        best = int(np.argmin(values))
+        first, last = float(columns[best]) - 0.6, float(columns[best]) + 0.6
+    column = float(columns[best])
+    if 0 < best < columns.size - 1:
+        below, here, above = values[best - 1 : best + 2]
+        bend = below - 2 * here + above
+        if bend > 0:
+            column += 0.05 * float(0.5 * (below - above) / bend)
+    return column
+
+
+class _Conjugates:
+    """The ray (theta, s) is measured again as (theta + pi - 2 gamma, -s); gamma is 0 in parallel beams."""
+
+    def __init__(self, values: Float64Array, geometry: Beam, angles: Float64Array) -> None:
+        turned = np.mod(angles, 2 * math.pi)
+        order = np.argsort(turned, kind="stable")
+        turned = turned[order]
+        # One turn, closed: the first view stands again behind the last.
+        self._angles = np.append(turned, turned[0] + 2 * math.pi)
+        self._values = np.concatenate([values[order], values[order[:1]]])
+        gaps = np.diff(self._angles)
+        typical = float(np.median(gaps[gaps > 1e-9])) if bool((gaps > 1e-9).any()) else 2 * math.pi
+        self._hole = gaps > 1.5 * typical
+        self._cells = values.shape[1]
+        self._fan = None if isinstance(geometry, ParallelBeam) else geometry
+        self._spacing = geometry.detector_spacing_mm
+        every = max(1, turned.size // _MOST_VIEWS)
+        self._chosen = np.arange(0, turned.size, every)
+
+    def _pairs(self, column: float) -> tuple[Float64Array, Float64Array, npt.NDArray[np.bool_]]:
+        """Values, those of their conjugates, and which conjugates were measured: each ``[views, detectors]``."""
+        cells = np.arange(self._cells)
+        mirrored = 2 * column - cells
+        gamma = np.zeros(self._cells)
+        if self._fan is not None:
+            gamma = self._fan.fan_angle_rad((cells - column).astype(np.float64) * self._spacing)
+        first = self._angles[0]
+        theta = self._angles[self._chosen, None] + math.pi - 2 * gamma[None, :]
+        theta = first + np.mod(theta - first, 2 * math.pi)
+        view = np.clip(np.searchsorted(self._angles, theta, side="right") - 1, 0, self._angles.size - 2)
+        gap = np.maximum(self._angles[view + 1] - self._angles[view], 1e-12)
+        a = np.clip((theta - self._angles[view]) / gap, 0, 1)
+        cell = np.clip(np.floor(mirrored).astype(np.intp), 0, self._cells - 2)[None, :]
+        b = np.clip(mirrored[None, :] - cell, 0, 1)
+        known = ~self._hole[view] & ((mirrored >= 0) & (mirrored <= self._cells - 1))[None, :]
+        f = self._values
+        conjugate = (1 - a) * ((1 - b) * f[view, cell] + b * f[view, cell + 1]) + a * (
+            (1 - b) * f[view + 1, cell] + b * f[view + 1, cell + 1]
+        )
+        # The measured ray gets the same smoothing across the detector as its conjugate, else noise picks the column.
+        near = np.clip(cells + 1, 0, self._cells - 1)
+        far = np.clip(cells - 1, 0, self._cells - 1)
+        own = f[self._chosen]
+        own = own + 0.5 * b * (1 - b) * (own[:, near] - 2 * own + own[:, far])
+        return own, conjugate, known
+
+    def share(self, column: float) -> float:
+        """Part of the rays whose conjugate was measured."""
+        return float(self._pairs(column)[2].mean())
+
+    def disagreement(self, column: float) -> float:
+        """``sum (a - b)^2 / sum (a - mean)^2 + (b - mean)^2``: 0 where all agree, 1 for unrelated values."""
+        own, conjugate, known = self._pairs(column)
+        a, b = own[known], conjugate[known]
+        if a.size == 0:
+            return math.inf
+        mean = 0.5 * (a.mean() + b.mean())
+        scale = float(((a - mean) ** 2).sum() + ((b - mean) ** 2).sum())
+        return float(((a - b) ** 2).sum()) / scale if scale > 0 else math.inf
+
+
+def _uniform_half_turn(angles: Float64Array) -> npt.NDArray[np.intp] | None:
+    """The views in order of their angle where they divide half a turn evenly (a repeated end is left out)."""
+    order = np.argsort(angles, kind="stable")
+    steps = np.diff(angles[order])
+    step = float(np.median(steps))
+    if step <= 0 or float(np.abs(steps - step).max()) > 0.05 * step:
+        return None
+    if abs(angles.size * step - math.pi) <= 0.75 * step:
+        return order
+    return order[:-1] if abs((angles.size - 1) * step - math.pi) <= 0.75 * step else None
+
+
+def _sinogram_metric(values: Float64Array) -> Callable[[float], float]:
+    """Mean modulus of the full turn's spectrum where no object inside the field of view can have any.
+
+    At ``k`` periods a turn and ``nu`` periods a cell an object of radius R cells has nothing for ``|k| > 2 pi R |nu|``.
+    The turn is the half turn and its mirror image, so its spectrum is ``G1 + exp(2 pi i nu shift) G2``.
+    """
+    views, n = values.shape
+    length = 2 * n
+    padded = np.zeros((2, 2 * views, length))
+    edge = 0.5 * (float(np.median(values[:, 0])) + float(np.median(values[:, -1])))
+    padded[0, :views, :n] = values - edge
+    padded[1, views:, :n] = values[:, ::-1] - edge
+    spectrum = np.fft.fft2(padded)
+    k = np.abs(np.fft.fftfreq(2 * views) * 2 * views)[:, None]
+    nu = np.fft.fftfreq(length)[None, :]
+    # R is half the detector: an object that fills it; a row at nu = 0 and the slowest turns are as good as any axis.
+    empty = (k > 2 * math.pi * (n / 2) * np.abs(nu)) & (np.abs(nu) > 1.5 / length) & (k > max(4, 0.02 * views))
+    where = np.flatnonzero(empty)
+    where = where[:: max(1, where.size // _MOST_FREQUENCIES)]
+    if where.size == 0:
+        raise InputError(f"the rotation axis cannot be found in {values.shape} values; give --center a column")
+    G1, G2 = spectrum[0].ravel()[where], spectrum[1].ravel()[where]
+    turn = 2j * math.pi * np.broadcast_to(nu, empty.shape).ravel()[where]
+
+    def metric(column: float) -> float:
+        return float(np.abs(G1 + np.exp(turn * (n - 1 - 2 * column)) * G2).mean())
+
+    return metric
+
+
+def _center_of_mass(values: Float64Array, angles: Float64Array) -> float:
+    """The constant of the least-squares sinusoid ``c + x cos(theta) + y sin(theta)`` through the centres of mass."""
+    mass = values.sum(axis=1)
+    if float(mass.min()) <= 0.1 * float(mass.max()) or float(np.ptp(np.mod(angles, 2 * math.pi))) < math.pi / 4:
+        raise InputError("the rotation axis cannot be found in these views; give --center a column")
+    com = values @ np.arange(values.shape[1]) / mass
+    basis = np.stack([np.ones_like(angles), np.cos(angles), np.sin(angles)], axis=1)
+    solution, *_ = np.linalg.lstsq(basis, com, rcond=None)
+    column = float(solution[0])
+    if not 0 <= column <= values.shape[1] - 1:
+        raise InputError(f"the rotation axis was found outside the detector, at {column:.1f}; give --center a column")
+    return column

@@ -1,0 +1,224 @@
+"""What was measured, and what is reconstructed: values together with where they stand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from scipy import sparse
+
+from ctrecon.errors import InputError
+from ctrecon.geometry.arc_fan import Beam
+from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
+from ctrecon.support.arrays import Array
+
+Unit = Literal["1/mm", "HU"]
+
+WATER_MU_PER_MM = 0.02
+"""Attenuation of water at about 70 keV."""
+
+LARGEST_VALUE = 1e30
+"""Squares and sums of what is measured must stay far from overflow, in float64."""
+
+
+def _check_values(source: str, name: str, values: Array, shape: tuple[int, ...] | None, axes: tuple[str, str]) -> None:
+    """Raises InputError unless ``values`` is a finite, non-empty 2-D array of floats, of ``shape`` where given."""
+    if not isinstance(values, np.ndarray) or values.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
+        raise InputError(f"{source}: the {name} must hold float32 or float64 numbers, got {kind}; convert it first")
+    if values.ndim != 2 or 0 in values.shape:
+        raise InputError(
+            f"{source}: the {name} must be two-dimensional, [{axes[0]}s, {axes[1]}s] with at least one of each, "
+            f"got shape {values.shape}; reshape or cut it"
+        )
+    if shape is not None and values.shape != shape:
+        raise InputError(f"{source}: the {name} has shape {values.shape}, the sinogram {shape}; they must agree")
+    bad = ~np.isfinite(values)
+    if bad.any():
+        first = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        raise InputError(
+            f"{source}: the {name} holds {int(bad.sum())} values that are not finite (NaN or Inf), the first at "
+            f"{axes[0]} {first[0]}, {axes[1]} {first[1]}; replace them or drop those {axes[0]}s"
+        )
+    largest = float(np.abs(values).max())
+    if largest > LARGEST_VALUE:
+        raise InputError(f"{source}: the {name} holds {largest:.3g}, which nothing measures; check the file's format")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scan:
+    """A sinogram of line integrals and all that is known of how it was measured.
+
+    ``sinogram``: ``[views, detectors]``, float32 or float64, without unit (1/mm times mm).
+    ``geometry``: None only where ``matrix`` is given.
+    ``grid``: the image grid the file asks for, or None; ``default_grid`` then covers the field of view.
+    ``variance``: of each line integral, same shape, > 0; from counts (``measurement.counts``).
+    ``whitened_mean``: the expected square of noise over its variance, a little off 1 at low counts (``counts.py``).
+    ``counts``, ``white``: what the detector counted, dark field taken off, and would have without an object.
+    ``matrix``: scipy CSR ``[views * detectors, rows * columns]``, rows and columns of it in C order.
+    ``image_shape``: needed where only a matrix is given and the image is not square.
+    ``water_mu_per_mm``: what the scanner was calibrated to, where the file says it.
+    ``patient_position``: how the patient lay, a term of DICOM such as FFS, where the file says it.
+    ``source``: the file's name, for messages. ``notes``: everything that was assumed, one sentence each.
+
+    Raises InputError where these do not fit together or hold values that are not finite.
+    """
+
+    sinogram: Array
+    geometry: Beam | None = None
+    grid: Grid | None = None
+    variance: Array | None = None
+    counts: Array | None = None
+    white: Array | None = None
+    whitened_mean: float = 1.0
+    matrix: Any = None
+    image_shape: tuple[int, int] | None = None
+    water_mu_per_mm: float | None = None
+    patient_position: str = ""
+    source: str = "the scan"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        axes = ("view", "detector")
+        _check_values(self.source, "sinogram", self.sinogram, None, axes)
+        shape = self.sinogram.shape
+        for name in ("variance", "counts", "white"):
+            values = getattr(self, name)
+            if values is not None:
+                _check_values(self.source, name, values, shape, axes)
+        if self.variance is not None and not bool((self.variance > 0).all()):
+            raise InputError(f"{self.source}: the variance must be > 0 everywhere, got {self.variance.min()}")
+        if not 0 < self.whitened_mean < LARGEST_VALUE:
+            raise InputError(f"{self.source}: whitened_mean must be a finite number > 0, got {self.whitened_mean}")
+        if (self.counts is None) != (self.white is None):
+            raise InputError(f"{self.source}: counts and white field must be given together")
+        if self.geometry is None and self.matrix is None:
+            raise InputError(f"{self.source}: neither a geometry nor a matrix says what was measured; give --geometry")
+        if self.geometry is not None and self.geometry.shape != shape:
+            views, detectors = self.geometry.shape
+            raise InputError(
+                f"{self.source}: angles that do not match: the sinogram has {shape[0]} views of {shape[1]} detectors, "
+                f"the geometry {views} angles and {detectors} detectors; correct the geometry or transpose the data"
+            )
+        if self.water_mu_per_mm is not None and not 0 < self.water_mu_per_mm < LARGEST_VALUE:
+            raise InputError(f"{self.source}: the attenuation of water must be > 0 1/mm, got {self.water_mu_per_mm}")
+        object.__setattr__(self, "image_shape", self._image_shape())
+        if self.matrix is not None:
+            self._check_matrix()
+
+    def water(self, given: float | None = None) -> tuple[float, str]:
+        """The attenuation of water in 1/mm for HU: ``given``, or what the scan says, else the usual; and which."""
+        if given is not None:
+            return given, "given"
+        if self.water_mu_per_mm is not None:
+            return self.water_mu_per_mm, "from the scan"
+        return WATER_MU_PER_MM, "assumed, about 70 keV"
+
+    def _image_shape(self) -> tuple[int, int] | None:
+        if self.grid is not None:
+            if self.image_shape is not None and self.image_shape != self.grid.shape:
+                raise InputError(f"{self.source}: image_shape {self.image_shape} is not the grid's {self.grid.shape}")
+            return self.grid.shape
+        if self.image_shape is not None or self.matrix is None:
+            return self.image_shape
+        side = math.isqrt(self.matrix.shape[1])
+        if side * side != self.matrix.shape[1]:
+            raise InputError(
+                f"{self.source}: the matrix has {self.matrix.shape[1]} columns, not the square of a whole number; "
+                "state image_shape"
+            )
+        return side, side
+
+    def _check_matrix(self) -> None:
+        if not sparse.issparse(self.matrix) or self.matrix.format != "csr":
+            raise InputError(f"{self.source}: the matrix must be a scipy CSR matrix, got {type(self.matrix).__name__}")
+        assert self.image_shape is not None
+        expected = (self.sinogram.size, math.prod(self.image_shape))
+        if self.matrix.shape != expected:
+            raise InputError(
+                f"{self.source}: the matrix has shape {self.matrix.shape}, but {self.sinogram.shape} rays and "
+                f"{self.image_shape} pixels need {expected}"
+            )
+        bad = int(np.count_nonzero(~np.isfinite(self.matrix.data)))
+        if bad:
+            raise InputError(f"{self.source}: the matrix holds {bad} values that are not finite; rebuild it")
+
+    def every(self, step: int) -> Scan:
+        """The scan with views 0, step, 2 step, ... Raises InputError where ``step`` is not from 1 to the views."""
+        if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= self.sinogram.shape[0]:
+            raise InputError(
+                f"{self.source}: every must be a whole number from 1 to its {self.sinogram.shape[0]} views, got {step}"
+            )
+        if step == 1:
+            return self
+        kept = slice(None, None, step)
+        matrix = self.matrix
+        if matrix is not None:
+            matrix = matrix[np.arange(self.sinogram.size).reshape(self.sinogram.shape)[kept].ravel()]
+
+        def cut(values: Array | None) -> Array | None:
+            return None if values is None else np.ascontiguousarray(values[kept])
+
+        return replace(
+            self,
+            sinogram=np.ascontiguousarray(self.sinogram[kept]),
+            geometry=None if self.geometry is None else self.geometry.views(kept),
+            variance=cut(self.variance),
+            counts=cut(self.counts),
+            white=cut(self.white),
+            matrix=matrix,
+            notes=(*self.notes, f"one view in {step} was kept: {len(range(0, self.sinogram.shape[0], step))} views"),
+        )
+
+    def with_center(self, column: float) -> Scan:
+        """The scan with the rotation axis projecting to ``column`` (0-based, a whole number is a cell's centre)."""
+        if self.geometry is None:
+            raise InputError(f"{self.source}: the rotation axis cannot be moved where only a matrix is given")
+        count, spacing = self.geometry.detector_count, self.geometry.detector_spacing_mm
+        if not (math.isfinite(column) and 0 <= column <= count - 1):
+            raise InputError(f"{self.source}: the rotation axis must project to columns 0 to {count - 1}, got {column}")
+        offset = ((count - 1) / 2 - column) * spacing
+        return replace(self, geometry=replace(self.geometry, detector_offset_mm=offset))
+
+    def with_grid(self, *, size: int | None = None, pixel_mm: float | None = None) -> Scan:
+        """The scan with a grid: what is given, the rest such that the same square stays covered.
+
+        That square is the file's own grid, else the field of view.
+        """
+        if self.matrix is not None:
+            if (size is not None and (size, size) != self.image_shape) or (self.geometry is None and pixel_mm):
+                raise InputError(
+                    f"{self.source}: its matrix fixes the image to {self.image_shape} pixels; drop --size, --pixel-mm"
+                )
+            if self.geometry is None or self.image_shape is None or self.image_shape[0] != self.image_shape[1]:
+                return self
+            size = self.image_shape[0]
+        assert self.geometry is not None
+        if self.grid is not None and size is None and pixel_mm is None:
+            return self
+        width = None if self.grid is None else max(self.grid.shape) * self.grid.pixel_mm
+        if size is None and pixel_mm is not None and pixel_mm > 0:
+            size = max(1, math.ceil((width or field_of_view_mm(self.geometry)) / pixel_mm - 1e-6))
+        elif size is not None and size > 0 and pixel_mm is None and width is not None:
+            pixel_mm = width / size
+        return replace(self, grid=default_grid(self.geometry, size=size, pixel_mm=pixel_mm), image_shape=None)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Image:
+    """Pixels ``[rows, columns]``, float32, on a grid, in 1/mm or HU. Raises InputError where these do not fit."""
+
+    values: Array
+    grid: Grid
+    unit: Unit = "1/mm"
+
+    def __post_init__(self) -> None:
+        _check_values("the image", "image", self.values, None, ("row", "column"))
+        if self.values.dtype != np.float32:
+            raise InputError(f"the image must be float32, got {self.values.dtype}")
+        if self.values.shape != self.grid.shape:
+            raise InputError(f"the image has shape {self.values.shape}, its grid {self.grid.shape}; they must agree")
+        if self.unit not in get_args(Unit):
+            raise InputError(f"the image's unit must be one of {', '.join(get_args(Unit))}, got {self.unit!r}")

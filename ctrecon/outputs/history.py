@@ -1,0 +1,148 @@
+"""How an image came about: ``S.history.json`` beside ``S.npy``. Information, and no part of any proof.
+
+It is written with every reconstruction, certified or not, and read by ``ctrecon report`` (``docs/report.md`` has the
+format). What it says of E and residual is what the method saw in float32; the certificate has the proved number.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ctrecon.errors import InputError
+from ctrecon.reconstruction.problem import IterationRecord
+
+FORMAT = "ctrecon-history/1"
+SUFFIX = ".history.json"
+MAX_BYTES = 1 << 23
+_LONGEST = {"text": 10_000, "items": 100_000}
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """The facts of one run. ``image_sha256`` is of the file ``S.npy``; ``timings`` are seconds by what was done.
+
+    ``operator`` says geometry and grid as the certificate would, or is None where the scan brought its own matrix.
+    Where delta is missed, no image with values from 0 to ``most_attenuation`` has a residual below ``lower_bound``, and
+    one was found with ``best_residual``; None where delta is met.
+    """
+
+    image_sha256: str
+    certified: bool
+    method: str
+    reason: str
+    delta: float
+    norm: str
+    delta_from: str
+    residual: float
+    progress: tuple[IterationRecord, ...]
+    seconds: float
+    timings: Mapping[str, float]
+    source: str
+    notes: tuple[str, ...]
+    operator: Mapping[str, Any] | None
+    projector: str
+    device: str
+    made_with: Mapping[str, str]
+    lower_bound: float | None = None
+    best_residual: float | None = None
+    most_attenuation: float | None = None
+
+    def to_bytes(self) -> bytes:
+        """JSON, one entry a line."""
+        values = {"format": FORMAT, **vars(self)}
+        values["progress"] = [[p.iteration, _finite(p.energy), _finite(p.residual)] for p in self.progress]
+        return (json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def read_history(path: Path) -> History:
+    """Read ``S.history.json``. Raises InputError for what ``to_bytes`` would not write, OSError without the file."""
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise InputError(f"{path}: has {size} bytes, at most {MAX_BYTES} belong there; reconstruct again")
+    try:
+        values = json.loads(path.read_bytes())
+        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        return History(**{name: _READERS[name](value) for name, value in values.items()})
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as why:
+        text = "".join(c if c.isprintable() else "?" for c in str(why))[:120]
+        raise InputError(f"{path}: is not a history as ctrecon writes it ({text}); reconstruct again") from None
+
+
+def versions() -> dict[str, str]:
+    """Of what took part in a reconstruction."""
+    found = {"python": platform.python_version()}
+    for name, distribution in {"ctrecon": "ctrecon-edn", "torch": "torch", "numpy": "numpy", "scipy": "scipy"}.items():
+        try:
+            found[name] = version(distribution)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST["text"]:
+        raise ValueError("a text is missing or too long")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a number is missing or not finite")
+    return float(value)
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false is missing")
+    return value
+
+
+def _items(value: object) -> list[Any]:
+    if not isinstance(value, list) or len(value) > _LONGEST["items"]:
+        raise ValueError("a list is missing or too long")
+    return value
+
+
+def _entries(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict) or len(value) > 100:
+        raise ValueError("an object is missing or too large")
+    return value
+
+
+def _progress(value: object) -> tuple[IterationRecord, ...]:
+    steps = []
+    for item in _items(value):
+        k, *numbers = _items(item)
+        energy, residual = (math.nan if number is None else _number(number) for number in numbers)
+        if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k < 1 << 40:
+            raise ValueError("an iteration is no whole number")
+        steps.append(IterationRecord(k, energy, residual))
+    return tuple(steps)
+
+
+_READERS: dict[str, Any] = {
+    **dict.fromkeys(
+        ("image_sha256", "method", "reason", "norm", "delta_from", "source", "projector", "device"), _text
+    ),
+    **dict.fromkeys(("delta", "residual", "seconds"), _number),
+    **dict.fromkeys(
+        ("lower_bound", "best_residual", "most_attenuation"), lambda value: None if value is None else _number(value)
+    ),
+    "certified": _truth,
+    "progress": _progress,
+    "timings": lambda value: {_text(name): _number(number) for name, number in _entries(value).items()},
+    "notes": lambda value: tuple(_text(item) for item in _items(value)),
+    "operator": lambda value: None if value is None else _entries(value),
+    "made_with": lambda value: {_text(name): _text(text) for name, text in _entries(value).items()},
+}

@@ -1,0 +1,72 @@
+"""The picture beside a reconstruction: the image, what of the data it leaves unexplained, and how it got there."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ctrecon.reconstruction.conclude import Reconstruction
+
+
+def draw_preview(result: Reconstruction) -> bytes:
+    """A PNG with image (1/mm), residual sinogram, and E and residual over the iterations with delta drawn."""
+    figure = Figure(figsize=(15, 5.2), layout="constrained", facecolor="white")
+    image_axis, residual_axis, history_axis = figure.subplots(1, 3)
+    _draw_image(figure, image_axis, result)
+    _draw_residual(figure, residual_axis, result)
+    _draw_history(history_axis, result)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110, metadata={"Software": "ctrecon"})
+    return stream.getvalue()
+
+
+def _draw_image(figure: Figure, axis: Axes, result: Reconstruction) -> None:
+    image, grid = result.image, result.problem.grid
+    low, high = (float(q) for q in np.percentile(image, [0.5, 99.8]))
+    extent = None
+    if grid is not None:
+        half_x, half_y = grid.columns * grid.pixel_mm / 2, grid.rows * grid.pixel_mm / 2
+        extent = (-half_x, half_x, -half_y, half_y)
+    drawn = axis.imshow(
+        image, cmap="gray", vmin=min(0.0, low), vmax=max(high, low + 1e-12), extent=extent, interpolation="nearest"
+    )
+    axis.set_title("certified image" if result.certified else "image, NOT certified")
+    axis.set_xlabel("x in mm" if extent else "column")
+    axis.set_ylabel("y in mm" if extent else "row")
+    figure.colorbar(drawn, ax=axis, shrink=0.8, label="attenuation in 1/mm")
+
+
+def _draw_residual(figure: Figure, axis: Axes, result: Reconstruction) -> None:
+    energy = result.problem.energy
+    u = torch.from_numpy(result.image)[None, None].to(result.problem.device)
+    residual = (energy.operator(u) - energy.data)[0, 0]
+    label = "line integral"
+    if energy.weights is not None:
+        residual, label = residual * energy.weights[0, 0].sqrt(), "in standard deviations"
+    values = residual.cpu().numpy()
+    limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
+    drawn = axis.imshow(
+        values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+    )
+    axis.set_title("residual Au - f")
+    axis.set_xlabel("detector cell")
+    axis.set_ylabel("view")
+    figure.colorbar(drawn, ax=axis, shrink=0.8, label=label)
+
+
+def _draw_history(axis: Axes, result: Reconstruction) -> None:
+    history = result.outcome.history
+    k = [progress.iteration for progress in history]
+    axis.semilogy(k, [max(p.residual, 1e-30) for p in history], "o-", color="C0", label="residual")
+    axis.semilogy(k, [max(p.energy, 1e-30) for p in history], "s--", color="C1", label="energy E")
+    axis.axhline(result.problem.delta.value, color="C3", label="delta")
+    axis.set_xlabel("iteration")
+    axis.set_title(
+        f"residual {result.residual:.4g} {'<=' if result.certified else '>'} delta {result.problem.delta.value:.4g}"
+    )
+    axis.grid(alpha=0.3)
+    axis.legend()

@@ -1,0 +1,161 @@
+"""Where a reconstruction is written as a DICOM series with its evidence, all of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ctrecon.certificates.parts import data_hash
+from ctrecon.certificates.verify import FILES
+from ctrecon.dicom.common.folder import check_folder
+from ctrecon.dicom.common.hounsfield import HounsfieldScale, finest_scale
+from ctrecon.dicom.series.ct_image import SeriesSlice
+from ctrecon.dicom.series.series import certificate_name, is_ours, write_series
+from ctrecon.dicom.series.study import Study
+from ctrecon.errors import InputError, OutputError
+from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
+from ctrecon.reconstruction.conclude import Reconstruction
+from ctrecon.reconstruction.problem import Problem
+from ctrecon.support.pooled_notes import pooled_notes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesTarget:
+    """A folder for one series, and what DICOM wants to know beyond the image.
+
+    ``water_mu``: the attenuation of water in 1/mm, None for what the scan says, else the usual one at 70 keV.
+    ``pictures``: whether the report for people shows some slices.
+    """
+
+    folder: Path
+    study: Study
+    water_mu: float | None = None
+    overwrite: bool = False
+    pictures: bool = True
+
+    def check(self, inputs: Iterable[Path] = ()) -> None:
+        """Before any work is done: raises OutputError where nothing can be written, or an input would be lost."""
+        check_folder(self.folder, ours=is_ours, overwrite=self.overwrite)
+        for given in inputs:
+            if self.folder.resolve() in given.resolve().parents:
+                raise OutputError(f"{self.folder} holds the input {given}; give another -o FOLDER")
+
+    def write(
+        self,
+        results: Sequence[Reconstruction],
+        *,
+        method: str,
+        iterative: bool = True,
+        z_mm: Sequence[float] = (0.0,),
+        thickness_mm: float | None = None,
+        frame_of_reference: str | None = None,
+    ) -> tuple[tuple[Reconstruction, ...], dict[str, Path]]:
+        """Write one slice for each of ``results``, at ``z_mm``. Gives the results as they are stored, and the paths.
+
+        ``frame_of_reference``: see ``write_series``. Raises InputError where a problem has no
+        pixel size, OutputError.
+        """
+        if len(z_mm) != len(results):
+            raise InputError(f"there are {len(results)} slices and {len(z_mm)} positions; give one for each")
+        water, known = self._water(results)
+        scale = finest_scale((result.image for result in results), water)
+        slices, stored = [], []
+        for result, z in zip(results, z_mm, strict=True):
+            stored.append(certify_stored(result, scale))
+            slices.append(_slice(stored[-1], z, thickness_mm, self.pictures))
+        notes = pooled_notes([one.problem.scan.notes for one in results])
+        position, how_it_lies = _position(results)
+        written = write_series(
+            self.folder,
+            slices,
+            scale=scale,
+            study=self.study,
+            method=method,
+            iterative=iterative,
+            notes=[*notes, describe(scale, how=known), how_it_lies],
+            frame_of_reference=frame_of_reference,
+            patient_position=position,
+            overwrite=self.overwrite,
+        )
+        paths = {"image": written.images[0]}
+        if written.certificates is not None and slices[0].certificate is not None:
+            paths["certificate"] = written.certificates / certificate_name(1).replace(FILES["image"], FILES[""])
+        paths |= {"report": written.report, "pages": written.pdf, "residual": written.misfit}
+        return tuple(one.result for one in stored), paths
+
+    def _water(self, results: Sequence[Reconstruction]) -> tuple[float, str]:
+        """Water's attenuation in 1/mm, one for all slices, and where it is from."""
+        found = {result.problem.scan.water(self.water_mu) for result in results}
+        if len(found) > 1:
+            raise InputError("the slices were calibrated to different waters; give one with --water-mu")
+        return found.pop()
+
+
+# Defined terms of PatientPosition, PS3.3 C.7.3.1.1.2.
+_POSITIONS = ("HFS", "FFS", "HFP", "FFP", "HFDR", "HFDL", "FFDR", "FFDL")
+_AXES = (
+    "Columns are taken to run to the patient's left, rows to the back, z to the head, with the rotation axis at "
+    "x = y = 0"
+)
+
+
+def _position(results: Sequence[Reconstruction]) -> tuple[str, str]:
+    """How the patient lay, as DICOM says it, and a sentence on where this is from."""
+    stated = {result.problem.scan.patient_position for result in results}
+    if len(stated) > 1:
+        raise InputError(f"the slices were scanned in several patient positions: {', '.join(sorted(stated))}")
+    said = stated.pop()
+    if said not in _POSITIONS:
+        return "HFS", f"The patient is taken to lie head first and supine; the scan does not say. {_AXES}."
+    # What was never compared with other programs is noted where the scan was read.
+    return said, f"The patient position is {said}, as the scan says. {_AXES}."
+
+
+def describe(scale: HounsfieldScale, *, how: str) -> str:
+    """The calibration in words."""
+    return (
+        f"Water attenuates {scale.water_mu!r} per mm ({how}); HU = stored * {scale.slope!r} + {scale.intercept!r}, "
+        "mu = water * (1 + HU / 1000)."
+    )
+
+
+def _slice(one: StoredReconstruction, z_mm: float, thickness_mm: float | None, pictures: bool) -> SeriesSlice:
+    from ctrecon.outputs.preview import draw_preview
+
+    problem = one.result.problem
+    if problem.grid is None:
+        raise InputError(f"{problem.scan.source}: its matrix states no pixel size, which DICOM needs; give -o NAME.npy")
+    certificate = one.result.certificate
+    return SeriesSlice(
+        stored=one.stored,
+        grid=problem.grid,
+        z_mm=z_mm,
+        thickness_mm=thickness_mm,
+        certificate=certificate,
+        residual=one.result.residual,
+        delta=problem.delta.value,
+        norm=problem.delta.norm,
+        data_sha256=data_hash(problem.scan.sinogram),
+        misfit=mean_misfit(problem, one.result.image),
+        picture=partial(draw_preview, one.result) if pictures else None,
+    )
+
+
+def mean_misfit(problem: Problem, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """The mean of ``Au - f`` over the rays through each pixel, weighted by their length: ``[rows, columns]``.
+
+    Zero where no ray passes.
+    """
+    operator = problem.operator
+    u = torch.from_numpy(image)[None, None].to(problem.device)
+    residual = operator(u) - problem.energy.data
+    total, length = operator.adjoint(residual), operator.adjoint(torch.ones_like(residual))
+    mean = torch.where(length > 1e-6 * length.max(), total / length.clamp_min(1e-30), torch.zeros_like(total))
+    found: npt.NDArray[np.float64] = mean[0, 0].cpu().numpy().astype(np.float64)
+    return found

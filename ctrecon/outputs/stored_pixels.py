@@ -1,0 +1,88 @@
+"""The certificate of the pixels as a DICOM file stores them: 16 bits, in Hounsfield units.
+
+Rounding can push the residual above delta, where every method stops as late as it may. Then the image takes a small
+step down the energy and is rounded anew, until the decoded pixels meet delta.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
+from ctrecon.dicom.common.hounsfield import HounsfieldScale
+from ctrecon.errors import InputError
+from ctrecon.reconstruction.conclude import Reconstruction
+from ctrecon.reconstruction.problem import Problem
+from ctrecon.reconstruction.step_down import MOST_STEPS, step_down
+from ctrecon.support.arrays import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredReconstruction:
+    """``stored`` (uint16 ``[rows, columns]``) and the reconstruction whose image, certificate and residual are those
+    of the decoded pixels; its ``image`` is the float32 nearest to them, for pictures. ``steps``: how many were needed.
+    """
+
+    stored: npt.NDArray[np.uint16]
+    result: Reconstruction
+    steps: int
+
+
+def certify_stored(result: Reconstruction, scale: HounsfieldScale) -> StoredReconstruction:
+    """Round to ``scale`` and certify what a reader decodes. Without certificate where that misses delta.
+
+    The certificate names no file, unlike one beside an image: it travels with the patient's images, and is to be as
+    nameless as they are once de-identified. The hash of the data says enough.
+    """
+    image = result.image
+    for steps in range(MOST_STEPS + 1):
+        try:
+            stored = scale.store(image)
+        except InputError:
+            if steps == 0:
+                raise
+            break  # a step left the range of the series: what was found before stands
+        decoded = scale.decode(stored)
+        found = _certify(result.problem, decoded)
+        certificate = found if isinstance(found, FeasibleCertificate) else None
+        best = StoredReconstruction(
+            stored=stored,
+            result=replace(
+                result,
+                outcome=replace(
+                    result.outcome,
+                    image=decoded.astype(np.float32),
+                    reason=result.outcome.reason if certificate or not result.certified else _too_coarse(scale),
+                ),
+                certificate=certificate,
+                residual=found.residual,
+            ),
+            steps=steps,
+        )
+        # An image that missed delta before it was rounded is left as the method made it.
+        if certificate is not None or not result.certified:
+            break
+        lower = step_down(result.problem, image, found, attempt=steps + 1)
+        if lower is None:
+            break
+        image = lower
+    return best
+
+
+def _too_coarse(scale: HounsfieldScale) -> str:
+    return f"met before the pixels were rounded to {scale.slope:g} HU"
+
+
+def _certify(problem: Problem, decoded: Array) -> FeasibleCertificate | NotCertified:
+    return certify(
+        decoded,
+        problem.scan.sinogram,
+        problem.scan.geometry,
+        problem.scan.grid,
+        problem.delta.value,
+        weights=problem.weights,
+        matrix=problem.scan.matrix,
+    )

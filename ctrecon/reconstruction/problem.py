@@ -1,0 +1,138 @@
+"""What every method works on: a scan made ready, and what a method leaves behind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctrecon.classical.cgls import cgls
+from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.energies.least_squares import LeastSquares
+from ctrecon.errors import GeometryError, InputError, SettingError
+from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.delta import Delta
+from ctrecon.measurement.scan import Scan
+from ctrecon.networks.direction import Precondition
+from ctrecon.operators.base import LinearOperator
+from ctrecon.operators.choose import OperatorName, choose_operator
+from ctrecon.operators.sparse import SparseOperator
+from ctrecon.support.arrays import Array
+from ctrecon.support.device import device_of
+
+Watch = Callable[["IterationRecord"], None]
+
+
+@dataclass(frozen=True)
+class IterationRecord:
+    """One iteration as a person follows it: ``energy`` E(u) and ``residual`` ``||W^(1/2)(Au - f)||``."""
+
+    iteration: int
+    energy: float
+    residual: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A scan made ready: everything a method needs. Tensors have a batch of one and live on ``device``.
+
+    ``most_attenuation``, in the units of the image, is the upper end of what an image may hold where it is asked
+    whether any image at all meets delta; the lower end is zero.
+    """
+
+    scan: Scan
+    delta: Delta
+    operator: LinearOperator
+    energy: LeastSquares
+    precondition: Precondition
+    shape: tuple[int, int]
+    device: torch.device
+    most_attenuation: float
+
+    @property
+    def start(self) -> Tensor:
+        return torch.zeros((1, 1, *self.shape), device=self.device)
+
+    @property
+    def weights(self) -> Array | None:
+        return None if self.delta.norm == "2-norm" or self.scan.variance is None else 1 / self.scan.variance
+
+    @property
+    def grid(self) -> Grid | None:
+        return self.scan.grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a method leaves: the image ``[rows, columns]`` (float32, 1/mm), why it ended, and its history."""
+
+    image: Array
+    reason: str
+    history: tuple[IterationRecord, ...]
+
+
+def prepare(
+    scan: Scan,
+    delta: Delta,
+    *,
+    operator: OperatorName | None = None,
+    device: str | None = None,
+    most_attenuation: float | None = None,
+) -> Problem:
+    """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
+
+    Without a grid the scan's field of view is covered. ``most_attenuation`` (1/mm, or per detector cell where lengths
+    are in cells) is by default so large that a single pixel absorbs as much as the whole of the most absorbing ray:
+    it follows from the data in whatever unit they are, and excludes nothing that could have been measured.
+    Raises OperatorError where the named operator cannot run here, SettingError for a device that does not exist,
+    InputError where no ray meets the image.
+    """
+    scan = scan.with_grid()
+    where = device_of(device)
+    built: LinearOperator
+    precondition: Precondition
+    if scan.matrix is not None:
+        if operator not in (None, "sparse"):
+            raise SettingError(f"{scan.source} brings its own matrix, which only sparse can use, not {operator}")
+        assert scan.image_shape is not None
+        built = SparseOperator(scan.matrix, (1, *scan.image_shape), (1, *scan.sinogram.shape)).to(where)
+        precondition = _few_conjugate_gradients(built)
+    else:
+        if scan.geometry is None or scan.grid is None:
+            raise InputError(f"{scan.source} has neither a geometry nor a matrix; give --geometry FILE")
+        built = choose_operator(scan.geometry, scan.grid, device=where, name=operator)
+        try:
+            precondition = FilteredBackProjection(scan.geometry, scan.grid)
+        except GeometryError:
+            # A geometry without an inversion formula of its own.
+            precondition = _few_conjugate_gradients(built)
+    if built.norm() == 0:
+        raise InputError(f"{scan.source}: no ray meets the image, or the matrix is zero; check geometry and image size")
+    if most_attenuation is None:
+        longest = scan.grid.pixel_mm if scan.matrix is None and scan.grid else float(np.abs(scan.matrix.data).max())
+        most_attenuation = float(np.abs(scan.sinogram).max()) / longest
+    if not (math.isfinite(most_attenuation) and most_attenuation >= 0):
+        raise SettingError(f"the most attenuation must be a finite number >= 0, got {most_attenuation}")
+    data = torch.from_numpy(scan.sinogram)[None, None].to(where, torch.float32)
+    weights = None
+    if delta.norm == "whitened" and scan.variance is not None:
+        weights = torch.from_numpy(1 / scan.variance)[None, None].to(where, torch.float32)
+    return Problem(
+        scan=scan,
+        delta=delta,
+        operator=built,
+        energy=LeastSquares(built, data, weights),
+        precondition=precondition,
+        shape=(built.domain_shape[1], built.domain_shape[2]),
+        device=where,
+        most_attenuation=most_attenuation,
+    )
+
+
+def _few_conjugate_gradients(operator: LinearOperator) -> Precondition:
+    """An approximate inverse for an operator without geometry."""
+    return lambda residual: cgls(operator, residual, most_iterations=6).image

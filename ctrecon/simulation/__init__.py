@@ -1,0 +1,1 @@
+"""Scans that were never measured: of phantoms and of clinical images."""

@@ -1,0 +1,1 @@
+"""What was measured of the methods themselves: tables, the paper's figures, safety."""

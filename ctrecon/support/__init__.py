@@ -1,0 +1,1 @@
+"""What every room needs: whole-or-nothing writes, devices, threads, scores."""

@@ -1,0 +1,138 @@
+"""A listening node in a process of its own, to be killed; and a plain storage node that counts what it gets."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+from pynetdicom import AE, evt
+
+from ctrecon.cli.main import cli
+
+ROOT = Path(__file__).resolve().parents[3]
+PATIENCE_S = 60.0
+
+
+def run(*args: object, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(cli, [str(arg) for arg in args], catch_exceptions=False, env=env)
+
+
+def wait_for(what: Callable[[], Any], why: str = "") -> Any:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited in vain {why}")
+
+
+@dataclass
+class Listening:
+    """``ctrecon dicom listen`` as a process."""
+
+    folder: Path
+    send_to: str
+    options: tuple[object, ...] = ()
+    title: str = "NODE"
+    env: dict[str, str] = field(default_factory=dict)
+    process: Any = None
+    port: int = 0
+
+    def start(self) -> Listening:
+        log = self.folder.with_suffix(".log")
+        before = log.stat().st_size if log.exists() else 0
+        words = [
+            sys.executable, "-m", "ctrecon.cli.main", "dicom", "listen", "--port", self.port, "--folder", self.folder,
+            "--send-to", self.send_to, "--ae-title", self.title, *self.options,
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **self.env}
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [str(word) for word in words], stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, env=environment,
+                start_new_session=True,
+            )
+
+        def port() -> int:
+            assert self.process.poll() is None, self.log
+            found = re.search(r"listens on [^:]+:(\d+)", self.log[before:])
+            return int(found[1]) if found else 0
+
+        self.port = wait_for(port, "for the start")
+        return self
+
+    @property
+    def node(self) -> str:
+        return f"{self.title}@127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return self.folder.with_suffix(".log").read_text()
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return int(self.process.wait(PATIENCE_S))
+
+    def __enter__(self) -> Listening:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.kill()
+
+    def studies(self, state: str) -> list[str]:
+        return [path.name for path in (self.folder / state).iterdir()]
+
+
+@dataclass
+class Sink:
+    """A storage node that keeps what it gets by its UID, may refuse, and may be gone for a while."""
+
+    got: Counter[str] = field(default_factory=Counter)
+    comments: dict[str, str] = field(default_factory=dict)
+    refuse: int = 0
+    slow_s: float = 0.0
+    server: Any = None
+    port: int = 0
+
+    def __enter__(self) -> Sink:
+        from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+        ae = AE(ae_title="SINK")
+        ae.add_supported_context(CTImageStorage, ExplicitVRLittleEndian)
+        handlers: list[Any] = [(evt.EVT_C_STORE, self.store)]
+        self.server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+        self.port = self.server.server_address[1]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        for thread in threading.enumerate():
+            if thread.name.startswith("AcceptorThread"):
+                thread.join(10)
+
+    def store(self, event: Any) -> int:
+        if self.refuse:
+            return self.refuse
+        self.got[str(event.request.AffectedSOPInstanceUID)] += 1
+        self.comments[str(event.request.AffectedSOPInstanceUID)] = str(event.dataset.get("ImageComments", ""))
+        time.sleep(self.slow_s)
+        return 0
+
+    @property
+    def node(self) -> str:
+        return f"SINK@127.0.0.1:{self.port}"

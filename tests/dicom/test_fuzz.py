@@ -1,0 +1,34 @@
+"""Five hundred mutated files; ``python -m tests.fuzz_dicom --cases 20000`` is the long run."""
+
+from __future__ import annotations
+
+import pytest
+from fuzz_dicom import case, examine, mutate, run, seeds
+
+
+def test_mutated_files_are_read_or_refused(data_dir):
+    found = run(500, seed=1000)
+    for kind in ("BUG", "hung", "died", "grew"):
+        assert not found[kind], (kind, found[kind])
+    # Neither all broken beyond recognition nor all as good as before.
+    assert len(found["read"]) > 50
+    assert len(found["refused"]) > 200
+    assert len(found["read"]) + len(found["refused"]) == 500
+
+
+def test_a_case_is_its_seed_and_number(data_dir):
+    files = seeds(data_dir)
+    assert len(files) > 20
+    assert case(7, 1, files) == case(7, 1, files)
+    assert case(7, 1, files) != case(8, 1, files)
+
+
+def test_a_bug_would_be_seen(monkeypatch):
+    import random
+
+    import ctrecon.dicom.common.files
+
+    monkeypatch.setattr(ctrecon.dicom.common.files, "check_structure", None)
+    with pytest.raises(TypeError):
+        examine("a.dcm", bytes(128) + b"DICM" + b"\x02\x00\x10\x00UI\x12\x001.2.840.10008.1.2\0")
+    assert mutate(random.Random(1), b"abc" * 100, [b"x" * 100]) != b"abc" * 100

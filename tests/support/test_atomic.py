@@ -1,0 +1,112 @@
+"""Files are written whole or not at all, and a place that cannot be written is named in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctrecon.errors import InputError, OutputError
+from ctrecon.io.arrays import write_array
+from ctrecon.support.atomic import atomic_write
+
+
+def sinogram(seed=0):
+    return np.random.default_rng(seed).random((12, 17))
+
+
+def test_atomic_write_replaces_whole_files_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "a.npy"
+    write_array(path, sinogram())
+    np.testing.assert_array_equal(np.load(path, allow_pickle=False), sinogram())
+    write_array(path, sinogram(1).astype(np.float32)[:, ::2])
+    np.testing.assert_array_equal(np.load(path, allow_pickle=False), sinogram(1).astype(np.float32)[:, ::2])
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npy"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, SystemExit])
+def test_atomic_write_interrupted(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(error), atomic_write(path) as temporary:  # noqa: PT012
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".txt"
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_atomic_write_on_a_full_disk(tmp_path):
+    words = r"a\.txt: cannot be written: the disk is full; free some space"
+    with pytest.raises(OutputError, match=words), atomic_write(tmp_path / "a.txt") as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_atomic_write_does_not_take_reading_errors_for_its_own(tmp_path):
+    with pytest.raises(TimeoutError), atomic_write(tmp_path / "a.txt"):
+        raise TimeoutError(errno.ETIMEDOUT, "reading something else")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_too_large_for_the_system_leaves_nothing(tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match="larger than allowed"):
+            write_array(tmp_path / "a.npy", np.zeros((100, 100)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    cases = {
+        tmp_path / "missing" / "a.npy": "the folder does not exist",
+        tmp_path: "it is a folder",
+        tmp_path / "file" / "a.npy": "part of the path is a file",
+        tmp_path / ("x" * 300 + ".npy"): "name is too long",
+    }
+    if Path("/dev/null").exists():
+        cases[Path("/dev/null")] = "a device"
+    for path, words in cases.items():
+        with pytest.raises(OutputError, match=words):
+            write_array(path, sinogram())
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_protected_folder(tmp_path):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        with pytest.raises(OutputError, match="no permission"):
+            write_array(tmp_path / "a.npy", sinogram())
+    finally:
+        tmp_path.chmod(stat.S_IRWXU)
+
+
+def test_a_link_is_written_through_and_the_mask_respected(tmp_path):
+    real_file = tmp_path / "real.npy"
+    real_file.write_bytes(b"")
+    (tmp_path / "link.npy").symlink_to(real_file)
+    write_array(tmp_path / "link.npy", sinogram())
+    assert (tmp_path / "link.npy").is_symlink()
+    np.testing.assert_array_equal(np.load(real_file, allow_pickle=False), sinogram())
+    write_array(tmp_path / "new.npy", sinogram())
+    (tmp_path / "plain").write_text("")
+    assert (tmp_path / "new.npy").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("bad", [np.array([object()]), np.array([1j]), np.array(["a"])])
+def test_only_numbers_are_written(tmp_path, bad):
+    with pytest.raises(InputError):
+        write_array(tmp_path / "a.npy", bad)
+    assert list(tmp_path.iterdir()) == []

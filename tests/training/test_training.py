@@ -1,0 +1,189 @@
+"""Training: it learns, it repeats under a seed, it resumes, and its data are what they claim."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ctrecon.energies.base import inner
+from ctrecon.errors import SettingError, WeightsError
+from ctrecon.networks.looks import LOOKS
+from ctrecon.networks.unet import UNet, UNetShape
+from ctrecon.phantoms import FAMILIES
+from ctrecon.simulation.scanners import Scanner, training_scanners, walnut_scanner
+from ctrecon.training.card import noisy
+from ctrecon.training.data import ImageSource, Mixture, PhantomSource, RandomNoise
+from ctrecon.training.evaluate import score
+from ctrecon.training.image_sets import patient_split, read_ct_slices
+from ctrecon.training.loop import Trainer, TrainingPlan
+from ctrecon.training.path import PathPool
+
+SMALL = UNetShape(widths=(8, 12, 16), blocks=(1, 1, 1))
+PROBLEM = walnut_scanner(size=32, views=30)
+SOURCE = PhantomSource([family.sample for family in FAMILIES])
+
+
+def trainer(steps: int = 12, seed: int = 0) -> Trainer:
+    torch.manual_seed(seed)
+    plan = TrainingPlan(steps=steps, batch=2, seed=seed)
+    return Trainer(UNet(SMALL), [PathPool(PROBLEM, SOURCE, RandomNoise())], plan)
+
+
+def finish(one: Trainer) -> Trainer:
+    for _ in one.run():
+        pass
+    return one
+
+
+class OnePhantom:
+    """Always the same object: what a network can learn by heart in seconds."""
+
+    def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[torch.Tensor, torch.Tensor]:
+        return PhantomSource([FAMILIES[0].sample]).draw(np.random.default_rng(5), problem)
+
+
+def test_training_improves_the_certified_image() -> None:
+    truth, clean = OnePhantom().draw(np.random.default_rng(), PROBLEM)
+    data = noisy(clean, 0.02, seed=5)
+    torch.manual_seed(0)
+    noise = RandomNoise(low=0.015, high=0.03, poisson_share=0)
+    pool = PathPool(PROBLEM, OnePhantom(), noise)
+    learned = Trainer(UNet(SMALL), [pool], TrainingPlan(steps=150, batch=2, learning_rate=3e-3))
+    before = score(learned.network, PROBLEM, truth, data)
+    finish(learned)
+    learned.network.load_state_dict(learned.averaged)
+    after = score(learned.network, PROBLEM, truth, data)
+    assert bool(before.certified.all() & after.certified.all())
+    assert float(after.psnr.mean()) > float(before.psnr.mean()) + 1
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    a, b, c = finish(trainer()), finish(trainer()), finish(trainer(seed=1))
+    for name, value in a.averaged.items():
+        assert torch.equal(value, b.averaged[name])
+    assert any(not torch.equal(value, c.averaged[name]) for name, value in a.averaged.items())
+
+
+def test_a_checkpoint_resumes_with_everything_but_the_pool(tmp_path: Path) -> None:
+    first = trainer(steps=12)
+    path = tmp_path / "run.training.safetensors"
+    for progress in first.run():
+        if progress.step == 6:
+            break
+    first.save(path)
+    second = trainer(steps=12)
+    second.resume(path)
+    assert second.step == 6
+    assert second.seconds == first.seconds
+    for name, value in first.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name])
+        assert torch.equal(first.averaged[name], second.averaged[name])
+    finish(second)
+    assert second.step == 12
+    # Resuming twice from one file gives the same weights: nothing but the file and the seed decides.
+    third = trainer(steps=12)
+    third.resume(path)
+    finish(third)
+    assert all(torch.equal(value, third.averaged[name]) for name, value in second.averaged.items())
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.training.safetensors"
+    trainer().save(path)
+    torch.manual_seed(0)
+    plan = TrainingPlan(steps=3, batch=2)
+    other = Trainer(UNet(replace(SMALL, widths=(8, 12, 20))), [PathPool(PROBLEM, SOURCE, RandomNoise())], plan)
+    with pytest.raises(WeightsError, match="another network"):
+        other.resume(path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(WeightsError, match="cannot be read"):
+        trainer().resume(path)
+
+
+def test_the_pool_moves_along_the_path() -> None:
+    rng = np.random.default_rng(0)
+    pool = PathPool(PROBLEM, SOURCE, RandomNoise(low=0.001, high=0.002, poisson_share=0), size=4, renew=0.0)
+    network = UNet(SMALL)
+    ages = set()
+    for _ in range(10):
+        pool.loss(network, 2, rng)
+        for state in pool._states:
+            if state is not None:
+                ages.add(state.age)
+                residual = PROBLEM.operator(state.u) - state.data
+                discrepancy = float(inner(residual, state.weights * residual).sqrt())
+                # Only unfinished reconstructions stay, and every step lowered the residual.
+                assert discrepancy > state.delta or state.age < LOOKS
+                assert state.age == 0 or discrepancy < float(inner(state.data, state.weights * state.data).sqrt())
+    assert max(ages) >= 1
+
+
+def test_noise_is_what_it_says() -> None:
+    rng = np.random.default_rng(1)
+    clean = torch.rand(1, 1, 30, 200, generator=torch.Generator().manual_seed(1)) + 1
+    data, weights = RandomNoise(low=0.01, high=0.01, poisson_share=0).draw(rng, clean)
+    assert float((data - clean).norm() / clean.norm()) == pytest.approx(0.01, rel=0.1)
+    assert float(weights.min()) == float(weights.max()) == 1
+    data, weights = RandomNoise(poisson_share=1, photons=(1e4, 1e4)).draw(rng, clean)
+    spread = ((data - clean) * weights.sqrt())[0, 0]
+    # Whitened, all rays are equally noisy, whatever they counted.
+    dim, bright = spread[clean[0, 0] > 1.8].std(), spread[clean[0, 0] < 1.2].std()
+    assert float(dim / bright) == pytest.approx(1, rel=0.1)
+    assert float((data - clean)[clean > 1.8].std() / (data - clean)[clean < 1.2].std()) > 1.05
+
+
+def test_images_keep_their_mass_and_are_never_twice_the_same() -> None:
+    y, x = np.mgrid[-1:1:128j, -1:1:128j]
+    disc = (x * x + y * y < 0.25).astype(np.float32)
+    source = ImageSource([disc], zoom=(1.0, 1.0))
+    rng = np.random.default_rng(2)
+    images = [source.draw(rng, PROBLEM)[0] for _ in range(4)]
+    for image in images:
+        assert image.shape == (1, 1, 32, 32)
+        share = float(image.sum() / image.max()) / 32**2
+        assert share == pytest.approx(disc.mean(), rel=0.03)
+    assert not torch.allclose(images[0], images[1])
+
+
+def test_a_mixture_draws_by_shares() -> None:
+    class Constant:
+        def __init__(self, value: float) -> None:
+            self.value = value
+
+        def draw(self, rng: np.random.Generator, problem: object) -> tuple[torch.Tensor, torch.Tensor]:
+            return torch.full((1, 1, 2, 2), self.value), torch.zeros(1, 1, 1, 1)
+
+    mixture = Mixture(((3.0, Constant(0.0)), (1.0, Constant(1.0))))
+    rng = np.random.default_rng(3)
+    drawn = [float(mixture.draw(rng, PROBLEM)[0].mean()) for _ in range(400)]
+    assert np.mean(drawn) == pytest.approx(0.25, abs=0.07)
+
+
+def test_training_problems_are_many_and_sound() -> None:
+    problems = training_scanners()
+    assert len(problems) == 11
+    assert len({type(problem.geometry) for problem in problems}) == 2
+    assert min(problem.geometry.shape[0] for problem in problems) == 60
+
+
+def test_plans_are_validated() -> None:
+    nan, inf = float("nan"), float("inf")
+    for bad in ({"steps": 0}, {"batch": 0}, {"minutes": 0.0}, {"minutes": inf}, {"learning_rate": nan}):
+        with pytest.raises(SettingError):
+            TrainingPlan(**bad)
+    plan = TrainingPlan(steps=100)
+    assert plan.rate(0.02) > plan.rate(0.5) > plan.rate(0.99) > plan.rate(1.0) == 0
+
+
+def test_no_patient_is_in_two_splits(data_dir: Path) -> None:
+    folder = data_dir / "ct_slices" / "tcga_luad"
+    patients = {split: [p.name for p in folder.iterdir() if patient_split(p.name) == split]
+                for split in ("train", "validation", "test")}
+    assert all(len(names) >= 3 for names in patients.values())
+    test = read_ct_slices(folder, "test")
+    assert len(test) >= 20
+    assert all(image.min() >= 0 and 0.01 < np.percentile(image, 90) < 0.06 for image in test)
