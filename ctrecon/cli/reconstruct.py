@@ -16,7 +16,7 @@ from ctrecon.cli.series import series_options, series_target
 
 if TYPE_CHECKING:
     from ctrecon.classical.fbp import Window
-    from ctrecon.operators.choose import OperatorName
+    from ctrecon.operators.choose import OperatorName, Uses
     from ctrecon.reconstruction.problem import Outcome, Problem, Watch
     from ctrecon.reconstruction.conclude import Reconstruction
     from ctrecon.measurement.scan import Scan
@@ -192,6 +192,7 @@ def _reconstruct(
     scan: Scan, second: Scan | None, *, delta: str, chance: float, model_error: str | None, source: Path, began: float,
     quiet: bool, title: str | None, method: str, prior: str, iterations: int | None, window: Window | None,
     looks: int | None, operator: OperatorName | None, device: str | None, most_attenuation: float | None,
+    uses: Uses = "many",
 ) -> Reconstruction:
     """One image of ``scan``, or of its mean with ``second``, and what is proved of it.
 
@@ -213,7 +214,10 @@ def _reconstruct(
         for note in scan.notes:
             click.echo(f"note: {printable(note)}")
         click.echo(f"delta = {bound.value:.6g} ({bound.norm}; {bound.how})")
-    problem = prepare(scan, bound, operator=operator, device=device, most_attenuation=most_attenuation)
+    problem = prepare(scan, bound, operator=operator, device=device, most_attenuation=most_attenuation, uses=uses)
+    if not quiet and title is None:
+        for note in problem.scan.notes[len(scan.notes) :]:
+            click.echo(f"note: {printable(note)}")
     clock.note("prepare")
     with watching(problem, quiet=quiet, title=title) as watch:
         outcome = _run(problem, watch, method=method, prior=prior, iterations=iterations, window=window, looks=looks)

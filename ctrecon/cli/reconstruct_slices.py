@@ -42,8 +42,8 @@ def all_slices(
             scan = replace(scan, grid=results[0].problem.grid, image_shape=None)
         else:
             scan = scan.with_grid(size=options["size"], pixel_mm=options["pixel_mm"])
-        # No matrix per slice is kept: each has its own angles.
-        results.append(one(scan, started=began, title=title, operator=options["operator"] or "joseph"))
+        # Each has its own angles, so a matrix would serve one slice alone.
+        results.append(one(scan, started=began, title=title, uses="few"))
         if not quiet:
             if k == 1:
                 _say_once(results[0])

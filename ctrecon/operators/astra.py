@@ -22,6 +22,7 @@ from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.base import LinearOperator
+from ctrecon.support.device import gpu_is_listed
 
 # Up to 2.4 the two-dimensional CUDA algorithms read tensors on the GPU as if they were in main memory.
 _LEAST_VERSION = (2, 5)
@@ -32,7 +33,7 @@ _CUDA_DEFECT = 1e-3
 def cuda_is_usable() -> bool:
     """Whether ASTRA and torch both see a GPU, and ASTRA is new enough to take torch's tensors there."""
     version = tuple(int(part) for part in astra.__version__.split(".")[:2] if part.isdigit())
-    return version >= _LEAST_VERSION and torch.cuda.is_available() and bool(astra.use_cuda())
+    return version >= _LEAST_VERSION and gpu_is_listed() and bool(astra.use_cuda())
 
 
 class AstraOperator(LinearOperator):

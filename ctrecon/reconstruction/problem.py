@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,10 +19,9 @@ from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
 from ctrecon.networks.direction import Precondition
 from ctrecon.operators.base import LinearOperator
-from ctrecon.operators.choose import OperatorName, choose_operator
+from ctrecon.operators.choose import OperatorName, Uses, choose, place_matrix
 from ctrecon.operators.sparse import SparseOperator
 from ctrecon.support.arrays import Array
-from ctrecon.support.device import device_of
 
 Watch = Callable[["IterationRecord"], None]
 
@@ -82,34 +81,39 @@ def prepare(
     operator: OperatorName | None = None,
     device: str | None = None,
     most_attenuation: float | None = None,
+    uses: Uses = "many",
 ) -> Problem:
     """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
 
-    Without a grid the scan's field of view is covered. ``most_attenuation`` (1/mm, or per detector cell where lengths
-    are in cells) is by default so large that a single pixel absorbs as much as the whole of the most absorbing ray:
-    it follows from the data in whatever unit they are, and excludes nothing that could have been measured.
+    Without a grid the scan's field of view is covered. ``operator``, ``device`` and ``uses`` are those of
+    ``ctrecon.operators.choose.choose``; what it says of an idle GPU joins the scan's notes. ``most_attenuation``
+    (1/mm, or per detector cell where lengths are in cells) is by default so large that a single pixel absorbs as much
+    as the whole of the most absorbing ray: it follows from the data in whatever unit they are, and excludes nothing
+    that could have been measured.
     Raises OperatorError where the named operator cannot run here, SettingError for a device that does not exist,
     InputError where no ray meets the image.
     """
     scan = scan.with_grid()
-    where = device_of(device)
     built: LinearOperator
     precondition: Precondition
     if scan.matrix is not None:
         if operator not in (None, "sparse"):
             raise SettingError(f"{scan.source} brings its own matrix, which only sparse can use, not {operator}")
         assert scan.image_shape is not None
-        built = SparseOperator(scan.matrix, (1, *scan.image_shape), (1, *scan.sinogram.shape)).to(where)
+        own = SparseOperator(scan.matrix, (1, *scan.image_shape), (1, *scan.sinogram.shape))
+        built, where, note = place_matrix(own, device=device)
         precondition = _few_conjugate_gradients(built)
     else:
         if scan.geometry is None or scan.grid is None:
             raise InputError(f"{scan.source} has neither a geometry nor a matrix; give --geometry FILE")
-        built = choose_operator(scan.geometry, scan.grid, device=where, name=operator)
+        built, where, note = choose(scan.geometry, scan.grid, device=device, name=operator, uses=uses)
         try:
             precondition = FilteredBackProjection(scan.geometry, scan.grid)
         except GeometryError:
             # A geometry without an inversion formula of its own.
             precondition = _few_conjugate_gradients(built)
+    if note is not None:
+        scan = replace(scan, notes=(*scan.notes, note))
     if built.norm() == 0:
         raise InputError(f"{scan.source}: no ray meets the image, or the matrix is zero; check geometry and image size")
     if most_attenuation is None:
