@@ -224,7 +224,7 @@ def _refuse(audit: Audit, empty: Empty, facts: dict[str, Any], as_json: bool) ->
 def _write_map(audit: Audit, found: Map) -> dict[str, Any]:
     from ctrecon.support.atomic import atomic_write
     from ctrecon.auditing.picture import draw_map
-    from ctrecon.io.arrays import write_array
+    from ctrecon.io.write import write_array
 
     image = audit.evidence.image_path
     stem = image.name.removesuffix(".npy")

@@ -35,7 +35,8 @@ def scan_options(function: F) -> F:
     """How to read a scan file."""
     for option in reversed(
         (
-            click.option("--geometry", "geometry_file", type=FilePath, help="Geometry as JSON (docs/units.md)."),
+            click.option("--geometry", type=FilePath, metavar="FILE|parallel-180|parallel-360",
+                         help="As JSON (docs/units.md), or parallel beams over half a turn or a whole one."),
             click.option("--center", metavar="COLUMN|auto", help="Where the rotation axis projects, 0-based."),
             click.option("--row", type=int, help="Detector row of a file with several. Default: the middle one."),
             click.option("--every", type=int, default=1, show_default=True, help="Use every N-th view."),

@@ -60,7 +60,7 @@ def _write(
     from ctrecon.dicom.raw.projections import read_projections
     from ctrecon.dicom.raw.rebin import rebin, slice_positions
     from ctrecon.errors import OutputError, SettingError
-    from ctrecon.io.arrays import write_scan
+    from ctrecon.io.write import write_scan
 
     if z_mm and spacing_mm is not None:
         raise SettingError("--z and --spacing both say where slices are; drop one of them")

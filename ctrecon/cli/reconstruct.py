@@ -82,7 +82,7 @@ def command(
     began = time.monotonic()
     sidecar = None if scan_file.is_dir() else scan_file.with_suffix(".json")
     given = (
-        scan_file, sidecar, repeat, options["geometry_file"], Path(options["prior"]), options["template"],
+        scan_file, sidecar, repeat, options["geometry"], Path(options["prior"]), options["template"],
     )
     inputs = [path for path in given if path is not None and path.exists()]
     volume = output is not None and volume_suffix(Path(output)) is not None
@@ -231,7 +231,7 @@ def _reconstruct(
 
 
 METHOD_KEYS = ("method", "prior", "iterations", "window", "looks", "operator", "device", "most_attenuation")
-SCAN_KEYS = ("geometry_file", "center", "row", "every", "size", "pixel_mm", "z_mm")
+SCAN_KEYS = ("geometry", "center", "row", "every", "size", "pixel_mm", "z_mm")
 
 
 class _Clock:

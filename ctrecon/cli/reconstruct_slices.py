@@ -29,7 +29,7 @@ def all_slices(
     from ctrecon.errors import SettingError
     from ctrecon.support.pooled_notes import pooled_notes
 
-    if any(options[name] is not None for name in ("geometry_file", "row", "center")):
+    if any(options[name] is not None for name in ("geometry", "row", "center")):
         raise SettingError(f"{folder}: projections bring their own geometry; drop --geometry, --row and --center")
     projections = read_projections(folder)
     places = [float(z) for z in slice_positions(projections, spacing_mm=options["spacing"])]

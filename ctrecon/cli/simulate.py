@@ -45,7 +45,7 @@ def command(
     With --slice all, slice K is written as NAME.000K.npz, with the seed SEED + K - 1.
     """
     from ctrecon.errors import InputError
-    from ctrecon.io.arrays import write_array, write_scan
+    from ctrecon.io.write import write_array, write_scan
     from ctrecon.simulation.simulate import simulate
 
     if output.suffix not in (".npy", ".npz"):

@@ -1,11 +1,9 @@
-"""Sinogram files in, arrays out: one call for every format, dispatched by the name's suffix."""
+"""Scans in: one call for every format, dispatched by the name's suffix."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +11,27 @@ import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
 from ctrecon.geometry.arc_fan import Beam
-from ctrecon.geometry.as_json import geometry_to_json
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
-from ctrecon.io.arrayfile import ArrayFile
 from ctrecon.io.data_exchange import is_data_exchange, read_data_exchange
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.helsinki import helsinki_struct, read_helsinki
-from ctrecon.io.matlab import HDF5_SIGNATURE, open_mat
+from ctrecon.io.matlab import open_mat
 from ctrecon.io.matrix_scan import read_matrix_scan
 from ctrecon.io.measured import Measured
 from ctrecon.io.named import read_named
-from ctrecon.io.npy import NpyFile, NpzFile
+from ctrecon.io.open_file import HDF5_SUFFIXES, check_file, open_file
 from ctrecon.io.sidecar import Arrays, Sidecar, find_sidecar
 from ctrecon.io.transmission import blank_of, read_transmission
+from ctrecon.io.turns import ASK, TURNS, parallel_turn
 from ctrecon.measurement.center import estimate_center
-from ctrecon.measurement.scan import Scan
-from ctrecon.support.arrays import Array
-from ctrecon.support.atomic import atomic_write
-from ctrecon.support.limits import check_number_type
-
-__all__ = ["SUFFIXES", "read_scan", "write_array", "write_scan"]
-
-_HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs")
-SUFFIXES = (".npy", ".npz", ".mat", *_HDF5_SUFFIXES)
+from ctrecon.measurement.scan import LengthUnit, Scan
 
 
 def read_scan(
     path: str | os.PathLike[str],
     *,
-    geometry_file: str | os.PathLike[str] | None = None,
+    geometry: str | os.PathLike[str] | Beam | None = None,
     row: int | None = None,
     every: int = 1,
     size: int | None = None,
@@ -52,39 +41,56 @@ def read_scan(
 ) -> Scan:
     """Read a measured scan; ``docs/units.md`` lists the formats and what each file must hold.
 
-    ``geometry_file``: a JSON file that goes before ``NAME.json`` beside the data and before the data's own geometry.
-    ``row``: of the detector, where there are several. ``every``: keep one view in so many.
-    ``size``, ``pixel_mm``: of the (square) image. ``center``: column the rotation axis projects to, or "auto".
-    ``z_mm``: the slice of a folder of DICOM-CT-PD projections (``docs/projections.md``), by default the middle one.
+    Args:
+        path: A file of a known format, or a folder of DICOM-CT-PD projections.
+        geometry: Goes before ``NAME.json`` beside the data and before the data's own: a JSON file, a geometry in mm,
+            or ``"parallel-180"`` or ``"parallel-360"`` for parallel beams evenly over half a turn or a whole one, with
+            lengths in detector cells. A file that says nothing of its geometry needs it: none is assumed.
+        row: Of the detector, where there are several.
+        every: Keep one view in so many.
+        size: Of the (square) image, in pixels.
+        pixel_mm: Of the image, in mm (in cells where lengths are).
+        center: The column that the rotation axis projects to, or "auto".
+        z_mm: The slice of a folder of projections (``docs/projections.md``), by default the middle one.
 
-    What had to be assumed is in ``Scan.notes``. Raises InputError (one line: file, value, remedy) for anything that
-    cannot be read whole and sound, GeometryError for an impossible grid.
+    Returns:
+        The scan; what had to be assumed is in its ``notes``.
+
+    Raises:
+        InputError: One line with file, value and remedy, for anything that cannot be read whole and sound, or does not
+            say how it was measured.
+        GeometryError: For an impossible grid.
     """
     path = Path(path)
     if path.is_dir():
-        if geometry_file is not None or row is not None:
+        if geometry is not None or row is not None:
             raise InputError(f"{path}: projections bring their own geometry; drop --geometry and --row")
         return _with_center(_slice_of(path, z_mm), center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
     if z_mm is not None:
         raise InputError(f"{path}: is a single slice; --z belongs to a folder of projections")
-    _check_file(path)
-    sidecar = find_sidecar(path, None if geometry_file is None else Path(geometry_file))
+    check_file(path)
+    given = None if geometry is None else str(geometry) if str(geometry) in TURNS else geometry
+    file = Path(given) if isinstance(given, str | os.PathLike) and given not in TURNS else None
+    sidecar = find_sidecar(path, file)
     measured = _read(path, sidecar, row)
-    geometry, grid, notes = _geometry(measured, sidecar)
+    where = _place(measured, sidecar, path, given if file is None else None)
+    facts = {"whitened_mean": measured.whitened_mean, "water_mu_per_mm": measured.water_mu_per_mm, **measured.facts}
+    facts |= {} if sidecar is None else sidecar.facts
+    said = () if "notes" in facts and where.own else (where.note,)
+    facts |= {"notes": (*measured.notes, *facts.get("notes", ()), *filter(None, said))}
+    facts |= {} if where.length_unit is None else {"length_unit": where.length_unit}
     scan = Scan(
         sinogram=measured.sinogram,
-        geometry=geometry,
-        grid=grid,
+        geometry=where.geometry,
+        grid=where.grid,
         variance=measured.variance,
         counts=measured.counts,
         white=measured.white,
-        whitened_mean=measured.whitened_mean,
         matrix=measured.matrix,
-        water_mu_per_mm=measured.water_mu_per_mm,
         source=str(path),
-        notes=(*measured.notes, *notes),
+        **facts,
     )
-    if center is None and (sidecar is None or sidecar.geometry is None):
+    if center is None and where.seek_axis:
         center = measured.center
     return _with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
 
@@ -100,62 +106,6 @@ def _slice_of(folder: Path, z_mm: float | None) -> Scan:
     scan = rebin(projections, z)
     note = f"the folder holds slices from z = {places[0]:.3f} to {places[-1]:.3f} mm; this is z = {z:.3f} mm"
     return replace(scan, source=str(folder), notes=(*scan.notes, note))
-
-
-def _check_file(path: Path) -> None:
-    """Raises InputError unless this is a file, not empty, of a known suffix, and not plainly something else."""
-    try:
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "there is no such file"
-            raise InputError(f"{path}: {what}; give a sinogram ({', '.join(SUFFIXES)})")
-        with path.open("rb") as stream:
-            head = stream.read(512)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    if not head:
-        raise InputError(f"{path}: is empty; copy or write it again")
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
-        raise InputError(f"{path}: files ending in {suffix or 'nothing'} are not known; known are {known}")
-    expected = {".npy": b"\x93NUMPY", ".npz": b"PK"}.get(suffix)
-    if suffix in _HDF5_SUFFIXES:
-        expected = HDF5_SIGNATURE
-    if expected is None or head.startswith(expected):
-        if suffix != ".mat" or not head.startswith(b"PK"):
-            return
-    raise InputError(f"{path}: does not hold what its suffix {suffix} says: it {_looks_like(head)}; check the file")
-
-
-def _looks_like(head: bytes) -> str:
-    if head.startswith(b"PK"):
-        return "is a zip file"
-    if head.startswith(HDF5_SIGNATURE):
-        return "is an HDF5 file"
-    if head.startswith(b"MATLAB"):
-        return "is a MATLAB file"
-    if head.startswith(b"\x80") and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return "is a Python pickle, which is never loaded"
-    if all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head):
-        return "is text"
-    return f"begins with {head[:8]!r}"
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[ArrayFile]:
-    """A file of any known format, by its suffix, as named arrays."""
-    _check_file(path)
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
-        yield NpyFile(path)
-    elif suffix == ".npz":
-        yield NpzFile(path)
-    elif suffix == ".mat":
-        with open_mat(path) as mat:
-            yield mat
-    else:
-        with Hdf5File(path) as file:
-            yield file
 
 
 def _read(path: Path, sidecar: Sidecar | None, row: int | None) -> Measured:
@@ -174,41 +124,70 @@ def _read(path: Path, sidecar: Sidecar | None, row: int | None) -> Measured:
                 return read_matrix_scan(mat)
             if blank is not None:
                 return read_transmission(mat, blank)
-            return read_named(mat, None, row, _open)
-    if arrays is None and suffix in _HDF5_SUFFIXES:
+            return read_named(mat, None, row, open_file)
+    if arrays is None and suffix in HDF5_SUFFIXES:
         with Hdf5File(path) as file:
             if is_data_exchange(file):
                 return read_data_exchange(file, row)
-            return read_named(file, None, row, _open)
-    with _open(path) as named:
-        return read_named(named, arrays, row, _open)
+            return read_named(file, None, row, open_file)
+    with open_file(path) as named:
+        return read_named(named, arrays, row, open_file)
 
 
-def _geometry(
-    measured: Measured, sidecar: Sidecar | None
-) -> tuple[Beam | None, Grid | None, tuple[str, ...]]:
-    """Sidecar before the data's own geometry before the plainest assumption, which is said."""
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where the rays ran and who says so. ``length_unit`` is None for what the file states, else mm.
+
+    ``own``: whether the file that states the scan's notes states the geometry, too. ``seek_axis``: whether the format's
+    own word on the rotation axis counts.
+    """
+
+    geometry: Beam | None
+    grid: Grid | None
+    note: str = ""
+    length_unit: LengthUnit | None = None
+    own: bool = False
+    seek_axis: bool = True
+
+
+def _place(measured: Measured, sidecar: Sidecar | None, path: Path, given: Any) -> _Place:
+    """What was asked for before the sidecar before the data's own geometry. Raises InputError where none says it."""
     views, detectors = measured.sinogram.shape
+    if isinstance(given, str):
+        turn, square, note = parallel_turn(str(path), given, views, detectors)
+        return _Place(geometry=turn, grid=square, note=note + _other(measured, turn), length_unit="cell")
+    if given is not None:
+        note = "geometry as given" + _other(measured, given)
+        return _Place(geometry=given, grid=None, note=note, length_unit="mm", seek_axis=False)
     if sidecar is not None and sidecar.geometry is not None:
         geometry, grid = sidecar.read_geometry(detectors)
         note = f"geometry from {sidecar.path.name}"
-        own = measured.geometry, measured.grid
-        if measured.geometry is not None and own != (geometry, grid):
+        if measured.geometry is not None and (measured.geometry, measured.grid) != (geometry, grid):
             note += "; the data file's own differs and was not used, so check that the JSON file is not an old one"
-        return geometry, grid, (note,)
+        return _Place(geometry=geometry, grid=grid, note=note, own="notes" in sidecar.facts, seek_axis=False)
     if measured.geometry is not None or measured.matrix is not None:
-        return measured.geometry, measured.grid, (measured.geometry_from,) if measured.geometry_from else ()
-    if measured.angles_deg is not None:
-        angles = np.deg2rad(measured.angles_deg)
-        note = "no geometry file: parallel beam with the file's angles, unit pixels (lengths are in detector cells)"
-    else:
-        angles = np.arange(views) * np.pi / views
-        note = "no sidecar: parallel beam, angles over 180 degrees, unit pixels (lengths are in detector cells)"
+        return _Place(
+            geometry=measured.geometry, grid=measured.grid, note=measured.geometry_from,
+            length_unit=measured.length_unit, own="notes" in measured.facts,
+        )
+    if measured.angles_deg is None:
+        raise InputError(
+            f"{path}: nothing says how its {views} views of {detectors} detectors were measured; {ASK}"
+        )
+    note = "no geometry file: parallel beam with the file's angles, unit pixels (lengths are in detector cells)"
     try:
-        grid = Grid(rows=detectors, columns=detectors)
-        return ParallelBeam(angles_rad=tuple(angles.tolist()), detector_count=detectors), grid, (note,)
+        angles = tuple(np.deg2rad(measured.angles_deg).tolist())
+        beam = ParallelBeam(angles_rad=angles, detector_count=detectors)
+        return _Place(geometry=beam, grid=Grid(rows=detectors, columns=detectors), note=note, length_unit="cell")
     except CtreconError as error:
-        raise InputError(f"the sinogram of {views} views and {detectors} detectors cannot be used: {error}") from None
+        raise InputError(
+            f"{path}: its sinogram of {views} views and {detectors} detectors cannot be used: {error}"
+        ) from None
+
+
+def _other(measured: Measured, geometry: Beam) -> str:
+    differs = measured.geometry is not None and measured.geometry != geometry
+    return "; the data file's own differs and was not used" if differs else ""
 
 
 def _with_center(scan: Scan, center: float | str | None) -> Scan:
@@ -229,43 +208,3 @@ def _with_center(scan: Scan, center: float | str | None) -> Scan:
     except ValueError:
         raise InputError(f"{scan.source}: --center must be a column or auto, got {center!r}") from None
     return scan.with_center(column)
-
-
-def write_array(path: str | os.PathLike[str], array: Array) -> None:
-    """Write an array of real numbers as ``.npy``, whole or not at all; the same array gives the same bytes.
-
-    Raises InputError for other types, OutputError where it cannot be written.
-    """
-    values = np.ascontiguousarray(array)
-    check_number_type(Path(path), "the array", values.dtype)
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        header = {"descr": np.lib.format.dtype_to_descr(values.dtype), "fortran_order": False, "shape": array.shape}
-        np.lib.format.write_array_header_1_0(stream, header)
-        # Not ndarray.tofile: on a full disk it raises an error that does not say so.
-        stream.write(values.data if values.size else b"")
-
-
-def write_scan(path: str | os.PathLike[str], scan: Scan) -> None:
-    """Write a scan that ``read_scan`` reads back equal: ``.npz`` whole, or ``.npy`` with its JSON file (no variances).
-
-    Raises InputError for another suffix or a scan without geometry, OutputError where it cannot be written.
-    """
-    path = Path(path)
-    if scan.geometry is None:
-        raise InputError(f"{path}: a scan given by a matrix alone cannot be written in this format")
-    text = geometry_to_json(scan.geometry, scan.grid)
-    if path.suffix == ".npy":
-        write_array(path, scan.sinogram)
-        with atomic_write(path.with_suffix(".json")) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
-    elif path.suffix == ".npz":
-        arrays: dict[str, Any] = {"sinogram": scan.sinogram, "geometry": np.array(text)}
-        if scan.variance is not None:
-            arrays["variance"] = scan.variance
-            arrays["whitened_mean"] = np.array(scan.whitened_mean)
-        if scan.water_mu_per_mm is not None:
-            arrays["water_mu_per_mm"] = np.float64(scan.water_mu_per_mm)
-        with atomic_write(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **arrays)
-    else:
-        raise InputError(f"{path}: a scan is written as .npy or .npz, not {path.suffix or 'without a suffix'}")

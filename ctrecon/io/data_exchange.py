@@ -13,7 +13,7 @@ from ctrecon.errors import InputError
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.measured import Measured, from_counts
 from ctrecon.measurement.counts import photon_transfer
-from ctrecon.measurement.scan import LARGEST_VALUE
+from ctrecon.measurement.given import LARGEST_VALUE
 from ctrecon.support.arrays import Array
 
 _DATA, _WHITE, _DARK, _THETA = (f"exchange/{name}" for name in ("data", "data_white", "data_dark", "theta"))
@@ -53,7 +53,7 @@ def read_data_exchange(file: Hdf5File, row: int | None) -> Measured:
             raise InputError(f"{file.path}: {name} has {frames.shape[1]} columns, {_DATA} {counts.shape[1]}")
     _check_finite(file, _WHITE, white)
     _check_finite(file, _DARK, dark)
-    angles = _angles(file, counts.shape[0], notes)
+    angles = _angles(file, counts.shape[0])
     gain, electronic_sigma = photon_transfer(white, dark)
     if len(white) >= 4:
         notes.append(
@@ -109,11 +109,10 @@ def _check_finite(file: Hdf5File, name: str, frames: Array) -> None:
         )
 
 
-def _angles(file: Hdf5File, views: int, notes: list[str]) -> Array:
-    """In degrees; evenly over half a turn, and said so, where the file has none."""
+def _angles(file: Hdf5File, views: int) -> Array | None:
+    """In degrees; None where the file has none."""
     if _THETA not in file:
-        notes.append("no angles in the file: taken evenly over 180 degrees")
-        return np.arange(views) * 180.0 / views
+        return None
     theta = np.asarray(file.read(_THETA), dtype=np.float64).reshape(-1)
     if theta.size != views:
         raise InputError(

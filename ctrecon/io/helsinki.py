@@ -40,6 +40,9 @@ def read_helsinki(file: MatFile5 | MatFile73, name: str) -> Measured:
     if unit not in _TO_MM:
         raise InputError(f"{file.path}: {parameters}.distanceUnit {unit!r} is unknown; give the geometry by --geometry")
     scale = _TO_MM[unit]
+    notes = [f"geometry from {parameters}"]
+    if not unit:
+        notes.append(f"{parameters} states no distanceUnit: its lengths are taken to be in mm")
     angles = np.deg2rad(file.read(f"{parameters}/angles").astype(np.float64).reshape(-1))
     if angles.size != sinogram.shape[0]:
         raise InputError(
@@ -67,4 +70,4 @@ def read_helsinki(file: MatFile5 | MatFile73, name: str) -> Measured:
         pixel = spacing / geometry.magnification
         pixel = round(pixel, 3 - math.floor(math.log10(pixel)))
         grid = Grid(rows=_CHALLENGE_SIZE, columns=_CHALLENGE_SIZE, pixel_mm=pixel)
-    return Measured(sinogram=sinogram, geometry=geometry, grid=grid, notes=(f"geometry from {parameters}",))
+    return Measured(sinogram=sinogram, geometry=geometry, grid=grid, notes=tuple(notes))

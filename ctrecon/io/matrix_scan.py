@@ -3,18 +3,49 @@
 The layout of the Finnish walnut (K. Hämäläinen, L. Harhanen, A. Kallonen, A. Kujanpää, E. Niemi, S. Siltanen,
 Tomographic X-ray data of a walnut, arXiv:1502.04064): ``m`` is ``[detectors, views]`` and ``A`` maps the image, stacked
 by columns as MATLAB does, to ``m`` stacked by columns.
+
+Our own ``.npz`` files hold a matrix as its three arrays of compressed rows, in our own order.
 """
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 
 from ctrecon.errors import InputError
 from ctrecon.io.matlab import MatFile5, MatFile73
 from ctrecon.io.measured import Measured
+from ctrecon.support.arrays import Array
 from ctrecon.support.limits import MAX_BYTES, as_rays
+
+MATRIX_PARTS = ("matrix_data", "matrix_indices", "matrix_indptr", "matrix_columns")
+
+
+def csr_from_parts(
+    path: Path, data: Array, indices: Array, indptr: Array, columns: Array, rays: int
+) -> sparse.csr_matrix:
+    """The matrix ``[rays, columns]`` of its compressed rows. Raises InputError where they do not fit together."""
+    whole = indices.dtype.kind in "iu" and indptr.dtype.kind in "iu" and columns.dtype.kind in "iu"
+    if not whole or columns.size != 1 or not 0 < int(columns.reshape(())) < 2**31:
+        raise InputError(f"{path}: the parts of its matrix are not those of compressed rows; write the scan again")
+    width = int(columns.reshape(()))
+    fits = (
+        data.ndim == indices.ndim == indptr.ndim == 1
+        and data.size == indices.size
+        and indptr.size == rays + 1
+        and int(indptr[0]) == 0
+        and int(indptr[-1]) == data.size
+        and bool((np.diff(indptr.astype(np.int64)) >= 0).all())
+        and (data.size == 0 or (int(indices.min()) >= 0 and int(indices.max()) < width))
+    )
+    if not fits:
+        raise InputError(
+            f"{path}: its matrix has indices outside its shape, {rays} rays by {width} pixels; write the scan again"
+        )
+    return sparse.csr_matrix((data, indices, indptr), shape=(rays, width))
 
 
 def read_matrix_scan(file: MatFile5 | MatFile73) -> Measured:

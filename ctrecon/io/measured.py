@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ctrecon.errors import CtreconError
 from ctrecon.geometry.arc_fan import Beam
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.counts import line_integrals
+from ctrecon.measurement.scan import LengthUnit
 from ctrecon.support.arrays import Array
 
 
@@ -19,6 +21,8 @@ class Measured:
 
     ``angles_deg`` without a geometry: the views are known, the scanner is not.
     ``center``: the column of the rotation axis, "auto" where it is known not to be the middle.
+    ``length_unit``: what the lengths of ``geometry`` count, None where they are in mm or ``facts`` says it.
+    ``facts``: other fields of the scan as ``facts.read_facts`` gives them.
     ``geometry_from``: a note on where the geometry comes from, for those whom no JSON file tells another one.
     """
 
@@ -34,6 +38,8 @@ class Measured:
     matrix: Any = None
     water_mu_per_mm: float | None = None
     geometry_from: str = ""
+    length_unit: LengthUnit | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

@@ -6,18 +6,23 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry.as_json import geometry_from_dict
+from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.io.arrayfile import ArrayFile, number
+from ctrecon.io.facts import read_facts
+from ctrecon.io.matrix_scan import MATRIX_PARTS, csr_from_parts
 from ctrecon.io.measured import Measured, from_counts
 from ctrecon.io.npy import NpzFile
 from ctrecon.io.sidecar import Arrays
+from ctrecon.measurement.scan import LengthUnit
 from ctrecon.support.arrays import Array
 from ctrecon.support.limits import as_rays
 
+T = TypeVar("T")
 Open = Callable[[Path], AbstractContextManager[ArrayFile]]
 
 _WHITE_NAMES = ("white", "blank", "flat")
@@ -43,8 +48,9 @@ def read_named(file: ArrayFile, arrays: Arrays | None, row: int | None, open_fil
     counts = _rays(file, arrays.counts, arrays, row, open_file)
     white = _field(file, arrays.white, arrays, row, counts, open_file)
     dark = 0.0 if arrays.dark is None else _field(file, arrays.dark, arrays, row, counts, open_file)
+    notes = ("no dark field: taken as zero",) if arrays.dark is None else ()
     measured = from_counts(
-        file.path, counts, white, dark, electronic_sigma=arrays.electronic_sigma, gain=arrays.gain
+        file.path, counts, white, dark, electronic_sigma=arrays.electronic_sigma, gain=arrays.gain, notes=notes
     )
     return _with_geometry(file, measured)
 
@@ -107,22 +113,45 @@ def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
         return measured
     if "water_mu_per_mm" in file:
         measured = replace(measured, water_mu_per_mm=number(file, "water_mu_per_mm"))
+    if "scan" in file:
+        # Our own file: its counts have the dark field taken off, and are kept beside what was made of them.
+        kept = [name for name in ("counts", "white") if name in file]
+        own: dict[str, Any] = {name: as_rays(file.path, name, file.read(name)) for name in kept}
+        measured = replace(measured, facts=read_facts(str(file.path), file.json("scan")), **own)
+    if MATRIX_PARTS[0] in file:
+        data, indices, indptr, columns = (file.read(part) for part in MATRIX_PARTS)
+        matrix = csr_from_parts(file.path, data, indices, indptr, columns, measured.sinogram.size)
+        measured = replace(measured, matrix=matrix)
     values: object
+    unit: LengthUnit | None = None
     note = "geometry from the file"
     if "geometry" in file:
         values = file.json("geometry")
+    elif "image" in file:
+        return replace(measured, grid=_checked(file, lambda: grid_from_dict(file.json("image"))))
     elif "angles_deg" in file or "angles_rad" in file:
         key = "angles_deg" if "angles_deg" in file else "angles_rad"
         if "detector_spacing_mm" not in file:
-            note += "; it gives no detector_spacing_mm: cells of 1 mm were assumed"
+            if "source_to_axis_mm" in file:
+                raise InputError(f"{file.path}: gives source_to_axis_mm but no detector_spacing_mm; add it")
+            note += "; it gives no detector_spacing_mm, so lengths are in detector cells"
+            unit = "cell"
         entries: dict[str, object] = {key: file.read(key).reshape(-1).tolist(), "detector_spacing_mm": 1.0}
         entries |= {name: number(file, name) for name in _NUMBERS if name in file}
         entries["geometry"] = "fan" if "source_to_axis_mm" in entries else "parallel"
         values = entries
     else:
         return measured
+    geometry, grid = _checked(
+        file,
+        lambda: geometry_from_dict(values, detector_count=measured.sinogram.shape[1]),  # type: ignore[arg-type]
+    )
+    return replace(measured, geometry=geometry, grid=grid, geometry_from=note, length_unit=unit)
+
+
+def _checked(file: ArrayFile, make: Callable[[], T]) -> T:
+    """What ``make`` gives; its errors name the file."""
     try:
-        geometry, grid = geometry_from_dict(values, detector_count=measured.sinogram.shape[1])  # type: ignore[arg-type]
+        return make()
     except CtreconError as error:
         raise InputError(f"{file.path}: {error}") from None
-    return replace(measured, geometry=geometry, grid=grid, geometry_from=note)

@@ -11,6 +11,7 @@ from ctrecon.errors import CtreconError, InputError
 from ctrecon.geometry.arc_fan import Beam
 from ctrecon.geometry.as_json import geometry_from_dict
 from ctrecon.geometry.grid import Grid
+from ctrecon.io.facts import read_facts
 from ctrecon.support.limits import reason
 
 _LARGEST = 64 * 2**20
@@ -36,11 +37,15 @@ class Arrays:
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """What one JSON file says. ``geometry`` is the object without ``arrays``; None where only ``arrays`` is given."""
+    """What one JSON file says. ``geometry`` is the object without ``arrays`` and ``scan``; None where nothing is left.
+
+    ``facts`` are other fields of the scan, the entry ``scan``.
+    """
 
     path: Path
     geometry: dict[str, Any] | None
     arrays: Arrays | None
+    facts: dict[str, Any]
 
     def read_geometry(self, detector_count: int) -> tuple[Beam, Grid | None]:
         """Raises InputError that names this file."""
@@ -72,7 +77,8 @@ def find_sidecar(data: Path, geometry_file: Path | None) -> Sidecar | None:
     if not isinstance(values, dict):
         raise InputError(f"{path}: must hold a JSON object, not a {type(values).__name__}; docs/units.md shows it")
     arrays = None if "arrays" not in values else _arrays(path, values.pop("arrays"))
-    return Sidecar(path=path, geometry=values or None, arrays=arrays)
+    facts = read_facts(str(path), values.pop("scan", {}))
+    return Sidecar(path=path, geometry=values or None, arrays=arrays, facts=facts)
 
 
 def _arrays(path: Path, values: Any) -> Arrays:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.special import gammaincinv
 
 from ctrecon.errors import InputError, SettingError
-from ctrecon.measurement.scan import LARGEST_VALUE
+from ctrecon.measurement.given import LARGEST_VALUE
 from ctrecon.support.arrays import Array, Float64Array
 
 FEWEST_COUNTS = 0.5

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -12,58 +13,41 @@ from scipy import sparse
 from ctrecon.errors import InputError
 from ctrecon.geometry.arc_fan import Beam
 from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
+from ctrecon.measurement.given import LARGEST_VALUE, check_values, plain_floats
 from ctrecon.support.arrays import Array
 
 Unit = Literal["1/mm", "HU"]
+LengthUnit = Literal["mm", "cell"]
 
 WATER_MU_PER_MM = 0.02
 """Attenuation of water at about 70 keV."""
-
-LARGEST_VALUE = 1e30
-"""Squares and sums of what is measured must stay far from overflow, in float64."""
-
-
-def _check_values(source: str, name: str, values: Array, shape: tuple[int, ...] | None, axes: tuple[str, str]) -> None:
-    """Raises InputError unless ``values`` is a finite, non-empty 2-D array of floats, of ``shape`` where given."""
-    if not isinstance(values, np.ndarray) or values.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-        kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
-        raise InputError(f"{source}: the {name} must hold float32 or float64 numbers, got {kind}; convert it first")
-    if values.ndim != 2 or 0 in values.shape:
-        raise InputError(
-            f"{source}: the {name} must be two-dimensional, [{axes[0]}s, {axes[1]}s] with at least one of each, "
-            f"got shape {values.shape}; reshape or cut it"
-        )
-    if shape is not None and values.shape != shape:
-        raise InputError(f"{source}: the {name} has shape {values.shape}, the sinogram {shape}; they must agree")
-    bad = ~np.isfinite(values)
-    if bad.any():
-        first = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        raise InputError(
-            f"{source}: the {name} holds {int(bad.sum())} values that are not finite (NaN or Inf), the first at "
-            f"{axes[0]} {first[0]}, {axes[1]} {first[1]}; replace them or drop those {axes[0]}s"
-        )
-    largest = float(np.abs(values).max())
-    if largest > LARGEST_VALUE:
-        raise InputError(f"{source}: the {name} holds {largest:.3g}, which nothing measures; check the file's format")
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scan:
     """A sinogram of line integrals and all that is known of how it was measured.
 
-    ``sinogram``: ``[views, detectors]``, float32 or float64, without unit (1/mm times mm).
-    ``geometry``: None only where ``matrix`` is given.
-    ``grid``: the image grid the file asks for, or None; ``default_grid`` then covers the field of view.
-    ``variance``: of each line integral, same shape, > 0; from counts (``measurement.counts``).
-    ``whitened_mean``: the expected square of noise over its variance, a little off 1 at low counts (``counts.py``).
-    ``counts``, ``white``: what the detector counted, dark field taken off, and would have without an object.
-    ``matrix``: scipy CSR ``[views * detectors, rows * columns]``, rows and columns of it in C order.
-    ``image_shape``: needed where only a matrix is given and the image is not square.
-    ``water_mu_per_mm``: what the scanner was calibrated to, where the file says it.
-    ``patient_position``: how the patient lay, a term of DICOM such as FFS, where the file says it.
-    ``source``: the file's name, for messages. ``notes``: everything that was assumed, one sentence each.
+    Args:
+        sinogram: ``[views, detectors]``, float32 or float64, without unit (1/mm times mm). Whatever holds such numbers
+            is taken (``given.plain_floats``), here and below.
+        geometry: None only where ``matrix`` is given.
+        grid: The image grid the file asks for, or None; ``default_grid`` then covers the field of view.
+        variance: Of each line integral, same shape, > 0; from counts (``measurement.counts``).
+        counts: What the detector counted, dark field taken off.
+        white: What it would have counted without an object, dark field taken off.
+        whitened_mean: The expected square of noise over its variance, a little off 1 at low counts (``counts.py``).
+        matrix: scipy CSR ``[views * detectors, rows * columns]``, rows and columns of it in C order.
+        image_shape: Needed where only a matrix is given and the image is not square.
+        length_unit: What the lengths of geometry and grid count: mm, or cells of a detector whose size nobody stated.
+            Then attenuation is per cell, and there are neither HU nor mm.
+        water_mu_per_mm: What the scanner was calibrated to, where the file says it.
+        patient_position: How the patient lay, a term of DICOM such as FFS, where the file says it.
+        study: Patient and study as keywords of DICOM with their texts, where the file says them.
+        z_mm: Where the slice stands along the axis, where the file says it.
+        source: The file's name, for messages.
+        notes: Everything that was assumed, one sentence each.
 
-    Raises InputError where these do not fit together or hold values that are not finite.
+    Raises:
+        InputError: Where these do not fit together or hold values that are not finite.
     """
 
     sinogram: Array
@@ -75,25 +59,20 @@ class Scan:
     whitened_mean: float = 1.0
     matrix: Any = None
     image_shape: tuple[int, int] | None = None
+    length_unit: LengthUnit = "mm"
     water_mu_per_mm: float | None = None
     patient_position: str = ""
+    study: Mapping[str, str] = field(default_factory=dict)
+    z_mm: float | None = None
     source: str = "the scan"
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        axes = ("view", "detector")
-        _check_values(self.source, "sinogram", self.sinogram, None, axes)
+        object.__setattr__(self, "notes", tuple(self.notes))
+        self._check_arrays()
         shape = self.sinogram.shape
-        for name in ("variance", "counts", "white"):
-            values = getattr(self, name)
-            if values is not None:
-                _check_values(self.source, name, values, shape, axes)
-        if self.variance is not None and not bool((self.variance > 0).all()):
-            raise InputError(f"{self.source}: the variance must be > 0 everywhere, got {self.variance.min()}")
         if not 0 < self.whitened_mean < LARGEST_VALUE:
             raise InputError(f"{self.source}: whitened_mean must be a finite number > 0, got {self.whitened_mean}")
-        if (self.counts is None) != (self.white is None):
-            raise InputError(f"{self.source}: counts and white field must be given together")
         if self.geometry is None and self.matrix is None:
             raise InputError(f"{self.source}: neither a geometry nor a matrix says what was measured; give --geometry")
         if self.geometry is not None and self.geometry.shape != shape:
@@ -102,11 +81,37 @@ class Scan:
                 f"{self.source}: angles that do not match: the sinogram has {shape[0]} views of {shape[1]} detectors, "
                 f"the geometry {views} angles and {detectors} detectors; correct the geometry or transpose the data"
             )
+        if self.length_unit not in get_args(LengthUnit):
+            units = " or ".join(get_args(LengthUnit))
+            raise InputError(f"{self.source}: length_unit must be {units}, got {self.length_unit!r}")
         if self.water_mu_per_mm is not None and not 0 < self.water_mu_per_mm < LARGEST_VALUE:
             raise InputError(f"{self.source}: the attenuation of water must be > 0 1/mm, got {self.water_mu_per_mm}")
+        if self.z_mm is not None and not abs(self.z_mm) < LARGEST_VALUE:
+            raise InputError(f"{self.source}: z_mm must be a finite number, got {self.z_mm}")
         object.__setattr__(self, "image_shape", self._image_shape())
         if self.matrix is not None:
             self._check_matrix()
+
+    def _check_arrays(self) -> None:
+        axes = ("view", "detector")
+        shape: tuple[int, ...] | None = None
+        for name in ("sinogram", "variance", "counts", "white"):
+            values = getattr(self, name)
+            if values is None and name != "sinogram":
+                continue
+            values = plain_floats(self.source, name, values)
+            check_values(self.source, name, values, shape, axes)
+            object.__setattr__(self, name, values)
+            shape = self.sinogram.shape
+        if self.variance is not None and not bool((self.variance > 0).all()):
+            raise InputError(f"{self.source}: the variance must be > 0 everywhere, got {self.variance.min()}")
+        if (self.counts is None) != (self.white is None):
+            raise InputError(f"{self.source}: counts and white field must be given together")
+
+    @property
+    def in_mm(self) -> bool:
+        """Whether lengths are known: only then attenuation is in 1/mm, and there can be HU."""
+        return self.geometry is not None and self.length_unit == "mm"
 
     def water(self, given: float | None = None) -> tuple[float, str]:
         """The attenuation of water in 1/mm for HU: ``given``, or what the scan says, else the usual; and which."""
@@ -141,6 +146,8 @@ class Scan:
                 f"{self.source}: the matrix has shape {self.matrix.shape}, but {self.sinogram.shape} rays and "
                 f"{self.image_shape} pixels need {expected}"
             )
+        if self.matrix.dtype.kind not in "fiu":
+            raise InputError(f"{self.source}: the matrix must hold real numbers, got {self.matrix.dtype}; convert it")
         bad = int(np.count_nonzero(~np.isfinite(self.matrix.data)))
         if bad:
             raise InputError(f"{self.source}: the matrix holds {bad} values that are not finite; rebuild it")
@@ -215,7 +222,8 @@ class Image:
     unit: Unit = "1/mm"
 
     def __post_init__(self) -> None:
-        _check_values("the image", "image", self.values, None, ("row", "column"))
+        object.__setattr__(self, "values", plain_floats("the image", "image", self.values))
+        check_values("the image", "image", self.values, None, ("row", "column"))
         if self.values.dtype != np.float32:
             raise InputError(f"the image must be float32, got {self.values.dtype}")
         if self.values.shape != self.grid.shape:

@@ -13,8 +13,8 @@ import numpy as np
 
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, hounsfield
 from ctrecon.errors import OutputError
-from ctrecon.io.arrays import write_array
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
+from ctrecon.io.write import write_array
 from ctrecon.outputs.history import SUFFIX, History, versions
 from ctrecon.support.atomic import atomic_write
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified
 from ctrecon.errors import OutputError
-from ctrecon.io.arrays import write_array
 from ctrecon.io.pictures import Picture, kind_of, suffixes_for, write_picture
+from ctrecon.io.write import write_array
 from ctrecon.outputs.files import CERTIFICATE_FILES, Target
 from ctrecon.support.arrays import Float64Array
 

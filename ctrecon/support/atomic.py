@@ -1,4 +1,4 @@
-"""Whole files or none: write under a temporary name in the same folder, then rename."""
+"""Whole files or none, one or several that belong together: write under temporary names, then swap."""
 
 from __future__ import annotations
 
@@ -32,47 +32,147 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path to write to; when the block ends well it becomes ``path``, on disk and whole.
+def atomic_files() -> Iterator[Files]:
+    """Write several files that belong together: all of them appear, whole and on disk, or none changes.
 
-    On any exception, Ctrl-C included, the temporary file is removed and what was at ``path`` stays as it was. The
-    temporary name keeps the suffix and is in the same folder. A link at ``path`` is written through.
-    Raises OutputError where the place cannot be written, the disk is full, or ``path`` is no regular file.
+    Call the object with a path to get a temporary path beside it to write to, and ``remove`` a path that must not
+    outlive the others. When the block ends well, everything is swapped in, in the order of the calls: the old files go
+    aside first, so at no moment does a new file stand beside an old one. On any exception, Ctrl-C included, the
+    temporary files are removed and what was there stays as it was; an error in the midst of the swap undoes it.
+
+    Raises:
+        OutputError: Where a place cannot be written, the disk is full, or a path is a link or no regular file.
     """
-    path = Path(path)
-    target = Path(os.path.realpath(path))
+    files = Files()
     try:
-        there = target.exists()
-    except OSError as error:
-        raise output_error(path, error) from None
-    if there and not target.is_file():
-        kind = "a folder" if target.is_dir() else "a device or pipe"
-        raise OutputError(f"{path}: cannot be written: it is {kind}; give a file name")
-    if there and not os.access(target, os.W_OK):
-        raise OutputError(f"{path}: cannot be written: the file there is protected; choose another name")
-    # Short, so that a name of the longest allowed length still works.
-    temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(4)}.part{target.suffix[:20]}")
-    try:
-        # Created here, by the user's own mask, so that an impossible place is known before the work is done.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError as error:
-        raise output_error(path, error) from None
-    try:
-        yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)  # noqa: PTH105  # the same call, and its name says what it does
+        yield files
+        files.commit()
     except OSError as error:
         # Only what speaks of writing: a block may read other files too.
         if error.errno is None or error.errno in _REMEDY:
-            raise output_error(path, error) from error
+            raise output_error(files.last, error) from error
         raise
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    with suppress(OSError):
-        folder = os.open(target.parent, os.O_RDONLY)
+        files.clean()
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """One file as ``atomic_files``: give a temporary path, in the same folder and with the same suffix.
+
+    Raises:
+        OutputError: Where the place cannot be written, the disk is full, or ``path`` is a link or no regular file.
+    """
+    with atomic_files() as place:
+        yield place(Path(path))
+
+
+def check_writable(path: Path) -> None:
+    """Raises OutputError unless ``path`` is new or a regular file that may be replaced; a link is never followed."""
+    try:
+        if path.is_symlink():
+            raise OutputError(
+                f"{path}: cannot be written: it is a link to {_told(path)}, and links are not followed; remove it, or "
+                "give the name of the file itself"
+            )
+        there = path.exists()
+    except OSError as error:
+        raise output_error(path, error) from None
+    if there and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device or pipe"
+        raise OutputError(f"{path}: cannot be written: it is {kind}; give a file name")
+    if there and not os.access(path, os.W_OK):
+        raise OutputError(f"{path}: cannot be written: the file there is protected; choose another name")
+
+
+def _told(link: Path) -> str:
+    try:
+        return os.readlink(link)  # noqa: PTH115  # as it is written, not resolved
+    except OSError:
+        return "another file"
+
+
+class Files:
+    """The files of one ``atomic_files`` block."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Path, Path] = {}
+        self._leaving: list[Path] = []
+        self.last = Path()
+        """What was worked on last, for messages."""
+
+    def __call__(self, path: Path) -> Path:
+        """A temporary path to write what will be ``path``. Raises OutputError where it can be known to fail."""
+        if path in self._waiting:
+            return self._waiting[path]
+        check_writable(path)
+        self.last = path
+        # Short, so that a name of the longest allowed length still works.
+        temporary = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}.part{path.suffix[:20]}")
+        # Created here, by the user's own mask, so that an impossible place is known before the work is done.
         try:
-            os.fsync(folder)
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except OSError as error:
+            raise output_error(path, error) from None
+        self._waiting[path] = temporary
+        return temporary
+
+    def remove(self, path: Path) -> None:
+        """``path`` goes, where it is, in the same swap. Raises OutputError where it is no regular file."""
+        check_writable(path)
+        self._leaving.append(path)
+
+    def commit(self) -> None:
+        for path, temporary in self._waiting.items():
+            self.last = path
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        if not self._leaving and len(self._waiting) == 1:
+            # One file alone replaces the old one in one step: there is no moment without it.
+            ((path, temporary),) = self._waiting.items()
+            os.replace(temporary, path)  # noqa: PTH105  # the same call, and its name says what it does
+        else:
+            self._swap()
+        for folder in {path.parent for path in (*self._waiting, *self._leaving)}:
+            _to_disk(folder)
+
+    def _swap(self) -> None:
+        aside: dict[Path, Path] = {}
+        new: list[Path] = []
+        try:
+            for path in (*self._leaving, *self._waiting):
+                self.last = path
+                if path.exists() and path not in aside:
+                    old = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}.old")
+                    # Noted before it is done: an interrupt between the two must find it.
+                    aside[path] = old
+                    os.replace(path, old)  # noqa: PTH105
+            for path, temporary in self._waiting.items():
+                self.last = path
+                new.append(path)
+                os.replace(temporary, path)  # noqa: PTH105
+        except BaseException:
+            for path in new:
+                with suppress(OSError):
+                    path.unlink()
+            for path, old in aside.items():
+                with suppress(OSError):
+                    os.replace(old, path)  # noqa: PTH105
+            raise
+        for old in aside.values():
+            with suppress(OSError):
+                old.unlink()
+
+    def clean(self) -> None:
+        for temporary in self._waiting.values():
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _to_disk(folder: Path) -> None:
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
         finally:
-            os.close(folder)
+            os.close(handle)

@@ -21,7 +21,7 @@ from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import SettingError
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
-from ctrecon.io.arrays import write_scan
+from ctrecon.io.write import write_scan
 from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.sparse import SparseOperator, joseph_matrix

@@ -102,7 +102,12 @@ def test_fbp_honours_delta_by_its_filter(scan: Path, tmp_path: Path) -> None:
 
 def test_the_output_says_what_was_assumed(tmp_path: Path) -> None:
     np.save(tmp_path / "bare.npy", np.random.default_rng(0).random((30, 32)) + 1)
-    result = run("reconstruct", tmp_path / "bare.npy", "--delta", "50%", "-o", tmp_path / "u.npy")
+    bare = run("reconstruct", tmp_path / "bare.npy", "--delta", "50%", "-o", tmp_path / "u.npy")
+    assert bare.exit_code == 2, "no geometry is assumed"
+    assert "--geometry" in bare.stderr
+    assert "parallel-180 or parallel-360" in bare.stderr
+    asked = ("--geometry", "parallel-180")
+    result = run("reconstruct", tmp_path / "bare.npy", *asked, "--delta", "50%", "-o", tmp_path / "u.npy")
     assert result.exit_code == 0, result.output
     assert "parallel" in result.output
     assert "180" in result.output
@@ -280,7 +285,7 @@ def test_a_full_disk_leaves_nothing_half_written(scan: Path, tmp_path: Path) -> 
 def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "noise.npy", rng.random((180, 256)))
-    endless = ("--delta", "1e-9", "--method", "gradient", "--iterations", "1000000", "-o", tmp_path / "u.npy")
+    endless = ("--geometry", "parallel-180", "--delta", "1e-9", "--method", "gradient", "--iterations", "1000000", "-o", tmp_path / "u.npy")
     call = [sys.executable, "-u", "-m", "ctrecon.cli.main", "reconstruct", tmp_path / "noise.npy", *endless]
     with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

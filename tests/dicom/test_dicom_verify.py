@@ -18,7 +18,7 @@ from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 from ctrecon.cli.main import cli
 from ctrecon.dicom.series.series_check import check_series
 from ctrecon.dicom.series.study import study_of
-from ctrecon.io.arrays import write_scan
+from ctrecon.io.write import write_scan
 from ctrecon.outputs.series import SeriesTarget
 
 

@@ -17,7 +17,8 @@ from ctrecon.dicom.raw.rebin import _rows, read_projection_slices, rebin, slice_
 from ctrecon.dicom.raw.synthesise import WATER_MU_PER_MM, Protocol, synthesise, water_phantom
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.grid import Grid
-from ctrecon.io.arrays import read_scan, write_scan
+from ctrecon.io.arrays import read_scan
+from ctrecon.io.write import write_scan
 from ctrecon.measurement.scan import Scan
 from ctrecon.phantoms.base import Phantom
 from ctrecon.phantoms.ellipse import Ellipse

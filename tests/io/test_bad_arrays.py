@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-from bad_files import DETECTORS, SIDECAR, VIEWS, npy_header, refuse, sinogram
+from bad_files import DETECTORS, SIDECAR, VIEWS, npy_header, read_scan, refuse, sinogram
 
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.io.arrays import read_scan
 from ctrecon.support import limits
 
 # Files that are something else
@@ -94,7 +93,7 @@ def test_damaged_bytes_are_refused_or_read_but_never_crash(tmp_path, suffix):
 
 def test_names_that_lead_nowhere(tmp_path):
     refuse(tmp_path / "missing.npy", "there is no such file")
-    refuse(tmp_path, "holds no files")
+    refuse(tmp_path, "holds no files", geometry=None)
     (tmp_path / "a.tif").write_bytes(b"II*\x00")
     refuse(tmp_path / "a.tif", r"ending in \.tif are not known; known are \.npy, \.npz, \.mat, \.h5")
 
@@ -241,7 +240,7 @@ def test_bad_sidecars(tmp_path, text, words):
 def test_a_geometry_file_that_is_not_there(tmp_path):
     np.save(tmp_path / "s.npy", sinogram())
     with pytest.raises(InputError, match=r"g\.json: there is no such file"):
-        read_scan(tmp_path / "s.npy", geometry_file=tmp_path / "g.json")
+        read_scan(tmp_path / "s.npy", geometry=tmp_path / "g.json")
 
 
 WRONG = [{"every": 0}, {"every": 13}, {"size": 0}, {"size": 10**6}, {"pixel_mm": -1.0}, {"center": 99}, {"row": 5}]

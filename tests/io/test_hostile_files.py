@@ -16,9 +16,7 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-from bad_files import DETECTORS, SIDECAR, VIEWS, npy_header, refuse, sinogram
-
-from ctrecon.io.arrays import read_scan
+from bad_files import DETECTORS, SIDECAR, VIEWS, npy_header, read_scan, refuse, sinogram
 
 # Bombs
 

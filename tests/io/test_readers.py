@@ -21,7 +21,8 @@ from ctrecon.geometry.as_json import geometry_to_json
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
-from ctrecon.io.arrays import read_scan, write_scan
+from ctrecon.io.arrays import read_scan
+from ctrecon.io.write import write_scan
 from ctrecon.measurement.counts import line_integrals
 from ctrecon.measurement.scan import Scan
 
@@ -62,20 +63,23 @@ def write_json(path, values):
 def test_npy_of_every_number_type(tmp_path, dtype, order):
     f = np.asarray(sinogram() * 100, dtype=dtype, order=order)
     np.save(tmp_path / "s.npy", f)
-    scan = read_scan(tmp_path / "s.npy")
+    scan = read_scan(tmp_path / "s.npy", geometry="parallel-180")
     np.testing.assert_array_equal(scan.sinogram, f.astype(np.float64))
     assert scan.sinogram.dtype == (np.float32 if dtype in ("float32", "float16") else np.float64)
     assert scan.sinogram.flags.c_contiguous
 
 
-def test_without_a_sidecar_the_assumption_is_said(tmp_path):
+def test_without_a_sidecar_parallel_beams_must_be_asked_for(tmp_path):
     np.save(tmp_path / "s.npy", sinogram())
-    scan = read_scan(tmp_path / "s.npy")
+    scan = read_scan(tmp_path / "s.npy", geometry="parallel-180")
     assert scan.geometry == ParallelBeam(
         angles_rad=tuple((np.arange(VIEWS) * math.pi / VIEWS).tolist()), detector_count=DETECTORS
     )
     assert scan.grid == Grid(rows=DETECTORS, columns=DETECTORS)
-    assert any("no sidecar: parallel beam, angles over 180 degrees, unit pixels" in note for note in scan.notes)
+    assert scan.length_unit == "cell"
+    assert any("as asked: parallel beams, angles evenly over 180 degrees, unit pixels" in note for note in scan.notes)
+    whole = read_scan(tmp_path / "s.npy", geometry="parallel-360").geometry
+    np.testing.assert_allclose(whole.angles_rad, 2 * np.asarray(scan.geometry.angles_rad))
 
 
 def test_a_sidecar_beside_the_data_and_a_geometry_file_before_it(tmp_path):
@@ -86,7 +90,7 @@ def test_a_sidecar_beside_the_data_and_a_geometry_file_before_it(tmp_path):
     assert scan.grid == Grid(rows=32, columns=32, pixel_mm=0.1)
     assert scan.notes == ("geometry from s.json",)
     other = write_json(tmp_path / "other.json", SIDECAR | {"detector_offset_mm": 0.3})
-    assert read_scan(tmp_path / "s.npy", geometry_file=other).geometry == fan(detector_offset_mm=0.3)
+    assert read_scan(tmp_path / "s.npy", geometry=other).geometry == fan(detector_offset_mm=0.3)
 
 
 def test_every_size_pixel_and_center(tmp_path):
@@ -137,10 +141,14 @@ def test_npz_with_angles_or_counts(tmp_path):
     np.savez(tmp_path / "b.npz", sinogram=sinogram(), angles_deg=np.asarray(SIDECAR["angles_deg"]))
     bare = read_scan(tmp_path / "b.npz")
     assert bare.geometry.detector_spacing_mm == 1
-    assert "no detector_spacing_mm: cells of 1 mm were assumed" in bare.notes[0]
+    assert "no detector_spacing_mm, so lengths are in detector cells" in bare.notes[0]
+    assert (bare.length_unit, bare.in_mm) == ("cell", False)
+    np.savez(tmp_path / "f.npz", sinogram=sinogram(), angles_deg=np.arange(VIEWS), source_to_axis_mm=410.66)
+    with pytest.raises(InputError, match="source_to_axis_mm but no detector_spacing_mm"):
+        read_scan(tmp_path / "f.npz")
     counts = np.random.default_rng(0).poisson(500.0, (VIEWS, DETECTORS))
     np.savez(tmp_path / "c.npz", counts=counts, white=np.full(DETECTORS, 1000.0), dark=np.full((4, DETECTORS), 10.0))
-    scan = read_scan(tmp_path / "c.npz")
+    scan = read_scan(tmp_path / "c.npz", geometry="parallel-180")
     expected = line_integrals(counts, 1000.0, 10.0)
     np.testing.assert_allclose(scan.sinogram, expected.values)
     np.testing.assert_allclose(scan.variance, expected.variance)
@@ -178,15 +186,16 @@ def test_arrays_of_any_name_and_in_files_beside(tmp_path):
 def test_a_row_of_a_stack(tmp_path):
     stack = np.random.default_rng(0).random((VIEWS, 3, DETECTORS))
     np.save(tmp_path / "s.npy", stack)
-    np.testing.assert_array_equal(read_scan(tmp_path / "s.npy", row=1).sinogram, stack[:, 1])
+    np.testing.assert_array_equal(read_scan(tmp_path / "s.npy", row=1, geometry="parallel-180").sinogram, stack[:, 1])
     np.save(tmp_path / "flat.npy", stack[:, 1])
     scipy.io.savemat(tmp_path / "A.mat", {"A": scipy.sparse.eye(4, format="csc"), "m": np.ones((2, 2))})
     for name in ("flat.npy", "A.mat"):
         with pytest.raises(InputError, match="drop --row"):
-            read_scan(tmp_path / name, row=1)
+            read_scan(tmp_path / name, row=1, geometry="parallel-180")
     # White frames of one row beside counts of several are frames still.
     np.savez(tmp_path / "c.npz", counts=100 * stack, white=np.full((4, DETECTORS), 200.0))
-    np.testing.assert_array_equal(read_scan(tmp_path / "c.npz", row=2).counts, 100 * stack[:, 2])
+    scan = read_scan(tmp_path / "c.npz", row=2, geometry="parallel-180")
+    np.testing.assert_array_equal(scan.counts, 100 * stack[:, 2])
 
 
 # MATLAB
@@ -323,10 +332,12 @@ def test_transmission_pair(tmp_path, save):
     with pytest.raises(InputError, match=r"blank scan a_blank\.mat is not beside it"):
         read_scan(tmp_path / "a_trans.mat")
     save(tmp_path / "a_blank.mat", {"test": blank})
-    scan = read_scan(tmp_path / "a_trans.mat")
+    with pytest.raises(InputError, match="nothing says how its"):
+        read_scan(tmp_path / "a_trans.mat")
+    scan = read_scan(tmp_path / "a_trans.mat", geometry="parallel-180")
     np.testing.assert_allclose(scan.sinogram, line_integrals(counts.T, blank.T).values)
     np.testing.assert_allclose(scan.white, blank.T)
-    assert "no sidecar" in scan.notes[-1]
+    assert "as asked" in scan.notes[-1]
     save(tmp_path / "a_blank.mat", {"test": blank.T})
     with pytest.raises(InputError, match="its blank scan"):
         read_scan(tmp_path / "a_trans.mat")
@@ -366,7 +377,9 @@ def test_data_exchange(tmp_path, theta, row):
 
 def test_data_exchange_says_what_it_assumes(tmp_path):
     exchange(tmp_path / "d.h5", dark=False, theta="")
-    notes = " ".join(read_scan(tmp_path / "d.h5", center=8).notes)
+    with pytest.raises(InputError, match="nothing says how its"):
+        read_scan(tmp_path / "d.h5", center=8)
+    notes = " ".join(read_scan(tmp_path / "d.h5", center=8, geometry="parallel-180").notes)
     assert "detector row 1 of 0 to 2" in notes
     assert "no dark field" in notes
     assert "evenly over 180 degrees" in notes

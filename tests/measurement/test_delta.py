@@ -14,7 +14,8 @@ from scipy.stats import chi2
 from ctrecon.cli.main import cli
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.fan import FanBeam
-from ctrecon.io.arrays import read_scan, write_scan
+from ctrecon.io.arrays import read_scan
+from ctrecon.io.write import write_scan
 from ctrecon.measurement.counts import add_gaussian_noise, add_poisson_noise, line_integrals
 from ctrecon.measurement.delta import delta_for, delta_from_variance, delta_with_model_error, mean_of_repeats
 from ctrecon.measurement.scan import Scan

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from ctrecon.errors import InputError, OutputError
-from ctrecon.io.arrays import write_array
-from ctrecon.support.atomic import atomic_write
+from ctrecon.io.write import write_array
+from ctrecon.support.atomic import atomic_files, atomic_write
 
 
 def sinogram(seed=0):
@@ -93,16 +93,70 @@ def test_a_protected_folder(tmp_path):
         tmp_path.chmod(stat.S_IRWXU)
 
 
-def test_a_link_is_written_through_and_the_mask_respected(tmp_path):
-    real_file = tmp_path / "real.npy"
-    real_file.write_bytes(b"")
-    (tmp_path / "link.npy").symlink_to(real_file)
-    write_array(tmp_path / "link.npy", sinogram())
-    assert (tmp_path / "link.npy").is_symlink()
-    np.testing.assert_array_equal(np.load(real_file, allow_pickle=False), sinogram())
+def test_the_mask_is_respected(tmp_path):
     write_array(tmp_path / "new.npy", sinogram())
     (tmp_path / "plain").write_text("")
     assert (tmp_path / "new.npy").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_refused_and_where_it_leads_stays_as_it_was(tmp_path, there):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if there:
+        (elsewhere / "real.npy").write_bytes(b"mine")
+    (tmp_path / "link.npy").symlink_to(elsewhere / "real.npy")
+    with pytest.raises(OutputError, match=r"it is a link to .*real\.npy, and links are not followed"):
+        write_array(tmp_path / "link.npy", sinogram())
+    assert (tmp_path / "link.npy").is_symlink()
+    assert [path.read_bytes() for path in elsewhere.iterdir()] == [b"mine"] * there
+
+
+def write_three(folder, text, *, remove=("c",)):
+    with atomic_files() as place:
+        for name in ("a", "b"):
+            place(folder / name).write_text(text)
+        for name in remove:
+            place.remove(folder / name)
+
+
+def state(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_several_files_appear_together_and_what_is_stale_goes(tmp_path):
+    write_three(tmp_path, "new")
+    assert state(tmp_path) == {"a": "new", "b": "new"}
+    (tmp_path / "c").write_text("stale")
+    write_three(tmp_path, "newer")
+    assert state(tmp_path) == {"a": "newer", "b": "newer"}
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), OSError(errno.EACCES, "no"), KeyboardInterrupt()])
+def test_an_error_at_any_step_of_the_swap_undoes_it(tmp_path, monkeypatch, error):
+    """Every call that changes a name fails once, before and after the disk did it."""
+    before = {"a": "old", "b": "old", "c": "old"}
+    real, steps = os.replace, 5
+    for k in range(2 * steps):
+        for name, text in before.items():
+            (tmp_path / name).write_text(text)
+        calls = []
+
+        def failing(source, target, k=k, calls=calls):
+            calls.append(target)
+            if len(calls) == k // 2 + 1:
+                if k % 2:
+                    real(source, target)
+                raise error
+            real(source, target)
+
+        monkeypatch.setattr(os, "replace", failing)
+        with pytest.raises((OutputError, KeyboardInterrupt)):
+            write_three(tmp_path, "new")
+        monkeypatch.setattr(os, "replace", real)
+        assert state(tmp_path) == before, k
+    write_three(tmp_path, "new")
+    assert state(tmp_path) == {"a": "new", "b": "new"}
 
 
 @pytest.mark.parametrize("bad", [np.array([object()]), np.array([1j]), np.array(["a"])])

@@ -95,6 +95,7 @@ def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
         variance=variance,
         water_mu_per_mm=scan.common.water_mu_per_mm,
         patient_position=scan.common.patient_position,
+        z_mm=z_mm,
         source=f"{scan.folder}, z = {z_mm:.3f} mm",
         notes=_notes(scan, geometry, z_mm, missed, few, variance is not None),
     )
