@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
+import pickle
 import pkgutil
 from types import ModuleType
 from typing import Any
@@ -87,6 +89,52 @@ def check_operator(
             leaf = argument.clone().requires_grad_()
             assert torch.autograd.gradcheck(apply, leaf, fast_mode=fast)
             assert torch.autograd.gradgradcheck(apply, leaf, fast_mode=fast)
+
+
+def check_layer(operator: LinearOperator, *, dtype: torch.dtype = torch.float64) -> None:
+    """Assert that an operator is a layer like those of torch: derivatives of both modes, copies, moves, names."""
+    tolerance = 1e-11 if dtype == torch.float64 else 2e-5
+    x, t = random_like((2, *operator.domain_shape), 1, dtype), random_like((2, *operator.domain_shape), 2, dtype)
+    image, kept = operator(x), str(operator)
+    assert isinstance(operator, torch.nn.Module)
+    assert len(list(operator.parameters())) == 0
+    assert operator.shape == (image[0].numel(), x[0].numel())
+    assert torch.equal(operator @ x, image)
+    assert "\n" not in kept
+    # Forward mode, reverse mode, one over the other, and both under vmap.
+    value, along = torch.func.jvp(operator, (x,), (t,))
+    assert torch.equal(value, image)
+    assert _close(along, operator(t), tolerance)
+    _, pull = torch.func.vjp(operator, x)
+    assert _close(pull(image)[0], operator.adjoint(image), tolerance)
+    loss = lambda u: operator(u).square().sum() / 2  # noqa: E731
+    twice = torch.func.jvp(torch.func.grad(loss), (x,), (t,))[1]
+    assert _close(twice, operator.adjoint(operator(t)), tolerance)
+    many = torch.stack([x, t, x - t])
+    assert _close(torch.func.vmap(operator)(many)[1], operator(t), tolerance)
+    assert _close(torch.func.vmap(operator.adjoint, in_dims=1, out_dims=1)(
+        torch.stack([image, 2 * image], dim=1))[:, 1], 2 * operator.adjoint(image), tolerance)
+    assert _close(torch.func.vmap(torch.func.grad(loss))(many)[0], operator.adjoint(image), tolerance)
+    # Copies work alike, in this process and in another; their transposes belong to them.
+    for copied in (copy.deepcopy(operator), pickle.loads(pickle.dumps(operator))):
+        assert torch.equal(copied(x), image)
+        assert copied.T.T is copied
+        assert torch.equal(copied.T(image), operator.adjoint(image))
+        assert str(copied) == kept
+    # Nothing in a batch is nothing out, with a graph.
+    none = x[:0].clone().requires_grad_()
+    assert tuple(operator(none).shape) == (0, *operator.range_shape)
+    operator(none).sum().backward()
+    assert none.grad is not None
+    # Half precision is computed with more digits and given back as it came.
+    for half in (torch.float16, torch.bfloat16):
+        small = (x / 64).to(half)
+        assert operator(small).dtype == half
+        assert _close(operator(small).to(dtype), operator(small.to(dtype)), 1e-2)
+    with pytest.raises(OperatorError, match=r"as a torch tensor, got ndarray of shape .*; use torch\.as_tensor"):
+        operator(x.numpy())  # type: ignore[arg-type]
+    with pytest.raises(OperatorError, match=r"use x\.reshape\(1, "):
+        operator(x[0])
 
 
 def _check_linear(operator: LinearOperator, x: Tensor, tolerance: float) -> None:

@@ -58,8 +58,28 @@ class AstraOperator(LinearOperator):
         index = torch.device(device).index
         self.device = torch.device("cuda", torch.cuda.current_device() if index is None else index)
         astra.set_gpu_index(self.device.index)
-        self._projector = _projector(self, "cuda", geometry, grid)
+        self._connect()
         self._check_scale()
+
+    def extra_repr(self) -> str:
+        return f"{self.geometry!r}, {self.grid!r}, on {self.device}"
+
+    def _connect(self) -> None:
+        self._projector = _projector(self, "cuda", self.geometry, self.grid)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _without_projector(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._connect()
+
+    def _settle(self, device: torch.device, dtype: torch.dtype) -> None:
+        if device != self.device or dtype != torch.float32:
+            raise OperatorError(
+                f"this operator works in float32 on {self.device}, not in {dtype} on {device}; make one with "
+                "device=..., or use sparse"
+            )
 
     def _forward(self, x: Tensor) -> Tensor:
         return self._run(x, self.range_shape, forward=True)
@@ -68,24 +88,24 @@ class AstraOperator(LinearOperator):
         return self._run(y, self.domain_shape, forward=False)
 
     def _probe(self) -> Tensor:
-        return torch.empty(0, device=self.device)
+        return torch.empty(0, dtype=torch.float32, device=self.device)
 
     def _run(self, values: Tensor, shape: tuple[int, ...], *, forward: bool) -> Tensor:
         if values.device != self.device or values.dtype != torch.float32:
             raise OperatorError(
                 f"this operator takes float32 on {self.device}, got {values.dtype} on {values.device}"
             )
-        out = torch.zeros((values.shape[0], *shape), device=self.device)
+        out = torch.zeros((values.shape[0], *shape), dtype=torch.float32, device=self.device)
         # ASTRA has streams of its own: what torch has queued must be done before, and ASTRA's work after.
         torch.cuda.synchronize(self.device)
         for given, wanted in zip(values[:, 0], out[:, 0], strict=True):
-            _apply(self._projector, given, wanted, forward=forward)
+            _run_astra(self._projector, given, wanted, forward=forward)
         torch.cuda.synchronize(self.device)
         return out
 
     def _check_scale(self) -> None:
         """One honest pair, because a back projection on another scale than the projection would ruin every descent."""
-        x = torch.ones((1, *self.domain_shape), device=self.device)
+        x = torch.ones((1, *self.domain_shape), dtype=torch.float32, device=self.device)
         y = self(x)
         ratio = float((x.double() * self.adjoint(y).double()).sum() / (y.double() ** 2).sum())
         if not abs(ratio - 1) <= 0.05:
@@ -110,7 +130,25 @@ class AstraCpuOperator(LinearOperator):
             projector = "linear" if isinstance(geometry, ParallelBeam) else "line_fanflat"
         if "cuda" in projector:
             raise OperatorError(f"{projector!r} runs on the GPU; use AstraOperator")
-        self._projector = _projector(self, projector, geometry, grid)
+        self._name = projector
+        self._connect()
+
+    def extra_repr(self) -> str:
+        return f"{self._name}, {self.geometry!r}, {self.grid!r}"
+
+    def _connect(self) -> None:
+        self._projector = _projector(self, self._name, self.geometry, self.grid)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _without_projector(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._connect()
+
+    def _settle(self, device: torch.device, dtype: torch.dtype) -> None:
+        if device.type != "cpu" or dtype != torch.float32:
+            raise OperatorError(f"this operator works in float32 on the CPU, not in {dtype} on {device}; use sparse")
 
     def _forward(self, x: Tensor) -> Tensor:
         return self._run(x, self.range_shape, forward=True)
@@ -121,17 +159,22 @@ class AstraCpuOperator(LinearOperator):
     def _run(self, values: Tensor, shape: tuple[int, ...], *, forward: bool) -> Tensor:
         if values.device.type != "cpu" or values.dtype != torch.float32:
             raise OperatorError(f"this operator takes float32 on the CPU, got {values.dtype} on {values.device}")
-        out = torch.zeros((values.shape[0], *shape))
+        out = torch.zeros((values.shape[0], *shape), dtype=torch.float32)
         for given, wanted in zip(values[:, 0], out[:, 0], strict=True):
-            _apply(self._projector, given, wanted, forward=forward)
+            _run_astra(self._projector, given, wanted, forward=forward)
         return out
 
 
-def _apply(projector: int, given: Tensor, wanted: Tensor, *, forward: bool) -> None:
+def _run_astra(projector: int, given: Tensor, wanted: Tensor, *, forward: bool) -> None:
     if forward:
         astra.experimental.direct_FP2D(projector, given, wanted)
     else:
         astra.experimental.direct_BP2D(projector, wanted, given)
+
+
+def _without_projector(operator: LinearOperator) -> dict[str, Any]:
+    """The state of a copy: ASTRA's number for a projector dies with its owner and means nothing in another process."""
+    return {name: value for name, value in operator.__dict__.items() if name != "_projector"}
 
 
 def _projector(owner: object, name: str, geometry: Geometry, grid: Grid) -> int:

@@ -176,7 +176,7 @@ def _runs(flags: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
 class JosephOperator(LinearOperator):
     """``[batch, 1, rows, columns] -> [batch, 1, views, detectors]``: attenuation in 1/mm to line integrals.
 
-    CPU only, float32 or float64. Raises OperatorError for tensors elsewhere.
+    CPU only, float32 or float64 (half precision is computed in float32). Raises OperatorError for tensors elsewhere.
     """
 
     def __init__(self, geometry: Geometry, grid: Grid) -> None:
@@ -192,6 +192,13 @@ class JosephOperator(LinearOperator):
         self._widths = (grid.columns + 2 * _PAD, grid.rows + 2 * _PAD)
         # Which image lines each run of rays marches along: rows (False) or columns (True).
         self._runs = ((False, _runs(table.by_row)), (True, _runs(~table.by_row)))
+
+    def extra_repr(self) -> str:
+        return f"{self.geometry!r}, {self.grid!r}"
+
+    def _settle(self, device: torch.device, dtype: torch.dtype) -> None:
+        if device.type != "cpu":
+            raise OperatorError(f"{type(self).__name__} works on the CPU only, not on {device}; use astra or sparse")
 
     def _forward(self, x: Tensor) -> Tensor:
         images = _numpy(x, self)[:, 0]
@@ -274,8 +281,10 @@ def _padded(lines: Array) -> Array:
 
 def _numpy(x: Tensor, operator: LinearOperator) -> Array:
     if x.device.type != "cpu":
-        raise OperatorError(f"{type(operator).__name__} works on the CPU, got a tensor on {x.device}")
+        raise OperatorError(
+            f"{type(operator).__name__} works on the CPU, got a tensor on {x.device}; use astra or sparse"
+        )
     if x.dtype not in (torch.float32, torch.float64):
-        raise OperatorError(f"{type(operator).__name__} takes float32 or float64, got {x.dtype}")
+        raise OperatorError(f"{type(operator).__name__} takes float32 or float64, got {x.dtype}; use x.float()")
     array: Array = x.numpy()
     return array

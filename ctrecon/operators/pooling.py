@@ -36,6 +36,9 @@ class AveragePooling(LinearOperator):
         """``||A|| = 1 / factor``, exactly."""
         return 1 / self.factor
 
+    def extra_repr(self) -> str:
+        return f"{self.factor} x {self.factor} pixels"
+
     def _forward(self, x: Tensor) -> Tensor:
         return torch.nn.functional.avg_pool2d(x, self.factor)
 

@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numba
 import numpy as np
@@ -21,7 +22,7 @@ from torch import Tensor
 from ctrecon.errors import OperatorError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
-from ctrecon.operators.base import LinearOperator
+from ctrecon.operators.base import HALF_PRECISION, LinearOperator
 from ctrecon.operators.footprint import Footprint, footprint
 from ctrecon.support.arrays import Array
 from ctrecon.support.threads import split
@@ -170,7 +171,7 @@ class SparseOperator(LinearOperator):
     """A stored matrix ``[m, n]`` and its transpose: ``[batch, *domain_shape] -> [batch, *range_shape]``.
 
     ``matrix`` is any scipy sparse matrix, from ``joseph_matrix`` or the user's own; ``transpose`` spares computing
-    it where it is at hand. float32 or float64, any device.
+    it where it is at hand. float32 or float64, any device; ``to`` and ``double`` move and convert both.
     Raises OperatorError where the shapes do not fit the matrix or an entry is not finite.
     """
 
@@ -199,10 +200,18 @@ class SparseOperator(LinearOperator):
         self._matrix = _torch_csr(csr, dtype)
         self._transpose = _torch_csr(scipy.sparse.csr_matrix(csr.T) if transpose is None else transpose, dtype)
 
-    def to(self, device: torch.device | str) -> SparseOperator:
-        """Move both matrices; returns self."""
-        self._matrix, self._transpose = self._matrix.to(device), self._transpose.to(device)
-        return self
+    def _settle(self, device: torch.device, dtype: torch.dtype) -> None:
+        self._matrix, self._transpose = (one.to(device, dtype) for one in (self._matrix, self._transpose))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Torch neither copies nor pickles its compressed rows, so they go as the arrays they consist of.
+        return {**self.__dict__, **{name: _parts(getattr(self, name)) for name in _STORED}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({**state, **{name: _from_parts(*state[name]) for name in _STORED}})
+
+    def extra_repr(self) -> str:
+        return f"{self.nonzeros} entries, {str(self._matrix.dtype).removeprefix('torch.')} on {self._matrix.device}"
 
     @property
     def nonzeros(self) -> int:
@@ -217,21 +226,38 @@ class SparseOperator(LinearOperator):
     def _probe(self) -> Tensor:
         return self._matrix.values()[:0]
 
+    def _computed_in(self, dtype: torch.dtype) -> torch.dtype:
+        return dtype if dtype not in HALF_PRECISION else self._matrix.dtype
+
+
+_STORED = ("_matrix", "_transpose")
+
 
 def _torch_csr(matrix: scipy.sparse.csr_matrix, dtype: torch.dtype) -> Tensor:
+    return _from_parts(
+        torch.from_numpy(matrix.indptr.astype(np.int32, copy=False)),
+        torch.from_numpy(matrix.indices.astype(np.int32, copy=False)),
+        torch.from_numpy(matrix.data).to(dtype),
+        matrix.shape,
+    )
+
+
+def _parts(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, tuple[int, int]]:
+    return matrix.crow_indices(), matrix.col_indices(), matrix.values(), (matrix.shape[0], matrix.shape[1])
+
+
+def _from_parts(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
     with _beta_notice_unheard():
-        return torch.sparse_csr_tensor(
-            torch.from_numpy(matrix.indptr.astype(np.int32, copy=False)),
-            torch.from_numpy(matrix.indices.astype(np.int32, copy=False)),
-            torch.from_numpy(matrix.data).to(dtype),
-            size=matrix.shape,
-            check_invariants=False,  # scipy, or the kernels above, made them
-        )
+        # No check: scipy, or the kernels above, made them.
+        return torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=False)
 
 
 def _product(matrix: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     if x.dtype != matrix.dtype or x.device != matrix.device:
-        raise OperatorError(f"this matrix holds {matrix.dtype} on {matrix.device}, got {x.dtype} on {x.device}")
+        raise OperatorError(
+            f"this matrix holds {matrix.dtype} on {matrix.device}, got {x.dtype} on {x.device}; "
+            "move one of them by .to(device, dtype)"
+        )
     batch = x.shape[0]
     if batch == 1:
         return (matrix @ x.reshape(-1)).reshape(1, *shape)
