@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix, vstack
 ARRAYS = {
     "image": "npy", "data": "data.npy", "weights": "weights.npy", "matrix": "matrix.npy", "dual": "dual.npy",
     "functional": "functional.npy", "lower_y": "lower-y.npy", "upper_y": "upper-y.npy", "lower_p": "lower-p.npy",
-    "upper_p": "upper-p.npy",
+    "upper_p": "upper-p.npy", "member": "member.npy",
 }  # fmt: skip
 BY_KIND = {
     "feasible": {"residual_upper_bound", "residual", "image"},
@@ -36,6 +36,10 @@ def demand(fact, what):
         raise ValueError(what)
 
 
+def whole(*numbers):
+    demand(all(type(n) is int for n in numbers), "a whole number has no point")
+
+
 def sha(blob):
     return hashlib.sha256(blob).hexdigest()
 
@@ -47,6 +51,7 @@ def array(stem, what, said):
     demand(blob[:8] == b"\x93NUMPY\x01\x00", f"{what}: not .npy 1.0")
     start = 10 + int.from_bytes(blob[8:10], "little")
     shape = tuple(said["shape"])
+    whole(*shape)
     dtype = said["dtype"]
     demand(dtype in (("<f4", "<f8") if what in ("image", "data", "weights") else ("<f8",)), f"{what}: {dtype}")
     header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
@@ -79,6 +84,7 @@ def points(g):
 def joseph(geometry, grid):
     """The sparse matrix of Joseph's method, view by view."""
     R, C, h = grid["rows"], grid["columns"], grid["pixel_mm"]
+    whole(R, C, geometry["detector_count"])
     blocks = []
     for px, py, dx, dy in zip(*points(geometry), strict=True):
         by_rows = abs(dy) >= abs(dx) * (1 - 1e-9)
@@ -108,6 +114,7 @@ def operator(stem, said, pixels, data):
     if said["projector"] == "joseph":
         A = joseph(said["geometry"], said["grid"])
     elif said["projector"] == "matrix":
+        whole(*said["shape"])
         row, column, value = array(stem, "matrix", said["entries"]).T
         demand((row == row.astype(int)).all() and (column == column.astype(int)).all(), "matrix: whole numbers")
         demand(len(set(zip(row, column, strict=True))) == len(row), "matrix: a place twice")
@@ -115,6 +122,7 @@ def operator(stem, said, pixels, data):
     else:
         demand(said["projector"] == "pooling", "projector")
         k, (R, C, *rest) = said["factor"], data
+        whole(k)
         channels = int(np.prod(rest, dtype=int))
         r, c, b, i, j = np.indices((R, C, channels, k, k)).reshape(5, -1)
         columns = ((k * r + i) * (k * C) + k * c + j) * channels + b
@@ -169,7 +177,8 @@ def check(path, slack=1e-9):
     demand(again.encode("ascii") == text, "not its own encoding")
     found = re.search(rb'"certificate_sha256": "([0-9a-f]{64})"', text)
     demand(found and sha(text[: found.start(1)] + b"0" * 64 + text[found.end(1) :]).encode() == found[1], "own hash")
-    demand(c["format"] == "ctrecon-certificate/1" and set(c) == ALL | BY_KIND[c["kind"]], "entries")
+    free = {"member"} if c["kind"] == "interval" else set()
+    demand(c["format"] == "ctrecon-certificate/1" and set(c) - free == ALL | BY_KIND[c["kind"]], "entries")
     norms = ("2-norm", "whitened", "max") if c["kind"] == "feasible" else ("2-norm", "whitened")
     demand(c["norm"] in norms and 0 <= c["delta"] <= 1e150, "norm or delta")
     f = array(stem, "data", c["data"])
@@ -181,6 +190,7 @@ def check(path, slack=1e-9):
     demand(c["statement"] == sentence(c, f.size, int((w == 0).sum())), "statement")
     image = {"feasible": lambda: c["image"]["shape"], "infeasible": lambda: c["image_shape"],
              "interval": lambda: c["functional"]["shape"]}[c["kind"]]()  # fmt: skip
+    whole(*image)
     if c["operator"]["projector"] == "joseph":
         grid = c["operator"]["grid"]
         demand(list(image) == [grid["rows"], grid["columns"]], "image's shape")
@@ -205,6 +215,7 @@ def check(path, slack=1e-9):
         demand(near(c["lower_bound"], bound) and c["lower_bound"] > c["delta"], "lower bound")
         return c["statement"]
     functional = array(stem, "functional", c["functional"])
+    ends = []
     for end, sign in (("lower", 1), ("upper", -1)):
         y, p = (array(stem, f"{end}_{what}", c[f"{end}_{what}"]) for what in "yp")
         demand(y.shape == f.shape and p.shape == (2, *functional.shape), "shape of a dual")
@@ -212,7 +223,13 @@ def check(path, slack=1e-9):
         bound = np.minimum(lo * s, hi * s).sum() - (y.ravel() * root) @ f.ravel()
         bound -= c["delta"] * np.linalg.norm(y) + c["kappa"] * np.hypot(*p).max()
         demand(near(sign * c[end], bound), f"{end} end: {sign * bound} proved, {c[end]} claimed")
-    demand(c["lower"] <= c["upper"], "ends cross")
+        ends.append(sign * bound)
+    demand(c["lower"] <= c["upper"] and near(*ends), "ends cross")
+    if "member" in c:
+        u = array(stem, "member", c["member"])
+        demand(u.shape == functional.shape and lo <= u.min() and u.max() <= hi, "member: box")
+        demand(near(np.linalg.norm(root * (A @ u.ravel() - f.ravel())), c["delta"]), "member: delta")
+        demand(near(np.hypot(*differences(u)).sum(), c["kappa"]), "member: kappa")
     return c["statement"]
 
 

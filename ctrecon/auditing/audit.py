@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,8 +18,9 @@ from ctrecon.auditing.image_set import ImageSet, variation
 from ctrecon.auditing.primal_dual import smallest
 from ctrecon.auditing.regions import Region
 from ctrecon.certificates import verify
-from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval
+from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval, is_member
 from ctrecon.errors import SettingError
+from ctrecon.support.arrays import Array
 
 GAP = 0.01
 """Of the certified range: how much of it at most no image was found for."""
@@ -112,6 +114,17 @@ class Audit:
         """An image in the interior of the set, where one is easily found."""
         return self.images.interior([single(self.evidence.image)])
 
+    @cached_property
+    def member(self) -> Array | None:
+        """An image that is proved, in float64, to be in the set; None where neither easy one is."""
+        a, evidence = self.assumptions, self.evidence
+        found = [] if self.inside is None else [self.inside[0, 0].numpy()]
+        for image in (*found, evidence.image):
+            inside: Array = np.clip(image.astype(np.float64), a.lo, a.hi)  # float32 has no 0.1
+            if is_member(self.stated, evidence.values["norm"], evidence.delta, a.kappa, inside):
+                return inside
+        return None
+
     @property
     def start(self) -> Tensor:
         return single(self.evidence.image) if self.inside is None else self.inside
@@ -140,8 +153,8 @@ class Audit:
         )
         made = certify_interval(
             self.stated, self.evidence.values["norm"], self.evidence.delta, self.assumptions.kappa,
-            region.functional, lower, upper, region=region.name, entries=self.evidence.entries,
-            source=self.evidence.path,
+            region.functional, lower, upper, region=region.name, member=self.member,
+            entries=self.evidence.entries, source=self.evidence.path,
         )  # fmt: skip
         if isinstance(made, Empty):
             return made

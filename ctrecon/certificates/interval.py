@@ -20,6 +20,7 @@ from ctrecon.support.arrays import Array
 
 # Another machine's sum is off by as much in the other direction, and takes its own bound off once more.
 ROOM = 4.0
+MARGIN = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +62,24 @@ def prove_end(problem: verify.Problem, delta: float, kappa: float, c: Array, dua
 
     ``problem`` holds the operator as a certificate describes it, data, weights and box; ``c [rows, columns]``, float64.
     """
+    return _end(problem, delta, kappa, c, dual)[0]
+
+
+def _end(problem: verify.Problem, delta: float, kappa: float, c: Array, dual: Dual) -> tuple[float, float]:
+    """What to state, and what this machine proves."""
     computed, proved = verify.lower_end(problem, delta, kappa, c, _float64(dual.y), _float64(dual.p))
-    return computed - ROOM * (computed - proved)
+    return computed - ROOM * (computed - proved), proved
+
+
+def is_member(problem: verify.Problem, norm: str, delta: float, kappa: float, image: Array) -> bool:
+    """Whether ``image [rows, columns]`` is proved to be within delta, kappa and the box, also by another machine."""
+    less = 1 - MARGIN
+    limits = {"norm": norm, "delta": delta * less, "kappa": kappa * less, "lo": problem.lo, "hi": problem.hi}
+    try:
+        verify.belongs(limits, problem, _float64(image))
+    except verify.Refused:
+        return False
+    return True
 
 
 def certify_interval(
@@ -75,6 +92,7 @@ def certify_interval(
     upper: Dual,
     *,
     region: str,
+    member: Array | None = None,
     entries: Array | None = None,
     source: str | Path | None = None,
 ) -> IntervalCertificate | Empty:
@@ -82,7 +100,9 @@ def certify_interval(
 
     ``problem`` as a certificate describes it: operator, data and weights as stored, box. ``entries`` are those of the
     matrix where the operator has one. ``region`` says in words what is measured; ``source`` is the reconstruction's
-    certificate. Raises InputError for arrays that do not fit.
+    certificate. ``member [rows, columns]`` is an image that is within delta, kappa and the box: stored, it shows that
+    the range speaks of something. Where that is not proved of it, it is left out.
+    Raises InputError for arrays that do not fit.
     """
     c = _float64(c)
     data, weights = problem.scan
@@ -96,15 +116,17 @@ def certify_interval(
         verify.check_operator(problem.operator, list(c.shape), list(data.shape))
     except verify.Refused as why:
         raise InputError(f"this problem cannot be certified: {why}") from None
-    low = prove_end(problem, delta, kappa, c, lower)
-    high = -prove_end(problem, delta, kappa, -c, upper)
-    if not low <= high:
-        return Empty(lower=low, upper=high)
+    (low, least), (high, most) = (_end(problem, delta, kappa, *end) for end in ((c, lower), (-c, upper)))
+    high, most = -high, -most
+    if not (low <= high and least <= most):
+        return Empty(lower=least, upper=most)
     arrays = {
         "data": plain(data, "data"), "functional": c,
         "lower_y": _float64(lower.y), "upper_y": _float64(upper.y),
         "lower_p": _float64(lower.p), "upper_p": _float64(upper.p),
     }  # fmt: skip
+    if member is not None and is_member(problem, norm, delta, kappa, member):
+        arrays["member"] = _float64(member)
     if weights is not None:
         arrays["weights"] = plain(weights, "weights")
     numbers = {

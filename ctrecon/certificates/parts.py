@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import platform
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -138,6 +139,7 @@ def as_checked(
     """The matrix as the checker reads it, if there is one. Raises InputError where it would refuse the operator."""
     try:
         verify.check_operator(operator, shape, measured)
+        verify.afford(operator, shape, math.prod(measured), "feasible")
         return None if entries is None else verify.sparse(entries, operator["shape"])
     except verify.Refused as why:
         raise InputError(f"this problem cannot be certified: {why}") from None

@@ -26,7 +26,8 @@ Rows = tuple[Any, Any, Array, Array]  # which rows of A; a matrix M of them; bou
 FORMAT = "ctrecon-certificate/1"
 FILES = {"": ".certificate.json", "image": ".npy", "data": ".data.npy", "weights": ".weights.npy",
          "matrix": ".matrix.npy", "dual": ".dual.npy", "functional": ".functional.npy", "lower_y": ".lower-y.npy",
-         "upper_y": ".upper-y.npy", "lower_p": ".lower-p.npy", "upper_p": ".upper-p.npy"}  # fmt: skip
+         "upper_y": ".upper-y.npy", "lower_p": ".lower-p.npy", "upper_p": ".upper-p.npy",
+         "member": ".member.npy"}  # fmt: skip
 MODEL = "Nor does it say that the data, the geometry, the weights or delta are right, or who wrote this file."
 LIMITS = {
     "feasible": "This bounds the misfit between image and data, nothing else. What the operator maps to (nearly) zero "
@@ -41,7 +42,8 @@ STATEMENTS = {
     "TV(u) <= {kappa!r} (assumed of the object, not proved), c the stored functional and {rest}",
 }
 NORMS = {"2-norm": "||A u - f||", "whitened": "||W^(1/2) (A u - f)||", "max": "max |A u - f|"}
-MAX_BYTES, MAX_VALUES, MAX_WORK = 1 << 23, 1 << 27, 1 << 35  # of a certificate; of an array; rays x image lines
+MAX_BYTES, MAX_VALUES = 1 << 23, 1 << 27  # of a certificate, of an array
+MAX_WORK, MAX_MEMORY = 1 << 36, 5 << 29  # steps and bytes that a check may take, times the ``effort`` asked for
 CROSSINGS = 1 << 16  # of rays and image lines held at a time
 U, TIE = 2.0**-53, 1e-9  # relative error of an operation in float64; a ray at 45 degrees marches by rows
 
@@ -64,7 +66,8 @@ KINDS: dict[str, Json] = {
                  "image": {**FLOATS, "unit": object, "pixel_mm": object}},
     "infeasible": {**COMMON, "lo": NUMBER, "hi": NUMBER, "lower_bound": BOUND, "image_shape": [COUNT], "dual": DOUBLES},
     "interval": {**COMMON, "lo": NUMBER, "hi": NUMBER, "kappa": BOUND, "region": str, "lower": NUMBER, "upper": NUMBER,
-                 "functional": DOUBLES, "lower_y": DOUBLES, "upper_y": DOUBLES, "lower_p": DOUBLES, "upper_p": DOUBLES},
+                 "functional": DOUBLES, "lower_y": DOUBLES, "upper_y": DOUBLES, "lower_p": DOUBLES, "upper_p": DOUBLES,
+                 "member": DOUBLES},
 }  # fmt: skip
 
 
@@ -73,7 +76,9 @@ class Refused(Exception):  # noqa: N818 - a finding, not an error
 
 
 class Verdict(NamedTuple):
-    """What was found. The checker's own sentence and the numbers that it proved are empty unless ``valid``."""
+    """What was found. The checker's own sentence, the numbers that it proved, and the certificate's entries and arrays
+    (all just checked) are empty unless ``valid``.
+    """
 
     valid: bool
     kind: str | None = None
@@ -81,6 +86,8 @@ class Verdict(NamedTuple):
     reason: str = ""
     proved: dict[str, float] = {}  # noqa: RUF012 - of a tuple, and never changed
     readable: bool = True
+    claims: Json = {}  # noqa: RUF012
+    arrays: dict[str, Array] = {}  # noqa: RUF012
 
 
 class Problem(NamedTuple):
@@ -301,8 +308,16 @@ def check_operator(operator: Json, shape: list[int], measured: list[int]) -> str
     sides = [len(geometry["angles_rad"]), geometry["detector_count"]]
     fit = sides == measured and {len(part) for part in geometry.values() if isinstance(part, list)} == {sides[0]}
     require(fit and grid == shape, f"the geometry measures {sides} values of {grid} pixels, not {measured} of {shape}")
-    require(math.prod(sides) * max(grid) <= MAX_WORK, "the problem is too large to check in reasonable time")
     return f"Joseph's projector of the {kind}-beam geometry stated here"
+
+
+def afford(operator: Json, shape: list[int], values: int, kind: str, effort: float = 1.0) -> None:
+    """Refuse a check of too much work or memory before any of it is spent."""
+    views, lines = (len(operator["geometry"]["angles_rad"]), max(shape)) if "grid" in operator else (1, 1)
+    work, memory = values * lines + views * math.prod(shape), math.prod(shape) * (16 if kind == "feasible" else 72)
+    times = max(work / MAX_WORK, (memory + 64 * values) / MAX_MEMORY)
+    cost = f"{work:.2g} steps and {memory / 2**20:.0f} MiB, {times:.3g} times what is allowed"
+    require(times <= effort, f"the check would take {cost}; allow it with --effort {math.ceil(times)}")
 
 
 def statement(v: Json, operator: str, unweighted: int) -> str:
@@ -310,6 +325,16 @@ def statement(v: Json, operator: str, unweighted: int) -> str:
     weights = f", W the stored weights, {unweighted} of them zero" if v["weights"] is not None else ""
     rest = f"the {math.prod(v['data']['shape'])} values of the data f as stored, A {operator}{weights}."
     return STATEMENTS[v["kind"]].format(**{**v, "norm": NORMS[v["norm"]]}, rest=rest)
+
+
+def belongs(v: Json, problem: Problem, u: Array) -> None:
+    """Refuse an image ``u`` that is not proved to be one of those that the interval speaks of."""
+    steps = np.zeros((2, *u.shape))
+    steps[0, :-1], steps[1, :, :-1] = np.diff(u, axis=0), np.diff(u, axis=1)
+    rough = np.sqrt((steps * steps).sum(0)).sum() * (1 + gamma(u.size + 8)) + u.size * 1e-140
+    inside = v["lo"] <= u.min() and u.max() <= v["hi"] and rough <= v["kappa"]
+    missed = residual(apply(problem.operator, u, problem.matrix), *problem.scan, v["norm"])[1]
+    require(bool(inside and missed <= v["delta"]), "the member is not proved to be within delta, kappa and the box")
 
 
 def prove(v: Json, problem: Problem, arrays: dict[str, Array]) -> dict[str, float]:
@@ -325,21 +350,27 @@ def prove(v: Json, problem: Problem, arrays: dict[str, Array]) -> dict[str, floa
         c, ends = arrays["functional"], [arrays[name] for name in ("lower_y", "lower_p", "upper_y", "upper_p")]
         lower = lower_end(problem, v["delta"], v["kappa"], c, *ends[:2])[1]
         upper = -lower_end(problem, v["delta"], v["kappa"], -c, *ends[2:])[1]
+        crossed = f"the ends cross, at least {lower!r} and at most {upper!r}: no image is within delta, kappa and box"
+        require(not lower > upper, f"{crossed}, and nothing is said of none")
         good = v["lower"] <= lower and upper <= v["upper"] and v["lower"] <= v["upper"]
+        if "member" in v:
+            belongs(v, problem, arrays["member"])
         proved = {"lower": lower, "upper": upper}
     said = ", ".join(f"{name} is {value!r}, not {v[name]!r}" for name, value in proved.items())
     require(good, f"for delta {v['delta']!r} what is proved does not bear out what is stated: {said}")
     return {"delta": v["delta"], **proved}
 
 
-def check_all(v: Json, path: Callable[[str], Path]) -> Verdict:
+def check_all(v: Json, path: Callable[[str], Path], effort: float) -> Verdict:
     """Check all that the certificate ``v`` claims, with the files that ``path`` finds. Raises Refused."""
     kind = str(v.get("kind"))
     require(kind in KINDS, f"the kind must be {' or '.join(KINDS)}")
-    fits(v, {**KINDS[kind], "kind": {kind}, "limits": {LIMITS[kind]}}, "the certificate")
+    entries = {name: pattern for name, pattern in KINDS[kind].items() if name != "member" or name in v}  # optional
+    fits(v, {**entries, "kind": {kind}, "limits": {LIMITS[kind]}}, "the certificate")
     operator, measured = v["operator"], v["data"]["shape"]
     shape = v["image_shape"] if kind == "infeasible" else v["image" if kind == "feasible" else "functional"]["shape"]
     name = check_operator(operator, shape, measured)
+    afford(operator, shape, math.prod(measured), kind, effort)
     require(kind == "feasible" or (len(shape) == 2 and "factor" not in operator), "there is no such bound here")
     require((v["norm"] == "whitened") == (v["weights"] is not None), "the norm needs other weights")
     require(v.get("lo", 0) <= v.get("hi", 0), "lo is above hi")
@@ -349,7 +380,8 @@ def check_all(v: Json, path: Callable[[str], Path]) -> Verdict:
     arrays: dict[str, Array] = {}
     for part, claim in [(part, v[part]) for part in FILES if v.get(part) is not None]:
         fits(claim, {**FLOATS, **(KINDS[kind][part] if part != "weights" else {})}, part)
-        expected = [2, *shape] if part.endswith("_p") else shape if part in ("image", "functional") else measured
+        expected = shape if part in ("image", "functional", "member") else measured
+        expected = [2, *shape] if part.endswith("_p") else expected
         require(claim["shape"] == expected, f"{part} should have shape {expected}")
         arrays[part] = load(claim, path(part), part)
     w, matrix = arrays.get("weights"), None
@@ -359,11 +391,16 @@ def check_all(v: Json, path: Callable[[str], Path]) -> Verdict:
     if "entries" in operator:
         matrix = sparse(load(operator["entries"], path("matrix"), "matrix"), operator["shape"])
     problem = Problem(operator, matrix, (arrays["data"], w), v.get("lo", 0.0), v.get("hi", 0.0))
-    return Verdict(True, kind, sentence, "", prove(v, problem, arrays))
+    return Verdict(True, kind, sentence, "", prove(v, problem, arrays), claims=v, arrays=arrays)
 
 
-def check(path: str | Path, image: str | Path | None = None, data: str | Path | None = None) -> Verdict:
-    """Check ``S.certificate.json`` and the files beside it, or ``image`` and ``data``. Raises for no file's content."""
+def check(
+    path: str | Path, image: str | Path | None = None, data: str | Path | None = None, effort: float = 1.0
+) -> Verdict:
+    """Check ``S.certificate.json`` and the files beside it, or ``image`` and ``data``. Raises for no file's content.
+
+    ``effort`` is how many times the usual work and memory it may take.
+    """
     given, path, kind = {"image": image, "data": data}, Path(path), None
 
     def beside(name: str) -> Path:
@@ -374,7 +411,7 @@ def check(path: str | Path, image: str | Path | None = None, data: str | Path | 
         certificate = parse_certificate(read(path, MAX_BYTES))
         kind = str(certificate.get("kind"))
         with np.errstate(all="ignore"):  # what overflows ends as inf or NaN, which no bound accepts
-            return check_all(certificate, beside)
+            return check_all(certificate, beside, effort)
     except Exception as why:  # content that trips anything over is no certificate, and must not look like a crash
         text = why if isinstance(why, Refused | OSError) else f"malformed content ({type(why).__name__}: {why})"
         return Verdict(False, kind, reason=one_line(text), readable=not isinstance(why, OSError))
@@ -385,10 +422,12 @@ def one_line(text: object) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    names = sys.argv[1:] if arguments is None else arguments
+    names, effort = list(sys.argv[1:] if arguments is None else arguments), 1.0
+    if names[:1] == ["--effort"] and len(names) > 1:
+        names, effort = names[2:], float(names[1]) if names[1].isdigit() else 1.0
     worst = 0 if names else 2
     for path in map(Path, names):
-        verdict = check(path)
+        verdict = check(path, effort=effort)
         word, code = ("VALID", 0) if verdict.valid else ("REFUSED", 1) if verdict.readable else ("UNREADABLE", 2)
         print(f"{word} {one_line(path.name)}: {verdict.statement or verdict.reason}")
         worst = max(worst, code)

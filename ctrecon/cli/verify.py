@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,15 @@ PICTURES = (".png", ".tif", ".tiff", ".nii")
 @click.option("--data", type=click.Path(path_type=Path), help="The data, where they are not beside the certificate.")
 @click.option("--certificates", type=FolderPath, help="With a series: their folder, where it is not in the series.")
 @click.option("--scan", type=FilePath, help="With a series: the scan that it must have been made from.")
+@click.option(
+    "--effort", type=click.FloatRange(min=1), default=1.0, show_default=True,
+    help="How many times the usual work and memory a check may take.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per certificate.")
 @click.pass_context
 def command(
     ctx: click.Context, files: tuple[Path, ...], image: Path | None, data: Path | None, certificates: Path | None,
-    scan: Path | None, as_json: bool,
+    scan: Path | None, effort: float, as_json: bool,
 ) -> None:
     """Check certificates with numpy and scipy alone, from image and data as they are on disk.
 
@@ -42,6 +47,7 @@ def command(
     For super-resolution, a picture S.png, S.tif or S.nii beside them must hold exactly the certified values.
     """
     from ctrecon.certificates.verify import check
+    from ctrecon.certificates.words import in_words
 
     if (image or data) and len(files) > 1:
         raise click.UsageError("--image and --data go with one certificate")
@@ -59,7 +65,7 @@ def command(
             click.echo(f"ctrecon: there is no certificate {printable(str(path))}", err=True)
             worst = EXIT_BAD_INPUT
             continue
-        verdict = check(path, image=image, data=data)
+        verdict = check(path, image=image, data=data, effort=effort)
         if verdict.valid and (reason := _fault_of_pictures(path, image)):
             verdict = verdict._replace(valid=False, statement="", reason=reason)
         if as_json:
@@ -70,28 +76,29 @@ def command(
                 "statement": verdict.statement,
                 "reason": verdict.reason,
                 **verdict.proved,
+                **(_worth(verdict) if verdict.valid else {}),
             }
             click.echo(json.dumps(facts))
         else:
             said = verdict.statement if verdict.valid else verdict.reason
             click.echo(f"{'valid' if verdict.valid else 'REFUSED'}  {printable(str(path))}: {printable(str(said))}")
             if verdict.valid:
-                click.echo(f"       in words: {_in_words(verdict)}")
+                for line in in_words(verdict):
+                    click.echo(f"       {printable(line)}")
         if not verdict.valid:
             worst = max(worst, EXIT_REFUSED if verdict.readable else EXIT_BAD_INPUT)
     ctx.exit(worst)
 
 
-def _in_words(verdict: Verdict) -> str:
-    """What a person who reads images takes from it; the statement has the precise sentence."""
-    if verdict.kind == "feasible":
-        return "the image explains the data to within delta; whether each of its structures is real is not said"
-    if verdict.kind == "infeasible":
-        return "no image with values in these limits explains the data to within delta"
-    lower, upper = verdict.proved["lower"], verdict.proved["upper"]
-    if lower <= 0 <= upper:
-        return f"the data do not decide: images within these limits show {lower:.4g} to {upper:.4g}, 0 among it"
-    return f"in the data: every image within these limits shows {lower:.4g} to {upper:.4g}, never 0"
+def _worth(verdict: Verdict) -> dict[str, Any]:
+    from ctrecon.certificates.worth import worth
+
+    found = worth(verdict)
+    return {
+        "delta_of_data": found.share if math.isfinite(found.share) else None,
+        "values": found.values, "values_that_count": found.counted,
+        "says_nothing": list(found.nothing), "says_little": list(found.little),
+    }  # fmt: skip
 
 
 def _fault_of_pictures(certificate: Path, image: Path | None) -> str:

@@ -3,12 +3,15 @@
 import json
 import tracemalloc
 
+import dual_cases
 import numpy as np
 import pytest
 from certificate_cases import HALF_TURN, forge, problem, restate, written
+from click.testing import CliRunner
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.feasible import certify
+from ctrecon.cli.main import cli
 
 
 @pytest.mark.parametrize("case", ["whitened", "matrix"])
@@ -213,6 +216,54 @@ def test_monstrous_sizes_are_refused_before_anything_is_allocated(change, tmp_pa
     finally:
         tracemalloc.stop()
     assert peak < 120 << 20
+
+
+@pytest.mark.parametrize(
+    ("views", "side", "words"),
+    [(1, 16384, "18432 MiB"), (700_000, 512, "steps"), (4, 8192, "MiB")],
+)  # fmt: skip
+def test_small_files_that_ask_for_much_are_refused_with_the_figure_and_the_remedy(views, side, words, tmp_path):
+    """An infeasible certificate brings no image: only its words say how many pixels and views there are."""
+    made = dual_cases.infeasible(1)[0]
+    path = made.write(tmp_path / "s.npy")[""]
+    zeros = np.zeros((views, 1))
+    for part in ("data", "dual"):
+        np.save(tmp_path / f"s.{part}.npy", zeros)
+
+    def grow(v):
+        v["operator"]["geometry"].update(angles_rad=[0] * views, detector_count=1)
+        v["operator"]["grid"].update(rows=side, columns=side)
+        for part in ("data", "dual"):
+            raw = (tmp_path / f"s.{part}.npy").read_bytes()
+            v[part].update(shape=[views, 1], sha256=verify.hashlib.sha256(raw).hexdigest())
+        v["image_shape"] = [side, side]
+
+    dual_cases.forged(path, grow)
+    assert path.stat().st_size < verify.MAX_BYTES
+    tracemalloc.start()
+    try:
+        verdict = verify.check(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "allow it with --effort" in verdict.reason, verdict.reason
+    assert words in verdict.reason
+    assert peak < 120 << 20
+
+
+def test_effort_allows_what_is_large(tmp_path, monkeypatch, capsys):
+    path = written("fan", tmp_path)[""]
+    monkeypatch.setattr(verify, "MAX_WORK", 1000)
+    reason = verify.check(path).reason
+    needed = int(reason.rsplit(" ", 1)[1])
+    assert needed > 1
+    assert verify.check(path, effort=needed).valid
+    assert not verify.check(path, effort=needed - 1).valid
+    assert verify.main(["--effort", str(needed), str(path)]) == 0
+    assert verify.main([str(path)]) == 1
+    assert "REFUSED" in capsys.readouterr().out
+    assert CliRunner().invoke(cli, ["verify", str(path), "--effort", str(needed)]).exit_code == 0
+    assert CliRunner().invoke(cli, ["verify", str(path)]).exit_code == 1
 
 
 def test_hostile_arrays_are_refused(tmp_path):

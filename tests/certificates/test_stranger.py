@@ -69,6 +69,36 @@ def test_what_the_stranger_refuses_is_refused(tmp_path):
     assert refused > 50
 
 
+def points(value, prefix=()):
+    """Where in a certificate whole numbers stand."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(inner, dict | list):
+            yield from points(inner, (*prefix, key))
+        elif type(inner) is int:
+            yield (*prefix, key)
+
+
+def test_a_whole_number_with_a_point_is_refused_by_both_and_a_real_one_without_one_by_neither(tmp_path):
+    pointed = 0
+    for path in everything(tmp_path):
+        raw = path.read_bytes()
+        for place in points(verify.parse_certificate(raw)):
+            values = verify.parse_certificate(raw)
+            inner = values
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = float(inner[place[-1]])
+            path.write_bytes(verify.encode(values))
+            assert verify.check(path).valid == believes(path) == (place[-1] in ("hi", "lo", "delta", "kappa")), place
+            pointed += 1
+        path.write_bytes(raw)
+    assert pointed > 100
+    path = dual_cases.interval("fan", 7)[0].write(tmp_path / "whole.npy")[""]
+    forged(path, lambda v: v.update(delta=100, kappa=1000, lower=-1000, upper=1000))
+    assert verify.check(path).valid
+    assert believes(path)
+
+
 @pytest.mark.parametrize("case", ["offset", "whitened", "matrix"])
 def test_neither_believes_other_files(case, tmp_path):
     paths = written(case, tmp_path)

@@ -1,0 +1,86 @@
+"""A valid certificate in words: what a person who reads images takes from it. The statement is the precise sentence."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ctrecon.certificates.verify import Verdict, one_line
+from ctrecon.certificates.worth import Worth, worth
+
+
+def in_words(verdict: Verdict) -> tuple[str, ...]:
+    """A few lines: the meaning, what delta is beside the data, and why the statement says nothing or little, if so.
+
+    Raises ValueError for a certificate that does not hold.
+    """
+    found = worth(verdict)
+    meaning = {"feasible": _feasible, "infeasible": _infeasible, "interval": _interval}[str(verdict.kind)](verdict)
+    if found.nothing:
+        meaning = f"true, but it says nothing: {'; '.join(found.nothing)}"
+    little = [f"it says little: {'; '.join(found.little)}"] if found.little else []
+    label = [_label(verdict)] if verdict.kind == "interval" else []
+    return (f"in words: {meaning}", *little, _delta(verdict, found), *label)
+
+
+def _feasible(verdict: Verdict) -> str:
+    del verdict
+    return "the image explains the data to within delta; whether each of its structures is real is not said"
+
+
+def _infeasible(verdict: Verdict) -> str:
+    v = verdict.claims
+    return f"no image with values from {v['lo']:.4g} to {v['hi']:.4g} explains the data to within delta"
+
+
+def _interval(verdict: Verdict) -> str:
+    v = verdict.claims
+    lower, upper = verdict.proved["lower"], verdict.proved["upper"]
+    limits = f"within delta, with TV <= {v['kappa']:.4g} and values from {v['lo']:.4g} to {v['hi']:.4g}"
+    if lower <= 0 <= upper:
+        return f"the data do not decide: images {limits} show {lower:.4g} to {upper:.4g} at most, 0 among it"
+    return (
+        f"in the data, if the object is no rougher than TV = {v['kappa']:.4g}: every image {limits} shows {lower:.4g} "
+        f"to {upper:.4g}, never 0; the sign stays proved up to TV = {still_decided(verdict):.4g}"
+    )
+
+
+def still_decided(verdict: Verdict) -> float:
+    """The largest kappa up to which the two dual vectors of a decided range still prove its sign.
+
+    The bound on either end falls by ``max_j |p_j|`` times what kappa grows. Not the largest that any duals would prove.
+    """
+    end = "lower" if verdict.proved["lower"] > 0 else "upper"
+    p, left = verdict.arrays[f"{end}_p"], abs(verdict.proved[end])
+    steepest = float(np.sqrt(np.square(p).sum(0).max()))
+    kappa = float(verdict.claims["kappa"])
+    return kappa + (1 - 1e-6) * left / steepest if steepest > 0 else math.inf
+
+
+def _delta(verdict: Verdict, found: Worth) -> str:
+    v = verdict.claims
+    whose = {"max": "the largest value", "whitened": "the weighted norm"}.get(v["norm"], "the norm")
+    share = "all" if math.isinf(found.share) else f"{100 * found.share:.3g}%"
+    said = f"delta is {share} of {whose} of the data"
+    if v["weights"] is not None:
+        said += f"; the weights let {found.counted:.0f} of {found.values} values count"
+    return said
+
+
+def _label(verdict: Verdict) -> str:
+    """What the functional measures, from itself; and the label, which anyone may have written."""
+    c = verdict.arrays["functional"]
+    inside, around = c > 0, c < 0
+    means = [
+        bool(mask.any()) and float(np.abs(c[mask] * np.count_nonzero(mask) - total).max()) < 1e-9
+        for mask, total in ((inside, 1.0), (around, -1.0))
+    ]
+    what = "a weighted sum of pixels that is no difference of two means"
+    if all(means):
+        row, column = (float(part.mean()) for part in np.nonzero(inside))
+        what = (
+            f"the mean over {np.count_nonzero(inside)} pixels about column {column:.1f}, row {row:.1f}, less that over "
+            f"{np.count_nonzero(around)} others"
+        )
+    return f'measured: {what}; the file\'s author calls it "{one_line(verdict.claims["region"])[:200]}"'

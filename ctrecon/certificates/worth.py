@@ -1,0 +1,135 @@
+"""What a true statement is worth: delta beside the data, and the cases in which it says nothing or little.
+
+A certificate that the checker finds valid may still speak of nothing: of a delta that the image 0 meets, of weights
+that see no data, of a functional that is 0. Nothing of this is refused, since it is true; here it is found and said.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ctrecon.certificates.verify import Verdict
+from ctrecon.support.arrays import Float64Array
+
+# Real data leave a residual of 1e-3 of their norm and more; float32 arithmetic alone leaves 1e-6.
+EXACT = 1e-5
+# Fewer of the values than this share carry the weight: then most rays may miss the image by anything.
+FEW = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worth:
+    """``share``: delta over the norm of the data, as the certificate weighs them (inf where that is 0).
+
+    ``counted``: the number of values that the weights let count, ``(sum w)^2 / sum w^2``, of ``values``.
+    ``nothing`` and ``little``: why the statement says nothing, or little, one clause each.
+    """
+
+    share: float
+    counted: float
+    values: int
+    nothing: tuple[str, ...] = ()
+    little: tuple[str, ...] = ()
+
+
+def worth(verdict: Verdict) -> Worth:
+    """What the statement of a valid certificate is worth. Raises ValueError for a certificate that does not hold."""
+    if not verdict.valid:
+        raise ValueError("a certificate that does not hold is worth nothing; see its reason")
+    v = verdict.claims
+    f = verdict.arrays["data"].ravel().astype(np.float64)
+    weights = verdict.arrays.get("weights")
+    w = np.ones(f.size) if weights is None else weights.ravel().astype(np.float64)
+    size = float(np.abs(f).max()) if v["norm"] == "max" else _length(np.sqrt(w) * f)
+    nothing: list[str] = []
+    little: list[str] = []
+    counted = _counted(w)
+    holds_zero = v.get("lo", 0.0) <= 0 <= v.get("hi", 0.0)
+    if size <= v["delta"]:
+        (nothing if holds_zero else little).append("the image 0 meets delta as well")
+    elif 2 * v["delta"] > size and verdict.kind != "infeasible":
+        little.append("delta is more than half of the data")
+    if counted < FEW * f.size:
+        little.append(f"its weights let {counted:.3g} of {f.size} values count")
+    find = {"feasible": _feasible, "infeasible": _infeasible, "interval": _interval}[str(verdict.kind)]
+    more_nothing, more_little = find(verdict, size)
+    return Worth(
+        share=v["delta"] / size if size > 0 else math.inf,
+        counted=counted,
+        values=f.size,
+        nothing=(*nothing, *more_nothing),
+        little=(*little, *more_little),
+    )
+
+
+_Found = tuple[list[str], list[str]]
+
+
+def _feasible(verdict: Verdict, size: float) -> _Found:
+    v = verdict.claims
+    pooled = "factor" in v["operator"]  # an enlarged image is made to give back its data
+    if not pooled and v["residual"] < EXACT * size:
+        return [], ["the data are this image's own projection but for rounding: computed from it, or fitted with "
+                    "all their noise"]  # fmt: skip
+    return [], []
+
+
+def _infeasible(verdict: Verdict, size: float) -> _Found:
+    little = _of_the_box(verdict)
+    if verdict.claims["delta"] < EXACT * size:
+        little.append("delta is no more than the rounding of data, which any noise exceeds")
+    return [], little
+
+
+def _interval(verdict: Verdict, size: float) -> _Found:
+    del size
+    v, arrays = verdict.claims, verdict.arrays
+    c, lo, hi = arrays["functional"], v["lo"], v["hi"]
+    nothing: list[str] = []
+    little = _of_the_box(verdict)
+    least, most = float(np.minimum(lo * c, hi * c).sum()), float(np.maximum(lo * c, hi * c).sum())
+    room = 1e-9 * float(np.abs(c).sum()) * max(abs(lo), abs(hi))
+    if not c.any():
+        nothing.append("what is measured is 0 in every image, whatever the data")
+    elif v["lower"] <= least + room and most - room <= v["upper"]:
+        nothing.append("the limits on the values alone give this range")
+    elif not (arrays["lower_y"].any() or arrays["upper_y"].any()):
+        nothing.append("the proof uses no value of the data")
+    elif lo < hi and (min(lo * c.sum(), hi * c.sum()) > room or max(lo * c.sum(), hi * c.sum()) < -room):
+        little.append("images of a single value have this sign already, so that it is no contrast")
+    if lo < hi and v["kappa"] < 1e-6 * (hi - lo):
+        little.append("kappa leaves room for images of a single value only")
+    if "member" not in arrays:
+        little.append("that any image is within delta, kappa and these values is not shown")
+    return nothing, little
+
+
+def _of_the_box(verdict: Verdict) -> list[str]:
+    v = verdict.claims
+    lo, hi = v["lo"], v["hi"]
+    if lo == hi:
+        return ["its limits on the values leave one image"]
+    found = [] if lo <= 0 <= hi else ["its limits on the values leave out 0, which is air"]
+    grid: dict[str, Any] | None = v["operator"].get("grid")
+    if grid is not None:
+        longest = grid["pixel_mm"] * math.hypot(grid["rows"], grid["columns"])
+        if 2 * max(hi, 0.0) * longest < float(verdict.arrays["data"].max()):
+            found.append("within its limits on the values no ray reaches half of the largest value of the data")
+    return found
+
+
+def _counted(w: Float64Array) -> float:
+    most = float(w.max())
+    if most == 0:
+        return 0.0
+    share = w / most  # so that squares neither overflow nor vanish
+    return float(share.sum() ** 2 / np.square(share).sum())
+
+
+def _length(values: Float64Array) -> float:
+    most = float(np.abs(values).max())
+    return most * float(np.linalg.norm(values / most)) if most > 0 else 0.0
