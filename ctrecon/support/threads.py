@@ -1,7 +1,13 @@
-"""Split a loop over the processor's threads. The kernels release the interpreter lock."""
+"""Split a loop over the processor's threads. The kernels release the interpreter lock.
+
+A child of ``os.fork`` inherits pools of threads without their threads: whatever waits for them waits for ever, here and
+in torch's own loops. So a child begins with one thread, as torch's DataLoader has it for its workers; one that asks
+``torch.set_num_threads`` for more gets a pool of its own here.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -11,8 +17,13 @@ import torch
 
 
 @lru_cache(maxsize=4)
-def _pool(workers: int) -> ThreadPoolExecutor:
+def _pool(workers: int, process: int) -> ThreadPoolExecutor:
+    """One pool for each number of workers in each ``process``."""
     return ThreadPoolExecutor(workers, thread_name_prefix="ctrecon")
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def threads() -> int:
@@ -32,6 +43,7 @@ def split(count: int, work: Callable[[int, int], None], *, grain: int = 1, piece
     # Four pieces a thread: views and rows cost unequally, and a late thread should not hold up the rest.
     pieces = min(4 * workers if pieces is None else pieces, count)
     bounds = [count * k // pieces for k in range(pieces + 1)]
-    jobs = [_pool(workers).submit(work, a, b) for a, b in pairwise(bounds)]
+    pool = _pool(workers, os.getpid())
+    jobs = [pool.submit(work, a, b) for a, b in pairwise(bounds)]
     for job in jobs:
         job.result()
