@@ -36,8 +36,20 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
     "else estimated from the sinogram).",
 )
 @click.option("--repeat", type=FilePath, help="A second scan of the same object: delta from both, image of their mean.")
-@click.option("--model-error", metavar="VALUE|PERCENT", help="Room in delta for what the operator does not model.")
-@click.option("--quantile", type=float, show_default="0.95", help="With auto: chance that the true image meets delta.")
+@click.option(
+    "--model-error",
+    default="auto",
+    show_default=True,
+    metavar="VALUE|auto|PERCENT",
+    help="Room in delta for what the operator does not model. auto: with --delta auto, an estimate of what the pixels "
+    "cost; a value or a percentage of ||f|| takes its place, 0 is none.",
+)
+@click.option(
+    "--quantile",
+    type=float,
+    show_default="0.95",
+    help="With auto: the share of scans whose true image meets delta, if nothing but noise and pixels is in the way.",
+)
 @click.option("--method", type=click.Choice(METHODS), default="energy", show_default=True)
 @click.option("--window", type=click.Choice(WINDOWS), help="Filter of fbp. Default: the smoothest that meets delta.")
 @click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE", help="Network weights.")
@@ -64,7 +76,7 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--spacing", type=float, metavar="MM", help="Of all slices. Default: a detector row at the axis.")
 @click.pass_context
 def command(
-    ctx: click.Context, /, scan_file: Path, delta: str, repeat: Path | None, model_error: str | None,
+    ctx: click.Context, /, scan_file: Path, delta: str, repeat: Path | None, model_error: str,
     quantile: float | None, output: str | None, preview: bool, report: Path | None, as_json: bool, **options: Any,
 ) -> None:
     """Reconstruct a certified image from the sinogram INPUT, a file or a folder of CT projections.
@@ -189,7 +201,7 @@ def _scans(scan_file: Path, repeat: Path | None, options: dict[str, Any]) -> tup
 
 
 def _reconstruct(
-    scan: Scan, second: Scan | None, *, delta: str, chance: float, model_error: str | None, source: Path, began: float,
+    scan: Scan, second: Scan | None, *, delta: str, chance: float, model_error: str, source: Path, began: float,
     quiet: bool, title: str | None, method: str, prior: str, iterations: int | None, window: Window | None,
     looks: int | None, operator: OperatorName | None, device: str | None, most_attenuation: float | None,
     uses: Uses = "many",
@@ -198,17 +210,15 @@ def _reconstruct(
 
     With a ``title`` it is one of many, and says nothing but what it is at, on a terminal.
     """
-    from ctrecon.measurement.delta import delta_for, delta_with_model_error, mean_of_repeats
+    from ctrecon.measurement.delta import delta_for, mean_of_repeats
     from ctrecon.reconstruction.problem import prepare
     from ctrecon.reconstruction.conclude import conclude
 
     clock = _Clock(began)
     if second is None:
-        bound = delta_for(scan, delta, chance)
+        bound = delta_for(scan, delta, chance, model_error=model_error)
     else:
-        scan, bound = mean_of_repeats(scan, second, chance)
-    if model_error is not None:
-        bound = delta_with_model_error(bound, scan, model_error)
+        scan, bound = mean_of_repeats(scan, second, chance, model_error=model_error)
     clock.note("read")
     if not quiet and title is None:
         for note in scan.notes:

@@ -83,6 +83,7 @@ def summary(result: Reconstruction, written: dict[str, Path], method: str) -> di
         "norm": result.problem.delta.norm,
         "delta_from": result.problem.delta.how,
         "model_error": result.problem.delta.model_error,
+        "discretisation": result.problem.delta.discretisation,
         "residual": result.residual,
         **({} if result.missed is None else _known(result.missed)),
         "iterations": result.iterations,

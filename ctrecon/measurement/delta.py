@@ -1,7 +1,9 @@
 """How large ``||Au - f||`` may be: given, from counts, from the sinogram alone, or from two scans of the same object.
 
-All are statements about the noise. What a scanner does that no operator models (scatter, beam hardening, motion) is a
-term of its own, ``model_error``, added by the triangle inequality.
+Two things keep the true image from explaining the data: the noise, and that the image has pixels. The second is
+estimated from the scan (``discretisation.py``) and added in squares, since noise knows nothing of it. What a scanner
+does that no operator models (scatter, beam hardening, motion) is a ``model_error`` that has to be given; it takes the
+place of the estimate and is added by the triangle inequality.
 """
 
 from __future__ import annotations
@@ -14,63 +16,73 @@ import numpy as np
 from scipy.special import fdtri, gammaincinv
 
 from ctrecon.errors import InputError, SettingError
+from ctrecon.measurement.discretisation import FEWEST_CELLS, SPREAD, discretisation
 from ctrecon.measurement.noise_level import estimate_sigma
 from ctrecon.measurement.scan import Scan
-from ctrecon.support.arrays import Array
+from ctrecon.support.arrays import Array, Float64Array
 
 Norm = Literal["2-norm", "whitened"]
+
+_NUMBER = "a number, a percentage like 1.5% or auto"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delta:
     """A bound on ``||Au - f||``: its value, the norm it is meant in, and where it comes from.
 
-    The whitened norm weighs each ray with ``1 / variance``. ``model_error`` is the part of ``value`` that is not noise.
+    The whitened norm weighs each ray with ``1 / variance``. ``model_error`` is the part of ``value`` that was given for
+    what is no noise; ``discretisation`` is the estimate of what the pixels cost, 0 where there is none.
     """
 
     value: float
     norm: Norm
     how: str
     model_error: float = 0.0
+    discretisation: float = 0.0
 
 
 def delta_from_variance(m: int, q: float = 0.95) -> float:
-    """``sqrt(chi2 quantile(m, q))``: with probability q the whitened residual of the true image is no larger."""
+    """``sqrt(chi2 quantile(m, q))``: with probability q the whitened noise of m rays is no larger."""
     if m < 1 or not 0 < q < 1:
         raise SettingError(f"the quantile must lie in (0, 1) and the rays be at least 1, got {q} and {m}")
-    return math.sqrt(2 * float(gammaincinv(m / 2, q)))
+    return math.sqrt(_scaled_chi_square(m, 2 * m, q))
 
 
-def delta_for(scan: Scan, text: str, quantile: float = 0.95) -> Delta:
+def delta_for(scan: Scan, text: str, quantile: float = 0.95, *, model_error: str = "auto") -> Delta:
     """Read ``VALUE``, ``PERCENT`` (``1.5%``, of ``||f||``) or ``auto``.
 
-    A value and a percentage mean the 2-norm over the whole sinogram in the data's units. ``auto`` means the whitened
-    norm where the scan has variances (from counts), else the 2-norm with an estimated sigma.
-    Raises SettingError for anything that is no number > 0, InputError where the data do not allow an estimate.
+    Args:
+        scan: What was measured.
+        text: A value and a percentage mean the 2-norm over the whole sinogram in the data's units. ``auto`` means the
+            whitened norm where the scan has variances (from counts), else the 2-norm with an estimated sigma.
+        quantile: With ``auto``, the share of scans in which the true image (the object's means over the pixels) meets
+            delta, as far as the noise is what it is taken for and nothing but the pixels keeps the operator from being
+            the scanner.
+        model_error: With ``auto``, the discretisation error is estimated where it is ``auto``, too. A value or a
+            percentage of ``||f||``, in delta's norm, takes its place and is added; ``0`` leaves noise alone.
+
+    Returns:
+        The bound, with where it comes from.
+
+    Raises:
+        SettingError: For anything that is no number > 0, or a model error that is none >= 0.
+        InputError: Where the data do not allow an estimate.
     """
     if text.strip().lower() == "auto":
-        return _delta_auto(scan, quantile)
-    number, is_percentage = _number(text, "delta", "a number, a percentage like 1.5% or auto")
+        return _bound(scan, _noise(scan, quantile), quantile, model_error)
+    number, is_percentage = _number(text, "delta", _NUMBER)
     if number == 0:
         raise SettingError(f"delta must be a finite number > 0, got {text!r}; give a value, 1.5% or auto")
-    if not is_percentage:
-        return Delta(value=number, norm="2-norm", how="given")
-    norm = _size(scan, "2-norm")
-    return Delta(value=number * norm, norm="2-norm", how=f"{100 * number:g}% of ||f|| = {norm:.6g}")
+    delta = Delta(value=number, norm="2-norm", how="given")
+    if is_percentage:
+        norm = _size(scan, "2-norm")
+        delta = Delta(value=number * norm, norm="2-norm", how=f"{100 * number:g}% of ||f|| = {norm:.6g}")
+    return _with_model_error(delta, scan, model_error)
 
 
-def delta_with_model_error(delta: Delta, scan: Scan, text: str) -> Delta:
-    """``delta`` and room for what the operator does not model: a ``VALUE`` or ``PERCENT`` of ``||f||``, in its norm.
-
-    Raises SettingError for anything that is no number >= 0.
-    """
-    number, is_percentage = _number(text, "the model error", "a number or a percentage like 0.5%")
-    error = number * _size(scan, delta.norm) if is_percentage else number
-    how = f"{delta.how}; {delta.value:.6g} for noise and {error:.6g} for model error"
-    return replace(delta, value=delta.value + error, model_error=delta.model_error + error, how=how)
-
-
-def mean_of_repeats(first: Scan, second: Scan, quantile: float = 0.95) -> tuple[Scan, Delta]:
+def mean_of_repeats(
+    first: Scan, second: Scan, quantile: float = 0.95, *, model_error: str = "auto"
+) -> tuple[Scan, Delta]:
     """The mean of two scans of the same object with the same geometry, and its delta from their difference.
 
     The noise of the mean ``f`` and half the difference ``h`` have the same law and, being Gaussian, do not depend on
@@ -79,11 +91,20 @@ def mean_of_repeats(first: Scan, second: Scan, quantile: float = 0.95) -> tuple[
     first two moments (F. E. Satterthwaite, Biometrics Bulletin 2, 1946), ``(sum h^2)^2 / (sum h^4 / 3)``. Rays are
     weighted by ``1 / variance`` where both scans have one. Drift between the scans counts as noise, too.
 
-    Raises InputError where the scans do not belong together or are one and the same, SettingError for a quantile
-    outside (0, 1).
+    Args:
+        first: A scan.
+        second: Another of the same object, measured alike.
+        quantile: As for ``delta_for``.
+        model_error: As for ``delta_for``.
+
+    Returns:
+        The mean of the scans, and the bound for it.
+
+    Raises:
+        InputError: Where the scans do not belong together or are one and the same.
+        SettingError: For a quantile outside (0, 1), or a model error that is no number >= 0.
     """
-    if not 0 < quantile < 1:
-        raise SettingError(f"the quantile must lie in (0, 1), got {quantile}")
+    _check_quantile(quantile)
     if first.sinogram.shape != second.sinogram.shape:
         raise InputError(
             f"{second.source}: has shape {second.sinogram.shape}, {first.source} has {first.sinogram.shape}; a repeat "
@@ -100,16 +121,111 @@ def mean_of_repeats(first: Scan, second: Scan, quantile: float = 0.95) -> tuple[
     if total == 0:
         raise InputError(f"{second.source}: holds the same values as {first.source}; a repeat has noise of its own")
     freedom = max(1.0, 3 * total * (total / float(np.square(squares).sum())))
-    largest = math.sqrt(total * float(fdtri(freedom, freedom, quantile)))
-    how = f"from two scans: half their difference has norm {math.sqrt(total):.6g}, F quantile {quantile:g}"
-    note = "the mean of two scans of the same object"
-    notes: tuple[str, ...] = (*first.notes, note)
+    notes: tuple[str, ...] = (*first.notes, "the mean of two scans of the same object")
     if variance is not None:
         notes = (*notes, f"the two scans differ by {math.sqrt(total / f.size):.3g} times what their variances explain")
     mean = replace(
         first, sinogram=(f + g) / 2, variance=variance, counts=None, white=None, whitened_mean=1.0, notes=notes
     )
-    return mean, Delta(value=largest, norm="2-norm" if variance is None else "whitened", how=how)
+    noise = _Noise(
+        mean=total,
+        variance=4 * total**2 / freedom,
+        largest=total * float(fdtri(freedom, freedom, quantile)),
+        norm="2-norm" if variance is None else "whitened",
+        each=total / f.size * (np.ones((1, 1)) if variance is None else variance),
+        how=f"from two scans: half their difference has norm {math.sqrt(total):.6g}, F quantile {quantile:g}",
+    )
+    return mean, _bound(mean, noise, quantile, model_error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Noise:
+    """What is known of ``||n||^2`` in ``norm``: its mean and variance, and ``largest``, its quantile.
+
+    ``each``: the variance of each ray, or ``[1, 1]`` for all.
+    """
+
+    mean: float
+    variance: float
+    largest: float
+    norm: Norm
+    each: Float64Array
+    how: str
+
+
+def _noise(scan: Scan, quantile: float) -> _Noise:
+    m = scan.sinogram.size
+    square = delta_from_variance(m, quantile) ** 2
+    if scan.variance is not None:
+        over = scan.whitened_mean
+        return _Noise(
+            mean=m * over, variance=2 * m * over**2, largest=square * over, norm="whitened",
+            each=scan.variance.astype(np.float64),
+            how=f"from counts: chi-square quantile {quantile:g} for {m} rays, each weighted by 1 / variance",
+        )  # fmt: skip
+    sigma, where = estimate_sigma(scan.sinogram, scan.geometry)
+    # What is left of data without noise is their rounding.
+    if sigma <= 1e-12 * float(np.linalg.norm(scan.sinogram)) / math.sqrt(m):
+        raise InputError(
+            f"{scan.source}: no noise was found in the sinogram, so delta cannot be estimated; give a value or 0.1%"
+        )
+    how = (
+        f"estimated from the sinogram: sigma = {sigma:.4g} from {where}, times the root of the chi-square quantile "
+        f"{quantile:g} for {m} rays"
+    )
+    return _Noise(
+        mean=m * sigma**2, variance=2 * m * sigma**4, largest=square * sigma**2, norm="2-norm",
+        each=np.full((1, 1), sigma**2), how=how,
+    )  # fmt: skip
+
+
+def _bound(scan: Scan, noise: _Noise, quantile: float, model_error: str) -> Delta:
+    """The quantile of ``||n + d||^2``, ``d`` the discretisation error, or that of ``||n||^2`` plus a given error.
+
+    Noise and ``d`` know nothing of each other, so the squares add; ``2 <n, d>`` has mean 0 and variance ``4 d^2`` times
+    a ray's share of the noise; and the estimate of ``d`` is off by ``SPREAD``. By how much these raise the quantile is
+    taken from the multiple of a chi-square variable that has this mean and variance (P. B. Patnaik, Biometrika 36,
+    1949, for the noncentral law).
+    """
+    alone = Delta(value=math.sqrt(noise.largest), norm=noise.norm, how=noise.how)
+    if model_error.strip().lower() != "auto":
+        return _with_model_error(alone, scan, model_error)
+    scan = scan.with_grid()
+    if scan.geometry is None or scan.grid is None or scan.geometry.detector_count < FEWEST_CELLS:
+        why = "only a matrix is given" if scan.geometry is None else f"there are fewer than {FEWEST_CELLS} cells"
+        return replace(alone, how=f"{alone.how}; nothing for the discretisation error, since {why}")
+    found = discretisation(
+        scan.sinogram, scan.geometry, scan.grid, noise.each, whitened=noise.norm == "whitened"
+    ).square
+    spread = noise.variance + 4 * found * noise.mean / scan.sinogram.size + (2 * SPREAD * found) ** 2
+    added = _scaled_chi_square(noise.mean + found, spread, quantile)
+    added -= _scaled_chi_square(noise.mean, noise.variance, quantile)
+    value, pixels = math.sqrt(noise.largest + added), math.sqrt(found)
+    how = f"{alone.how}; {alone.value:.6g} for noise, and a discretisation error of {pixels:.6g} by the spectrum of f"
+    return replace(alone, value=value, discretisation=pixels, how=how)
+
+
+def _with_model_error(delta: Delta, scan: Scan, text: str) -> Delta:
+    if text.strip().lower() == "auto":
+        return delta
+    number, is_percentage = _number(text, "the model error", "auto, a number or a percentage like 0.5%")
+    if number == 0:
+        return delta
+    error = number * _size(scan, delta.norm) if is_percentage else number
+    how = f"{delta.how}; {delta.value:.6g} for noise and {error:.6g} for model error"
+    return replace(delta, value=delta.value + error, model_error=error, how=how)
+
+
+def _scaled_chi_square(mean: float, variance: float, q: float) -> float:
+    """The q-quantile of a multiple of a chi-square variable with this mean and variance."""
+    _check_quantile(q)
+    freedom = 2 * mean**2 / variance
+    return mean * 2 * float(gammaincinv(freedom / 2, q)) / freedom
+
+
+def _check_quantile(q: float) -> None:
+    if not 0 < q < 1:
+        raise SettingError(f"the quantile must lie in (0, 1), got {q}")
 
 
 def _number(text: str, what: str, forms: str) -> tuple[float, bool]:
@@ -130,22 +246,3 @@ def _size(scan: Scan, norm: Norm) -> float:
     if size == 0:
         raise InputError(f"{scan.source}: the sinogram is zero everywhere, so is a percentage of it; give a value")
     return size
-
-
-def _delta_auto(scan: Scan, quantile: float) -> Delta:
-    m = scan.sinogram.size
-    largest = delta_from_variance(m, quantile)
-    if scan.variance is not None:
-        how = f"from counts: chi-square quantile {quantile:g} for {m} rays, each weighted by 1 / variance"
-        return Delta(value=largest * math.sqrt(scan.whitened_mean), norm="whitened", how=how)
-    sigma, where = estimate_sigma(scan.sinogram, scan.geometry)
-    # What is left of data without noise is their rounding.
-    if sigma <= 1e-12 * float(np.linalg.norm(scan.sinogram)) / math.sqrt(m):
-        raise InputError(
-            f"{scan.source}: no noise was found in the sinogram, so delta cannot be estimated; give a value or 0.1%"
-        )
-    how = (
-        f"estimated from the sinogram: sigma = {sigma:.4g} from {where}, times the root of the chi-square quantile "
-        f"{quantile:g} for {m} rays"
-    )
-    return Delta(value=sigma * largest, norm="2-norm", how=how)

@@ -17,7 +17,7 @@ from ctrecon.geometry.fan import FanBeam
 from ctrecon.io.arrays import read_scan
 from ctrecon.io.write import write_scan
 from ctrecon.measurement.counts import add_gaussian_noise, add_poisson_noise, line_integrals
-from ctrecon.measurement.delta import delta_for, delta_from_variance, delta_with_model_error, mean_of_repeats
+from ctrecon.measurement.delta import delta_for, delta_from_variance, mean_of_repeats
 from ctrecon.measurement.scan import Scan
 from ctrecon.studies.paper.coverage import automatic, counted, coverage, gaussian, repeated
 
@@ -70,7 +70,7 @@ def test_a_value_and_a_percentage_mean_the_plain_norm():
 
 
 def test_auto_is_whitened_where_variances_are_known():
-    delta = delta_for(scan(variance=np.full(fan().shape, 0.01)), "auto", 0.9)
+    delta = delta_for(scan(variance=np.full(fan().shape, 0.01)), "auto", 0.9, model_error="0")
     assert (delta.norm, delta.value) == ("whitened", delta_from_variance(fan().shape[0] * fan().shape[1], 0.9))
     assert "0.9" in delta.how
 
@@ -133,7 +133,8 @@ def test_a_scan_file_keeps_it(tmp_path):
     write_scan(tmp_path / "s.npz", one)
     back = read_scan(tmp_path / "s.npz")
     assert back.whitened_mean == made.whitened_mean != 1
-    assert delta_for(back, "auto").value == delta_for(one, "auto").value < delta_from_variance(made.values.size)
+    assert delta_for(back, "auto").value == delta_for(one, "auto").value
+    assert delta_for(one, "auto", model_error="0").value < delta_from_variance(made.values.size)
 
 
 def test_impossible_whitened_mean():
@@ -146,7 +147,7 @@ def test_impossible_whitened_mean():
 
 def test_two_scans_bound_the_noise_of_their_mean_without_any_estimate_of_sigma():
     first, second = scan(seed=1), scan(seed=2)
-    mean, delta = mean_of_repeats(first, second)
+    mean, delta = mean_of_repeats(first, second, model_error="0")
     residual = np.linalg.norm(mean.sinogram - clean())
     assert 1 < delta.value / residual < 1.03
     assert delta.value < 0.75 * np.linalg.norm(first.sinogram - clean()), "the mean of two scans has half the variance"
@@ -157,12 +158,12 @@ def test_two_scans_bound_the_noise_of_their_mean_without_any_estimate_of_sigma()
 def test_two_scans_with_variances_are_whitened_and_checked_against_them():
     made = [add_poisson_noise(clean(), 1e4, seed) for seed in (1, 2)]
     scans = [replace(scan(), sinogram=m.values, variance=m.variance) for m in made]
-    mean, delta = mean_of_repeats(*scans)
+    mean, delta = mean_of_repeats(*scans, model_error="0")
     assert delta.norm == "whitened"
     assert mean.variance == pytest.approx((made[0].variance + made[1].variance) / 4)
     assert "differ by 1" in mean.notes[-1] or "differ by 0.99" in mean.notes[-1]
     drifted = replace(scans[1], sinogram=1.02 * scans[1].sinogram)
-    assert mean_of_repeats(scans[0], drifted)[1].value > 1.1 * delta.value, "drift counts as noise"
+    assert mean_of_repeats(scans[0], drifted, model_error="0")[1].value > 1.1 * delta.value, "drift counts as noise"
 
 
 @pytest.mark.parametrize(
@@ -186,20 +187,23 @@ def test_what_is_no_repeat(other, message):
 
 def test_model_error_is_a_term_of_its_own():
     one = scan(variance=np.full(fan().shape, 0.01))
-    noise = delta_for(one, "auto")
-    both = delta_with_model_error(noise, one, "0.5%")
+    noise = delta_for(one, "auto", model_error="0")
+    both = delta_for(one, "auto", model_error="0.5%")
     assert both.model_error == pytest.approx(0.005 * np.linalg.norm(one.sinogram / 0.1))
     assert both.value == noise.value + both.model_error
     assert "model error" in both.how
-    assert delta_with_model_error(noise, one, "0").value == noise.value
-    assert delta_with_model_error(delta_for(one, "2"), one, "0.25").value == 2.25
+    assert noise.model_error == noise.discretisation == both.discretisation == 0
+    assert delta_for(one, "2", model_error="0.25").value == 2.25
+    assert delta_for(one, "2").value == 2, "nothing is added to what was given"
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "much", "-1%", "inf%"])
 def test_impossible_model_errors(text):
     one = scan()
     with pytest.raises(SettingError, match="the model error must be"):
-        delta_with_model_error(delta_for(one, "2"), one, text)
+        delta_for(one, "2", model_error=text)
+    with pytest.raises(SettingError, match="the model error must be"):
+        delta_for(one, "auto", model_error=text)
 
 
 # How often

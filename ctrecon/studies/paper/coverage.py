@@ -68,13 +68,13 @@ def counted(photons: float, electronic_sigma: float = 0.0, *, keep_variance: boo
 def automatic(clean: Scan, seed: int, measure: Measure) -> Callable[[float], tuple[Scan, Delta]]:
     """``--delta auto``: a scan, and its delta for each quantile."""
     scan = measure(clean, 2 * seed)
-    return lambda q: (scan, delta_for(scan, "auto", q))
+    return lambda q: (scan, delta_for(scan, "auto", q, model_error="0"))
 
 
 def repeated(clean: Scan, seed: int, measure: Measure) -> Callable[[float], tuple[Scan, Delta]]:
     """``--repeat``: the mean of two scans, and its delta for each quantile."""
     first, second = measure(clean, 2 * seed), measure(clean, 2 * seed + 1)
-    return lambda q: mean_of_repeats(first, second, q)
+    return lambda q: mean_of_repeats(first, second, q, model_error="0")
 
 
 CASES: tuple[tuple[str, Measure, str, Bound], ...] = (
