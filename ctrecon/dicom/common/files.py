@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom._uid_dict import UID_dictionary
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from ctrecon.dicom.common.structure import Encoding, check_structure, read_header
 from ctrecon.errors import InputError
@@ -128,7 +128,7 @@ def read_dataset(name: str, data: bytes) -> FileDataset:
             syntax = data[header.value_at : at].decode("ascii", "replace").strip("\0 ")
     if not syntax:
         raise InputError(f"{name}: says no transfer syntax, so its values cannot be told; convert it with dcmconv")
-    if UID_dictionary.get(syntax, ("", ""))[1] != "Transfer Syntax":
+    if UID(syntax, validation_mode=IGNORE).type != "Transfer Syntax":
         raise InputError(f"{name}: transfer syntax {short(syntax)} is not known; convert it with dcmconv")
     head = data[:at]
     if syntax == DeflatedExplicitVRLittleEndian:

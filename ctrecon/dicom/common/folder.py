@@ -65,6 +65,8 @@ def new_folder(folder: Path, *, ours: Callable[[str], bool], overwrite: bool = F
 
 
 def _to_disk(path: Path) -> None:
+    if os.name == "nt":  # where a folder cannot be opened
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

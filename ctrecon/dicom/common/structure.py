@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import dictionary_VR
 
 from ctrecon.errors import InputError
 
@@ -134,8 +134,10 @@ def _inside(name: str, header: Header, level: _Open) -> _Open | None:
 
 
 def _dictionary_vr(tag: int) -> str:
-    entry = DicomDictionary.get(tag)
-    return "" if entry is None else entry[0]
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return ""
 
 
 def _check_byte_order(name: str, data: bytes, start: int, encoding: Encoding) -> None:

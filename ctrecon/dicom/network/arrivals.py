@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import socket
+import socketserver
 import ssl
 import threading
 import time
@@ -74,7 +75,6 @@ class Arrivals:
         except OSError as why:
             place = f"{address}:{port}"
             raise NetworkError(f"cannot listen on {place}: {why.strerror}; use another --port or --bind") from None
-        ae._servers.append(server)  # where the library looks when it stops one
         threading.Thread(target=server.serve_forever, args=(0.1,), name="associations", daemon=True).start()
         return server
 
@@ -201,6 +201,11 @@ def _server_class(timeout_s: float) -> Any:
         """Greets with TLS in the association's own thread: who connects and says nothing keeps nobody out."""
 
         daemon_threads = True
+
+        def shutdown(self) -> None:
+            # Not the library's own, which takes this server from a list that only its start_server fills.
+            socketserver.TCPServer.shutdown(self)
+            self.server_close()
 
         def get_request(self) -> Any:
             assert self.socket is not None

@@ -30,7 +30,7 @@ def need_pynetdicom() -> None:
 
 def silence() -> None:
     """Let the libraries of the network print nothing: what they log may hold patient names."""
-    for name in ("pynetdicom", "pydicom", "dicomweb_client", "retrying", "urllib3"):
+    for name in ("pynetdicom", "pydicom", "urllib3"):
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
         logger.propagate = False

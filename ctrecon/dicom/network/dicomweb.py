@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from ctrecon.dicom.network.associate import silence
+from ctrecon.dicom.network.http import parts_of, session
 from ctrecon.dicom.network.node import Connection
 from ctrecon.dicom.network.objects import Header
 from ctrecon.dicom.network.query import keys_of, text_of
 from ctrecon.dicom.network.receive import Kept
 from ctrecon.dicom.network.retrieve import Retrieved
 from ctrecon.dicom.network.store import Sent
-from ctrecon.errors import NetworkError, OutputError, SettingError
+from ctrecon.errors import OutputError, SettingError
 
 # Objects of one request together: a server holds a request in memory.
 _REQUEST_BYTES = 64 << 20
+# Of one object that is brought: it passes through our own memory.
+_LARGEST_PART = 4 << 30
+_DICOM, _JSON = "application/dicom", "application/dicom+json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +41,16 @@ class Web:
 
     def send(self, headers: Sequence[Header]) -> Sent:
         """STOW-RS (PS3.18, 10.5). Raises NetworkError."""
+        from pydicom.dataset import Dataset
+
         result = Sent(headers=headers)
-        with self._client() as client:
+        with session(self.url, self.connection) as http:
             for group in _groups(headers):
-                url = client._get_studies_url(_stow())
-                # One at a time out of the files: the request is streamed.
-                parts = (headers[number].path.read_bytes() for number in group)
-                answer = client._http_post_multipart_application_dicom(url, list(parts))
+                files = [headers[number].path for number in group]
+                answer = http.post(f"{self._root}/studies", files, part_type=_DICOM, accept=_JSON)
+                told = Dataset.from_json(answer.json()) if answer.content else Dataset()
                 for number in group:
-                    result.statuses[number] = _status_of(answer, headers[number].sop_instance)
+                    result.statuses[number] = _status_of(told, headers[number].sop_instance)
         return result
 
     def find(self, level: str, match: Mapping[str, str], *, limit: int = 1000) -> list[dict[str, str]]:
@@ -57,15 +58,17 @@ class Web:
         from pydicom.dataset import Dataset
 
         keys = list(dict.fromkeys((*keys_of(level), *match)))
-        with self._client() as client:
-            if level == "study":
-                answers = client.search_for_studies(search_filters=dict(match), fields=keys, limit=limit)
-            else:
-                filters = {key: value for key, value in match.items() if key != "StudyInstanceUID"}
-                answers = client.search_for_series(
-                    study_instance_uid=match.get("StudyInstanceUID"), search_filters=filters, fields=keys, limit=limit
-                )
-            rows = [Dataset.from_json(answer) for answer in answers]
+        path, filters = "studies", dict(match)
+        if level != "study":
+            study = filters.pop("StudyInstanceUID", None)
+            path = "series" if study is None else f"studies/{quote(study, safe='')}/series"
+        params = [*filters.items(), *(("includefield", key) for key in keys), ("limit", str(limit))]
+        with session(self.url, self.connection) as http:
+            answer = http.get(f"{self._root}/{path}", accept=_JSON, params=params)
+            answers = answer.json() if answer.content else []
+            if not isinstance(answers, list):
+                raise ValueError("not a list")
+            rows = [Dataset.from_json(one) for one in answers]
             return [{key: text_of(row.get(key)) for key in keys} for row in rows]
 
     def get(self, folder: Path, study: str, series: str | None = None, *, most_bytes: int = 1 << 36) -> Retrieved:
@@ -76,23 +79,23 @@ class Web:
             temporary = tempfile.TemporaryDirectory(prefix=".incoming.", dir=folder)
         except OSError as why:
             raise OutputError(f"{folder}: cannot be written: {why.strerror}; choose another folder") from None
+        path = f"studies/{quote(study, safe='')}" + ("" if series is None else f"/series/{quote(series, safe='')}")
         count = 0
-        with temporary, self._client() as client:
-            # The library decodes objects; we want their bytes, and any transfer syntax, so its inner methods are used.
-            accept = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
-            response = client._http_get(_retrieve_url(client, study, series), headers=accept, stream=True)
-            if response.headers.get("Content-Type", "").startswith("multipart/"):
-                parts = client._decode_multipart_message(response, stream=True)
-            else:
-                parts = iter([response.content])
-            for count, part in enumerate(parts, start=1):
-                path = Path(temporary.name) / f"{count}.dcm"
-                path.write_bytes(part)
-                self._keep(kept, path)
+        with temporary, session(self.url, self.connection) as http:
+            accept = f'multipart/related; type="{_DICOM}"; transfer-syntax=*'
+            answer = http.get(f"{self._root}/{path}", accept=accept)
+            for count, part in enumerate(parts_of(answer, most_bytes=_LARGEST_PART), start=1):
+                file = Path(temporary.name) / f"{count}.dcm"
+                file.write_bytes(part)
+                self._keep(kept, file)
         return Retrieved(
             files=tuple(dict.fromkeys(kept.files)), completed=len(kept.files), failed=count - len(kept.files), warned=0,
             status=0, refused=dict(kept.refused),
         )
+
+    @property
+    def _root(self) -> str:
+        return self.url.rstrip("/")
 
     @staticmethod
     def _keep(kept: Kept, path: Path) -> None:
@@ -105,80 +108,6 @@ class Web:
             status = 0xC000
         if status:
             kept.refused[status] = kept.refused.get(status, 0) + 1
-
-    @contextmanager
-    def _client(self) -> Iterator[Any]:
-        try:
-            import requests
-            from dicomweb_client import DICOMwebClient
-            from requests.auth import HTTPBasicAuth
-        except ImportError:
-            raise SettingError("DICOMweb needs dicomweb-client; run pip install 'ctrecon-edn[pacs]'") from None
-        silence()
-        session = requests.Session()
-        # Neither a .netrc nor a proxy of the environment: what is sent where is said by our own options alone.
-        session.trust_env = False
-        identity, tls = self.connection.identity, self.connection.tls
-        if identity is not None:
-            session.auth = HTTPBasicAuth(identity.user.encode(), identity.password.encode())
-        if tls is not None:
-            tls.client()  # the same errors as for DICOM's own protocol
-            session.verify = os.fspath(tls.ca)
-            if tls.certificate is not None:
-                session.cert = (os.fspath(tls.certificate), os.fspath(tls.key or tls.certificate))
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                client = DICOMwebClient(self.url, session=session)
-                client._timeout = self.connection.timeout_s
-                client.set_http_retry_params(retry=True, max_attempts=self.connection.retries + 1)
-                yield client
-        except requests.HTTPError as why:
-            code = why.response.status_code if why.response is not None else 0
-            raise NetworkError(f"{self.url} answered {code}: {_HTTP.get(code, 'the request failed')}") from None
-        except requests.exceptions.SSLError as why:
-            raise NetworkError(f"{self.url}: no secure connection: {_cause(why)}; check the certificates") from None
-        except requests.RequestException as why:
-            raise NetworkError(f"{self.url} cannot be reached: {_cause(why)}; check the address") from None
-        except (ValueError, KeyError, TypeError) as why:
-            said = f"{self.url} answered what is no DICOMweb: {type(why).__name__}; check the path"
-            raise NetworkError(said) from None
-        finally:
-            session.close()
-
-
-_HTTP = {
-    400: "it does not understand the request",
-    401: "user or password is wrong; use --credentials FILE",
-    403: "this user may not do that",
-    404: "there is no such study, or no DICOMweb at this address",
-    406: "it cannot give the objects as they are stored",
-    409: "it refused all of the objects",
-    413: "the request is too large for it",
-    415: "it does not take DICOM objects here",
-    503: "it is too busy; try again later",
-}
-
-
-def _cause(why: BaseException) -> str:
-    """The innermost reason, without the addresses that are repeated around it."""
-    reason: Any = why.args[0] if why.args else why
-    reason = getattr(reason, "reason", reason)
-    return str(reason).rpartition(": ")[2] or type(why).__name__
-
-
-def _stow() -> Any:
-    from dicomweb_client.web import _Transaction
-
-    return _Transaction.STORE
-
-
-def _retrieve_url(client: Any, study: str, series: str | None) -> str:
-    from dicomweb_client.web import _Transaction
-
-    if series is None:
-        return str(client._get_studies_url(_Transaction.RETRIEVE, study))
-    return str(client._get_series_url(_Transaction.RETRIEVE, study, series))
 
 
 def _groups(headers: Sequence[Header]) -> Iterator[list[int]]:

@@ -124,7 +124,10 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-sync_folder = sync_file  # names are a folder's content
+def sync_folder(path: Path) -> None:
+    """Bring a folder's names to the disk itself, where a folder can be opened (not on Windows)."""
+    if os.name != "nt":
+        sync_file(path)
 
 
 def content_digest(path: Path) -> str:

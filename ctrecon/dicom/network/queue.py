@@ -10,7 +10,6 @@ is a hash. Objects are called ``input/SERIES/OBJECT-CONTENT.dcm``: the listing a
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -66,6 +65,13 @@ class Queue:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
+        try:
+            # Here, so that all else of this package works where there is none.
+            import fcntl
+        except ImportError:
+            raise SettingError(
+                f"{self.folder}: a queue locks files as POSIX does, which this system cannot; use Linux or macOS"
+            ) from None
         self.lock = threading.RLock()
         self._contents: dict[str, dict[str, str]] = {}
         try:

@@ -16,7 +16,7 @@ from pydicom import uid as uids
 from ctrecon.dicom.network.objects import data_set_bytes, read_header
 
 pytest.importorskip("pynetdicom")
-pytest.importorskip("dicomweb_client")
+pytest.importorskip("requests")
 
 LOGIN = {"CTRECON_DICOM_USER": USER, "CTRECON_DICOM_PASSWORD": PASSWORD}
 

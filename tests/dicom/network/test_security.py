@@ -179,7 +179,7 @@ def test_without_the_extra_the_remedy_is_named(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = ct(tmp_path / "1.dcm")
-    for missing in ("pynetdicom", "dicomweb_client"):
+    for missing in ("pynetdicom", "requests"):
         monkeypatch.setitem(sys.modules, missing, None)
     result = run("dicom", *(word.format(image=image) for word in arguments))
     assert result.exit_code == 2
