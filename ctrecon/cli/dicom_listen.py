@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ctrecon.cli.dicom_options import connection_of, connection_options
-from ctrecon.cli.main import printable
+from ctrecon.cli.main import DEBUG, printable
 
 
 @click.command("listen")
@@ -53,7 +53,9 @@ def command(
 
     need_pynetdicom()
     stop = threading.Event()
-    words = RECONSTRUCT if command_line is None else Command.parse(command_line)
+    debug: bool = click.get_current_context().meta.get(DEBUG, False)
+    own = (*RECONSTRUCT, "--debug") if debug else RECONSTRUCT
+    words = own if command_line is None else Command.parse(command_line)
     connection, to = connection_of(**options), Node.parse(send_to)
     if connection.tls is not None:
         connection.tls.server()
@@ -61,9 +63,9 @@ def command(
     os.umask(0o077)
     queue = Queue(folder, Limits(most_bytes=int(max_gb * 1e9), most_studies=max_studies))
     listener = Listener(
-        queue, connection, to, _log, process=Command(words=words, most_seconds=time_limit, stop=stop),
+        queue, connection, to, _log, process=Command(words=words, most_seconds=time_limit, stop=stop, lines_kept=60 if debug else 1),
         rules=Rules(quiet_s=quiet_s, instances=instances, keep_s=keep_hours * 3600),
-        allowed=tuple(ae_title(title) for title in allow), stop=stop,
+        allowed=tuple(ae_title(title) for title in allow), stop=stop, debug=debug,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import traceback
 from typing import Any, ClassVar
 
 import click
 
 from ctrecon.cli.lazy import LazyGroup
 from ctrecon.errors import CtreconError
+from ctrecon.support.where import causes
 
-_AS_JSON = "ctrecon.as_json"
+_AS_JSON, DEBUG = "ctrecon.as_json", "ctrecon.debug"
 
 EXIT_BAD_INPUT, EXIT_DELTA_NOT_MET, EXIT_INTERRUPTED = 2, 3, 130
 
@@ -42,7 +44,10 @@ class Commands(LazyGroup):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Read before the subcommand takes its arguments: where JSON was asked for, errors are an object, too.
         ctx.meta[_AS_JSON] = "--json" in args
-        return super().parse_args(ctx, args)
+        # A person adds it to the line that failed, wherever; it belongs to no command.
+        words, rest = (args[: args.index("--")], args[args.index("--") :]) if "--" in args else (args, [])
+        ctx.meta[DEBUG] = "--debug" in words
+        return super().parse_args(ctx, [word for word in words if word != "--debug"] + rest)
 
     def invoke(self, ctx: click.Context) -> Any:
         as_json: bool = ctx.meta[_AS_JSON]
@@ -51,21 +56,30 @@ class Commands(LazyGroup):
         except click.UsageError as error:
             _refuse(ctx, f"{error.format_message()} (see ctrecon {ctx.invoked_subcommand or ''} --help)", as_json)
         except CtreconError as error:
-            if ctx.params.get("debug"):
-                raise
+            _show(ctx, error)
             _refuse(ctx, str(error), as_json)
         except BrokenPipeError:
             raise
         except OSError as error:
-            if ctx.params.get("debug"):
-                raise
+            _show(ctx, error)
             _refuse(ctx, f"{error}; check the disk's space and permissions", as_json)
-        except MemoryError:
+        except MemoryError as error:
+            _show(ctx, error)
             click.echo("ctrecon: there is not enough memory; use fewer views (--every) or pixels (--size)", err=True)
             ctx.exit(EXIT_BAD_INPUT)
-        except (KeyboardInterrupt, click.Abort):
+        except (KeyboardInterrupt, click.Abort) as error:
+            _show(ctx, error)
             click.echo("ctrecon: interrupted; no result was written", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+
+
+def _show(ctx: click.Context, error: BaseException) -> None:
+    """With ``--debug`` the traceback, before the line for a person; causes that a message replaced are shown, too."""
+    if not ctx.meta.get(DEBUG):
+        return
+    for one in causes(error):
+        one.__suppress_context__ = False
+    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
 
 
 def _refuse(ctx: click.Context, message: str, as_json: bool) -> None:
@@ -83,9 +97,9 @@ def printable(text: str) -> str:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show where an error came from; may stand anywhere in the line.")
 @click.version_option(package_name="ctrecon-edn")
-def cli(debug: bool) -> None:
+def cli(debug: bool) -> None:  # read in parse_args
     """Certified learned CT reconstruction: networks that cannot disregard the measurement."""
 
 

@@ -245,11 +245,42 @@ def test_bad_files_are_one_line_and_nothing_is_written(tmp_path: Path, monkeypat
     assert files(tmp_path) == before
 
 
-def test_debug_keeps_the_traceback(tmp_path: Path) -> None:
-    from ctrecon.errors import CtreconError
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["info", "missing.npy"], ["reconstruct", "broken.npy"], ["report", "broken.npy", "-o", "x.html"],
+        ["superres", "broken.npy"], ["sudoku", "12"], ["rebin", ".", "-o", "x.npz"],
+        ["audit", "broken.npy", "--roi", "1,1,1"], ["dicom", "deidentify", "broken.npy", "out"],
+        ["dicom", "get", "1.2", "--from", "A@b:x", "-o", "out"],
+        ["data", "fetch", "nothing"],
+    ],
+)
+def test_debug_shows_where_it_came_from(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    plain = run(*words)
+    assert plain.exit_code == 2
+    assert "Traceback" not in plain.output
+    for line in (["--debug", *words], [*words, "--debug"], [words[0], "--debug", *words[1:]]):
+        shown = run(*line)
+        assert shown.exit_code == 2
+        assert "Traceback (most recent call last)" in shown.stderr
+        assert 'ctrecon/' in shown.stderr
+        # The line for a person stays, and stays the last one.
+        assert shown.stderr.splitlines()[-1] == plain.stderr.splitlines()[-1]
+        assert shown.stdout == plain.stdout
 
-    with pytest.raises(CtreconError):
-        run("--debug", "info", tmp_path / "missing.npy")
+
+def test_debug_shows_what_a_message_replaced(tmp_path: Path) -> None:
+    (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    shown = run("info", tmp_path / "broken.npy", "--debug")
+    assert shown.stderr.count("Traceback (most recent call last)") > 1
+    assert "During handling of the above exception" in shown.stderr
+
+
+def test_after_two_dashes_debug_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "--debug" in run("info", "--", "--debug").stderr
 
 
 def test_a_read_only_folder_is_refused_before_any_work(scan: Path, tmp_path: Path) -> None:

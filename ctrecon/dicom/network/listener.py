@@ -18,6 +18,7 @@ from ctrecon.dicom.network.receive import straight_to_disk
 from ctrecon.dicom.network.store import explain, send, stored
 from ctrecon.dicom.network.study_folder import journal_name
 from ctrecon.errors import CtreconError, InputError, NetworkError
+from ctrecon.support.where import trail, where
 
 _TICK_S = 0.1
 _MOST_PAUSE_S = 300.0
@@ -39,7 +40,8 @@ class Listener:
     """Receives, processes, delivers, until ``stop`` is set. All that must survive is in the queue's folders.
 
     ``process`` works on one series after the other of a study. ``log`` gets lines without patient data: studies by the
-    first digits of their hash, nodes by AE title, errors by status.
+    first digits of their hash, nodes by AE title, errors by status or by their type and the line of code that they
+    came from, with ``debug`` every line that they passed.
     """
 
     queue: Queue
@@ -51,6 +53,7 @@ class Listener:
     allowed: tuple[str, ...] = ()
     outgoing: Connection | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    debug: bool = False
 
     def run(self, address: str, port: int, *, started: Callable[[int], None] = lambda port: None) -> None:
         """Work until ``stop`` is set; ``started`` is told the port. Raises SettingError, NetworkError, InputError."""
@@ -81,7 +84,7 @@ class Listener:
             try:
                 outcome = self.queue.complete(key)
             except OSError as why:
-                self.log(f"study {key[:12]}: cannot be taken up: {type(why).__name__} {why.errno}")
+                self.log(f"study {key[:12]}: cannot be taken up: {self._named(why)}, errno {why.errno}")
                 continue
             if outcome != "later":
                 arrivals.forget(key)
@@ -117,7 +120,8 @@ class Listener:
             self.queue.back(key)
             return
         except Exception as why:  # a process may raise what it likes; only this study fails
-            reason = str(why) if isinstance(why, ProcessError | CtreconError) else f"{type(why).__name__}: {why}"
+            expected = isinstance(why, ProcessError | CtreconError)
+            reason = str(why) if expected else f"{type(why).__name__}: {why}\n{trail(why)}"
             self.queue.fail("running", key, f"processing: {reason}")
             self.log(f"study {key[:12]}: processing failed after {time.monotonic() - began:.1f} s; see failed/{key}")
             return
@@ -188,7 +192,11 @@ class Listener:
         try:
             return work(key, *arguments)
         except Exception as why:
-            self.log(f"study {key[:12]}: {work.__name__.strip('_')} was interrupted: {type(why).__name__}")
+            self.log(f"study {key[:12]}: {work.__name__.strip('_')} was interrupted: {self._named(why)}")
             self.stop.wait(1.0)
             return False
+
+    def _named(self, why: Exception) -> str:
+        """What kind of error it is and where it came from; its text may quote what was received."""
+        return trail(why) if self.debug else f"{type(why).__name__} at {where(why)}"
 

@@ -44,13 +44,14 @@ class StoppedError(Exception):
 class Command:
     """A command with ``{input}`` and ``{output}`` for the folders; run without a shell, killed after ``most_seconds``.
 
-    Exit code 0 means success, 3 that files are written that say themselves that not all is certified; else, what the
-    command said last is the reason.
+    Exit code 0 means success, 3 that files are written that say themselves that not all is certified; else, the
+    ``lines_kept`` lines that the command said last are the reason.
     """
 
     words: tuple[str, ...] = RECONSTRUCT
     most_seconds: float = 4 * 3600.0
     stop: threading.Event = field(default_factory=threading.Event)
+    lines_kept: int = 1
 
     @staticmethod
     def parse(text: str) -> tuple[str, ...]:
@@ -88,9 +89,10 @@ class Command:
                         os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
             if code not in (0, NOT_CERTIFIED):
-                said.seek(max(0, os.fstat(said.fileno()).st_size - 4096))
+                said.seek(max(0, os.fstat(said.fileno()).st_size - 16384))
                 lines = said.read().decode("utf-8", "replace").strip().splitlines()
-                raise ProcessError(f"exit code {code}: {lines[-1] if lines else 'it said nothing'}")
+                last = "\n".join(lines[-self.lines_kept :]) or "it said nothing"
+                raise ProcessError(f"exit code {code}: {last}")
             return code == 0
 
     def _wait(self, process: subprocess.Popen[bytes], said: int) -> int:

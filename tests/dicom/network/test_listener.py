@@ -245,3 +245,27 @@ def test_a_destination_that_refuses_is_given_up_after_a_while(tmp_path: Path, ma
         assert queue.studies("done") == [key]
         assert sum(sink.got.values()) == 2
     queue.close()
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_log_says_where_an_error_came_from_and_no_value(tmp_path: Path, debug: bool) -> None:
+    from ctrecon.dicom.network.listener import Listener
+    from ctrecon.dicom.network.node import Connection, Node
+    from ctrecon.dicom.network.queue import Limits, Queue
+
+    lines: list[str] = []
+    queue = Queue(tmp_path / "queue", Limits(free_bytes=0))
+    listener = Listener(queue, Connection(), Node.parse("A@127.0.0.1:1"), lines.append, debug=debug)
+    listener.stop.set()
+
+    def broken(_: str) -> None:
+        raise KeyError(NAME)
+
+    assert listener._guarded(broken, "k" * 40) is False
+    assert listener._guarded(listener._send_one, "no/such") is False
+    assert "broken was interrupted: KeyError" in lines[0]
+    assert ("dicom/network/listener.py:" in lines[0]) == debug or "at dicom/network/listener.py:" in lines[0]
+    assert "TypeError" in lines[1]
+    assert "listener.py:" in lines[1]
+    assert all(NAME not in line for line in lines)
+    queue.close()
