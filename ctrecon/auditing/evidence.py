@@ -14,7 +14,7 @@ from torch import Tensor
 from ctrecon.auditing.image_set import ImageSet
 from ctrecon.certificates import verify
 from ctrecon.errors import InputError
-from ctrecon.geometry.as_json import geometry_from_dict
+from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import choose_operator
@@ -45,7 +45,7 @@ class Evidence:
     @property
     def grid(self) -> Grid | None:
         operator = self.values["operator"]
-        return Grid(**operator["grid"]) if "grid" in operator else None
+        return grid_from_dict(operator["grid"]) if "grid" in operator else None
 
     @property
     def unit(self) -> str:

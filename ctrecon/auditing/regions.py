@@ -90,9 +90,10 @@ def disc(column: float, row: float, radius: float, shape: tuple[int, int], ring:
 
 
 def disc_mm(x: float, y: float, radius: float, grid: Grid, ring: Ring) -> Region:
-    """The same in mm from the middle of the image, x to the right, y upwards."""
-    column, row = x / grid.pixel_mm + (grid.columns - 1) / 2, (grid.rows - 1) / 2 - y / grid.pixel_mm
-    return disc(column, row, radius / grid.pixel_mm, grid.shape, ring)
+    """The same in mm from the rotation axis, x to the right, y upwards. Raises GeometryError without square pixels."""
+    side, (middle_x, middle_y) = grid.square_mm, grid.centre_mm[:2]
+    column, row = (x - middle_x) / side + (grid.columns - 1) / 2, (grid.rows - 1) / 2 - (y - middle_y) / side
+    return disc(column, row, radius / side, grid.shape, ring)
 
 
 def masked(inside: Mask, name: str, ring: Ring) -> Region:
@@ -113,11 +114,11 @@ def safe(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:70] or "roi"
 
 
-def read_mask(path: Path, shape: tuple[int, int], pixel_mm: float | None = None) -> Mask:
+def read_mask(path: Path, shape: tuple[int, int], spacing_mm: tuple[float, float] | None = None) -> Mask:
     """What is not zero in ``.npy`` ``[rows, columns]`` or a NIfTI file of one slice.
 
     Raises InputError for another shape, what is no number, or a NIfTI file whose axes do not run as those of the image
-    or whose pixels are not of ``pixel_mm``, where that is known.
+    or whose pixels are not of ``spacing_mm``, row and column, where that is known.
     """
     from ctrecon.io.npy import read_npy
 
@@ -127,7 +128,7 @@ def read_mask(path: Path, shape: tuple[int, int], pixel_mm: float | None = None)
     if name.endswith(".npy"):
         values: npt.NDArray[Any] = np.load(path, allow_pickle=False) if _is_boolean(path) else read_npy(path)
     elif name.endswith((".nii", ".nii.gz")):
-        values = _read_nifti(path, shape, pixel_mm)
+        values = _read_nifti(path, shape, spacing_mm)
     else:
         raise InputError(f"{path}: a mask is a .npy, .nii or .nii.gz file")
     if values.shape != shape:
@@ -143,7 +144,7 @@ def _is_boolean(path: Path) -> bool:
         return b"'descr': '|b1'" in stream.read(128)
 
 
-def _read_nifti(path: Path, shape: tuple[int, int], pixel_mm: float | None) -> npt.NDArray[Any]:
+def _read_nifti(path: Path, shape: tuple[int, int], spacing_mm: tuple[float, float] | None) -> npt.NDArray[Any]:
     import SimpleITK
 
     itk: Any = SimpleITK  # has no types
@@ -165,10 +166,11 @@ def _read_nifti(path: Path, shape: tuple[int, int], pixel_mm: float | None) -> n
                 "patient's left, rows to the back); resample it onto the image first"
             )
         spacing = reader.GetSpacing()[:2]
-        if pixel_mm is not None and max(abs(side - pixel_mm) for side in spacing) > 0.01 * pixel_mm:
+        own = spacing if spacing_mm is None else spacing_mm[::-1]
+        if any(abs(side - wanted) > 0.01 * wanted for side, wanted in zip(spacing, own, strict=True)):
             raise InputError(
-                f"{path}: the mask has pixels of {spacing[0]:.6g} x {spacing[1]:.6g} mm, the image of {pixel_mm:.6g} "
-                "mm; resample it onto the image first, or give it as .npy"
+                f"{path}: the mask has pixels of {spacing[0]:.6g} x {spacing[1]:.6g} mm, the image of {own[0]:.6g} x "
+                f"{own[1]:.6g} mm; resample it onto the image first, or give it as .npy"
             )
         return np.asarray(itk.GetArrayFromImage(reader.Execute())).reshape(shape)
     except RuntimeError as why:

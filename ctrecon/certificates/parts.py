@@ -21,6 +21,7 @@ from ctrecon.certificates import verify
 from ctrecon.errors import InputError, OutputError, SettingError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.vector_geometry import VectorGeometry
 from ctrecon.support.arrays import Array
 from ctrecon.support.atomic import atomic_write
 
@@ -71,8 +72,19 @@ def operator_claim(
         claim = _claim(entries, npy_bytes(entries))
         return {"projector": "matrix", "shape": list(coo.shape), "entries": claim}, entries
     if geometry is not None and grid is not None:
-        return {"projector": "joseph", "geometry": geometry.to_dict(), "grid": grid.to_dict()}, None
+        return {"projector": "joseph", "geometry": geometry_claim(geometry), "grid": grid.to_dict()}, None
     raise SettingError("a certificate needs a geometry and a grid, or a matrix")
+
+
+def geometry_claim(geometry: Geometry) -> dict[str, Any]:
+    """The geometry as a certificate states it: by its own numbers where the checker knows its kind, else by vectors.
+
+    Raises GeometryError for one in space.
+    """
+    values = geometry.to_dict()
+    if values["geometry"] in verify.GEOMETRIES and values["geometry"] != VectorGeometry.kind:
+        return values
+    return VectorGeometry.from_vectors(geometry.to_vectors()).to_dict()
 
 
 def seal(

@@ -47,7 +47,8 @@ MAX_WORK, MAX_MEMORY = 1 << 36, 5 << 29  # steps and bytes that a check may take
 CROSSINGS = 1 << 16  # of rays and image lines held at a time
 U, TIE = 2.0**-53, 1e-9  # relative error of an operation in float64; a ray at 45 degrees marches by rows
 
-# What may stand where: a dict's exact keys, a list's items, a set's members, a range (whole numbers if its ends are).
+# What may stand where: a dict's exact keys, a list's items (one pattern for all, or one for each), a set's members, a
+# range (whole numbers if its ends are).
 LENGTH, COUNT, BOUND, NUMBER = (1e-9, 1e9), (1, MAX_VALUES), (0.0, 1e150), (-1e150, 1e150)
 FLOATS = {"sha256": str, "shape": [COUNT], "dtype": {"<f4", "<f8"}}
 DOUBLES = {**FLOATS, "dtype": {"<f8"}}
@@ -55,8 +56,13 @@ PARALLEL = {"geometry": {"parallel"}, "angles_rad": [(-1e6, 1e6)], "detector_cou
             "detector_spacing_mm": LENGTH, "detector_offset_mm": (-1e9, 1e9)}  # fmt: skip
 FAN = {**PARALLEL, "geometry": {"fan"}, "source_to_axis_mm": LENGTH, "source_to_detector_mm": LENGTH}
 ARC = {**FAN, "geometry": {"arc-fan"}, "source_angle_shift_rad": [(-1e6, 1e6)], "source_radius_shift_mm": [(-1e9, 1e9)]}
-GEOMETRIES = {"parallel": PARALLEL, "fan": FAN, "arc-fan": ARC}
+PLACE, UNIT = [(-1e9, 1e9), (-1e9, 1e9)], [(-1.001, 1.001), (-1.001, 1.001)]
+VECTORS = {"geometry": {"vectors"}, "parallel": bool, "source": [PLACE], "detector_mm": [PLACE],
+           "detector_axis": [UNIT], "detector_count": (1, 1 << 16), "detector_spacing_mm": LENGTH,
+           "detector_radius_mm": (0.0, 1e9)}  # fmt: skip
+GEOMETRIES: dict[str, Json] = {"parallel": PARALLEL, "fan": FAN, "arc-fan": ARC, "vectors": VECTORS}
 GRID = {"rows": (1, 1 << 14), "columns": (1, 1 << 14), "pixel_mm": LENGTH}
+PLACED = {**GRID, "pixel_mm": [LENGTH, LENGTH], "centre_mm": PLACE}  # from row to row, from column to column; (x, y)
 MATRIX = {"projector": {"matrix"}, "shape": [COUNT], "entries": DOUBLES}
 POOLING = {"projector": {"pooling"}, "factor": (1, 1 << 14)}
 COMMON = {"format": {FORMAT}, "statement": str, "norm": {"2-norm", "whitened"}, "delta": BOUND, "operator": dict,
@@ -113,8 +119,10 @@ def fits(value: Any, pattern: Any, where: str) -> None:
             fits(value[name], inner, name)
     elif isinstance(pattern, list):
         require(isinstance(value, list) and len(value) > 0, f"{where} must be a list")
-        for item in value:
-            fits(item, pattern[0], where)
+        each = pattern * len(value) if len(pattern) == 1 else pattern
+        require(len(each) == len(value), f"{where} must hold {len(each)} numbers")
+        for item, inner in zip(value, each, strict=True):
+            fits(item, inner, where)
     elif isinstance(pattern, set):
         require(isinstance(value, str) and value in pattern, f"{where} must be {' or '.join(sorted(pattern))}")
     elif isinstance(pattern, tuple):
@@ -162,8 +170,31 @@ def gamma(n: int) -> float:
     return n * U / (1 - n * U)
 
 
+def views(geometry: Json) -> int:
+    return len(geometry["detector_mm" if geometry["geometry"] == "vectors" else "angles_rad"])
+
+
+def free_rays(geometry: Json, view: int) -> tuple[tuple[Array, ...], float]:
+    """``rays`` where source, detector and its axis are stated for each view."""
+    (px, py), (cx, cy), (ux, uy) = (geometry[name][view] for name in ("source", "detector_mm", "detector_axis"))
+    cells, spacing, radius = (geometry[f"detector_{name}"] for name in ("count", "spacing_mm", "radius_mm"))
+    s = (np.arange(cells) - (cells - 1) / 2) * spacing
+    size, nx, ny, ahead = cells * spacing + sum(map(abs, (px, py, cx, cy))) + radius, 0.0, 0.0, 0.0 * s
+    if radius > 0:  # an arc, bent towards the source
+        side = ux * (py - cy) - uy * (px - cx)
+        require(abs(side) > 1e-9 * size, "the source stands in its own detector")
+        nx, ny = (-uy, ux) if side > 0 else (uy, -ux)
+        sine, cosine = (np.vectorize(f, [np.float64])(s / radius) for f in (math.sin, math.cos))
+        s, ahead, size = radius * sine, radius * (1 - cosine), 4 * size
+    x, y = cx + s * ux + ahead * nx, cy + s * uy + ahead * ny
+    found = (x, y, size * px, size * py) if geometry["parallel"] else (px, py, x - px, y - py)
+    return tuple(np.broadcast_arrays(*found)), 16 * U * size
+
+
 def rays(geometry: Json, view: int) -> tuple[tuple[Array, ...], float]:
     """A point on each ray of a view and its direction, ``px, py, dx, dy [cells]``; how far each may be off."""
+    if geometry["geometry"] == "vectors":
+        return free_rays(geometry, view)
     t, cells, spacing = geometry["angles_rad"][view], geometry["detector_count"], geometry["detector_spacing_mm"]
     s = (np.arange(cells) - (cells - 1) / 2) * spacing + geometry["detector_offset_mm"]
     cos, sin, size = math.cos(t), math.sin(t), cells * spacing + abs(geometry["detector_offset_mm"])
@@ -183,26 +214,34 @@ def rays(geometry: Json, view: int) -> tuple[tuple[Array, ...], float]:
 
 def joseph(geometry: Json, grid: Json) -> Iterator[Rows]:
     """Joseph's projector, some rays of a view at a time, for images padded by one pixel before and two after."""
-    sides, h, cells = (grid["rows"], grid["columns"]), grid["pixel_mm"], geometry["detector_count"]
-    for view in range(len(geometry["angles_rad"])):
-        ray, off = rays(geometry, view)
-        tie = abs(ray[3]) - abs(ray[2]) * (1 - TIE)
+    sides, cells, (cx, cy) = (grid["rows"], grid["columns"]), geometry["detector_count"], grid.get("centre_mm", (0, 0))
+    tall, wide = grid["pixel_mm"] if "centre_mm" in grid else [grid["pixel_mm"]] * 2
+    for view in range(views(geometry)):
+        (px, py, *towards), off = rays(geometry, view)
+        ray, off = (px - cx, py - cy, *towards), off + 16 * U * (abs(cx) + abs(cy))
+        tie = abs(ray[3]) - abs(ray[2]) * (tall / wide) * (1 - TIE)
         for by_row in (False, True):
             lines, across = sides if by_row else sides[::-1]
+            h, along = (tall, wide) if by_row else (wide, tall)  # from line to line, and along a line
+            flat, steep, slack = max(1.0, along / h), h / along, 4 * U if tall == wide else 8 * U
             step, stride = (sides[1] + 3, 1) if by_row else (1, sides[1] + 3)  # from line to line, along a line
             chosen, line = np.flatnonzero((tie >= 0) == by_row), np.arange(lines, dtype=np.int32)
             for at in np.array_split(chosen, len(chosen) * lines // CROSSINGS + 1):
                 x, y, a, b = (part[at] for part in ray)
                 m = a / b if by_row else b / a
-                start = (x - y * m if by_row else x * m - y) / h + (across + 1) / 2 + m * (lines - 1) / 2
+                slope = m * steep  # in pixels from line to line, at most 1
+                start = (x - y * m if by_row else x * m - y) / along + (across + 1) / 2 + slope * (lines - 1) / 2
                 length = h * np.sqrt(1 + m * m)
                 # How far the slope, the crossings, the length and all of a row may be off.
-                r = 2.01 * off / (np.maximum(abs(a), abs(b)) - off) + 2 * U
-                q = (4 * off + (abs(x) + abs(y)) * (1.1 * r + 8 * U)) / h + 2 * (sum(sides) + 2) * (r + 4 * U)
-                longer = h * (1.1 * r + 8 * U)
+                marched = np.maximum(abs(a) * steep, abs(b)) if by_row else np.maximum(abs(a), abs(b) * steep)
+                r = (2.01 * off / (marched - off) + 2 * U) * flat
+                q = (4 * off + (abs(x) + abs(y)) * (1.1 * r + 8 * U)) / along * flat
+                q += 2 * (sum(sides) + 2) * (r * steep + slack)
+                longer = h * (1.1 * r + 8 * U * flat)
                 errors = lines * ((length + longer) * (2 * q + 8 * U) + longer) * (1 + 1e-9)
-                errors[abs(tie[at]) <= 3 * off] = np.inf  # where rounding cannot tell rows from columns
-                z = np.fmin(np.fmax(start[:, None] - m[:, None] * line, 0), across + 1)  # numbers even of NaN
+                # Where rounding cannot tell rows from columns.
+                errors[abs(tie[at]) <= 3 * off * max(1.0, tall / wide)] = np.inf
+                z = np.fmin(np.fmax(start[:, None] - slope[:, None] * line, 0), across + 1)  # numbers even of NaN
                 k = z.astype(np.int32)
                 values = length[:, None, None] * np.stack([k + 1 - z, z - k], axis=-1)
                 columns = (k * stride + (line + 1) * step)[..., None] + np.array([0, stride], dtype=np.int32)
@@ -303,18 +342,23 @@ def check_operator(operator: Json, shape: list[int], measured: list[int]) -> str
         require(len(sides) in (2, 3) and shape == sides, f"the image should have shape {sides}")
         return "the mean over {0} x {0} pixels, which does not see what differs within them".format(operator["factor"])
     kind = str(dict(operator["geometry"])["geometry"])
-    fits(operator, {"projector": {"joseph"}, "geometry": GEOMETRIES.get(kind, PARALLEL), "grid": GRID}, "the operator")
+    pixels = PLACED if "centre_mm" in operator["grid"] else GRID
+    stated = GEOMETRIES.get(kind, PARALLEL)
+    fits(operator, {"projector": {"joseph"}, "geometry": stated, "grid": pixels}, "the operator")
     geometry, grid = operator["geometry"], [operator["grid"]["rows"], operator["grid"]["columns"]]
-    sides = [len(geometry["angles_rad"]), geometry["detector_count"]]
+    if geometry.get("parallel"):
+        fits(geometry["source"], [UNIT], "source")
+    sides = [views(geometry), geometry["detector_count"]]
     fit = sides == measured and {len(part) for part in geometry.values() if isinstance(part, list)} == {sides[0]}
     require(fit and grid == shape, f"the geometry measures {sides} values of {grid} pixels, not {measured} of {shape}")
-    return f"Joseph's projector of the {kind}-beam geometry stated here"
+    said = "geometry stated here view by view" if kind == "vectors" else f"{kind}-beam geometry stated here"
+    return f"Joseph's projector of the {said}"
 
 
 def afford(operator: Json, shape: list[int], values: int, kind: str, effort: float = 1.0) -> None:
     """Refuse a check of too much work or memory before any of it is spent."""
-    views, lines = (len(operator["geometry"]["angles_rad"]), max(shape)) if "grid" in operator else (1, 1)
-    work, memory = values * lines + views * math.prod(shape), math.prod(shape) * (16 if kind == "feasible" else 72)
+    count, lines = (views(operator["geometry"]), max(shape)) if "grid" in operator else (1, 1)
+    work, memory = values * lines + count * math.prod(shape), math.prod(shape) * (16 if kind == "feasible" else 72)
     times = max(work / MAX_WORK, (memory + 64 * values) / MAX_MEMORY)
     cost = f"{work:.2g} steps and {memory / 2**20:.0f} MiB, {times:.3g} times what is allowed"
     require(times <= effort, f"the check would take {cost}; allow it with --effort {math.ceil(times)}")

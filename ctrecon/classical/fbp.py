@@ -1,4 +1,7 @@
-"""Filtered back projection for parallel beams and fans on flat and curved detectors, full and short scans.
+"""Filtered back projection for scanners that turn: parallel beams, fans on flat and curved detectors, short scans.
+
+It needs a geometry's ``orbit`` (which angle a view stands for, which lines are measured twice) and takes source and
+detector of each view from its vectors, so that a wobbling axis or a sliding detector blurs nothing.
 
 A. C. Kak, M. Slaney, Principles of Computerized Tomographic Imaging (IEEE Press, 1988), chapter 3: the ramp filter is
 sampled in space, so the mean comes out right, and each view counts with the angle it stands for (``fbp_weights.py``).
@@ -7,21 +10,21 @@ sampled in space, so the mean comes out right, and each view counts with the ang
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ctrecon.classical.fbp_arc import ArcBackProjection, arc_weights
+from ctrecon.classical.fbp_arc import ArcBackProjection
 from ctrecon.classical.fbp_flat import FlatBackProjection
+from ctrecon.classical.fbp_rays import ANOTHER_METHOD, fan_rays
 from ctrecon.classical.fbp_weights import view_weights
 from ctrecon.errors import GeometryError, OperatorError, SettingError
-from ctrecon.geometry.arc_fan import ArcFanBeam
-from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.base import Geometry, orbit_of
 from ctrecon.geometry.grid import Grid
-from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Float64Array
 
 Window = Literal["ram-lak", "shepp-logan", "cosine", "hamming", "hann"]
@@ -94,29 +97,21 @@ class FilteredBackProjection:
     def __init__(
         self, geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cutoff: float = 1.0
     ) -> None:
-        if not isinstance(geometry, ParallelBeam | FanBeam | ArcFanBeam):
-            raise GeometryError(f"no filtered back projection is known for {type(geometry).__name__}")
-        self.geometry, self.grid = geometry, grid
-        weights = view_weights(geometry)
-        if isinstance(geometry, FanBeam):
-            weights = weights * np.cos(geometry.fan_angle_rad(geometry.detector_mm))[None, :]
-        elif isinstance(geometry, ArcFanBeam):
-            weights = weights * arc_weights(geometry)
+        orbit = orbit_of(geometry, "filtered back projection", ANOTHER_METHOD)
+        self.geometry, self.grid = geometry, grid.in_plane("filtered back projection")
+        geometry.rays(slice(0, 1))  # refuses one in space
+        vectors = geometry.to_vectors()
+        self._reversed = bool(vectors.radius_mm) and _runs_backwards(vectors)
+        if self._reversed:
+            vectors = replace(vectors, u=-vectors.u)
+        self._back: FlatBackProjection | ArcBackProjection
+        kind = ArcBackProjection if vectors.radius_mm else FlatBackProjection
+        self._back = kind(vectors, orbit, grid)
+        fan = fan_rays(vectors, orbit)
+        weights = view_weights(orbit, fan.gamma) * fan.jacobian * self._back.scale
         self._weights = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float32))
-        spacing, cells = geometry.detector_spacing_mm, geometry.detector_count
-        if isinstance(geometry, ArcFanBeam):
-            # Between equal angles the ramp's distance is a sine (Kak and Slaney, section 3.4.1), in mm at the axis.
-            radius = geometry.source_to_axis_mm
-            spacing = radius * spacing / geometry.source_to_detector_mm
-            response = ramp_response(
-                cells, spacing, window, cutoff, chord=lambda s: radius * np.sin(np.minimum(s / radius, np.pi / 2))
-            )
-            self._back: FlatBackProjection | ArcBackProjection = ArcBackProjection(geometry, grid)
-        else:
-            if isinstance(geometry, FanBeam):
-                spacing = spacing / geometry.magnification
-            response = ramp_response(cells, spacing, window, cutoff)
-            self._back = FlatBackProjection(geometry, grid)
+        spacing, cells = self._back.spacing_mm, vectors.columns
+        response = ramp_response(cells, spacing, window, cutoff, chord=self._back.chord)
         self._response = torch.from_numpy(response.astype(np.float32))
 
     def __call__(self, sinogram: Tensor) -> Tensor:
@@ -131,8 +126,19 @@ class FilteredBackProjection:
     def _filter(self, sinogram: Tensor) -> Tensor:
         """Weighted, filtered, and padded by one zero cell before and two after, float32."""
         device = sinogram.device
+        if self._reversed:
+            sinogram = sinogram.flip(-1)
         weighted = sinogram.float() * self._weights.to(device)
         length = ramp_length(sinogram.shape[-1])
         spectrum = torch.fft.rfft(weighted, n=length) * self._response.to(device)
         filtered = torch.fft.irfft(spectrum, n=length)[..., : sinogram.shape[-1]]
         return torch.nn.functional.pad(filtered, (1, 2)).contiguous()
+
+
+def _runs_backwards(vectors: Vectors) -> bool:
+    """Whether the cells of an arc run clockwise as seen from the source, in all views. Raises where in some."""
+    away = -vectors.normal()
+    clockwise = vectors.u[:, 0] * away[:, 1] - vectors.u[:, 1] * away[:, 0] < 0
+    if clockwise.any() and not clockwise.all():
+        raise GeometryError("filtered back projection needs arcs whose cells all run the same way round")
+    return bool(clockwise.all())

@@ -6,13 +6,18 @@ a pixel starts at the true source, so a flying focal spot blurs nothing; without
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 import torch
 from torch import Tensor
 
-from ctrecon.geometry.arc_fan import ArcFanBeam
+from ctrecon.classical.fbp_rays import ANOTHER_METHOD, true_angles
+from ctrecon.errors import GeometryError
+from ctrecon.geometry.base import Orbit
 from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.threads import split
 
@@ -52,41 +57,67 @@ def _back_project(
                 out[r, c] += inverse * (low + (t - np.float32(k)) * (line[k + 1] - low))
 
 
-def arc_weights(geometry: ArcFanBeam) -> Float64Array:
-    """What a ray counts before filtering, ``[views, detectors]``: the cosine of its angle in the fan.
+# Of the radius of the orbit: how far the arc's centre may be from the source.
+_FARTHEST = 0.25
+# In mm: what rounding moves.
+_STILL = 1e-9
 
-    For a source elsewhere the fan is another: its radius over the nominal one, and since the ramp falls with the
-    square of the angle and the sum goes with the angle between rays, that angle in the denominator.
+
+def _scale(vectors: Vectors, far: float) -> Float64Array:
+    """What the angles between neighbours ask of a ray beside its density, ``[views, detectors]``.
+
+    They are equal as seen from the arc's centre. From a source elsewhere they are not: the ramp falls with the square
+    of the angle, the sum goes with the angle between rays, and that angle stays in the denominator.
     """
-    points, directions = geometry.rays()
-    dx, dy = directions[..., 0], directions[..., 1]
-    x, y = -points[..., 0], -points[..., 1]
-    radius, along, across = np.hypot(x, y), x * dx + y * dy, y * dx - x * dy
-    ratio: Float64Array = radius / geometry.source_to_axis_mm * along / (radius * np.hypot(dx, dy))
-    if geometry.detector_count == 1 or not geometry.flies:
-        return ratio
-    nominal = geometry.detector_spacing_mm / geometry.source_to_detector_mm
-    ratio = ratio * nominal / np.gradient(np.arctan2(across, along), axis=1)
-    return ratio
+    shape = (len(vectors.source), vectors.columns)
+    if vectors.columns == 1 or far < _STILL * max(1.0, vectors.radius_mm):
+        return np.ones(shape)
+    scale: Float64Array = vectors.column_mm / vectors.radius_mm / np.gradient(true_angles(vectors), axis=1)
+    return scale
 
 
 class ArcBackProjection:
-    """``[batch, views, cells] -> [batch, rows, columns]``, the sum over views of ``q(t) (R / L)^2``, float32."""
+    """``[batch, views, cells] -> [batch, rows, columns]``, the sum over views of ``q(t) (R / L)^2``, float32.
 
-    def __init__(self, geometry: ArcFanBeam, grid: Grid) -> None:
+    Args:
+        vectors: an arc in each view, about a point near the source.
+        orbit: the turning scanner.
+        grid: of the image.
+
+    Raises:
+        GeometryError: for an arc about another point than the source.
+    """
+
+    def __init__(self, vectors: Vectors, orbit: Orbit, grid: Grid) -> None:
+        assert orbit.source_to_axis_mm is not None
         self.grid = grid
-        nominal, true = geometry.sources()
-        angles = np.asarray(geometry.angles_rad)
-        cos, sin = np.cos(angles), np.sin(angles)
+        nominal, true = vectors.arc_centre()[:, :2], vectors.source[:, :2]
+        radius, spacing = vectors.radius_mm, vectors.column_mm
         away = true - nominal
+        far = float(np.hypot(away[:, 0], away[:, 1]).max())
+        if far > _FARTHEST * orbit.source_to_axis_mm:
+            raise GeometryError(
+                f"filtered back projection is known for arcs about the source; this one's centre is {far:.4g} mm away "
+                f"from it; {ANOTHER_METHOD}"
+            )
+        # With the detector's middle in the place of the central ray: an offset only turns the view.
+        cos, sin = vectors.u[:, 0], vectors.u[:, 1]
         across, along = away[:, 0] * cos + away[:, 1] * sin, away[:, 1] * cos - away[:, 0] * sin
         table = np.stack([cos, sin, true[:, 0], true[:, 1], across, along, across**2 + along**2])
         self._table = np.ascontiguousarray(table, dtype=np.float32)
-        self._radius = geometry.source_to_detector_mm
-        self._scale = geometry.source_to_detector_mm / geometry.detector_spacing_mm
+        self._radius = radius
+        self._scale = radius / spacing
         # One more for the zero cell before.
-        self._first = (geometry.detector_count - 1) / 2 - geometry.detector_offset_mm / geometry.detector_spacing_mm + 1
-        self._gain = geometry.source_to_axis_mm**2
+        self._first = (vectors.columns - 1) / 2 + 1
+        self._gain = orbit.source_to_axis_mm**2
+        # Between equal angles the ramp's distance is a sine (Kak and Slaney, section 3.4.1), in mm at the axis.
+        self.spacing_mm = orbit.source_to_axis_mm * spacing / radius
+        self.scale = _scale(vectors, far)
+
+    def chord(self, s: Float64Array) -> Float64Array:
+        """The distance that counts between cells ``s`` apart, in mm at the axis."""
+        R = math.sqrt(self._gain)
+        return R * np.sin(np.minimum(s / R, np.pi / 2))
 
     def on_cpu(self, filtered: Array) -> Array:
         """``filtered`` has one zero cell before and two after each view."""

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.base import Orbit
 from ctrecon.geometry.grid import Grid
-from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.vectors import Vectors
 from ctrecon.operators.lanes import batches, from_lanes, gather_add, tag, to_lanes
-from ctrecon.support.arrays import Array
+from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.threads import split
 
 # The kernels never see a NaN in a position, and the order in which views are added is free.
@@ -93,22 +93,43 @@ def _back_project_lanes(
 
 
 class FlatBackProjection:
-    """``[batch, views, cells] -> [batch, rows, columns]``, the sum over views of ``q(t) / U^2``, float32."""
+    """``[batch, views, cells] -> [batch, rows, columns]``, the sum over views of ``q(t) / U^2``, float32.
 
-    def __init__(self, geometry: ParallelBeam | FanBeam, grid: Grid) -> None:
+    Args:
+        vectors: a flat detector in each view.
+        orbit: the turning scanner.
+        grid: of the image.
+    """
+
+    def __init__(self, vectors: Vectors, orbit: Orbit, grid: Grid) -> None:
         self.grid = grid
-        spacing = geometry.detector_spacing_mm
-        angles = np.asarray(geometry.angles_rad)
-        cos, sin, zero, one = np.cos(angles), np.sin(angles), np.zeros_like(angles), np.ones_like(angles)
-        first = (geometry.detector_count - 1) / 2 - geometry.detector_offset_mm / spacing
-        if isinstance(geometry, FanBeam):
-            spacing = spacing / geometry.magnification
-            distance = geometry.source_to_axis_mm
-            # U: distance from the source along the central ray, over source_to_axis.
-            self._denominator = np.stack([one, -sin / distance, cos / distance], axis=1)
-        else:
+        source, middle, u = (part[:, :2] for part in (vectors.source, vectors.detector, vectors.u))
+        spacing, cell = vectors.column_mm, (vectors.columns - 1) / 2
+        zero, one = np.zeros(len(u)), np.ones(len(u))
+        if orbit.source_to_axis_mm is None or orbit.source_to_detector_mm is None:
+            # At right angles to the rays, along the detector: the detector itself need not stand so.
+            length = np.hypot(source[:, 0], source[:, 1])
+            n = np.stack([-source[:, 1], source[:, 0]], axis=1) / length[:, None]
+            lean = (u * n).sum(axis=1)
+            n, lean = n * np.sign(lean)[:, None], np.abs(lean)
             self._denominator = np.stack([one, zero, zero], axis=1)
-        self._numerator = np.stack([zero, cos / spacing, sin / spacing], axis=1) + first * self._denominator
+            across = np.concatenate([-(middle * n).sum(axis=1)[:, None], n], axis=1) / (lean * spacing)[:, None]
+            self._numerator = across + cell * self._denominator
+            self.spacing_mm, self.scale = spacing, (1 / lean)[:, None]
+            return
+        near, far = orbit.source_to_axis_mm, orbit.source_to_detector_mm
+        w = -vectors.normal()[:, :2]
+        away, foot = ((middle - source) * w).sum(axis=1), ((middle - source) * u).sum(axis=1)
+        # U: distance from the source along the detector's normal, over source_to_axis.
+        self._denominator = np.concatenate([-(source * w).sum(axis=1)[:, None], w], axis=1) / near
+        across = np.concatenate([-(source * u).sum(axis=1)[:, None], u], axis=1) * (away / (spacing * near))[:, None]
+        self._numerator = across + (cell - foot / spacing)[:, None] * self._denominator
+        # The ramp is taken as if every detector stood as far from its source as the orbit says.
+        self.spacing_mm, self.scale = spacing * near / far, (away / far)[:, None]
+
+    def chord(self, s: Float64Array) -> Float64Array:
+        """The distance that counts between cells ``s`` apart, in mm at the axis."""
+        return s
 
     def on_cpu(self, filtered: Array) -> Array:
         """``filtered`` has one zero cell before and two after each view."""

@@ -10,8 +10,7 @@ import math
 
 import numpy as np
 
-from ctrecon.geometry.arc_fan import Beam
-from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.base import Orbit
 from ctrecon.support.arrays import Float64Array
 
 
@@ -34,10 +33,10 @@ def _gaps(angles: Float64Array, period: float) -> Float64Array:
 def _parker(beta: Float64Array, gamma: Float64Array, extra: float) -> Float64Array:
     """Weights ``[views, detectors]``: smooth, and 1 in sum over the two measurements of a line.
 
-    ``beta`` from 0 to ``pi + 2 extra``; ``gamma`` is the fan angle of each cell, growing along the detector.
+    ``beta`` from 0 to ``pi + 2 extra``; ``gamma`` is the fan angle of each ray, growing along the detector's axis.
     """
-    b, g = beta[:, None], gamma[None, :]
-    weights = np.ones((beta.size, gamma.size))
+    b, g = beta[:, None], gamma
+    weights = np.ones(gamma.shape)
     # The ray (b, g) is measured again at (b + pi - 2 g, -g) for this sense of rotation.
     rise = 2 * (extra + g)
     fall = 2 * (extra - g)
@@ -49,12 +48,15 @@ def _parker(beta: Float64Array, gamma: Float64Array, extra: float) -> Float64Arr
     return np.where((b < 0) | (b > np.pi + 2 * extra), 0.0, weights)
 
 
-def view_weights(geometry: Beam) -> Float64Array:
-    """What each ray counts in the sum over views, ``[views, detectors]`` (or ``[views, 1]``), in radians."""
-    angles = np.asarray(geometry.angles_rad)
-    if isinstance(geometry, ParallelBeam):
+def view_weights(orbit: Orbit, gamma: Float64Array) -> Float64Array:
+    """What each ray counts in the sum over views, ``[views, detectors]`` (or ``[views, 1]``), in radians.
+
+    ``gamma [views, detectors]`` is each ray's angle to the line from the source to the axis, along the detector's axis
+    at the view's angle; of parallel rays it is not used.
+    """
+    angles = np.asarray(orbit.angles_rad)
+    if orbit.parallel:
         return _gaps(angles, math.pi)[:, None]
-    gamma = geometry.fan_angle_rad(geometry.detector_mm)
     turned = np.sort(np.mod(angles, 2 * math.pi))
     steps = np.diff(np.append(turned, turned[0] + 2 * math.pi))
     hole = int(np.argmax(steps))

@@ -139,7 +139,7 @@ def _regions(roi: tuple[str, ...], roi_mm: tuple[str, ...], evidence: Evidence, 
     for text in roi:
         numbers = _three(text)
         if numbers is None:
-            mask = read_mask(Path(text), shape, None if grid is None else grid.pixel_mm)
+            mask = read_mask(Path(text), shape, None if grid is None else grid.spacing_mm)
             found.append(masked(mask, Path(text).name, ring))
         else:
             found.append(disc(*numbers, shape, ring))

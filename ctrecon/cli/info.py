@@ -54,15 +54,16 @@ def _facts(scan: Any) -> dict[str, Any]:
     if geometry is None:
         facts["geometry"] = f"the file's own matrix, {scan.matrix.shape[0]} x {scan.matrix.shape[1]}"
     else:
-        angles = np.rad2deg(np.asarray(geometry.angles_rad))
-        values = geometry.to_dict()
-        values.pop("angles_rad")
+        values, orbit = geometry.to_dict(), geometry.orbit
+        values.pop("angles_rad", None)
         for name, listed in values.items():
-            facts[name] = f"from {min(listed):.6g} to {max(listed):.6g}" if isinstance(listed, list) else listed
-        facts["angles_deg"] = f"{angles[0]:.4g} to {angles[-1]:.4g}, {angles.size} of them"
+            facts[name] = f"from {np.min(listed):.6g} to {np.max(listed):.6g}" if isinstance(listed, list) else listed
+        if orbit is not None:
+            angles = np.rad2deg(np.asarray(orbit.angles_rad))
+            facts["angles_deg"] = f"{angles[0]:.4g} to {angles[-1]:.4g}, {angles.size} of them"
         facts["field_of_view_mm"] = round(field_of_view_mm(geometry), 4)
         grid = scan.with_grid().grid
-        facts["image"] = f"{grid.rows} x {grid.columns} pixels of {grid.pixel_mm:.6g} mm"
+        facts["image"] = grid.said
     try:
         delta = delta_for(scan, "auto")
         facts["delta_auto"] = f"{delta.value:.6g} ({delta.norm}; {delta.how})"

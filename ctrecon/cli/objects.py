@@ -19,7 +19,7 @@ def walnut_object(problem: Scanner, seed: int) -> Tensor:
     from ctrecon.phantoms import Walnut
     from ctrecon.measurement.scan import WATER_MU_PER_MM
 
-    radius = problem.grid.pixel_mm * min(problem.grid.shape) / 2 * 0.96
+    radius = problem.grid.reach_mm() * 0.96
     phantom = Walnut().sample(np.random.default_rng(seed)).scaled(radius, WATER_MU_PER_MM)
     return torch.from_numpy(phantom.image(problem.grid))[None, None]
 

@@ -89,7 +89,7 @@ def summary(result: Reconstruction, written: dict[str, Path], method: str) -> di
         "iterations": result.iterations,
         "image": str(written["image"]),
         "shape": list(result.image.shape),
-        "pixel_mm": None if grid is None else grid.pixel_mm,
+        "pixel_mm": None if grid is None else grid.to_dict()["pixel_mm"],
         "unit": None if grid is None else "1/mm",
         "certificate": str(written["certificate"]) if "certificate" in written else None,
         "preview": str(written["preview"]) if "preview" in written else None,
@@ -150,7 +150,7 @@ def verdict(result: Reconstruction, method: str) -> str:
     if missed is None:
         return f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}"
     grid = result.problem.grid
-    finer = "" if grid is None else f"pixels smaller than {grid.pixel_mm:.3g} mm (--pixel-mm), or "
+    finer = "" if grid is None else f"pixels smaller than {max(grid.spacing_mm):.3g} mm (--pixel-mm), or "
     if missed.certificate is not None:
         return (
             f"infeasible {after}: no image with 0 <= u <= {missed.most_attenuation:.4g} meets delta {delta.value:.6g}, "

@@ -58,4 +58,4 @@ def _say_once(first: Reconstruction) -> None:
     delta, grid = first.problem.delta, first.problem.grid
     click.echo(f"delta of each slice: {delta.norm}; {delta.how}")
     if grid is not None:
-        click.echo(f"grid of all slices: {grid.rows} x {grid.columns} pixels of {grid.pixel_mm:.4g} mm")
+        click.echo(f"grid of all slices: {grid.said}")

@@ -11,16 +11,17 @@ they are 0. Angles, axes and order of cells are those of ``FanBeam``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import ClassVar
 
 import numpy as np
 
 from ctrecon.errors import GeometryError
-from ctrecon.geometry.base import DetectorRow, positive
-from ctrecon.geometry.fan import FanBeam, check_distances
-from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.base import Orbit
+from ctrecon.geometry.checks import PerView, each_view, positive
+from ctrecon.geometry.detector_row import DetectorRow
+from ctrecon.geometry.fan import check_distances
+from ctrecon.geometry.vectors import Vectors, planar_vectors
 from ctrecon.support.arrays import Float64Array
 
 _WIDEST_RAD = math.pi / 2
@@ -33,6 +34,9 @@ class ArcFanBeam(DetectorRow):
     ``source_angle_shift_rad`` and ``source_radius_shift_mm`` have one number per view; empty means none of it.
     Raises GeometryError for lengths that cannot be, a fan of half a turn, and shifts that put the source elsewhere.
     """
+
+    kind: ClassVar[str] = "arc-fan"
+    title: ClassVar[str] = "fan beam, detector on an arc about the source"
 
     source_to_axis_mm: float
     source_to_detector_mm: float
@@ -50,8 +54,11 @@ class ArcFanBeam(DetectorRow):
                 f"the detector reaches {math.degrees(edge):.4g} degrees from the central ray, a fan less than 90; "
                 "is detector_spacing_mm in another unit?"
             )
+        views = len(self.angles_rad)
         for name in ("source_angle_shift_rad", "source_radius_shift_mm"):
-            object.__setattr__(self, name, self._shifts(name, getattr(self, name)))
+            shifts = getattr(self, name)
+            none = PerView((0.0,) * views)
+            object.__setattr__(self, name, none if np.shape(shifts) == (0,) else each_view(name, shifts, views))
         if np.abs(self.source_angle_shift_rad).max() > 0.1:
             raise GeometryError(
                 f"source_angle_shift_rad reaches {np.abs(self.source_angle_shift_rad).max():.4g}, a focal spot moves "
@@ -63,24 +70,23 @@ class ArcFanBeam(DetectorRow):
                 f"source_to_axis_mm = {self.source_to_axis_mm}; is it the radius itself?"
             )
 
-    def _shifts(self, name: str, values: Sequence[float] | Float64Array) -> tuple[float, ...]:
-        try:
-            shifts = np.asarray(values, dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
-            raise GeometryError(f"{name} must be a list of numbers, one per view") from None
-        views = len(self.angles_rad)
-        if shifts.shape == (0,):
-            return (0.0,) * views
-        if shifts.shape != (views,):
-            raise GeometryError(f"{name} must have one number for each of the {views} views, got shape {shifts.shape}")
-        bad = np.flatnonzero(~np.isfinite(shifts))
-        if bad.size:
-            raise GeometryError(f"{name} holds {bad.size} values that are not finite, the first at view {bad[0]}")
-        return tuple(shifts.tolist())
+    def to_vectors(self) -> Vectors:
+        nominal, true = self.sources()
+        turned = np.asarray(self.angles_rad) + self.detector_offset_mm / self.source_to_detector_mm
+        cos, sin = np.cos(turned), np.sin(turned)
+        middle = nominal + self.source_to_detector_mm * np.stack([-sin, cos], axis=1)
+        return planar_vectors(
+            true, middle, np.stack([cos, sin], axis=1), columns=self.detector_count,
+            column_mm=self.detector_spacing_mm, parallel=False, radius_mm=self.source_to_detector_mm,
+        )
 
-    def fan_angle_rad(self, s_mm: Float64Array) -> Float64Array:
-        """The angle between the central ray and the ray to ``s_mm`` on the arc, at the nominal source."""
-        return s_mm / self.source_to_detector_mm
+    @property
+    def orbit(self) -> Orbit:
+        return Orbit(
+            angles_rad=self.angles_rad, detector_offset_mm=self.detector_offset_mm,
+            source_to_axis_mm=self.source_to_axis_mm, source_to_detector_mm=self.source_to_detector_mm,
+            curved=True, steady=not self.flies,
+        )
 
     @property
     def flies(self) -> bool:
@@ -95,52 +101,11 @@ class ArcFanBeam(DetectorRow):
         nominal = self.source_to_axis_mm * np.stack([np.sin(t), -np.cos(t)], axis=-1)
         return nominal, radius[:, None] * np.stack([np.sin(true), -np.cos(true)], axis=-1)
 
-    def rays(self, views: slice = slice(None)) -> tuple[Float64Array, Float64Array]:
+    def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
         cos, sin = self.axes(views)
-        g = self.fan_angle_rad(self.detector_mm)[None, :]
+        g = (self.detector_mm / self.source_to_detector_mm)[None, :]
         nominal, true = self.sources(views)
         across, along = np.sin(g), np.cos(g)
         central = np.stack([across * cos - along * sin, across * sin + along * cos], axis=-1)
         directions = self.source_to_detector_mm * central + (nominal - true)[:, None, :]
         return np.broadcast_to(true[:, None, :], directions.shape), directions
-
-    @property
-    def closest_source_mm(self) -> float:
-        """The least distance of the true source from the axis."""
-        return self.source_to_axis_mm + min(self.source_radius_shift_mm)
-
-    @property
-    def widest_fan_rad(self) -> float:
-        """No ray, to the outermost edge of a cell, stands wider from the line to the axis."""
-        edge = float(np.abs(self.detector_mm[[0, -1]]).max()) + self.detector_spacing_mm
-        # A source that moves by a length sees the cells, and the axis, turned by at most the angle of that length.
-        nominal, true = self.sources()
-        away = float(np.abs(true - nominal).max()) * math.sqrt(2)
-        moved = away / self.source_to_detector_mm + away / self.closest_source_mm
-        return edge / self.source_to_detector_mm + moved
-
-    def views(self, index: slice) -> ArcFanBeam:
-        return ArcFanBeam(
-            angles_rad=self.angles_rad[index],
-            detector_count=self.detector_count,
-            detector_spacing_mm=self.detector_spacing_mm,
-            detector_offset_mm=self.detector_offset_mm,
-            source_to_axis_mm=self.source_to_axis_mm,
-            source_to_detector_mm=self.source_to_detector_mm,
-            source_angle_shift_rad=self.source_angle_shift_rad[index],
-            source_radius_shift_mm=self.source_radius_shift_mm[index],
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "geometry": "arc-fan",
-            **self.row_dict(),
-            "source_to_axis_mm": self.source_to_axis_mm,
-            "source_to_detector_mm": self.source_to_detector_mm,
-            "source_angle_shift_rad": list(self.source_angle_shift_rad),
-            "source_radius_shift_mm": list(self.source_radius_shift_mm),
-        }
-
-
-Beam: TypeAlias = ParallelBeam | FanBeam | ArcFanBeam
-"""What a scan may be measured with."""

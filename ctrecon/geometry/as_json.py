@@ -1,39 +1,54 @@
-"""Geometries and image grids as JSON: the sidecar format of ``docs/units.md``, there and back without loss."""
+"""Geometries and image grids as JSON: the sidecar format of ``docs/units.md``, there and back without loss.
+
+A geometry's name in JSON leads to its class through a registry; the entries are the class's fields.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ctrecon.errors import GeometryError
-from ctrecon.geometry.arc_fan import ArcFanBeam, Beam
+from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.cone import ConeBeam, HelicalCone
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.vector_geometry import VectorGeometry
 
-_COMMON_KEYS = {
-    "geometry",
-    "angles_deg",
-    "angles_rad",
-    "detector_count",
-    "detector_spacing_mm",
-    "detector_offset_mm",
-    "image",
-}
-_FAN_KEYS = {"source_to_axis_mm", "source_to_detector_mm"}
-_SHIFT_KEYS = {"source_angle_shift_rad", "source_radius_shift_mm"}
-_KEYS: dict[Any, set[str]] = {
-    "parallel": _COMMON_KEYS, "fan": _COMMON_KEYS | _FAN_KEYS, "arc-fan": _COMMON_KEYS | _FAN_KEYS | _SHIFT_KEYS
-}
+Kind = TypeVar("Kind", bound=type[Geometry])
+
+GEOMETRIES: dict[str, type[Geometry]] = {}
+"""Every geometry that JSON may name."""
+
+
+def register(geometry: Kind) -> Kind:
+    """Let JSON files name a class of geometries by its ``kind``; gives it back, so that it serves as a decorator.
+
+    Raises:
+        GeometryError: for a class that is not a frozen dataclass, and for a name that another class has.
+    """
+    name = getattr(geometry, "kind", None)
+    frozen = bool(getattr(getattr(geometry, "__dataclass_params__", None), "frozen", False))
+    if not isinstance(name, str) or not frozen or not hasattr(geometry, "title"):
+        raise GeometryError(f"{geometry.__name__} must be a frozen dataclass with a kind and a title")
+    if GEOMETRIES.setdefault(name, geometry) is not geometry:
+        raise GeometryError(f"the geometry {name!r} is {GEOMETRIES[name].__name__} already; choose another kind")
+    return geometry
+
+
+for _known in (ParallelBeam, FanBeam, ArcFanBeam, VectorGeometry, ConeBeam, HelicalCone):
+    register(_known)
 
 
 def geometry_from_dict(
     values: Mapping[str, Any], *, detector_count: int | None = None
-) -> tuple[Beam, Grid | None]:
+) -> tuple[Geometry, Grid | None]:
     """Read the sidecar format (``docs/units.md``): the geometry, and the image grid where ``image`` is given.
 
     ``detector_count`` comes from the data where the file does not say it.
@@ -42,68 +57,78 @@ def geometry_from_dict(
     if not isinstance(values, Mapping):
         raise GeometryError(f"a geometry must be a JSON object, got {type(values).__name__}")
     kind = values.get("geometry")
-    if not isinstance(kind, str) or kind not in _KEYS:
-        raise GeometryError(f'"geometry" must be "parallel", "fan" or "arc-fan", got {kind!r}')
-    allowed = _KEYS[kind]
+    if not isinstance(kind, str) or kind not in GEOMETRIES:
+        *most, last = (f'"{name}"' for name in GEOMETRIES)
+        raise GeometryError(f'"geometry" must be {", ".join(most)} or {last}, got {kind!r}')
+    fields = {field.name: field for field in dataclasses.fields(GEOMETRIES[kind])}  # type: ignore[arg-type]
+    allowed = {"geometry", "image", *fields, *(("angles_deg",) if "angles_rad" in fields else ())}
     unknown = sorted(str(key) for key in set(values) - allowed)
     if unknown:
         known = ", ".join(sorted(allowed))
         raise GeometryError(f"unknown entry {unknown[0]!r} in {_a(kind)} geometry; known are {known}")
+    entries = {name: _entry(name, values[name]) for name in fields if name in values and name != "angles_rad"}
+    needed = {name for name, field in fields.items() if field.default is field.default_factory is dataclasses.MISSING}
+    if "angles_rad" in needed or "angles_rad" in values or "angles_deg" in values:
+        entries["angles_rad"] = _angles(values)
+    entries.setdefault("detector_count", detector_count)
+    if entries["detector_count"] is None:
+        raise GeometryError('"detector_count" is missing and there is no sinogram to take it from')
+    # A class may have a spacing by default; a file must say its unit.
+    for key in ("detector_spacing_mm", *sorted(needed)):
+        if key not in entries:
+            raise GeometryError(f'"{key}" is missing in {_a(kind)} geometry')
+    image = values.get("image")
+    return GEOMETRIES[kind](**entries), None if image is None else grid_from_dict(image)
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _angles(values: Mapping[str, Any]) -> Any:
     if ("angles_deg" in values) == ("angles_rad" in values):
         raise GeometryError('give the angles once, as "angles_deg" or as "angles_rad"')
     listed = values.get("angles_deg", values.get("angles_rad"))
-    # numpy would take true for 1 and "1" for 1.
     if not isinstance(listed, list | tuple) or not all(type(angle) in (int, float) for angle in listed):
         raise GeometryError("the angles must be a list of numbers")
     try:
         angles = np.asarray(listed, dtype=np.float64)
     except OverflowError:
         raise GeometryError("the angles must be a list of numbers below 1e308") from None
-    if "angles_deg" in values:
-        angles = np.deg2rad(angles)
-    count = values.get("detector_count", detector_count)
-    if count is None:
-        raise GeometryError('"detector_count" is missing and there is no sinogram to take it from')
-    if "detector_spacing_mm" not in values:
-        raise GeometryError('"detector_spacing_mm" is missing')
-    common: dict[str, Any] = {
-        "angles_rad": angles,
-        "detector_count": count,
-        "detector_spacing_mm": values["detector_spacing_mm"],
-        "detector_offset_mm": values.get("detector_offset_mm", 0.0),
-    }
-    geometry: Beam
-    if kind == "parallel":
-        geometry = ParallelBeam(**common)
-    else:
-        for key in sorted(_FAN_KEYS):
-            if key not in values:
-                raise GeometryError(f'"{key}" is missing in {_a(kind)} geometry')
-        common |= {key: values[key] for key in _FAN_KEYS}
-        if kind == "fan":
-            geometry = FanBeam(**common)
-        else:
-            common |= {key: _numbers(key, values.get(key, ())) for key in _SHIFT_KEYS}
-            geometry = ArcFanBeam(**common)
-    image = values.get("image")
-    return geometry, None if image is None else grid_from_dict(image)
+    return np.deg2rad(angles) if "angles_deg" in values else angles
 
 
-def _a(kind: str) -> str:
-    return f"an {kind}" if kind[0] == "a" else f"a {kind}"
-
-
-def _numbers(key: str, listed: Any) -> tuple[float, ...]:
-    if not isinstance(listed, list | tuple) or not all(type(value) in (int, float) for value in listed):
-        raise GeometryError(f'"{key}" must be a list of numbers, one per view')
-    return tuple(listed)
+def _entry(key: str, value: Any) -> Any:
+    """A number, or a list of numbers (or of lists of them) for the views; all else is the class's to refuse."""
+    if isinstance(value, dict):
+        raise GeometryError(f'"{key}" must be a number or a list of numbers, one per view')
+    if not isinstance(value, list | tuple):
+        return value
+    # numpy would take true for 1 and "1" for 1.
+    for entry in value:
+        parts = entry if isinstance(entry, list | tuple) else (entry,)
+        if not all(type(part) in (int, float) for part in parts):
+            raise GeometryError(f'"{key}" must be a list of numbers, one per view')
+    return tuple(value)
 
 
 def grid_from_dict(values: Mapping[str, Any]) -> Grid:
-    """``{"size": 512, "pixel_mm": 0.1}`` or ``{"rows": .., "columns": .., "pixel_mm": ..}`` as an Grid."""
+    """An image grid from its JSON.
+
+    Args:
+        values: ``{"size": 512, "pixel_mm": 0.1}``, or ``rows`` and ``columns`` for ``size``; ``pixel_mm`` may be
+            ``[dy, dx]``, ``centre_mm`` may say ``[x, y]``; with ``slices`` and ``slice_mm`` a volume.
+
+    Returns:
+        The grid.
+
+    Raises:
+        GeometryError: for a missing, unknown or impossible entry.
+    """
     if not isinstance(values, Mapping) or "pixel_mm" not in values:
         raise GeometryError('"image" must be an object with "size" (or "rows" and "columns") and "pixel_mm"')
-    unknown = sorted(str(key) for key in set(values) - {"size", "rows", "columns", "pixel_mm"})
+    known = {"size", "rows", "columns", "pixel_mm", "centre_mm", "slices", "slice_mm"}
+    unknown = sorted(str(key) for key in set(values) - known)
     if unknown:
         raise GeometryError(f"unknown entry {unknown[0]!r} in \"image\"")
     if "size" in values:
@@ -112,7 +137,8 @@ def grid_from_dict(values: Mapping[str, Any]) -> Grid:
         rows, columns = values["rows"], values["columns"]
     else:
         raise GeometryError('"image" needs "size", or "rows" and "columns"')
-    return Grid(rows=rows, columns=columns, pixel_mm=values["pixel_mm"])
+    rest = {key: values[key] for key in ("centre_mm", "slices", "slice_mm") if key in values}
+    return Grid(rows=rows, columns=columns, pixel_mm=values["pixel_mm"], **rest)
 
 
 def geometry_to_json(geometry: Geometry, grid: Grid | None = None) -> str:

@@ -1,136 +1,154 @@
 """Where source, detector and image stand: frozen geometries in mm and radians, after ASTRA's conventions.
 
-Image axes: x grows with the column index, y falls with the row index, the rotation axis is the middle of the
-image. At angle ``theta`` the detector axis points along ``(cos theta, sin theta)`` and rays travel along
+Image axes: x grows with the column index, y falls with the row index; the rotation axis is the origin, by default the
+middle of the image. At angle ``theta`` the detector axis points along ``(cos theta, sin theta)`` and rays travel along
 ``(-sin theta, cos theta)`` (fan) or its opposite (parallel, where the sense does not matter): at angle 0 the fan's
 source stands below the image, at ``(0, -source_to_axis_mm)``, and moves counter-clockwise.
-Detector cell ``i`` of ``n`` has its centre at ``s_i = (i - (n - 1) / 2) * spacing + offset`` on the detector axis.
 ``docs/units.md`` draws all this; ``as_json.py`` reads and writes it as JSON.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ctrecon.errors import GeometryError
+from ctrecon.geometry.checks import PerView
+from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Float64Array
-
-MAX_IMAGE_SIDE = 16384
-MAX_DETECTOR_CELLS = 65536
-MAX_VIEWS = 1_000_000
-
-
-def positive(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise GeometryError(f"{name} must be a number, got {value!r}")
-    number = _float(name, value)
-    if not math.isfinite(number) or number <= 0:
-        raise GeometryError(f"{name} must be a finite number > 0, got {value!r}")
-    return number
-
-
-def finite(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise GeometryError(f"{name} must be a number, got {value!r}")
-    number = _float(name, value)
-    if not math.isfinite(number):
-        raise GeometryError(f"{name} must be finite, got {value!r}")
-    return number
-
-
-def _float(name: str, value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        raise GeometryError(f"{name} must be a number below 1e308, got one of {len(str(value))} digits") from None
-
-
-def count(name: str, value: int, largest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= largest:
-        raise GeometryError(f"{name} must be a whole number from 1 to {largest}, got {value!r}")
-    return int(value)
-
-
-def _angles(values: Sequence[float] | Float64Array) -> tuple[float, ...]:
-    angles = np.asarray(values, dtype=np.float64)
-    if angles.ndim != 1 or angles.size == 0:
-        raise GeometryError(f"angles_rad must be a list with at least one angle, got shape {angles.shape}")
-    if angles.size > MAX_VIEWS:
-        raise GeometryError(f"angles_rad has {angles.size} views, more than {MAX_VIEWS}")
-    bad = np.flatnonzero(~np.isfinite(angles))
-    if bad.size:
-        raise GeometryError(f"angles_rad holds {bad.size} values that are not finite, the first at view {bad[0]}")
-    return tuple(angles.tolist())
-
-
-class Geometry(Protocol):
-    """What an operator needs to know of a scanner: which straight lines it measures.
-
-    A new geometry is one frozen class with these members; every projector works from ``rays`` alone.
-    """
-
-    @property
-    def angles_rad(self) -> tuple[float, ...]: ...
-
-    @property
-    def detector_count(self) -> int: ...
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """``(views, detectors)``, the shape of one sinogram."""
-        ...
-
-    def rays(self, views: slice = ...) -> tuple[Float64Array, Float64Array]:
-        """A point on each ray and its direction, both ``[views, detectors, 2]`` as (x, y) in mm."""
-        ...
-
-    def views(self, index: slice) -> Geometry:
-        """The same scanner with some of its views."""
-        ...
-
-    def to_dict(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectorRow:
-    """What all geometries share: views and a row of equal detector cells."""
+class Orbit:
+    """A stated symmetry: one scanner that turns about the rotation axis.
 
-    angles_rad: tuple[float, ...] = field(repr=True)
-    detector_count: int
-    detector_spacing_mm: float = 1.0
+    Filtered back projection, the search for the axis and the noise of whole turns rest on it.
+
+    Args:
+        angles_rad: of each view; at 0 the source stands below the image.
+        detector_offset_mm: from where the axis projects to the detector's middle, along the detector.
+        source_to_axis_mm: None for parallel rays.
+        source_to_detector_mm: along the central ray, None for parallel rays.
+        curved: whether the detector is an arc about the (nominal) source.
+        steady: False where source or detector leave their nominal places from view to view.
+    """
+
+    angles_rad: tuple[float, ...]
     detector_offset_mm: float = 0.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "angles_rad", _angles(self.angles_rad))
-        object.__setattr__(self, "detector_count", count("detector_count", self.detector_count, MAX_DETECTOR_CELLS))
-        object.__setattr__(self, "detector_spacing_mm", positive("detector_spacing_mm", self.detector_spacing_mm))
-        object.__setattr__(self, "detector_offset_mm", finite("detector_offset_mm", self.detector_offset_mm))
+    source_to_axis_mm: float | None = None
+    source_to_detector_mm: float | None = None
+    curved: bool = False
+    steady: bool = True
 
     @property
-    def shape(self) -> tuple[int, int]:
-        return len(self.angles_rad), self.detector_count
+    def parallel(self) -> bool:
+        return self.source_to_axis_mm is None
+
+    def fan_angle_rad(self, s_mm: Float64Array) -> Float64Array:
+        """The angle between the central ray and the ray to ``s_mm`` on the detector, from where the axis projects."""
+        if self.source_to_detector_mm is None:
+            return np.zeros_like(s_mm)
+        if self.curved:
+            return s_mm / self.source_to_detector_mm
+        return np.arctan2(s_mm, self.source_to_detector_mm)
+
+
+class Geometry(ABC):
+    """What a scanner is to this library: which straight lines it measures.
+
+    A new geometry is one file with one frozen, keyword-only dataclass that has ``kind``, ``title``, ``detector_count``,
+    ``detector_spacing_mm`` and ``to_vectors``, and one line ``register(...)`` (``as_json.py``). All else follows, JSON
+    from the fields; what has one entry for each view is made by ``checks.each_view``. ``orbit`` and ``with_center`` are
+    for those that have them: what needs one refuses the others by name.
+    """
+
+    kind: ClassVar[str]
+    """Its name in JSON files."""
+    title: ClassVar[str]
+    """Its name for people."""
+    detector_count: int
+    detector_spacing_mm: float
+
+    @abstractmethod
+    def to_vectors(self) -> Vectors:
+        """Where source and detector stand, view by view."""
 
     @property
-    def detector_mm(self) -> Float64Array:
-        """Centre of each cell on the detector axis, ``[detectors]``, in mm, offset included."""
-        cells = np.arange(self.detector_count, dtype=np.float64) - (self.detector_count - 1) / 2
-        return cells * self.detector_spacing_mm + self.detector_offset_mm
+    def shape(self) -> tuple[int, ...]:
+        """``(views, detectors)``, the shape of one sinogram; in space ``(views, rows, columns)``."""
+        return self.to_vectors().shape
 
-    def axes(self, views: slice) -> tuple[Float64Array, Float64Array]:
-        """Cosine and sine of the views' angles, ``[views, 1]``."""
-        angles = np.asarray(self.angles_rad[views])
-        return np.cos(angles)[:, None], np.sin(angles)[:, None]
+    @property
+    def orbit(self) -> Orbit | None:
+        """The symmetry of a scanner that turns about the axis; None where there is none."""
+        return None
 
-    def row_dict(self) -> dict[str, Any]:
-        return {
-            # Radians, not degrees, because they come back bit for bit: operator hash and certificates rest on them.
-            "angles_rad": list(self.angles_rad),
-            "detector_count": self.detector_count,
-            "detector_spacing_mm": self.detector_spacing_mm,
-            "detector_offset_mm": self.detector_offset_mm,
+    def rays(self, views: slice = slice(None), *, per_cell: int = 1) -> tuple[Float64Array, Float64Array]:
+        """The lines that are measured in the plane.
+
+        Args:
+            views: which views.
+            per_cell: how many rays to each cell, evenly spread along the row.
+
+        Returns:
+            A point on each ray and its direction (of any length), both ``[views, detectors * per_cell, 2]`` as (x, y)
+            in mm.
+
+        Raises:
+            GeometryError: for a geometry in space.
+        """
+        vectors = self.to_vectors()
+        if not vectors.planar:
+            raise GeometryError(
+                f"{type(self).__name__} measures in space, and there is no projector for that yet: it has no rays in "
+                "the plane; rebin the scan to slices"
+            )
+        points, directions = vectors.views(views).split(per_cell).rays()
+        return points[:, 0, :, :2], directions[:, 0, :, :2]
+
+    def views(self, index: slice) -> Self:
+        """The same scanner with some of its views."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        cut = {name: PerView(value[index]) for name, value in fields.items() if isinstance(value, PerView)}
+        return dataclasses.replace(self, **cut)  # type: ignore[type-var]
+
+    def with_center(self, column: float) -> Self:
+        """The same scanner with the rotation axis projecting to ``column`` (0-based, whole at a cell's centre)."""
+        raise missing(self, "with_center", "moving the rotation axis (--center)", "state it in the geometry's own file")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its JSON: the fields by name. Lists have one entry for each view."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        listed = {
+            name: [list(entry) if isinstance(entry, tuple) else entry for entry in value]
+            if isinstance(value, tuple) else value
+            for name, value in fields.items() if value is not None
         }
+        return {"geometry": self.kind, **listed}
+
+
+def missing(geometry: Geometry, member: str, what: str, remedy: str) -> GeometryError:
+    """The error that says that ``what`` needs a ``member`` that the geometry does not have."""
+    name = type(geometry).__name__
+    return GeometryError(f"{what} needs {name}.{member}, which this geometry does not state; {remedy}")
+
+
+def orbit_of(geometry: Geometry, what: str, remedy: str) -> Orbit:
+    """The geometry's orbit. Raises GeometryError that says ``what`` needs it, where there is none."""
+    orbit: Orbit | None = getattr(geometry, "orbit", None)  # also of what is no geometry at all
+    if orbit is None:
+        raise missing(geometry, "orbit", what, remedy)
+    return orbit
+
+
+def turned_axes(angles_rad: tuple[float, ...]) -> tuple[Float64Array, Float64Array]:
+    """Of each view the detector's axis and the direction of the central ray, ``[views, 2]``."""
+    angles = np.asarray(angles_rad)
+    cos, sin = np.cos(angles), np.sin(angles)
+    return np.stack([cos, sin], axis=1), np.stack([-sin, cos], axis=1)
+
+

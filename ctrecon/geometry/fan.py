@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
 from ctrecon.errors import GeometryError
-from ctrecon.geometry.base import DetectorRow, positive
+from ctrecon.geometry.base import Orbit, turned_axes
+from ctrecon.geometry.checks import positive
+from ctrecon.geometry.detector_row import DetectorRow
+from ctrecon.geometry.vectors import Vectors, planar_vectors
 from ctrecon.support.arrays import Float64Array
 
 
@@ -30,6 +32,9 @@ class FanBeam(DetectorRow):
     The detector stands ``source_to_detector_mm`` from the source, at right angles to the central ray.
     """
 
+    kind: ClassVar[str] = "fan"
+    title: ClassVar[str] = "fan beam, flat detector"
+
     source_to_axis_mm: float
     source_to_detector_mm: float
 
@@ -45,22 +50,22 @@ class FanBeam(DetectorRow):
     def magnification(self) -> float:
         return self.source_to_detector_mm / self.source_to_axis_mm
 
-    def fan_angle_rad(self, s_mm: Float64Array) -> Float64Array:
-        """The angle between the central ray and the ray to ``s_mm`` on the detector."""
-        return np.arctan2(s_mm, self.source_to_detector_mm)
+    def to_vectors(self) -> Vectors:
+        across, along = turned_axes(self.angles_rad)
+        behind = self.source_to_detector_mm - self.source_to_axis_mm
+        return planar_vectors(
+            -self.source_to_axis_mm * along, behind * along + self.detector_offset_mm * across, across,
+            columns=self.detector_count, column_mm=self.detector_spacing_mm, parallel=False,
+        )
 
     @property
-    def closest_source_mm(self) -> float:
-        """The least distance of the source from the axis."""
-        return self.source_to_axis_mm
+    def orbit(self) -> Orbit:
+        return Orbit(
+            angles_rad=self.angles_rad, detector_offset_mm=self.detector_offset_mm,
+            source_to_axis_mm=self.source_to_axis_mm, source_to_detector_mm=self.source_to_detector_mm,
+        )
 
-    @property
-    def widest_fan_rad(self) -> float:
-        """No ray, to the outermost edge of a cell, stands wider from the line to the axis."""
-        edge = float(np.abs(self.detector_mm[[0, -1]]).max()) + self.detector_spacing_mm
-        return math.atan2(edge, self.source_to_detector_mm)
-
-    def rays(self, views: slice = slice(None)) -> tuple[Float64Array, Float64Array]:
+    def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
         cos, sin = self.axes(views)
         s = self.detector_mm[None, :]
         directions = np.stack(
@@ -68,21 +73,3 @@ class FanBeam(DetectorRow):
         )
         source = np.stack([self.source_to_axis_mm * sin, -self.source_to_axis_mm * cos], axis=-1)
         return np.broadcast_to(source, directions.shape), directions
-
-    def views(self, index: slice) -> FanBeam:
-        return FanBeam(
-            angles_rad=self.angles_rad[index],
-            detector_count=self.detector_count,
-            detector_spacing_mm=self.detector_spacing_mm,
-            detector_offset_mm=self.detector_offset_mm,
-            source_to_axis_mm=self.source_to_axis_mm,
-            source_to_detector_mm=self.source_to_detector_mm,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "geometry": "fan",
-            **self.row_dict(),
-            "source_to_axis_mm": self.source_to_axis_mm,
-            "source_to_detector_mm": self.source_to_detector_mm,
-        }

@@ -1,4 +1,4 @@
-"""The image grid: where the pixels stand."""
+"""The image grid: where the pixels stand, or the voxels of a volume."""
 
 from __future__ import annotations
 
@@ -8,48 +8,158 @@ from typing import Any
 import numpy as np
 
 from ctrecon.errors import GeometryError
-from ctrecon.geometry.base import MAX_IMAGE_SIDE, Geometry, count, positive
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.checks import MAX_IMAGE_SIDE, count, finite, positive
 from ctrecon.support.arrays import Float64Array
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """``rows x columns`` square pixels of ``pixel_mm``, centred on the rotation axis."""
+    """``rows x columns`` pixels about ``centre_mm``; with ``slices`` a volume.
+
+    Args:
+        rows: of the image, from the top (largest y).
+        columns: from the left (smallest x).
+        pixel_mm: the pixel's side, or, where pixels are not square, ``(dy, dx)``: from row to row and from column to
+            column, as DICOM's PixelSpacing. Two equal numbers become one.
+        centre_mm: the middle of the image from the rotation axis, ``(x, y)``; of a volume ``(x, y, z)``.
+        slices: None for an image.
+        slice_mm: from slice to slice; None where there are none.
+
+    Raises:
+        GeometryError: for what cannot be.
+    """
 
     rows: int
     columns: int
-    pixel_mm: float = 1.0
+    pixel_mm: float | tuple[float, float] = 1.0
+    centre_mm: tuple[float, ...] = (0.0, 0.0)
+    slices: int | None = None
+    slice_mm: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", count("rows", self.rows, MAX_IMAGE_SIDE))
         object.__setattr__(self, "columns", count("columns", self.columns, MAX_IMAGE_SIDE))
-        object.__setattr__(self, "pixel_mm", positive("pixel_mm", self.pixel_mm))
+        object.__setattr__(self, "pixel_mm", _pixel(self.pixel_mm))
+        if (self.slices is None) != (self.slice_mm is None):
+            raise GeometryError("slices and slice_mm must be given together, of a volume, or not at all")
+        if self.slices is not None and self.slice_mm is not None:
+            object.__setattr__(self, "slices", count("slices", self.slices, MAX_IMAGE_SIDE))
+            object.__setattr__(self, "slice_mm", positive("slice_mm", self.slice_mm))
+        axes = 2 if self.slices is None else 3
+        centre = self.centre_mm
+        if not isinstance(centre, tuple | list) or len(centre) not in (2, axes):
+            raise GeometryError(f"centre_mm must be {'(x, y)' if axes == 2 else '(x, y, z)'}, got {centre!r}")
+        padded = (*centre, 0.0)[:axes] if len(centre) < axes else tuple(centre)
+        object.__setattr__(self, "centre_mm", tuple(finite("centre_mm", value) for value in padded))
 
     @property
     def shape(self) -> tuple[int, int]:
+        """``(rows, columns)`` of a slice."""
         return self.rows, self.columns
+
+    @property
+    def spacing_mm(self) -> tuple[float, float]:
+        """``(dy, dx)``: from row to row, from column to column."""
+        return self.pixel_mm if isinstance(self.pixel_mm, tuple) else (self.pixel_mm, self.pixel_mm)
+
+    @property
+    def square_mm(self) -> float:
+        """The side of square pixels. Raises GeometryError where they are not square."""
+        if isinstance(self.pixel_mm, tuple):
+            raise GeometryError(
+                f"square pixels are needed here, these are {self.pixel_mm[0]:g} x {self.pixel_mm[1]:g} mm; give one "
+                "pixel_mm"
+            )
+        return self.pixel_mm
+
+    @property
+    def size_mm(self) -> tuple[float, float]:
+        """Height and width of the image."""
+        dy, dx = self.spacing_mm
+        return self.rows * dy, self.columns * dx
 
     @property
     def x_mm(self) -> Float64Array:
         """Centre of each column, ``[columns]``, in mm; grows to the right."""
-        return (np.arange(self.columns, dtype=np.float64) - (self.columns - 1) / 2) * self.pixel_mm
+        places = (np.arange(self.columns, dtype=np.float64) - (self.columns - 1) / 2) * self.spacing_mm[1]
+        return places + self.centre_mm[0]
 
     @property
     def y_mm(self) -> Float64Array:
         """Centre of each row, ``[rows]``, in mm; falls with the row index."""
-        return ((self.rows - 1) / 2 - np.arange(self.rows, dtype=np.float64)) * self.pixel_mm
+        places = ((self.rows - 1) / 2 - np.arange(self.rows, dtype=np.float64)) * self.spacing_mm[0]
+        return places + self.centre_mm[1]
+
+    @property
+    def z_mm(self) -> Float64Array:
+        """Centre of each slice, ``[slices]``, in mm; of an image the one plane 0."""
+        if self.slices is None or self.slice_mm is None:
+            return np.zeros(1)
+        return (np.arange(self.slices, dtype=np.float64) - (self.slices - 1) / 2) * self.slice_mm + self.centre_mm[2]
+
+    @property
+    def said(self) -> str:
+        """In words: ``512 x 512 pixels of 0.5 mm``."""
+        dy, dx = self.spacing_mm
+        sides = f"{dx:.4g}" if dy == dx else f"{dy:.4g} x {dx:.4g}"
+        where = f", about ({', '.join(f'{value:.4g}' for value in self.centre_mm)}) mm" if any(self.centre_mm) else ""
+        if self.slices is None:
+            return f"{self.rows} x {self.columns} pixels of {sides} mm{where}"
+        slices = f"{self.slices} slices of {self.slice_mm:.4g} mm"
+        return f"{slices}, {self.rows} x {self.columns} voxels of {sides} mm{where}"
+
+    def in_plane(self, what: str) -> Grid:
+        """The grid itself. Raises GeometryError, which says ``what`` asked, where it is one of slices."""
+        if self.slices is not None:
+            raise GeometryError(f"{what} works on one slice, and this grid has {self.slices}; drop slices and slice_mm")
+        return self
+
+    def finer(self, factor: int) -> Grid:
+        """The same area with ``factor`` times as many pixels along each side."""
+        dy, dx = self.spacing_mm
+        return Grid(
+            rows=self.rows * factor, columns=self.columns * factor, pixel_mm=(dy / factor, dx / factor),
+            centre_mm=self.centre_mm, slices=self.slices, slice_mm=self.slice_mm,
+        )
+
+    def reach_mm(self) -> float:
+        """Radius of the largest disc about the rotation axis within the image; at most 0 where it is outside."""
+        (height, width), (x, y) = self.size_mm, self.centre_mm[:2]
+        return min(width / 2 - abs(x), height / 2 - abs(y))
 
     def to_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "columns": self.columns, "pixel_mm": self.pixel_mm}
+        """Its JSON: ``rows``, ``columns`` and ``pixel_mm``; where needed with ``[dy, dx]`` and ``centre_mm``."""
+        plain: dict[str, Any] = {"rows": self.rows, "columns": self.columns, "pixel_mm": self.pixel_mm}
+        if isinstance(self.pixel_mm, tuple) or any(self.centre_mm) or self.slices is not None:
+            plain |= {"pixel_mm": list(self.spacing_mm), "centre_mm": list(self.centre_mm)}
+        if self.slices is not None:
+            plain |= {"slices": self.slices, "slice_mm": self.slice_mm}
+        return plain
+
+
+def _pixel(pixel_mm: Any) -> float | tuple[float, float]:
+    if not isinstance(pixel_mm, tuple | list):
+        return positive("pixel_mm", pixel_mm)
+    if len(pixel_mm) != 2:
+        raise GeometryError(f"pixel_mm must be one number, or (dy, dx), got {pixel_mm!r}")
+    dy, dx = (positive("pixel_mm", value) for value in pixel_mm)
+    return dy if dy == dx else (dy, dx)
 
 
 def field_of_view_mm(geometry: Geometry) -> float:
-    """Diameter of the circle around the axis that every view sees whole (the smaller side counts), in mm."""
-    points, directions = geometry.rays(slice(0, 1))
+    """Diameter of the circle around the axis that every view sees whole (the smaller side counts), in mm.
+
+    0 where a view does not see the axis from both sides. Of a scanner that turns one view says it for all.
+    """
+    points, directions = geometry.rays(slice(None) if geometry.orbit is None else slice(0, 1))
     edge = [0, -1]
-    point, direction = points[0, edge], directions[0, edge]
-    cross = point[:, 0] * direction[:, 1] - point[:, 1] * direction[:, 0]
-    return float(2 * np.min(np.abs(cross) / np.hypot(direction[:, 0], direction[:, 1])))
+    point, direction = points[:, edge], directions[:, edge]
+    cross = point[..., 0] * direction[..., 1] - point[..., 1] * direction[..., 0]
+    away = cross / np.hypot(direction[..., 0], direction[..., 1])
+    if bool((away[:, 0] * away[:, 1] > 0).any()):
+        return 0.0
+    return float(2 * np.min(np.abs(away)))
 
 
 def default_grid(geometry: Geometry, *, size: int | None = None, pixel_mm: float | None = None) -> Grid:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
-from ctrecon.geometry.base import DetectorRow
+from ctrecon.geometry.base import Orbit, turned_axes
+from ctrecon.geometry.detector_row import DetectorRow
+from ctrecon.geometry.vectors import Vectors, planar_vectors
 from ctrecon.support.arrays import Float64Array
 
 
@@ -15,20 +17,23 @@ from ctrecon.support.arrays import Float64Array
 class ParallelBeam(DetectorRow):
     """Parallel rays along ``(sin theta, -cos theta)`` through ``s (cos theta, sin theta)``. Lengths in mm."""
 
-    def rays(self, views: slice = slice(None)) -> tuple[Float64Array, Float64Array]:
+    kind: ClassVar[str] = "parallel"
+    title: ClassVar[str] = "parallel beam"
+
+    def to_vectors(self) -> Vectors:
+        across, along = turned_axes(self.angles_rad)
+        return planar_vectors(
+            -along, self.detector_offset_mm * across, across, columns=self.detector_count,
+            column_mm=self.detector_spacing_mm, parallel=True,
+        )
+
+    @property
+    def orbit(self) -> Orbit:
+        return Orbit(angles_rad=self.angles_rad, detector_offset_mm=self.detector_offset_mm)
+
+    def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
         cos, sin = self.axes(views)
         s = self.detector_mm[None, :]
         points = np.stack([s * cos, s * sin], axis=-1)
         directions = np.broadcast_to(np.stack([sin, -cos], axis=-1), points.shape)
         return points, directions
-
-    def views(self, index: slice) -> ParallelBeam:
-        return ParallelBeam(
-            angles_rad=self.angles_rad[index],
-            detector_count=self.detector_count,
-            detector_spacing_mm=self.detector_spacing_mm,
-            detector_offset_mm=self.detector_offset_mm,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"geometry": "parallel", **self.row_dict()}

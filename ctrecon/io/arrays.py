@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry.arc_fan import Beam
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.io.data_exchange import is_data_exchange, read_data_exchange
@@ -31,7 +31,7 @@ from ctrecon.measurement.scan import LengthUnit, Scan
 def read_scan(
     path: str | os.PathLike[str],
     *,
-    geometry: str | os.PathLike[str] | Beam | None = None,
+    geometry: str | os.PathLike[str] | Geometry | None = None,
     row: int | None = None,
     every: int = 1,
     size: int | None = None,
@@ -142,7 +142,7 @@ class _Place:
     own word on the rotation axis counts.
     """
 
-    geometry: Beam | None
+    geometry: Geometry | None
     grid: Grid | None
     note: str = ""
     length_unit: LengthUnit | None = None
@@ -185,7 +185,7 @@ def _place(measured: Measured, sidecar: Sidecar | None, path: Path, given: Any) 
         ) from None
 
 
-def _other(measured: Measured, geometry: Beam) -> str:
+def _other(measured: Measured, geometry: Geometry) -> str:
     differs = measured.geometry is not None and measured.geometry != geometry
     return "; the data file's own differs and was not used" if differs else ""
 

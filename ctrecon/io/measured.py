@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ctrecon.errors import CtreconError
-from ctrecon.geometry.arc_fan import Beam
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.counts import line_integrals
 from ctrecon.measurement.scan import LengthUnit
@@ -31,7 +31,7 @@ class Measured:
     counts: Array | None = None
     white: Array | None = None
     whitened_mean: float = 1.0
-    geometry: Beam | None = None
+    geometry: Geometry | None = None
     grid: Grid | None = None
     angles_deg: Array | None = None
     center: float | str | None = None

@@ -22,6 +22,7 @@ import numpy as np
 import SimpleITK
 
 from ctrecon.errors import InputError, OutputError
+from ctrecon.geometry.grid import Grid
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.support.arrays import Float32Array, Float64Array
 from ctrecon.support.atomic import atomic_write
@@ -167,13 +168,13 @@ def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) 
                 named.unlink(missing_ok=True)
 
 
-def centred_affine(
-    rows: int, columns: int, pixel_mm: float, *, z_mm: float = 0.0, slice_mm: float | None = None
-) -> Float64Array:
-    """One slice about the rotation axis at ``z_mm``: columns to the patient's left, rows to the back, as on a monitor.
+def grid_affine(grid: Grid, *, z_mm: float = 0.0, slice_mm: float | None = None) -> Float64Array:
+    """One slice of a grid at ``z_mm``: columns to the patient's left, rows to the back, as on a monitor.
 
     So stands a DICOM series of the same scan. ``slice_mm``: its thickness, by default as thick as a pixel is wide.
     """
-    affine = np.diag([pixel_mm, pixel_mm, pixel_mm if slice_mm is None else slice_mm, 1.0])
-    affine[:3, 3] = [-(columns - 1) / 2 * pixel_mm, -(rows - 1) / 2 * pixel_mm, z_mm]
+    dy, dx = grid.spacing_mm
+    affine = np.diag([dx, dy, dx if slice_mm is None else slice_mm, 1.0])
+    # Our y points up in the image, a patient's back is below.
+    affine[:3, 3] = [grid.x_mm[0], -grid.y_mm[0], z_mm]
     return affine

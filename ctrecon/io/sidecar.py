@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry.arc_fan import Beam
 from ctrecon.geometry.as_json import geometry_from_dict
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.io.facts import read_facts
 from ctrecon.support.limits import reason
@@ -47,7 +47,7 @@ class Sidecar:
     arrays: Arrays | None
     facts: dict[str, Any]
 
-    def read_geometry(self, detector_count: int) -> tuple[Beam, Grid | None]:
+    def read_geometry(self, detector_count: int) -> tuple[Geometry, Grid | None]:
         """Raises InputError that names this file."""
         assert self.geometry is not None
         try:

@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctrecon.errors import InputError
-from ctrecon.geometry.arc_fan import Beam
-from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.base import Geometry, Orbit, orbit_of
 from ctrecon.support.arrays import Array, Float64Array
 
 _FEWEST_CONJUGATES = 0.05
@@ -35,26 +34,27 @@ class Center:
     how: str
 
 
-def estimate_center(sinogram: Array, geometry: Beam) -> Center:
-    """The column the axis projects to; ``geometry.detector_offset_mm`` is not used.
+def estimate_center(sinogram: Array, geometry: Geometry) -> Center:
+    """The column the axis projects to; the geometry's own offset is not used.
 
     The axis is sought in the middle half of the detector, and the object must lie inside every view.
     Raises InputError where the data do not show the axis: constant data, too few views, a fan beam over less than
-    half a turn.
+    half a turn; GeometryError for a geometry without an orbit.
     """
+    orbit = orbit_of(geometry, "the search for the rotation axis", "its own places say where the axis is")
     values = sinogram.astype(np.float64)
     if values.shape[0] < 3 or values.shape[1] < 8:
         raise InputError(f"the rotation axis cannot be found in {values.shape} values; give --center a column")
     if float(np.ptp(values)) == 0:
         raise InputError("the rotation axis cannot be found in a constant sinogram; give --center a column")
-    angles = np.asarray(geometry.angles_rad)
-    conjugates = _Conjugates(values, geometry, angles)
+    angles = np.asarray(orbit.angles_rad)
+    conjugates = _Conjugates(values, orbit, geometry.detector_spacing_mm)
     n = values.shape[1]
     first, last = (n - 1) / 4, 3 * (n - 1) / 4
     if conjugates.share((n - 1) / 2) >= _FEWEST_CONJUGATES:
         column = _search(conjugates.disagreement, first, last)
         return Center(column=column, how="conjugate rays (Panetta et al. 2008)")
-    if not isinstance(geometry, ParallelBeam):
+    if not orbit.parallel:
         raise InputError(
             "the rotation axis of a fan beam cannot be found without rays measured from both ends "
             "(half a turn and the fan angle); give --center a column"
@@ -85,8 +85,8 @@ def _search(misfit: Callable[[float], float], first: float, last: float) -> floa
 class _Conjugates:
     """The ray (theta, s) is measured again as (theta + pi - 2 gamma, -s); gamma is 0 in parallel beams."""
 
-    def __init__(self, values: Float64Array, geometry: Beam, angles: Float64Array) -> None:
-        turned = np.mod(angles, 2 * math.pi)
+    def __init__(self, values: Float64Array, orbit: Orbit, spacing_mm: float) -> None:
+        turned = np.mod(np.asarray(orbit.angles_rad), 2 * math.pi)
         order = np.argsort(turned, kind="stable")
         turned = turned[order]
         # One turn, closed: the first view stands again behind the last.
@@ -96,8 +96,7 @@ class _Conjugates:
         typical = float(np.median(gaps[gaps > 1e-9])) if bool((gaps > 1e-9).any()) else 2 * math.pi
         self._hole = gaps > 1.5 * typical
         self._cells = values.shape[1]
-        self._fan = None if isinstance(geometry, ParallelBeam) else geometry
-        self._spacing = geometry.detector_spacing_mm
+        self._orbit, self._spacing = orbit, spacing_mm
         every = max(1, turned.size // _MOST_VIEWS)
         self._chosen = np.arange(0, turned.size, every)
 
@@ -105,9 +104,7 @@ class _Conjugates:
         """Values, those of their conjugates, and which conjugates were measured: each ``[views, detectors]``."""
         cells = np.arange(self._cells)
         mirrored = 2 * column - cells
-        gamma = np.zeros(self._cells)
-        if self._fan is not None:
-            gamma = self._fan.fan_angle_rad((cells - column).astype(np.float64) * self._spacing)
+        gamma = self._orbit.fan_angle_rad((cells - column).astype(np.float64) * self._spacing)
         first = self._angles[0]
         theta = self._angles[self._chosen, None] + math.pi - 2 * gamma[None, :]
         theta = first + np.mod(theta - first, 2 * math.pi)

@@ -16,8 +16,7 @@ import numpy.typing as npt
 from scipy.special import gammainc, gammaincinv
 
 from ctrecon.errors import InputError
-from ctrecon.geometry.arc_fan import ArcFanBeam, Beam
-from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.base import Geometry, Orbit
 from ctrecon.support.arrays import Float64Array
 
 CAUTION = 2.0
@@ -35,7 +34,7 @@ _CELLS, _DEGREE, _CLASSES = 10, 3, 5
 
 
 def estimate_sigma(
-    sinogram: npt.NDArray[np.floating], geometry: Beam | None = None
+    sinogram: npt.NDArray[np.floating], geometry: Geometry | None = None
 ) -> tuple[float, str]:
     """Root mean square of the noise in ``[views, detectors]``, with ``CAUTION``, and where it was looked for.
 
@@ -46,36 +45,38 @@ def estimate_sigma(
     if sinogram.ndim != 2 or sinogram.shape[1] < _CELLS:
         raise InputError(f"noise cannot be estimated from shape {sinogram.shape}: {_CELLS} detectors are needed")
     values = sinogram.astype(np.float64, copy=False)
-    if geometry is not None:
-        order = np.argsort(np.asarray(geometry.angles_rad), kind="stable")
+    orbit = None if geometry is None else geometry.orbit
+    if geometry is not None and orbit is not None:
+        order = np.argsort(np.asarray(orbit.angles_rad), kind="stable")
         values = values[order]
-        beyond = _beyond_the_wedge(values, geometry, order)
+        beyond = _beyond_the_wedge(values, orbit, geometry.detector_spacing_mm, order)
         if beyond is not None:
             return beyond, "angular frequencies that no object reaches"
     return _in_windows(values), "what local cubics along the detector leave"
 
 
 def _beyond_the_wedge(
-    values: Float64Array, geometry: Beam, order: npt.NDArray[np.intp]
+    values: Float64Array, orbit: Orbit, spacing_mm: float, order: npt.NDArray[np.intp]
 ) -> float | None:
     """None where the views do not close a turn in even steps, or too few coefficients lie beyond the wedge."""
-    angles = np.asarray(geometry.angles_rad)[order]
-    if isinstance(geometry, ArcFanBeam) and geometry.flies:
+    angles, cells = np.asarray(orbit.angles_rad)[order], values.shape[1]
+    if not orbit.steady:
         return None  # a focal spot that flies to and fro is as fast as noise
-    turn = _whole_turn(angles, halves=isinstance(geometry, ParallelBeam))
+    turn = _whole_turn(angles, halves=orbit.parallel)
     if turn is None:
         return None
     count, mirrored = turn
-    w = 2 * np.pi * np.fft.fftfreq(geometry.detector_count) / geometry.detector_spacing_mm
+    places_mm = (np.arange(cells, dtype=np.float64) - (cells - 1) / 2) * spacing_mm + orbit.detector_offset_mm
+    w = 2 * np.pi * np.fft.fftfreq(cells) / spacing_mm
     lines = np.fft.fft(values[:count], axis=1)
     if mirrored:
         # The other half turn sees the same lines from behind: s becomes -s, counted from the axis.
-        lines *= np.exp(-1j * w * geometry.detector_mm[0])
+        lines *= np.exp(-1j * w * places_mm[0])
         lines = np.concatenate([lines, lines.conj()])
-    power = np.abs(np.fft.fft(lines, axis=0)) ** 2 / (len(lines) * geometry.detector_count)
+    power = np.abs(np.fft.fft(lines, axis=0)) ** 2 / (len(lines) * cells)
     n = (np.fft.fftfreq(len(lines)) * len(lines))[:, None]
     # Along the detector's axis a curve falls more steeply on its near side (seen from the source) than on its far side.
-    near, far = _slopes(geometry)
+    near, far = _slopes(orbit, float(np.abs(places_mm).max()) + spacing_mm / 2)
     reach = np.abs(w) * np.where(n * w >= 0, near, far)
     found = []
     for width in _WIDTHS:
@@ -118,13 +119,12 @@ def _whole_turn(angles: Float64Array, *, halves: bool) -> tuple[int, bool] | Non
     return None
 
 
-def _slopes(geometry: Beam) -> tuple[float, float]:
-    """The largest speeds, in mm of the detector per radian, of points in the disc that the detector sees."""
-    edge = float(np.abs(geometry.detector_mm).max()) + geometry.detector_spacing_mm / 2
-    if isinstance(geometry, ParallelBeam):
-        return edge, edge
-    axis, detector = geometry.source_to_axis_mm, geometry.source_to_detector_mm
-    radius = axis * math.sin(float(geometry.fan_angle_rad(np.asarray(edge))))
+def _slopes(orbit: Orbit, edge_mm: float) -> tuple[float, float]:
+    """The largest speeds, in mm of the detector per radian, of points in the disc that a detector to its edge sees."""
+    axis, detector = orbit.source_to_axis_mm, orbit.source_to_detector_mm
+    if axis is None or detector is None:
+        return edge_mm, edge_mm
+    radius = axis * math.sin(float(orbit.fan_angle_rad(np.asarray(edge_mm))))
     return detector * radius / (axis - radius), detector * radius / (axis + radius)
 
 

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from scipy import sparse
 
-from ctrecon.errors import InputError
-from ctrecon.geometry.arc_fan import Beam
+from ctrecon.errors import GeometryError, InputError
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
 from ctrecon.measurement.given import LARGEST_VALUE, check_values, plain_floats
 from ctrecon.support.arrays import Array
@@ -51,7 +51,7 @@ class Scan:
     """
 
     sinogram: Array
-    geometry: Beam | None = None
+    geometry: Geometry | None = None
     grid: Grid | None = None
     variance: Array | None = None
     counts: Array | None = None
@@ -75,6 +75,11 @@ class Scan:
             raise InputError(f"{self.source}: whitened_mean must be a finite number > 0, got {self.whitened_mean}")
         if self.geometry is None and self.matrix is None:
             raise InputError(f"{self.source}: neither a geometry nor a matrix says what was measured; give --geometry")
+        if self.geometry is not None and len(self.geometry.shape) != 2:
+            try:
+                self.geometry.rays(slice(0, 1))
+            except GeometryError as error:
+                raise InputError(f"{self.source}: {error}") from None
         if self.geometry is not None and self.geometry.shape != shape:
             views, detectors = self.geometry.shape
             raise InputError(
@@ -183,11 +188,10 @@ class Scan:
         """The scan with the rotation axis projecting to ``column`` (0-based, a whole number is a cell's centre)."""
         if self.geometry is None:
             raise InputError(f"{self.source}: the rotation axis cannot be moved where only a matrix is given")
-        count, spacing = self.geometry.detector_count, self.geometry.detector_spacing_mm
-        if not (math.isfinite(column) and 0 <= column <= count - 1):
-            raise InputError(f"{self.source}: the rotation axis must project to columns 0 to {count - 1}, got {column}")
-        offset = ((count - 1) / 2 - column) * spacing
-        return replace(self, geometry=replace(self.geometry, detector_offset_mm=offset))
+        try:
+            return replace(self, geometry=self.geometry.with_center(column))
+        except GeometryError as error:
+            raise InputError(f"{self.source}: {error}") from None
 
     def with_grid(self, *, size: int | None = None, pixel_mm: float | None = None) -> Scan:
         """The scan with a grid: what is given, the rest such that the same square stays covered.
@@ -205,12 +209,15 @@ class Scan:
         assert self.geometry is not None
         if self.grid is not None and size is None and pixel_mm is None:
             return self
-        width = None if self.grid is None else max(self.grid.shape) * self.grid.pixel_mm
+        width = None if self.grid is None else max(self.grid.size_mm)
         if size is None and pixel_mm is not None and pixel_mm > 0:
             size = max(1, math.ceil((width or field_of_view_mm(self.geometry)) / pixel_mm - 1e-6))
         elif size is not None and size > 0 and pixel_mm is None and width is not None:
             pixel_mm = width / size
-        return replace(self, grid=default_grid(self.geometry, size=size, pixel_mm=pixel_mm), image_shape=None)
+        square = default_grid(self.geometry, size=size, pixel_mm=pixel_mm)
+        if self.grid is not None:
+            square = replace(square, centre_mm=self.grid.centre_mm)
+        return replace(self, grid=square, image_shape=None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

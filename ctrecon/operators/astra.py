@@ -18,9 +18,7 @@ from torch import Tensor
 
 from ctrecon.errors import OperatorError
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
-from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.base import LinearOperator
 from ctrecon.support.device import gpu_is_listed
 
@@ -127,7 +125,7 @@ class AstraCpuOperator(LinearOperator):
         super().__init__((1, *grid.shape), (1, *geometry.shape))
         self.geometry, self.grid = geometry, grid
         if projector is None:
-            projector = "linear" if isinstance(geometry, ParallelBeam) else "line_fanflat"
+            projector = "linear" if geometry.to_vectors().parallel else "line_fanflat"
         if "cuda" in projector:
             raise OperatorError(f"{projector!r} runs on the GPU; use AstraOperator")
         self._name = projector
@@ -179,32 +177,50 @@ def _without_projector(operator: LinearOperator) -> dict[str, Any]:
 
 def _projector(owner: object, name: str, geometry: Geometry, grid: Grid) -> int:
     """ASTRA's number for a projector, given back when ``owner`` goes."""
-    half_width, half_height = grid.columns * grid.pixel_mm / 2, grid.rows * grid.pixel_mm / 2
-    volume = astra.create_vol_geom(grid.rows, grid.columns, -half_width, half_width, -half_height, half_height)
+    tall, wide = grid.in_plane("ASTRA's projector").spacing_mm
+    if tall != wide:
+        raise OperatorError(
+            f"ASTRA's projectors in the plane have square pixels, not {tall:g} x {wide:g} mm; use joseph or sparse"
+        )
+    (height, width), (x, y) = grid.size_mm, grid.centre_mm[:2]
+    volume = astra.create_vol_geom(
+        grid.rows, grid.columns, x - width / 2, x + width / 2, y - height / 2, y + height / 2
+    )
     try:
-        projector = int(astra.create_projector(name, _projection_geometry(geometry), volume))
+        projector = int(astra.create_projector(name, projection_geometry(geometry), volume))
     except astra.log.AstraError as error:
         raise OperatorError(f"ASTRA cannot make the projector {name!r} for this geometry: {error}") from None
     weakref.finalize(owner, astra.projector.delete, projector)
     return projector
 
 
-def _projection_geometry(geometry: Geometry) -> dict[str, Any]:
-    """ASTRA's own angles where there is no offset, since our conventions follow them, else its vectors."""
-    if not isinstance(geometry, ParallelBeam | FanBeam):
-        raise OperatorError(
-            f"ASTRA's projectors have flat detectors, not {type(geometry).__name__}'s; use joseph or sparse"
-        )
-    angles, cells, spacing = np.asarray(geometry.angles_rad), geometry.detector_count, geometry.detector_spacing_mm
-    axis = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    along = np.stack([-np.sin(angles), np.cos(angles)], axis=1)
-    middle = geometry.detector_offset_mm * axis
-    if isinstance(geometry, ParallelBeam):
-        if geometry.detector_offset_mm == 0:
-            return dict(astra.create_proj_geom("parallel", spacing, cells, angles))
-        return dict(astra.create_proj_geom("parallel_vec", cells, np.hstack([-along, middle, spacing * axis])))
-    behind = geometry.source_to_detector_mm - geometry.source_to_axis_mm
-    if geometry.detector_offset_mm == 0:
-        return dict(astra.create_proj_geom("fanflat", spacing, cells, angles, geometry.source_to_axis_mm, behind))
-    vectors = np.hstack([-geometry.source_to_axis_mm * along, behind * along + middle, spacing * axis])
-    return dict(astra.create_proj_geom("fanflat_vec", cells, vectors))
+def projection_geometry(geometry: Geometry) -> dict[str, Any]:
+    """The geometry as ASTRA has it: its vectors, in the plane or in space.
+
+    Raises:
+        OperatorError: for a curved detector in the plane, which ASTRA does not know.
+    """
+    vectors = geometry.to_vectors()
+    u = vectors.column_mm * vectors.u
+    if vectors.planar:
+        if vectors.radius_mm:
+            raise OperatorError(
+                f"ASTRA's projectors have flat detectors, not {type(geometry).__name__}'s; use joseph or sparse"
+            )
+        orbit, spacing, cells = geometry.orbit, vectors.column_mm, vectors.columns
+        if orbit is not None and orbit.steady and not orbit.detector_offset_mm:
+            # Our angles are ASTRA's, and some of its projectors know nothing else.
+            angles = np.asarray(orbit.angles_rad)
+            if orbit.source_to_axis_mm is None or orbit.source_to_detector_mm is None:
+                return dict(astra.create_proj_geom("parallel", spacing, cells, angles))
+            behind = orbit.source_to_detector_mm - orbit.source_to_axis_mm
+            return dict(astra.create_proj_geom("fanflat", spacing, cells, angles, orbit.source_to_axis_mm, behind))
+        table = np.hstack([part[:, :2] for part in (vectors.source, vectors.detector, u)])
+        return dict(astra.create_proj_geom(
+            "parallel_vec" if vectors.parallel else "fanflat_vec", vectors.columns, table
+        ))
+    table = np.hstack([vectors.source, vectors.detector, u, vectors.row_mm * vectors.v])
+    name = "parallel3d_vec" if vectors.parallel else "cone_vec"
+    if vectors.radius_mm:
+        name, table = "cyl_cone_vec", np.hstack([table, np.full((len(table), 1), vectors.radius_mm)])
+    return dict(astra.create_proj_geom(name, vectors.rows, vectors.columns, table))

@@ -8,9 +8,7 @@ import torch
 
 from ctrecon.errors import OperatorError
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
-from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.cache import cached_sparse_operator
 from ctrecon.operators.joseph import JosephOperator
@@ -104,10 +102,16 @@ def _name_on_gpu(geometry: Geometry, grid: Grid, device: torch.device, uses: Use
     # Here, because the import is slow and most runs do without.
     from ctrecon.operators.astra import cuda_is_usable
 
-    if cuda_is_usable() and isinstance(geometry, ParallelBeam | FanBeam):
+    if cuda_is_usable() and _flat_and_square(geometry, grid):
         return "astra"
     fits = uses == "many" and matrix_bytes(geometry, grid) <= free_bytes(device) // 2
     return "sparse" if fits else None
+
+
+def _flat_and_square(geometry: Geometry, grid: Grid) -> bool:
+    """Whether ASTRA's projectors in the plane know such detectors and such pixels."""
+    vectors, (tall, wide) = geometry.to_vectors(), grid.spacing_mm
+    return vectors.planar and not vectors.radius_mm and tall == wide
 
 
 def choose_operator(

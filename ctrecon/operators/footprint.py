@@ -36,18 +36,23 @@ def footprint(geometry: Geometry, grid: Grid) -> Footprint:
     points, directions = geometry.rays()
     px, py = points[..., 0], points[..., 1]
     dx, dy = directions[..., 0], directions[..., 1]
-    by_row = np.abs(dy) >= np.abs(dx) * (1 - TIE)
+    # Pixels that are not square are marched through as the eye sees them drawn square: less than one to a line.
+    tall, wide = grid.in_plane("a projector").spacing_mm
+    steep = tall / wide
+    by_row = np.abs(dy) >= np.abs(dx) * steep * (1 - TIE)
     middle_row, middle_column = (grid.rows - 1) / 2, (grid.columns - 1) / 2
-    # Row-marching: x(y) = px + (y - py) m with m = dx / dy, at y = (middle_row - r) * pixel.
+    px, py = px - grid.centre_mm[0], py - grid.centre_mm[1]
+    # Row-marching: x(y) = px + (y - py) m with m = dx / dy, at y = (middle_row - r) * tall.
     m = np.where(by_row, dx, dy) / np.where(by_row, dy, dx)
-    row_start = (px - py * m) / grid.pixel_mm + middle_column + m * middle_row
-    # Column-marching: y(x) = py + (x - px) m with m = dy / dx, at x = (c - middle_column) * pixel.
-    column_start = middle_row - (py - px * m) / grid.pixel_mm + m * middle_column
+    row_slope, column_slope = m * steep, m / steep
+    row_start = (px - py * m) / wide + middle_column + row_slope * middle_row
+    # Column-marching: y(x) = py + (x - px) m with m = dy / dx, at x = (c - middle_column) * wide.
+    column_start = middle_row - (py - px * m) / tall + column_slope * middle_column
     return Footprint(
         by_row=np.ascontiguousarray(by_row),
         start=np.ascontiguousarray(np.where(by_row, row_start, column_start)),
-        slope=np.ascontiguousarray(-m),
-        length_mm=np.ascontiguousarray(grid.pixel_mm * np.sqrt(1 + m * m)),
+        slope=np.ascontiguousarray(-np.where(by_row, row_slope, column_slope)),
+        length_mm=np.ascontiguousarray(np.where(by_row, tall, wide) * np.sqrt(1 + m * m)),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ctrecon.certificates.parts import operator_claim
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, hounsfield
 from ctrecon.errors import OutputError
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
@@ -115,13 +116,13 @@ class Target:
     def _write_volume(self, path: Path, result: Reconstruction) -> None:
         """The image as one slice in HU. Raises OutputError where a matrix leaves it without unit and pixel size."""
         # SimpleITK takes half a second to load: only for those who ask.
-        from ctrecon.io.nifti import centred_affine, write_stored_volume
+        from ctrecon.io.nifti import grid_affine, write_stored_volume
 
         grid = result.problem.grid
         if grid is None:
             raise OutputError(f"{path.name} needs pixels in mm, and the scan's matrix says none; give -o NAME.npy")
         hu = hounsfield(result.image, result.problem.scan.water(self.water_mu)[0]).astype(np.float32)
-        affine = centred_affine(grid.rows, grid.columns, grid.pixel_mm, z_mm=self.z_mm, slice_mm=self.slice_mm)
+        affine = grid_affine(grid, z_mm=self.z_mm, slice_mm=self.slice_mm)
         write_stored_volume(path, hu[None], affine)
 
 
@@ -129,7 +130,7 @@ def _history(result: Reconstruction, image: Path) -> History:
     problem, scan, missed = result.problem, result.problem.scan, result.missed
     operator = None
     if scan.matrix is None and scan.geometry is not None and scan.grid is not None:
-        operator = {"projector": "joseph", "geometry": scan.geometry.to_dict(), "grid": scan.grid.to_dict()}
+        operator, _ = operator_claim(scan.geometry, scan.grid, None)
     return History(
         image_sha256=hashlib.sha256(image.read_bytes()).hexdigest(),
         certified=result.certified,

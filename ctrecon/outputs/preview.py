@@ -29,8 +29,8 @@ def _draw_image(figure: Figure, axis: Axes, result: Reconstruction) -> None:
     low, high = (float(q) for q in np.percentile(image, [0.5, 99.8]))
     extent = None
     if grid is not None:
-        half_x, half_y = grid.columns * grid.pixel_mm / 2, grid.rows * grid.pixel_mm / 2
-        extent = (-half_x, half_x, -half_y, half_y)
+        (height, width), (x, y) = grid.size_mm, grid.centre_mm[:2]
+        extent = (x - width / 2, x + width / 2, y - height / 2, y + height / 2)
     drawn = axis.imshow(
         image, cmap="gray", vmin=min(0.0, low), vmax=max(high, low + 1e-12), extent=extent, interpolation="nearest"
     )

@@ -7,7 +7,6 @@ into mm and 1/mm.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -17,12 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ctrecon.support.arrays import Float32Array, Float64Array
-from ctrecon.geometry.arc_fan import ArcFanBeam
-from ctrecon.errors import GeometryError, SettingError
+from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
-from ctrecon.geometry.parallel import ParallelBeam
 
 
 
@@ -34,18 +30,29 @@ class Raster:
     oversample: int
 
     @property
-    def step_mm(self) -> float:
-        return self.grid.pixel_mm / self.oversample
+    def across_mm(self) -> float:
+        """From a sub-sample to the next in its row."""
+        return self.grid.spacing_mm[1] / self.oversample
+
+    @property
+    def down_mm(self) -> float:
+        """From a row of sub-samples to the next."""
+        return self.grid.spacing_mm[0] / self.oversample
 
     @property
     def left_mm(self) -> float:
         """Where the first sub-sample of every row stands; the next ones follow to its right."""
-        return -(self.grid.columns * self.oversample - 1) / 2 * self.step_mm
+        return self.grid.centre_mm[0] - (self.grid.columns * self.oversample - 1) / 2 * self.across_mm
 
     @property
     def top_mm(self) -> float:
         """Where the first row of sub-samples stands; the next rows follow below."""
-        return (self.grid.rows * self.oversample - 1) / 2 * self.step_mm
+        return self.grid.centre_mm[1] + (self.grid.rows * self.oversample - 1) / 2 * self.down_mm
+
+    @property
+    def places(self) -> tuple[float, float, float, float, int]:
+        """``left, top, across, down`` in mm and the oversampling, as the kernels take them."""
+        return self.left_mm, self.top_mm, self.across_mm, self.down_mm, self.oversample
 
 
 @dataclass(frozen=True)
@@ -121,9 +128,9 @@ class Phantom:
     def sinogram(self, geometry: Geometry, oversample: int = 4) -> Float32Array:
         """Exact line integrals, ``[views, detectors]``, each the mean of ``oversample`` rays spread over its cell.
 
-        Raises SettingError for an oversampling below 1, GeometryError where the cells of a geometry cannot be split.
+        Raises SettingError for an oversampling below 1, GeometryError for a geometry in space.
         """
-        points, directions = _split_cells(geometry, _whole(oversample)).rays()
+        points, directions = geometry.rays(per_cell=_whole(oversample))
         if not self._sees_in_order(geometry):
             points, directions = points.reshape(-1, 1, 2), directions.reshape(-1, 1, 2)
         lines = Lines.through(points, directions)
@@ -140,12 +147,19 @@ class Phantom:
 
     def _sees_in_order(self, geometry: Geometry) -> bool:
         """Whether the lines of a view are known to come in order across the phantom, as ``Lines`` wants them."""
-        if isinstance(geometry, ParallelBeam):
+        vectors = geometry.to_vectors()
+        if vectors.parallel:
             return True
-        if not isinstance(geometry, FanBeam | ArcFanBeam) or geometry.closest_source_mm <= self.reach:
+        source = vectors.source[:, :2]
+        closest = float(np.hypot(source[:, 0], source[:, 1]).min())
+        if closest <= self.reach:
             return False
         # As the source sees it, no point of the phantom may stand a right angle or more from a ray.
-        return geometry.widest_fan_rad + math.asin(self.reach / geometry.closest_source_mm) < math.pi / 2
+        edge = vectors.cells_at(np.array([-1, 1]) * (vectors.columns + 1) / 2 * vectors.column_mm)[:, 0, :, :2]
+        edge = edge - source[:, None]
+        across = source[:, None, 0] * edge[..., 1] - source[:, None, 1] * edge[..., 0]
+        widest = np.arctan2(np.abs(across), -(source[:, None] * edge).sum(axis=-1)).max()
+        return bool(widest + math.asin(self.reach / closest) < math.pi / 2)
 
     def scaled(self, radius_mm: float, mu_per_mm: float) -> Phantom:
         """Lengths times ``radius_mm`` and attenuation times ``mu_per_mm``: from the unit disc to a real object."""
@@ -189,15 +203,3 @@ def _whole(oversample: int) -> int:
     if isinstance(oversample, bool) or not isinstance(oversample, int | np.integer) or oversample < 1:
         raise SettingError(f"oversample must be a whole number of at least 1, got {oversample!r}")
     return int(oversample)
-
-
-def _split_cells(geometry: Geometry, oversample: int) -> Geometry:
-    if oversample == 1:
-        return geometry
-    if not isinstance(geometry, ParallelBeam | FanBeam | ArcFanBeam):
-        raise GeometryError(f"the cells of {type(geometry).__name__} cannot be split; use oversample = 1")
-    return dataclasses.replace(
-        geometry,
-        detector_count=geometry.detector_count * oversample,
-        detector_spacing_mm=geometry.detector_spacing_mm / oversample,
-    )

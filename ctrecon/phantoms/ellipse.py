@@ -19,23 +19,23 @@ from ctrecon.phantoms.kernels import fill_span, first_beyond, rising
 @numba.njit(nogil=True, cache=True)
 def _draw(
     x: float, y: float, a: float, b: float, cos: float, sin: float, value: float,
-    left: float, top: float, step: float, oversample: int, out: Array,
+    left: float, top: float, across: float, down: float, oversample: int, out: Array,
 ) -> None:  # fmt: skip
     # The points of one row solve qxx u^2 + 2 qxy u v + qyy v^2 <= 1 with v fixed: an interval in u.
     qxx = (cos / a) ** 2 + (sin / b) ** 2
     qxy = cos * sin * (1 / a**2 - 1 / b**2)
     reach = math.sqrt((a * sin) ** 2 + (b * cos) ** 2)
     rows = out.shape[0] * oversample
-    begin = int(min(max((top - y - reach) / step, 0.0), rows))
-    end = int(min(max((top - y + reach) / step + 2, 0.0), rows))
+    begin = int(min(max((top - y - reach) / down, 0.0), rows))
+    end = int(min(max((top - y + reach) / down + 2, 0.0), rows))
     weight = value / oversample**2
     for k in range(begin, end):
-        v = top - k * step - y
+        v = top - k * down - y
         # qxx qyy - qxy^2 = 1 / (a b)^2
         root = qxx - (v / (a * b)) ** 2
         if root > 0:
             middle, half = x - qxy * v / qxx, math.sqrt(root) / qxx
-            first, last = (middle - half - left) / step, (middle + half - left) / step
+            first, last = (middle - half - left) / across, (middle + half - left) / across
             fill_span(out[k // oversample], first, last, oversample, weight)
 
 
@@ -79,7 +79,7 @@ class Ellipse(Primitive):
         return (*self.center, *self.semi_axes, math.cos(self.angle_rad), math.sin(self.angle_rad), self.value)
 
     def draw(self, raster: Raster, out: Float64Array) -> None:
-        _draw(*self._numbers(), raster.left_mm, raster.top_mm, raster.step_mm, raster.oversample, out)
+        _draw(*self._numbers(), *raster.places, out)
 
     def project(self, lines: Lines, out: Float64Array) -> None:
         _project(*self._numbers(), lines.normal_x, lines.normal_y, lines.distance, out)

@@ -22,31 +22,31 @@ CUT = 6.0
 @numba.njit(nogil=True, cache=True)
 def _draw(
     x: float, y: float, a: float, b: float, cos: float, sin: float, value: float,
-    left: float, top: float, step: float, oversample: int, out: Array,
+    left: float, top: float, across: float, down: float, oversample: int, out: Array,
 ) -> None:  # fmt: skip
     qxx = (cos / a) ** 2 + (sin / b) ** 2
     qxy = cos * sin * (1 / a**2 - 1 / b**2)
     qyy = (sin / a) ** 2 + (cos / b) ** 2
     reach = CUT * math.sqrt((a * sin) ** 2 + (b * cos) ** 2)
     rows, columns = out.shape[0] * oversample, out.shape[1] * oversample
-    begin = int(min(max((top - y - reach) / step, 0.0), rows))
-    end = int(min(max((top - y + reach) / step + 2, 0.0), rows))
+    begin = int(min(max((top - y - reach) / down, 0.0), rows))
+    end = int(min(max((top - y + reach) / down + 2, 0.0), rows))
     weight = value / oversample**2
-    growth = math.exp(-qxx * step * step)
+    growth = math.exp(-qxx * across * across)
     for k in range(begin, end):
-        v = top - k * step - y
+        v = top - k * down - y
         root = CUT**2 * qxx - (v / (a * b)) ** 2
         if root <= 0:
             continue
         middle, half = x - qxy * v / qxx, math.sqrt(root) / qxx
-        first = sample_index((middle - half - left) / step, columns)
-        last = sample_index((middle + half - left) / step, columns)
+        first = sample_index((middle - half - left) / across, columns)
+        last = sample_index((middle + half - left) / across, columns)
         if first >= last:
             continue
         # Along a row the exponent is quadratic, so its steps are linear: two products replace each exp.
-        u = left + first * step - x
+        u = left + first * across - x
         now = weight * math.exp(-0.5 * (qxx * u * u + 2 * qxy * u * v + qyy * v * v))
-        ratio = math.exp(-step * (qxx * (u + 0.5 * step) + qxy * v))
+        ratio = math.exp(-across * (qxx * (u + 0.5 * across) + qxy * v))
         row = out[k // oversample]
         c, left_in_pixel, total = first // oversample, oversample - first % oversample, 0.0
         for _ in range(first, last):
@@ -104,7 +104,7 @@ class Gaussian(Primitive):
         return (*self.center, *self.widths, math.cos(self.angle_rad), math.sin(self.angle_rad), self.value)
 
     def draw(self, raster: Raster, out: Float64Array) -> None:
-        _draw(*self._numbers(), raster.left_mm, raster.top_mm, raster.step_mm, raster.oversample, out)
+        _draw(*self._numbers(), *raster.places, out)
 
     def project(self, lines: Lines, out: Float64Array) -> None:
         _project(*self._numbers(), lines.normal_x, lines.normal_y, lines.distance, out)

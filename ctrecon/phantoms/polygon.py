@@ -20,16 +20,16 @@ from ctrecon.phantoms.kernels import fill_span, first_beyond, rising
 
 @numba.njit(nogil=True, cache=True)
 def _draw(
-    vertices: Array, value: float, left: float, top: float, step: float, oversample: int, out: Array
+    vertices: Array, value: float, left: float, top: float, across: float, down: float, oversample: int, out: Array
 ) -> None:
     count = vertices.shape[0]
     crossings = np.empty(count)
     rows = out.shape[0] * oversample
-    begin = int(min(max((top - vertices[:, 1].max()) / step, 0.0), rows))
-    end = int(min(max((top - vertices[:, 1].min()) / step + 2, 0.0), rows))
+    begin = int(min(max((top - vertices[:, 1].max()) / down, 0.0), rows))
+    end = int(min(max((top - vertices[:, 1].min()) / down + 2, 0.0), rows))
     weight = value / oversample**2
     for k in range(begin, end):
-        y = top - k * step
+        y = top - k * down
         found = 0
         for i in range(count):
             j = i + 1 if i + 1 < count else 0
@@ -43,7 +43,7 @@ def _draw(
                 crossings[at] = x
                 found += 1
         for i in range(0, found - 1, 2):
-            first, last = (crossings[i] - left) / step, (crossings[i + 1] - left) / step
+            first, last = (crossings[i] - left) / across, (crossings[i + 1] - left) / across
             fill_span(out[k // oversample], first, last, oversample, weight)
 
 
@@ -106,7 +106,7 @@ class Polygon(Primitive):
         return np.where(inside, self.value, 0.0)
 
     def draw(self, raster: Raster, out: Float64Array) -> None:
-        _draw(self._array, self.value, raster.left_mm, raster.top_mm, raster.step_mm, raster.oversample, out)
+        _draw(self._array, self.value, *raster.places, out)
 
     def project(self, lines: Lines, out: Float64Array) -> None:
         _project(self._array, self.value, lines.normal_x, lines.normal_y, lines.distance, out)

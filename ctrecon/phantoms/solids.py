@@ -122,9 +122,7 @@ class Body:
 
     def slice(self, grid: Grid, z_mm: float, oversample: int = 4) -> Float64Array:
         """Each pixel's mean attenuation in the plane ``z_mm``, ``[rows, columns]``."""
-        fine = Grid(
-            rows=grid.rows * oversample, columns=grid.columns * oversample, pixel_mm=grid.pixel_mm / oversample
-        )
+        fine = grid.finer(oversample)
         x, y = fine.x_mm[None, :], fine.y_mm[:, None]
         out = np.zeros(fine.shape)
         for solid in self.solids:

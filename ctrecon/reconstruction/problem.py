@@ -117,7 +117,10 @@ def prepare(
     if built.norm() == 0:
         raise InputError(f"{scan.source}: no ray meets the image, or the matrix is zero; check geometry and image size")
     if most_attenuation is None:
-        longest = scan.grid.pixel_mm if scan.matrix is None and scan.grid else float(np.abs(scan.matrix.data).max())
+        if scan.matrix is None and scan.grid is not None:
+            longest = min(scan.grid.spacing_mm)
+        else:
+            longest = float(np.abs(scan.matrix.data).max())
         most_attenuation = float(np.abs(scan.sinogram).max()) / longest
     if not (math.isfinite(most_attenuation) and most_attenuation >= 0):
         raise SettingError(f"the most attenuation must be a finite number >= 0, got {most_attenuation}")

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ctrecon.certificates import verify
-from ctrecon.errors import InputError
-from ctrecon.geometry.arc_fan import Beam
-from ctrecon.geometry.as_json import geometry_from_dict
+from ctrecon.errors import GeometryError, InputError
+from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.io.npy import read_npy
 from ctrecon.measurement.scan import Scan
@@ -62,7 +62,7 @@ class Content:
     status: Status
     image: Array
     grid: Grid | None
-    geometry: Beam | None
+    geometry: Geometry | None
     verdict: verify.Verdict | None
     claim: Mapping[str, Any] | None
     delta: float | None
@@ -190,16 +190,16 @@ def _operator(history: History | None, image: Array, scan: Scan | None, status: 
         if scan is not None:
             verify.check_operator(operator, list(image.shape), list(scan.sinogram.shape))
         elif isinstance(geometry, dict):
-            measured = [len(geometry["angles_rad"]), geometry["detector_count"]]
-            verify.check_operator(operator, list(image.shape), measured)
-    except (verify.Refused, KeyError, TypeError):
+            measured = geometry_from_dict(geometry)[0].shape
+            verify.check_operator(operator, list(image.shape), list(measured))
+    except (verify.Refused, GeometryError, KeyError, TypeError):
         return None
     return operator
 
 
 def _geometry(
     operator: Mapping[str, Any] | None, image: Array, missing: dict[str, str]
-) -> tuple[Beam | None, Grid | None]:
+) -> tuple[Geometry | None, Grid | None]:
     if operator is None or "grid" not in operator:
         missing["geometry"] = (
             "The scan brought its own matrix, which is stored beside the image: no geometry is known."
@@ -208,7 +208,7 @@ def _geometry(
         )
         return None, None
     geometry, _ = geometry_from_dict(dict(operator["geometry"]))
-    return geometry, Grid(**operator["grid"])
+    return geometry, grid_from_dict(operator["grid"])
 
 
 def _residual(

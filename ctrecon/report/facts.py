@@ -8,9 +8,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ctrecon.geometry.arc_fan import ArcFanBeam
-from ctrecon.geometry.fan import FanBeam
-from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.outputs.history import History
 from ctrecon.report.content import Content
 from ctrecon.report.words import number
@@ -33,33 +30,35 @@ _TIMED = {
 }
 
 
-_BEAMS = {
-    ParallelBeam: "parallel beam",
-    FanBeam: "fan beam, flat detector",
-    ArcFanBeam: "fan beam, detector on an arc about the source",
-}
-
-
 def geometry_rows(content: Content) -> Rows:
     geometry, grid = content.geometry, content.grid
     if geometry is None or grid is None:
         return ()
-    angles = np.rad2deg(np.asarray(geometry.angles_rad))
+    orbit, (views, *_) = geometry.orbit, geometry.shape
+    turned = ""
+    if orbit is not None:
+        first, last = (number(math.degrees(orbit.angles_rad[k])) for k in (0, -1))
+        turned = f", from {first}° to {last}°"
     rows = [
-        ("Beam", _BEAMS[type(geometry)]),
-        ("Views", f"{angles.size}, from {number(float(angles[0]))}° to {number(float(angles[-1]))}°"),
+        ("Beam", geometry.title),
+        ("Views", f"{views}{turned}"),
         ("Detector", f"{geometry.detector_count} cells of {number(geometry.detector_spacing_mm)} mm"),
-        ("Detector offset", f"{number(geometry.detector_offset_mm)} mm"),
     ]
-    if not isinstance(geometry, ParallelBeam):
-        rows += [
-            ("Source to axis", f"{number(geometry.source_to_axis_mm, 6)} mm"),
-            ("Source to detector", f"{number(geometry.source_to_detector_mm, 6)} mm"),
-        ]
+    if orbit is not None:
+        rows.append(("Detector offset", f"{number(orbit.detector_offset_mm)} mm"))
+        if orbit.source_to_axis_mm is not None and orbit.source_to_detector_mm is not None:
+            rows += [
+                ("Source to axis", f"{number(orbit.source_to_axis_mm, 6)} mm"),
+                ("Source to detector", f"{number(orbit.source_to_detector_mm, 6)} mm"),
+            ]
+    (dy, dx), (height, width), centre = grid.spacing_mm, grid.size_mm, grid.centre_mm
+    side = number(dx) if dx == dy else f"{number(dy)} × {number(dx)}"  # noqa: RUF001
     rows += [
-        ("Image", f"{grid.rows} × {grid.columns} pixels of {number(grid.pixel_mm)} mm"),  # noqa: RUF001
-        ("Covers", f"{number(grid.columns * grid.pixel_mm)} × {number(grid.rows * grid.pixel_mm)} mm"),  # noqa: RUF001
+        ("Image", f"{grid.rows} × {grid.columns} pixels of {side} mm"),  # noqa: RUF001
+        ("Covers", f"{number(width)} × {number(height)} mm"),  # noqa: RUF001
     ]
+    if any(centre):
+        rows.append(("Middle of the image", f"x {number(centre[0])} mm, y {number(centre[1])} mm from the axis"))
     return tuple(rows)
 
 

@@ -35,19 +35,18 @@ def image_figure(image: Array, grid: Grid | None, scale: Scale, audits: Sequence
     """The image in gray with the outlines of audited regions; and how many pixels a side became one."""
     factor = _factor(image.shape)
     values = scale.shown(_blocks(image, factor).mean(axis=(1, 3)))
-    pixel = 1.0 if grid is None else grid.pixel_mm
     rows, columns = image.shape
-    step = pixel * factor
     # Lengths run over pixel edges: row 0 is at the top, x grows to the right.
-    left, top = -columns * pixel / 2, rows * pixel / 2
-    if grid is None:
-        left, top = -0.5, -0.5
-    down = 1.0 if grid is None else -1.0
+    left, top, across, down = -0.5, -0.5, 1.0, 1.0
+    if grid is not None:
+        (height, width), (x, y) = grid.size_mm, grid.centre_mm[:2]
+        left, top, across, down = x - width / 2, y + height / 2, grid.spacing_mm[1], -grid.spacing_mm[0]
+    step, fall = across * factor, down * factor
     low, high = float(values.min()), float(values.max())
     places = "x %{x:.1f} mm, y %{y:.1f} mm" if grid is not None else "column %{x:.0f}, row %{y:.0f}"
     figure = go.Figure(
         go.Heatmap(
-            z=values, x0=left + step / 2, dx=step, y0=top + down * step / 2, dy=down * step,
+            z=values, x0=left + step / 2, dx=step, y0=top + fall / 2, dy=fall,
             zmin=low, zmax=max(high, low + 1e-12), colorscale="Greys_r", zsmooth=False,
             colorbar={"title": {"text": scale.unit}, "thickness": 12, "outlinecolor": "#808080", "len": 0.9},
             hovertemplate=places + f"<br>%{{z:.4~g}} {scale.unit}<extra></extra>",
@@ -55,9 +54,8 @@ def image_figure(image: Array, grid: Grid | None, scale: Scale, audits: Sequence
     )  # fmt: skip
     for number, audit in enumerate(audits, start=1):
         if audit.functional is not None:
-            _outline(figure, number, audit, left, top, pixel, down)
-    width, height = columns * pixel, down * rows * pixel
-    x_range, y_range = [left, left + width], sorted([top, top + height], reverse=grid is None)
+            _outline(figure, number, audit, (left, top), (across, down))
+    x_range, y_range = [left, left + columns * across], sorted([top, top + rows * down], reverse=grid is None)
     axis = {"showgrid": False, "zeroline": False, "ticks": "outside", "constrain": "domain"}
     figure.update_layout(
         xaxis={**axis, "range": x_range, "title": {"text": "x in mm" if grid is not None else "column"}},
@@ -69,8 +67,9 @@ def image_figure(image: Array, grid: Grid | None, scale: Scale, audits: Sequence
 
 
 def _outline(
-    figure: go.Figure, number: int, audit: Audit, left: float, top: float, pixel: float, down: float
+    figure: go.Figure, number: int, audit: Audit, corner: tuple[float, float], pixel: tuple[float, float]
 ) -> None:
+    """``corner``: left and top of the picture; ``pixel``: from column to column, and from row to row, down or up."""
     assert audit.functional is not None
     for sign, dash in ((1, "solid"), (-1, "dot")):
         mask = np.pad(sign * audit.functional > 0, 1)
@@ -80,8 +79,8 @@ def _outline(
         y: list[float | None] = []
         for contour in find_contours(mask.astype(np.float64), 0.5):  # type: ignore[no-untyped-call]
             # Padded by one pixel; index 0 is a pixel's centre.
-            x += [*(left + pixel * (contour[:, 1] - 0.5)).tolist(), None]
-            y += [*(top + down * pixel * (contour[:, 0] - 0.5)).tolist(), None]
+            x += [*(corner[0] + pixel[0] * (contour[:, 1] - 0.5)).tolist(), None]
+            y += [*(corner[1] + pixel[1] * (contour[:, 0] - 0.5)).tolist(), None]
         colour = GREEN if audit.decided else AMBER
         if sign > 0:
             # A dark seam, so that the line shows on white bone and on black air.

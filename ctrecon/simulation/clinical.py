@@ -86,12 +86,12 @@ def _scanner(
     volume: Volume, grid: Grid, beam: str, views: int, name: str
 ) -> tuple[ParallelBeam | FanBeam, tuple[str, ...]]:
     """A detector as fine as the pixels, at the axis, and as wide as the picture's diagonal."""
-    half = grid.pixel_mm * math.hypot(*grid.shape) / 2
+    half, side = math.hypot(*grid.size_mm) / 2, grid.square_mm
     turn = 2 * math.pi if beam == "fan" else math.pi
     angles = tuple(np.arange(views) * (turn / views))
     if beam == "parallel":
-        cells = math.ceil(2 * half / grid.pixel_mm)
-        return ParallelBeam(angles_rad=angles, detector_count=cells, detector_spacing_mm=grid.pixel_mm), ()
+        cells = math.ceil(2 * half / side)
+        return ParallelBeam(angles_rad=angles, detector_count=cells, detector_spacing_mm=side), ()
     notes: tuple[str, ...] = ()
     axis, detector = volume.source_to_axis_mm, volume.source_to_detector_mm
     if axis is None or detector is None:
@@ -99,7 +99,7 @@ def _scanner(
         notes = (f"the files do not say the scanner's distances: {axis:g} and {detector:g} mm are assumed",)
     if half >= 0.95 * axis:
         raise InputError(f"{name}: the picture's diagonal, {2 * half:.4g} mm, does not fit within the source's circle")
-    spacing = grid.pixel_mm * detector / axis
+    spacing = side * detector / axis
     cells = math.ceil(2 * detector * math.tan(math.asin(half / axis)) / spacing)
     return FanBeam(
         angles_rad=angles, detector_count=cells, detector_spacing_mm=spacing,

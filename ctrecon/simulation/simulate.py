@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ctrecon.errors import SettingError
-from ctrecon.geometry.arc_fan import Beam
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid, field_of_view_mm
 from ctrecon.geometry.parallel import ParallelBeam
@@ -48,13 +48,13 @@ def standard_scanner(beam: str, size: int, views: int) -> tuple[ParallelBeam | F
     if beam == "fan":
         return paper.geometry, paper.grid
     angles = tuple(np.arange(views) * (math.pi / views))
-    cells = ParallelBeam(angles_rad=angles, detector_count=size, detector_spacing_mm=paper.grid.pixel_mm)
+    cells = ParallelBeam(angles_rad=angles, detector_count=size, detector_spacing_mm=paper.grid.square_mm)
     return cells, paper.grid
 
 
 def simulate(
     subject: PhantomFamily | Array,
-    geometry: Beam,
+    geometry: Geometry,
     grid: Grid,
     *,
     relative_noise: float = 0.01,
@@ -72,9 +72,9 @@ def simulate(
         truth = subject.astype(np.float32)
         clean = operator(torch.from_numpy(truth)[None, None])[0, 0].numpy().astype(np.float64)
     else:
-        radius_mm = 0.95 * min(field_of_view_mm(geometry), grid.pixel_mm * min(grid.shape)) / 2
+        radius_mm = 0.95 * min(field_of_view_mm(geometry) / 2, grid.reach_mm())
         if radius_mm <= 0:
-            raise SettingError("this geometry does not see the rotation axis; a phantom cannot be placed in it")
+            raise SettingError("geometry and image do not both see the rotation axis; a phantom cannot be placed in it")
         phantom = subject.sample(np.random.default_rng(seed)).scaled(radius_mm, WATER_MU_PER_MM)
         truth = phantom.image(grid)
         clean = phantom.sinogram(geometry).astype(np.float64)

@@ -36,7 +36,7 @@ class PhantomSource:
 
     def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]:
         sampler = self.samplers[int(rng.integers(len(self.samplers)))]
-        radius = problem.grid.pixel_mm * min(problem.grid.shape) / 2 * rng.uniform(0.85, 0.98)
+        radius = problem.grid.reach_mm() * rng.uniform(0.85, 0.98)
         phantom = sampler(rng).scaled(radius, WATER_MU_PER_MM)
         image = torch.from_numpy(phantom.image(problem.grid))[None, None].float()
         sinogram = torch.from_numpy(phantom.sinogram(problem.geometry))[None, None].float()

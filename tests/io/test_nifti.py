@@ -18,7 +18,8 @@ from ctrecon.cli.main import cli
 from ctrecon.dicom.images.images import read_volume
 from ctrecon.dicom.series.study import study_of
 from ctrecon.errors import InputError, OutputError
-from ctrecon.io.nifti import centred_affine, read_stored_volume, write_stored_volume
+from ctrecon.geometry.grid import Grid
+from ctrecon.io.nifti import grid_affine, read_stored_volume, write_stored_volume
 from ctrecon.io.volume_names import VOLUME_SUFFIXES
 from ctrecon.outputs.files import Target
 from ctrecon.outputs.series import SeriesTarget
@@ -26,6 +27,10 @@ from ctrecon.reconstruction.conclude import conclude, conjugate_gradients
 from ctrecon.reconstruction.problem import prepare
 
 itk: Any = SimpleITK
+
+
+def square(rows: int, columns: int, pixel_mm: float) -> Grid:
+    return Grid(rows=rows, columns=columns, pixel_mm=pixel_mm)
 
 
 def oblique() -> np.ndarray:
@@ -127,7 +132,7 @@ def test_a_reconstruction_goes_out_in_hounsfield_units(tmp_path, monkeypatch):
     assert told["image"] == "out.npy"
     image, volume = np.load("out.npy"), read_stored_volume(tmp_path / "out.nii.gz")
     np.testing.assert_allclose(volume.values[0], 1000 * (image / 0.02 - 1), atol=1e-2)
-    np.testing.assert_allclose(volume.affine, centred_affine(32, 32, told["pixel_mm"]), atol=1e-4)
+    np.testing.assert_allclose(volume.affine, grid_affine(square(32, 32, told["pixel_mm"])), atol=1e-4)
     said = run("reconstruct", "scan.npz", "--method", "cgls", "--delta", "5%", "-o", "out.mha", "--no-preview",
                "--water-mu", "0.025", "--slice-mm", "3", "--report", "out.html")  # fmt: skip
     assert "note: out.mha is in HU with water at 0.025 per mm (given)" in said
@@ -153,9 +158,9 @@ def test_a_reconstruction_goes_out_in_hounsfield_units(tmp_path, monkeypatch):
 
 
 def test_the_middle_of_a_centred_image_is_the_axis():
-    affine = centred_affine(5, 3, 0.5)
+    affine = grid_affine(square(5, 3, 0.5))
     np.testing.assert_allclose(affine @ [1, 2, 0, 1], [0, 0, 0, 1])
-    np.testing.assert_allclose(centred_affine(5, 3, 0.5, z_mm=-7, slice_mm=2) @ [1, 2, 1, 1], [0, 0, -5, 1])
+    np.testing.assert_allclose(grid_affine(square(5, 3, 0.5), z_mm=-7, slice_mm=2) @ [1, 2, 1, 1], [0, 0, -5, 1])
 
 
 def test_a_volume_stands_where_the_series_of_the_same_scan_stands(tmp_path):

@@ -124,7 +124,7 @@ def _rows(
 
 def _half_fan(scan: ProjectionSet) -> float:
     geometry = scan.geometry(slice(0, 1))
-    return float(np.abs(geometry.fan_angle_rad(geometry.detector_mm)).max())
+    return float(np.abs(geometry.orbit.fan_angle_rad(geometry.detector_mm)).max())
 
 
 def _views_for(scan: ProjectionSet, span: Span) -> int:

@@ -129,7 +129,7 @@ def describe_image(
     ds.PatientPosition = patient_position
     ds.KVP = None
     ds.SliceThickness = None if slice_.thickness_mm is None else number(slice_.thickness_mm)
-    ds.ReconstructionDiameter = number(max(grid.shape) * grid.pixel_mm)
+    ds.ReconstructionDiameter = number(max(grid.size_mm))
     ds.ConvolutionKernel = method.upper()[:16]
     ds.AcquisitionNumber = 1
     ds.InstanceNumber = index
@@ -140,10 +140,10 @@ def describe_image(
     ds.ImagePositionPatient = [number(grid.x_mm[0]), number(-grid.y_mm[0]), number(slice_.z_mm)]
     ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     ds.SliceLocation = number(slice_.z_mm)
-    ds.PixelSpacing = [number(grid.pixel_mm), number(grid.pixel_mm)]
+    ds.PixelSpacing = [number(side) for side in grid.spacing_mm]
     _add_pixels(ds, slice_, scale)
     sha256 = "" if slice_.certificate is None else certificate_hash(slice_.certificate)
-    write_tie(ds, Tie(water_mu=scale.water_mu, pixel_mm=grid.pixel_mm, certificate_sha256=sha256))
+    write_tie(ds, Tie(water_mu=scale.water_mu, spacing_mm=grid.spacing_mm, certificate_sha256=sha256))
     return ds
 
 

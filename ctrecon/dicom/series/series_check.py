@@ -29,6 +29,7 @@ from ctrecon.dicom.series.raw_certificate import unpack
 from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name
 from ctrecon.dicom.series.series_files import read_series
 from ctrecon.errors import SettingError
+from ctrecon.geometry.as_json import grid_from_dict
 
 _SAME = ("StudyInstanceUID", "PatientID", "PatientName")
 
@@ -173,7 +174,7 @@ def _image(certificates: Path, path: Path, ds: Dataset) -> _Found:
     grid = claims["operator"].get("grid")
     require(grid is not None, "its certificate speaks of no pixel size")
     certified = verify.load(claims["image"], image, "image")
-    _placed(ds, grid, tie.pixel_mm)
+    _placed(ds, grid, tie.spacing_mm)
     require(str(ds.get("RescaleType", "")) == "HU", "its values are not in HU")
     scale = _scale(ds, tie.water_mu)
     stored = ds.pixel_array
@@ -192,15 +193,16 @@ def _scale(ds: Dataset, water_mu: float) -> HounsfieldScale:
         raise Refused(str(why)) from None
 
 
-def _placed(ds: Dataset, grid: Json, pixel_mm: float) -> None:
+def _placed(ds: Dataset, claimed: Json, tied: tuple[float, float]) -> None:
     """The pixels stand where the certificate's grid has them."""
-    require(grid["pixel_mm"] == pixel_mm, f"its pixels have {pixel_mm!r} mm, the certified ones {grid['pixel_mm']!r}")
+    grid = grid_from_dict(claimed)
+    require(grid.spacing_mm == tied, f"its pixels have {tied!r} mm, the certified ones {grid.spacing_mm!r}")
     spacing = [float(value) for value in ds.PixelSpacing]
-    require(np.allclose(spacing, pixel_mm, rtol=1e-9, atol=0), f"PixelSpacing is {spacing}, not {pixel_mm!r} mm")
+    require(np.allclose(spacing, tied, rtol=1e-9, atol=0), f"PixelSpacing is {spacing}, not {tied!r} mm")
     orientation = [float(value) for value in ds.ImageOrientationPatient]
     require(orientation == [1, 0, 0, 0, 1, 0], f"ImageOrientationPatient is {orientation}: turned after it was made")
     corner = [float(value) for value in ds.ImagePositionPatient][:2]
-    expected = [-(grid[side] - 1) / 2 * pixel_mm for side in ("columns", "rows")]
+    expected = [grid.x_mm[0], -grid.y_mm[0]]
     require(np.allclose(corner, expected, rtol=1e-9, atol=1e-9), f"ImagePositionPatient begins {corner}: it was moved")
 
 
