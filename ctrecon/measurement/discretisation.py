@@ -110,21 +110,22 @@ def discretisation(
     scan = _Spectrum(sinogram, noise, np.broadcast_to(weights, sinogram.shape))
     rays = _Rays.of(geometry)
     # Rays of a fan are closer on the source's side of the axis: the mean over the image's disc takes two points.
-    gain = min(0.9, rays.spread * max(grid.shape) * grid.pixel_mm / 4 / rays.spacing_mm)
+    gain = min(0.9, rays.spread * max(grid.size_mm) / 4 / rays.spacing_mm)
+    pixel_mm = max(grid.spacing_mm)  # the longer side of pixels that are not square loses most
     level, exponent = scan.fit()
     x = (np.arange(_REACH * cells) + 0.5) / cells  # frequencies, as shares of the detector's highest
     own = x**-exponent * np.sinc(x / 2) ** 2 / _folded(x, exponent)
     w = x / (2 * rays.spacing_mm)
     fine = np.zeros_like(x)
     for side in (1 - gain, 1 + gain):
-        fine += _finer_than_pixels(w / side * grid.pixel_mm) * side / 2
+        fine += _finer_than_pixels(w / side * pixel_mm) * side / 2
     found = 0.0
     beyond = fine[cells:].copy()
     for part in scan.blocks():
         c, s = rays.cosine[part, None], rays.sine[part, None]
         response = np.zeros((c.shape[0], x.size))
         for side in (1 - gain, 1 + gain):
-            v = w / side * grid.pixel_mm
+            v = w / side * pixel_mm
             seen = np.sinc(v * c) ** 3 * np.sinc(v * s)
             response += (seen - np.sinc(x / 2)) ** 2 / 2
         beyond += response[:, cells:].sum(0) / views
