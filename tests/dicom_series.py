@@ -17,7 +17,8 @@ from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.delta import Delta
 from ctrecon.outputs.series import SeriesTarget
-from ctrecon.reconstruction.conclude import Reconstruction, conclude, conjugate_gradients
+from ctrecon.reconstruction.conclude import Conclusion, conclude
+from ctrecon.reconstruction.methods.cgls import conjugate_gradients
 from ctrecon.reconstruction.problem import prepare
 from ctrecon.simulation.simulate import simulate
 
@@ -39,11 +40,11 @@ def letter(slices: int = 0) -> npt.NDArray[np.float32]:
 
 
 @functools.cache
-def results(slices: int) -> tuple[Reconstruction, ...]:
+def results(slices: int) -> tuple[Conclusion, ...]:
     return tuple(reconstruct(letter(k)) for k in range(slices))
 
 
-def reconstruct(image: npt.NDArray[np.float32], *, share: float = 1.02, photons: float | None = None) -> Reconstruction:
+def reconstruct(image: npt.NDArray[np.float32], *, share: float = 1.02, photons: float | None = None) -> Conclusion:
     """CGLS on a scan of ``image``, down to ``share`` of the true residual."""
     scanner = FanBeam(
         angles_rad=tuple(np.linspace(0, 2 * np.pi, 50, endpoint=False)), detector_count=72, detector_spacing_mm=1.4,

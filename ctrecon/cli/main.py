@@ -10,7 +10,10 @@ import click
 
 from ctrecon.cli.lazy import LazyGroup
 from ctrecon.errors import CtreconError
+from ctrecon.support.text import printable
 from ctrecon.support.where import causes
+
+__all__ = ["cli", "main", "printable"]
 
 _AS_JSON, DEBUG = "ctrecon.as_json", "ctrecon.debug"
 
@@ -89,11 +92,6 @@ def _refuse(ctx: click.Context, message: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"status": "bad input", "error": line}))
     ctx.exit(EXIT_BAD_INPUT)
-
-
-def printable(text: str) -> str:
-    """Text from files with every control character escaped: it must not move the cursor or forge a line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

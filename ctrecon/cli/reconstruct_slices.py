@@ -1,61 +1,78 @@
-"""All slices of a folder of projections for ``ctrecon reconstruct --all-slices``."""
+"""``ctrecon reconstruct --all-slices``: a folder of projections as one DICOM series."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import replace
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from ctrecon.cli.main import printable
-from ctrecon.cli.reconstruct_said import verdict
+from ctrecon.cli.main import EXIT_DELTA_NOT_MET, EXIT_INTERRUPTED
+from ctrecon.cli.progress import shown
+from ctrecon.cli.reconstruct_one import tell_paths
+from ctrecon.support.text import printable
 
 if TYPE_CHECKING:
-    from ctrecon.reconstruction.conclude import Reconstruction
+    from ctrecon.outputs.series import SeriesTarget
+    from ctrecon.reconstruction.settings import Settings
+    from ctrecon.workbench.result import Reconstruction
 
 
-def all_slices(
-    folder: Path, options: dict[str, Any], one: Callable[..., Reconstruction], *, quiet: bool
-) -> tuple[list[float], list[Reconstruction]]:
-    """Where the slices are, in mm, and their images on one grid; says a line of each as it is done.
-
-    ``one`` reconstructs a scan. Raises InputError, SettingError.
-    """
-    from ctrecon.dicom.raw.projections import read_projections
-    from ctrecon.dicom.raw.rebin import rebin, slice_positions
-    from ctrecon.errors import SettingError
+def to_series(
+    folder: Path, settings: Settings, series: SeriesTarget, spacing_mm: float | None, *, slice_mm: float | None,
+    as_json: bool,
+) -> int:
+    """Write all slices, or those that were done when it was interrupted; the exit code."""
+    from ctrecon.outputs.series import paths_of_slice
     from ctrecon.support.pooled_notes import pooled_notes
+    from ctrecon.workbench.slices import reconstruct_slices
+    from ctrecon.workbench.verdict import facts, verdict
 
-    if any(options[name] is not None for name in ("geometry", "row", "center")):
-        raise SettingError(f"{folder}: projections bring their own geometry; drop --geometry, --row and --center")
-    projections = read_projections(folder)
-    places = [float(z) for z in slice_positions(projections, spacing_mm=options["spacing"])]
-    results: list[Reconstruction] = []
-    for k, z in enumerate(places, start=1):
-        title, began = f"slice {k} of {len(places)}, z = {z:.3f} mm", time.monotonic()
-        scan = rebin(projections, z).every(options["every"])
-        if results:
-            # One grid for all, though a flying focal spot changes the field of view a little from slice to slice.
-            scan = replace(scan, grid=results[0].problem.grid, image_shape=None)
-        else:
-            scan = scan.with_grid(size=options["size"], pixel_mm=options["pixel_mm"])
-        # Each has its own angles, so a matrix would serve one slice alone.
-        results.append(one(scan, started=began, title=title, uses="few"))
-        if not quiet:
-            if k == 1:
-                _say_once(results[0])
-            click.echo(f"{title}: {verdict(results[-1], options['method'])}")
-    if not quiet:
-        for note in pooled_notes([result.problem.scan.notes for result in results]):
+    said: list[str] = []
+
+    def done(item: str, result: Reconstruction) -> None:
+        if not as_json:
+            if not said:
+                _say_once(result)
+            said.append(f"{item}: {verdict(result.conclusion)}")
+            click.echo(said[-1])
+
+    with shown(quiet=as_json) as progress:
+        made = reconstruct_slices(folder, settings, spacing_mm=spacing_mm, progress=progress, watch=done)
+    if not as_json:
+        for note in pooled_notes([result.scan.notes for result in made.results]):
             click.echo(f"note: {printable(note)}")
-    return places, results
+    if made.interrupted:
+        click.echo(
+            f"ctrecon: interrupted; the series has the {len(made.results)} of {made.planned} slices that were done",
+            err=True,
+        )
+    stored, written = series.write(
+        [result.conclusion for result in made.results], method=settings.method, iterative=settings.method != "fbp",
+        z_mm=made.z_mm, thickness_mm=slice_mm,
+    )  # fmt: skip
+    certified = sum(result.certified for result in stored)
+    if as_json:
+        told = []
+        for k, (z, result) in enumerate(zip(made.z_mm, stored, strict=True), start=1):
+            one = facts(result, paths_of_slice(series.folder, k, certified=result.certified))
+            told.append({"slice": k, "z_mm": z, **one, "notes": [*one["notes"], *series.study.notes]})
+        whole = {"slices": told, "planned": made.planned, "interrupted": made.interrupted}
+        click.echo(json.dumps(whole, allow_nan=False))
+    else:
+        tell_paths(written)
+        for k, result in enumerate(stored, start=1):
+            if not result.certified:
+                click.echo(f"slice {k} as stored: {verdict(result)}")
+        click.echo(f"{certified} of {len(stored)} slices are certified")
+    if made.interrupted:
+        return EXIT_INTERRUPTED
+    return 0 if certified == len(stored) else EXIT_DELTA_NOT_MET
 
 
 def _say_once(first: Reconstruction) -> None:
-    delta, grid = first.problem.delta, first.problem.grid
-    click.echo(f"delta of each slice: {delta.norm}; {delta.how}")
+    grid = first.scan.grid
+    click.echo(f"delta of each slice: {first.delta.norm}; {first.delta.how}")
     if grid is not None:
         click.echo(f"grid of all slices: {grid.said}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath, ScanPath, percent
 
 if TYPE_CHECKING:
-    pass
+    from ctrecon.simulation.simulate import Simulated
 
 FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 
@@ -35,8 +35,9 @@ FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 def command(
-    output: Path, as_json: bool, noise: float, photons: float | None, electronic_sigma: float,
-    seed: int, **options: Any,
+    output: Path, as_json: bool, noise: float, photons: float | None, electronic_sigma: float, seed: int,
+    from_dicom: Path | None, which: str | None, series: int | None, phantom: str | None, image_file: Path | None,
+    geometry_file: Path | None, beam: str | None, size: int | None, views: int | None,
 ) -> None:
     """Simulate a scan and write it, with the true image beside it as NAME.truth.npy.
 
@@ -44,118 +45,50 @@ def command(
     The delta printed is the true one, ||A u - f|| of the true image on the grid, noise and discretisation together.
     With --slice all, slice K is written as NAME.000K.npz, with the seed SEED + K - 1.
     """
-    from ctrecon.errors import InputError
-    from ctrecon.io.write import write_array, write_scan
-    from ctrecon.simulation.simulate import simulate
+    from ctrecon.errors import InputError, SettingError
+    from ctrecon.workbench import simulate as bench
 
-    if output.suffix not in (".npy", ".npz"):
-        raise InputError(f"a scan is written as .npz or .npy, got {output.name}")
-    if photons is not None and output.suffix != ".npz":
-        raise InputError(f"{output.name} cannot hold the variances that counts have; give -o NAME.npz")
-    subjects, notes = _subjects(**options)
-    scans = [_Paths.of(output, subject.get("number")) for subject in subjects]
-    for given in (options["image_file"], options["geometry_file"], options["from_dicom"]):
-        if given is not None and given.resolve() in {p.resolve() for paths in scans for p in paths.all}:
+    bench.check_scan_path(output, photons=photons)
+    how: dict[str, Any] = {
+        "geometry": geometry_file, "beam": beam, "views": views, "noise": noise, "photons": photons,
+        "electronic_sigma": electronic_sigma, "seed": seed,
+    }
+    scans: Iterable[Simulated]
+    numbers: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    if from_dicom is None:
+        if which is not None or series is not None:
+            raise SettingError("--slice and --series choose from a series; give it with --from-dicom")
+        subject = image_file or phantom or bench.PHANTOM
+        scans = (bench.simulate(subject, size=size, **how) for _ in (0,))
+    else:
+        for name, value in (("--phantom", phantom), ("--image", image_file), ("--size", size)):
+            if value is not None:
+                raise SettingError(f"--from-dicom brings its own picture and size; drop {name} {value}")
+        made = bench.simulate_slices(from_dicom, which=which, series=series, **how)
+        scans, numbers, notes = made.scans, made.numbers if which == "all" else (), made.notes
+    places = [output.with_name(f"{output.stem}.{n:04d}{output.suffix}") for n in numbers] or [output]
+    for given in (image_file, geometry_file, from_dicom):
+        ours = {path.resolve() for place in places for path in bench.scan_paths(place).values()}
+        if given is not None and given.resolve() in ours:
             raise InputError(f"{output} and the files beside it would replace the input {given}; give another -o FILE")
     told = []
-    for k, (subject, paths) in enumerate(zip(subjects, scans, strict=True)):
-        number = subject.pop("number", None)
-        made = simulate(
-            **subject, relative_noise=noise, photons=photons, electronic_sigma=electronic_sigma,
-            seed=seed + (k if len(scans) > 1 else 0),
-        )
-        write_scan(paths.scan, made.scan)
-        write_array(paths.truth, made.truth)
+    for place, number, one in zip(places, numbers or [None], scans, strict=True):
+        paths = bench.write_simulated(place, one)
         told.append({
-            "scan": str(paths.scan), "truth": str(paths.truth), "views": made.scan.sinogram.shape[0],
-            "detectors": made.scan.sinogram.shape[1], "size": made.truth.shape[0], "true_delta": made.delta,
-            "true_delta_percent": made.delta_percent, "whitened_delta": made.whitened_delta,
+            "scan": str(paths["scan"]), "truth": str(paths["truth"]), "views": one.scan.sinogram.shape[0],
+            "detectors": one.scan.sinogram.shape[1], "size": one.truth.shape[0], "true_delta": one.delta,
+            "true_delta_percent": one.delta_percent, "whitened_delta": one.whitened_delta,
             **({} if number is None else {"slice": number}),
         })  # fmt: skip
     if as_json:
-        facts: Any = told[0] if options["which"] != "all" else {"scans": told}
+        facts: Any = told[0] if which != "all" else {"scans": told}
         click.echo(json.dumps({**facts, "notes": list(notes)}, allow_nan=False))
         return
     for note in notes:
         click.echo(f"note: {printable(note)}")
-    for one in told:
-        click.echo(f"scan:  {printable(one['scan'])}  ({one['views']} views of {one['detectors']} cells)")
-        click.echo(f"truth: {printable(one['truth'])}")
-        click.echo(f"true delta ||A u - f|| = {one['true_delta']:.6g} ({one['true_delta_percent']:.3g}% of ||f||)")
-
-
-@dataclass(frozen=True)
-class _Paths:
-    scan: Path
-    truth: Path
-
-    @staticmethod
-    def of(output: Path, number: int | None) -> _Paths:
-        scan = output if number is None else output.with_name(f"{output.stem}.{number:04d}{output.suffix}")
-        return _Paths(scan, scan.with_name(scan.stem + ".truth.npy"))
-
-    @property
-    def all(self) -> tuple[Path, ...]:
-        return self.scan, self.truth, self.scan.with_suffix(".json")
-
-
-def _subjects(
-    from_dicom: Path | None, which: str | None, series: int | None, **options: Any
-) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """What is to be scanned and how, as arguments of ``simulate``; ``number`` where several slices are asked for."""
-    from ctrecon.errors import SettingError
-
-    if from_dicom is None:
-        if which is not None or series is not None:
-            raise SettingError("--slice and --series choose from a series; give it with --from-dicom")
-        return [_arguments(**options)], ()
-    from ctrecon.simulation.clinical import VIEWS, clinical_slices
-
-    for name, key in (("--phantom", "phantom"), ("--image", "image_file"), ("--size", "size")):
-        if options[key] is not None:
-            raise SettingError(f"--from-dicom brings its own picture and size; drop {name} {options[key]}")
-    slices, notes = clinical_slices(
-        from_dicom, which=which, series=series, beam=options["beam"] or "fan", views=options["views"] or VIEWS
-    )
-    subjects = []
-    for one in slices:
-        subject = {"subject": one.mu, "geometry": one.geometry, "grid": one.grid}
-        if options["geometry_file"] is not None:
-            subject["geometry"] = _scanner(options["geometry_file"], options["beam"], None, options["views"])[0]
-        subjects.append(subject | ({"number": one.number} if which == "all" else {}))
-    return subjects, notes
-
-
-def _scanner(geometry_file: Path | None, beam: str | None, size: int | None, views: int | None) -> tuple[Any, Any]:
-    from ctrecon.errors import SettingError
-    from ctrecon.geometry.grid import default_grid
-    from ctrecon.geometry.as_json import geometry_from_dict
-    from ctrecon.io.sidecar import find_sidecar
-    from ctrecon.simulation.simulate import standard_scanner
-
-    if geometry_file is None:
-        return standard_scanner(beam or "fan", size or 164, views or 120)
-    for name, value in (("--beam", beam), ("--size", size), ("--views", views)):
-        if value is not None:
-            raise SettingError(f"--geometry says what {name} {value} would; drop one of them")
-    sidecar = find_sidecar(geometry_file, geometry_file)
-    assert sidecar is not None  # a named file is found, or the reason why not is raised
-    geometry, maybe = geometry_from_dict(sidecar.geometry or {})
-    return geometry, default_grid(geometry) if maybe is None else maybe
-
-
-def _arguments(
-    phantom: str | None, image_file: Path | None, geometry_file: Path | None, beam: str | None, size: int | None,
-    views: int | None,
-) -> dict[str, Any]:
-    from ctrecon.errors import InputError
-    from ctrecon.io.images import read_image_array
-    from ctrecon.phantoms import FAMILIES
-
-    geometry, grid = _scanner(geometry_file, beam, size, views)
-    subject: Any = next(family for family in FAMILIES if family.name == (phantom or "chest"))
-    if image_file is not None:
-        subject = read_image_array(image_file)
-        if subject.shape != grid.shape:
-            raise InputError(f"{image_file} has shape {subject.shape}, the grid {grid.shape}; use --size or --geometry")
-    return {"subject": subject, "geometry": geometry, "grid": grid}
+    for one_told in told:
+        click.echo(f"scan:  {printable(one_told['scan'])}  ({one_told['views']} views of {one_told['detectors']} cells)")
+        click.echo(f"truth: {printable(one_told['truth'])}")
+        percent_of = one_told["true_delta_percent"]
+        click.echo(f"true delta ||A u - f|| = {one_told['true_delta']:.6g} ({percent_of:.3g}% of ||f||)")

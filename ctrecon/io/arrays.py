@@ -24,7 +24,7 @@ from ctrecon.io.open_file import HDF5_SUFFIXES, check_file, open_file
 from ctrecon.io.sidecar import Arrays, Sidecar, find_sidecar
 from ctrecon.io.transmission import blank_of, read_transmission
 from ctrecon.io.turns import ASK, TURNS, parallel_turn
-from ctrecon.measurement.center import estimate_center
+from ctrecon.measurement.center import with_center
 from ctrecon.measurement.scan import LengthUnit, Scan
 
 
@@ -65,7 +65,7 @@ def read_scan(
     if path.is_dir():
         if geometry is not None or row is not None:
             raise InputError(f"{path}: projections bring their own geometry; drop --geometry and --row")
-        return _with_center(_slice_of(path, z_mm), center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
+        return with_center(_slice_of(path, z_mm), center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
     if z_mm is not None:
         raise InputError(f"{path}: is a single slice; --z belongs to a folder of projections")
     check_file(path)
@@ -92,7 +92,7 @@ def read_scan(
     )
     if center is None and where.seek_axis:
         center = measured.center
-    return _with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
+    return with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
 
 
 def _slice_of(folder: Path, z_mm: float | None) -> Scan:
@@ -188,23 +188,3 @@ def _place(measured: Measured, sidecar: Sidecar | None, path: Path, given: Any) 
 def _other(measured: Measured, geometry: Geometry) -> str:
     differs = measured.geometry is not None and measured.geometry != geometry
     return "; the data file's own differs and was not used" if differs else ""
-
-
-def _with_center(scan: Scan, center: float | str | None) -> Scan:
-    """``center`` as a column, a text that holds one, or "auto"."""
-    if center is None:
-        return scan
-    if isinstance(center, str) and center.strip().lower() == "auto":
-        if scan.geometry is None:
-            raise InputError(f"{scan.source}: the rotation axis cannot be sought where only a matrix is given")
-        try:
-            found = estimate_center(scan.sinogram, scan.geometry)
-        except InputError as error:
-            raise InputError(f"{scan.source}: {error}") from None
-        note = f"rotation axis estimated at column {found.column:.2f} by {found.how}"
-        return replace(scan.with_center(found.column), notes=(*scan.notes, note))
-    try:
-        column = float(center)
-    except ValueError:
-        raise InputError(f"{scan.source}: --center must be a column or auto, got {center!r}") from None
-    return scan.with_center(column)

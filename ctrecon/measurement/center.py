@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ctrecon.errors import InputError
 from ctrecon.geometry.base import Geometry, Orbit, orbit_of
+from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Array, Float64Array
 
 _FEWEST_CONJUGATES = 0.05
@@ -194,3 +195,26 @@ def _center_of_mass(values: Float64Array, angles: Float64Array) -> float:
     if not 0 <= column <= values.shape[1] - 1:
         raise InputError(f"the rotation axis was found outside the detector, at {column:.1f}; give --center a column")
     return column
+
+
+def with_center(scan: Scan, center: float | str | None) -> Scan:
+    """The scan with its rotation axis at ``center``: a column, a text that holds one, or "auto"; None changes nothing.
+
+    Raises InputError for anything else, and where the data do not show the axis.
+    """
+    if center is None:
+        return scan
+    if isinstance(center, str) and center.strip().lower() == "auto":
+        if scan.geometry is None:
+            raise InputError(f"{scan.source}: the rotation axis cannot be sought where only a matrix is given")
+        try:
+            found = estimate_center(scan.sinogram, scan.geometry)
+        except InputError as error:
+            raise InputError(f"{scan.source}: {error}") from None
+        note = f"rotation axis estimated at column {found.column:.2f} by {found.how}"
+        return replace(scan.with_center(found.column), notes=(*scan.notes, note))
+    try:
+        column = float(center)
+    except ValueError:
+        raise InputError(f"{scan.source}: --center must be a column or auto, got {center!r}") from None
+    return scan.with_center(column)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -22,7 +22,7 @@ LengthUnit = Literal["mm", "cell"]
 WATER_MU_PER_MM = 0.02
 """Attenuation of water at about 70 keV."""
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Scan:
     """A sinogram of line integrals and all that is known of how it was measured.
 
@@ -52,6 +52,7 @@ class Scan:
 
     sinogram: Array
     geometry: Geometry | None = None
+    _: KW_ONLY
     grid: Grid | None = None
     variance: Array | None = None
     counts: Array | None = None

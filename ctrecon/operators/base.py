@@ -140,6 +140,10 @@ class LinearOperator(nn.Module, ABC):
     def _settle(self, device: torch.device, dtype: torch.dtype) -> None:
         """Move what the operator holds outside of buffers, or raise OperatorError where it cannot work there."""
 
+    def know_norm(self, norm: float) -> None:
+        """State ``||A||`` where it is known already, say from a geometry of the same shape; saves 60 products."""
+        self._norm = norm
+
     def _probe(self) -> Tensor:
         """An empty tensor of the dtype and on the device the operator works with."""
         return torch.empty(0, dtype=torch.float32)

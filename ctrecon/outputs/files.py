@@ -20,7 +20,7 @@ from ctrecon.outputs.history import SUFFIX, History, versions
 from ctrecon.support.atomic import atomic_write
 
 if TYPE_CHECKING:
-    from ctrecon.reconstruction.conclude import Reconstruction
+    from ctrecon.reconstruction.conclude import Conclusion
 
 CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npy", ".dual.npy")
 _SIDE_FILES = (*CERTIFICATE_FILES, SUFFIX, ".png")
@@ -74,7 +74,7 @@ class Target:
     def beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name.removesuffix(".npy") + suffix)
 
-    def write(self, result: Reconstruction, *, preview: bool = True) -> dict[str, Path]:
+    def write(self, result: Conclusion, *, preview: bool = True) -> dict[str, Path]:
         """Write image, certificate (where there is one), history and preview; gives the paths by what they are.
 
         A certificate that no image meets delta lies beside the image all the same, and does not speak of it.
@@ -113,7 +113,7 @@ class Target:
             raise OutputError(f"cannot remove {path}, which speaks of an older image: {why.strerror}") from None
         return written
 
-    def _write_volume(self, path: Path, result: Reconstruction) -> None:
+    def _write_volume(self, path: Path, result: Conclusion) -> None:
         """The image as one slice in HU. Raises OutputError where a matrix leaves it without unit and pixel size."""
         # SimpleITK takes half a second to load: only for those who ask.
         from ctrecon.io.nifti import grid_affine, write_stored_volume
@@ -126,7 +126,7 @@ class Target:
         write_stored_volume(path, hu[None], affine)
 
 
-def _history(result: Reconstruction, image: Path) -> History:
+def _history(result: Conclusion, image: Path) -> History:
     problem, scan, missed = result.problem, result.problem.scan, result.missed
     operator = None
     if scan.matrix is None and scan.geometry is not None and scan.grid is not None:
@@ -152,4 +152,5 @@ def _history(result: Reconstruction, image: Path) -> History:
         lower_bound=None if missed is None else missed.lower_bound,
         best_residual=None if missed is None else missed.best_residual,
         most_attenuation=None if missed is None else missed.most_attenuation,
+        settings=None if result.settings is None else result.settings.to_dict(),
     )

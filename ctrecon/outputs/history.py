@@ -15,8 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ctrecon.errors import InputError
+from ctrecon.errors import InputError, SettingError
 from ctrecon.reconstruction.problem import IterationRecord
+from ctrecon.reconstruction.settings import Settings
 
 FORMAT = "ctrecon-history/1"
 SUFFIX = ".history.json"
@@ -30,7 +31,8 @@ class History:
 
     ``operator`` says geometry and grid as the certificate would, or is None where the scan brought its own matrix.
     Where delta is missed, no image with values from 0 to ``most_attenuation`` has a residual below ``lower_bound``, and
-    one was found with ``best_residual``; None where delta is met.
+    one was found with ``best_residual``; None where delta is met. ``settings`` is what was asked for, as
+    ``Settings.from_dict`` takes it; None where the image came about by other calls.
     """
 
     image_sha256: str
@@ -53,6 +55,7 @@ class History:
     lower_bound: float | None = None
     best_residual: float | None = None
     most_attenuation: float | None = None
+    settings: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
         """JSON, one entry a line."""
@@ -70,7 +73,7 @@ def read_history(path: Path) -> History:
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
         return History(**{name: _READERS[name](value) for name, value in values.items()})
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as why:
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError, SettingError) as why:
         text = "".join(c if c.isprintable() else "?" for c in str(why))[:120]
         raise InputError(f"{path}: is not a history as ctrecon writes it ({text}); reconstruct again") from None
 
@@ -144,5 +147,6 @@ _READERS: dict[str, Any] = {
     "timings": lambda value: {_text(name): _number(number) for name, number in _entries(value).items()},
     "notes": lambda value: tuple(_text(item) for item in _items(value)),
     "operator": lambda value: None if value is None else _entries(value),
+    "settings": lambda value: None if value is None else Settings.from_dict(_entries(value)).to_dict(),
     "made_with": lambda value: {_text(name): _text(text) for name, text in _entries(value).items()},
 }

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import io
+import textwrap
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ctrecon.reconstruction.conclude import Reconstruction
+from ctrecon.reconstruction.conclude import Conclusion
 
 
-def draw_preview(result: Reconstruction) -> bytes:
+def draw_preview(result: Conclusion) -> bytes:
     """A PNG with image (1/mm), residual sinogram, and E and residual over the iterations with delta drawn."""
-    figure = Figure(figsize=(15, 5.2), layout="constrained", facecolor="white")
+    stream = io.BytesIO()
+    draw_into(Figure(), result).savefig(stream, format="png", dpi=110, metadata={"Software": "ctrecon"})
+    return stream.getvalue()
+
+
+def draw_into(figure: Figure, result: Conclusion, *, title: str = "") -> Figure:
+    """The same in an empty figure, with a line above where there is a ``title``; gives the figure."""
+    figure.set_size_inches(15, 5.2)
+    figure.set_layout_engine("constrained")
+    figure.set_facecolor("white")
     image_axis, residual_axis, history_axis = figure.subplots(1, 3)
     _draw_image(figure, image_axis, result)
     _draw_residual(figure, residual_axis, result)
     _draw_history(history_axis, result)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110, metadata={"Software": "ctrecon"})
-    return stream.getvalue()
+    if title:
+        figure.suptitle("\n".join(textwrap.wrap(title, 150)), parse_math=False)
+    return figure
 
 
-def _draw_image(figure: Figure, axis: Axes, result: Reconstruction) -> None:
+def _draw_image(figure: Figure, axis: Axes, result: Conclusion) -> None:
     image, grid = result.image, result.problem.grid
     low, high = (float(q) for q in np.percentile(image, [0.5, 99.8]))
     extent = None
@@ -40,7 +50,7 @@ def _draw_image(figure: Figure, axis: Axes, result: Reconstruction) -> None:
     figure.colorbar(drawn, ax=axis, shrink=0.8, label="attenuation in 1/mm")
 
 
-def _draw_residual(figure: Figure, axis: Axes, result: Reconstruction) -> None:
+def _draw_residual(figure: Figure, axis: Axes, result: Conclusion) -> None:
     energy = result.problem.energy
     u = torch.from_numpy(result.image)[None, None].to(result.problem.device)
     residual = (energy.operator(u) - energy.data)[0, 0]
@@ -58,7 +68,7 @@ def _draw_residual(figure: Figure, axis: Axes, result: Reconstruction) -> None:
     figure.colorbar(drawn, ax=axis, shrink=0.8, label=label)
 
 
-def _draw_history(axis: Axes, result: Reconstruction) -> None:
+def _draw_history(axis: Axes, result: Conclusion) -> None:
     history = result.outcome.history
     k = [progress.iteration for progress in history]
     axis.semilogy(k, [max(p.residual, 1e-30) for p in history], "o-", color="C0", label="residual")

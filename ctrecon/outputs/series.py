@@ -16,11 +16,11 @@ from ctrecon.certificates.verify import FILES
 from ctrecon.dicom.common.folder import check_folder
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, finest_scale
 from ctrecon.dicom.series.ct_image import SeriesSlice
-from ctrecon.dicom.series.series import certificate_name, is_ours, write_series
+from ctrecon.dicom.series.series import CERTIFICATES, certificate_name, image_name, is_ours, write_series
 from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
-from ctrecon.reconstruction.conclude import Reconstruction
+from ctrecon.reconstruction.conclude import Conclusion
 from ctrecon.reconstruction.problem import Problem
 from ctrecon.support.pooled_notes import pooled_notes
 
@@ -48,14 +48,14 @@ class SeriesTarget:
 
     def write(
         self,
-        results: Sequence[Reconstruction],
+        results: Sequence[Conclusion],
         *,
         method: str,
         iterative: bool = True,
         z_mm: Sequence[float] = (0.0,),
         thickness_mm: float | None = None,
         frame_of_reference: str | None = None,
-    ) -> tuple[tuple[Reconstruction, ...], dict[str, Path]]:
+    ) -> tuple[tuple[Conclusion, ...], dict[str, Path]]:
         """Write one slice for each of ``results``, at ``z_mm``. Gives the results as they are stored, and the paths.
 
         ``frame_of_reference``: see ``write_series``. Raises InputError where a problem has no
@@ -89,12 +89,21 @@ class SeriesTarget:
         paths |= {"report": written.report, "pages": written.pdf, "residual": written.misfit}
         return tuple(one.result for one in stored), paths
 
-    def _water(self, results: Sequence[Reconstruction]) -> tuple[float, str]:
+    def _water(self, results: Sequence[Conclusion]) -> tuple[float, str]:
         """Water's attenuation in 1/mm, one for all slices, and where it is from."""
         found = {result.problem.scan.water(self.water_mu) for result in results}
         if len(found) > 1:
             raise InputError("the slices were calibrated to different waters; give one with --water-mu")
         return found.pop()
+
+
+def paths_of_slice(folder: Path, index: int, *, certified: bool) -> dict[str, Path]:
+    """Where ``SeriesTarget.write`` puts slice ``index``, from 1: its image and, where it has one, its certificate."""
+    paths = {"image": folder / image_name(index)}
+    if certified:
+        certificate = certificate_name(index).replace(FILES["image"], FILES[""])
+        paths["certificate"] = folder / CERTIFICATES / certificate
+    return paths
 
 
 # Defined terms of PatientPosition, PS3.3 C.7.3.1.1.2.
@@ -105,7 +114,7 @@ _AXES = (
 )
 
 
-def _position(results: Sequence[Reconstruction]) -> tuple[str, str]:
+def _position(results: Sequence[Conclusion]) -> tuple[str, str]:
     """How the patient lay, as DICOM says it, and a sentence on where this is from."""
     stated = {result.problem.scan.patient_position for result in results}
     if len(stated) > 1:

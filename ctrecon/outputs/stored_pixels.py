@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.errors import InputError
-from ctrecon.reconstruction.conclude import Reconstruction
+from ctrecon.reconstruction.conclude import Conclusion
 from ctrecon.reconstruction.problem import Problem
 from ctrecon.reconstruction.step_down import MOST_STEPS, step_down
 from ctrecon.support.arrays import Array
@@ -27,11 +27,11 @@ class StoredReconstruction:
     """
 
     stored: npt.NDArray[np.uint16]
-    result: Reconstruction
+    result: Conclusion
     steps: int
 
 
-def certify_stored(result: Reconstruction, scale: HounsfieldScale) -> StoredReconstruction:
+def certify_stored(result: Conclusion, scale: HounsfieldScale) -> StoredReconstruction:
     """Round to ``scale`` and certify what a reader decodes. Without certificate where that misses delta.
 
     The certificate names no file, unlike one beside an image: it travels with the patient's images, and is to be as

@@ -82,6 +82,7 @@ def prepare(
     device: str | None = None,
     most_attenuation: float | None = None,
     uses: Uses = "many",
+    norm: float | None = None,
 ) -> Problem:
     """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
 
@@ -89,7 +90,7 @@ def prepare(
     ``ctrecon.operators.choose.choose``; what it says of an idle GPU joins the scan's notes. ``most_attenuation``
     (1/mm, or per detector cell where lengths are in cells) is by default so large that a single pixel absorbs as much
     as the whole of the most absorbing ray: it follows from the data in whatever unit they are, and excludes nothing
-    that could have been measured.
+    that could have been measured. ``norm`` is ``||A||`` where it is known, which saves estimating it.
     Raises OperatorError where the named operator cannot run here, SettingError for a device that does not exist,
     InputError where no ray meets the image.
     """
@@ -114,6 +115,8 @@ def prepare(
             precondition = _few_conjugate_gradients(built)
     if note is not None:
         scan = replace(scan, notes=(*scan.notes, note))
+    if norm is not None:
+        built.know_norm(norm)
     if built.norm() == 0:
         raise InputError(f"{scan.source}: no ray meets the image, or the matrix is zero; check geometry and image size")
     if most_attenuation is None:

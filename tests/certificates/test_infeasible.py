@@ -26,7 +26,9 @@ from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.sparse import SparseOperator, joseph_matrix
 from ctrecon.phantoms.head import Head
-from ctrecon.reconstruction.conclude import conclude, conjugate_gradients, gradient_descent
+from ctrecon.reconstruction.conclude import conclude
+from ctrecon.reconstruction.methods.cgls import conjugate_gradients
+from ctrecon.reconstruction.methods.gradient import gradient_descent
 from ctrecon.reconstruction.problem import prepare
 from ctrecon.simulation.simulate import simulate, standard_scanner
 
@@ -185,7 +187,7 @@ def test_what_misses_delta_is_concluded_with_a_proof(method, kind, tmp_path: Pat
     best = oracle(data.astype(np.float64), weights, 0.0, most)
     norm = "whitened" if kind == "whitened" else "2-norm"
     problem = prepare(scan, Delta(value=0.5 * best, norm=norm, how="half the optimum"), most_attenuation=most)
-    outcome = method(problem, most_iterations=100)
+    outcome = method(problem, iterations=100)
     result = conclude(problem, outcome)
     assert not result.certified
     assert result.missed is not None

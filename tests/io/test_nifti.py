@@ -23,7 +23,8 @@ from ctrecon.io.nifti import grid_affine, read_stored_volume, write_stored_volum
 from ctrecon.io.volume_names import VOLUME_SUFFIXES
 from ctrecon.outputs.files import Target
 from ctrecon.outputs.series import SeriesTarget
-from ctrecon.reconstruction.conclude import conclude, conjugate_gradients
+from ctrecon.reconstruction.conclude import conclude
+from ctrecon.reconstruction.methods.cgls import conjugate_gradients
 from ctrecon.reconstruction.problem import prepare
 
 itk: Any = SimpleITK

@@ -15,7 +15,7 @@ from ctrecon.certificates.feasible import NotCertified, certify
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, finest_scale, hounsfield
 from ctrecon.errors import InputError, SettingError
 from ctrecon.outputs.stored_pixels import certify_stored
-from ctrecon.reconstruction.conclude import Reconstruction, conclude
+from ctrecon.reconstruction.conclude import Conclusion, conclude
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,7 +64,7 @@ def test_values_beyond_the_scale_are_refused_not_clipped() -> None:
         finest_scale([np.full((1, 1), 1e9)], 0.02)
 
 
-def at_its_own_residual(result: Reconstruction) -> Reconstruction:
+def at_its_own_residual(result: Conclusion) -> Conclusion:
     """The same image with delta put a hair above its residual: rounding as good as always breaks it."""
     delta = replace(result.problem.delta, value=result.residual * (1 + 1e-6))
     return conclude(replace(result.problem, delta=delta), result.outcome)

@@ -22,14 +22,12 @@ from ctrecon.measurement.scan import Scan
 from ctrecon.networks.unet import UNet, UNetShape
 from ctrecon.operators.sparse import joseph_matrix
 from ctrecon.phantoms import FAMILIES
-from ctrecon.reconstruction.conclude import (
-    conclude,
-    conjugate_gradients,
-    energy_dissipation,
-    filtered_back_projection,
-    gradient_descent,
-    huber_tv,
-)
+from ctrecon.reconstruction.conclude import conclude
+from ctrecon.reconstruction.methods.cgls import conjugate_gradients
+from ctrecon.reconstruction.methods.energy_dissipation import energy_dissipation
+from ctrecon.reconstruction.methods.fbp import filtered_back_projection
+from ctrecon.reconstruction.methods.gradient import gradient_descent
+from ctrecon.reconstruction.methods.huber_tv import huber_tv
 from ctrecon.reconstruction.problem import IterationRecord, Outcome, prepare
 from ctrecon.simulation.simulate import Simulated, simulate
 
@@ -75,7 +73,7 @@ def test_a_random_network_cannot_disregard_the_measurement(
     value = case.delta if case.whitened_delta is None else case.whitened_delta
     norm = "2-norm" if photons is None else "whitened"
     problem = prepare(case.scan, Delta(value=value, norm=norm, how="the true residual"))  # type: ignore[arg-type]
-    outcome = energy_dissipation(problem, random_network(), most_iterations=400)
+    outcome = energy_dissipation(problem, prior=random_network(), iterations=400)
     energies = [progress.energy for progress in outcome.history]
     assert all(after < before for before, after in itertools.pairwise(energies))
     result = conclude(problem, outcome)
@@ -99,7 +97,7 @@ def test_all_methods_agree_on_where_things_are(geometry: ParallelBeam | FanBeam)
     fresh = UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1)))
     truth = case.truth / np.linalg.norm(case.truth)
     for outcome in (
-        energy_dissipation(problem, fresh),
+        energy_dissipation(problem, prior=fresh),
         gradient_descent(problem),
         conjugate_gradients(problem),
         huber_tv(problem),
@@ -167,7 +165,7 @@ def test_a_scan_with_its_own_matrix(tmp_path: Path) -> None:
     matrix = joseph_matrix(PARALLEL, GRID)
     scan = Scan(sinogram=case.scan.sinogram, matrix=matrix, source="matrix.mat")
     problem = prepare(scan, delta_for(scan, str(case.delta)))
-    result = conclude(problem, energy_dissipation(problem, UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1)))))
+    result = conclude(problem, energy_dissipation(problem, prior=UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1)))))
     assert result.certified
     assert result.certificate is not None
     result.certificate.write(tmp_path / "u.npy")
@@ -183,7 +181,7 @@ def test_the_whitened_norm_is_that_of_the_variances() -> None:
     delta = delta_for(case.scan, "auto")
     assert delta.norm == "whitened"
     problem = prepare(case.scan, delta)
-    result = conclude(problem, energy_dissipation(problem, random_network(), most_iterations=400))
+    result = conclude(problem, energy_dissipation(problem, prior=random_network(), iterations=400))
     assert case.scan.variance is not None
     matrix = joseph_matrix(FAN, GRID, np.float64)
     r = (matrix @ result.image.astype(np.float64).ravel()).reshape(case.scan.sinogram.shape) - case.scan.sinogram
@@ -193,8 +191,8 @@ def test_the_whitened_norm_is_that_of_the_variances() -> None:
 def test_scaling_the_data_scales_the_image() -> None:
     case = simulated()
     scaled = Scan(sinogram=1000 * case.scan.sinogram, geometry=FAN, grid=GRID)
-    one = energy_dissipation(prepare(case.scan, delta_for(case.scan, "3%")), random_network(), most_iterations=5)
-    many = energy_dissipation(prepare(scaled, delta_for(scaled, "3%")), random_network(), most_iterations=5)
+    one = energy_dissipation(prepare(case.scan, delta_for(case.scan, "3%")), prior=random_network(), iterations=5)
+    many = energy_dissipation(prepare(scaled, delta_for(scaled, "3%")), prior=random_network(), iterations=5)
     assert np.linalg.norm(many.image - 1000 * one.image) <= 1e-3 * np.linalg.norm(many.image)
 
 
@@ -203,6 +201,6 @@ def test_a_wrong_geometry_does_not_certify_a_sharp_delta() -> None:
     half_turned = FanBeam(**{**vars(FAN), "angles_rad": tuple(-a for a in FAN.angles_rad)})
     wrong = Scan(sinogram=case.scan.sinogram, geometry=half_turned, grid=GRID)
     problem = prepare(wrong, Delta(value=case.delta, norm="2-norm", how="the true residual"))
-    result = conclude(problem, energy_dissipation(problem, UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1)))))
+    result = conclude(problem, energy_dissipation(problem, prior=UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1)))))
     assert not result.certified
     assert result.residual > case.delta

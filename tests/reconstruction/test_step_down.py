@@ -7,8 +7,8 @@ from dataclasses import replace
 from dicom_series import letter, reconstruct
 
 from ctrecon.certificates.feasible import NotCertified, certify
-from ctrecon.reconstruction.conclude import Outcome, conclude
-from ctrecon.reconstruction.problem import Problem, prepare
+from ctrecon.reconstruction.conclude import conclude
+from ctrecon.reconstruction.problem import Outcome, Problem, prepare
 
 
 def narrow(share: float) -> tuple[Problem, Outcome]:

@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import ctrecon
 from ctrecon.dicom.network.node import PASSWORD, USER
 from ctrecon.errors import SettingError
 
@@ -69,7 +68,7 @@ class Command:
         filled = [w.replace("{input}", str(folder_in)).replace("{output}", str(folder_out)) for w in self.words]
         guard = [sys.executable, str(Path(__file__).with_name("with_parent.py")), str(os.getpid())]
         # The same ctrecon as ours, wherever we were started; and no password of ours.
-        paths = [str(Path(next(iter(ctrecon.__path__))).parent), os.environ.get("PYTHONPATH", "")]
+        paths = [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]
         environment = {key: value for key, value in os.environ.items() if key not in (USER, PASSWORD)}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         with tempfile.TemporaryFile() as said:

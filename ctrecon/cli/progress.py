@@ -1,0 +1,55 @@
+"""Bars and lines on the terminal from the library's ``Progress``, alike for every command."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from ctrecon.support.text import printable
+
+if TYPE_CHECKING:
+    from ctrecon.support.progress import Progress, Report
+
+# Stages of which, where there is no terminal, every so many lines are enough.
+_EVERY = {"proof": 20}
+
+
+@contextlib.contextmanager
+def shown(*, quiet: bool = False) -> Iterator[Report | None]:
+    """What to give as ``progress``: one line that changes on a terminal, elsewhere a line where one is worth it.
+
+    Sentences (notes, delta) stay. Of one of many items, only a terminal shows more than the item's end.
+    """
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        yield _line
+        return
+    with console.status("") as status:
+
+        def show(now: Progress) -> None:
+            if now.said and not now.item:
+                console.print(printable(str(now)), markup=False, highlight=False, soft_wrap=True)
+            elif not now.said:
+                status.update(printable(str(now)).replace("[", r"\["))
+
+        yield show
+
+
+def _line(now: Progress) -> None:
+    if not now.item and (now.said or _worth_a_line(now)):
+        click.echo(printable(str(now)))
+
+
+def _worth_a_line(now: Progress) -> bool:
+    every = _EVERY.get(now.stage)
+    if every is not None:
+        return now.done % every == 0
+    return now.done <= 20 or now.done % 10 ** (len(str(now.done)) - 1) == 0

@@ -1,0 +1,89 @@
+"""``ctrecon reconstruct`` of one image, into files or a DICOM series of one slice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ctrecon.cli.main import EXIT_DELTA_NOT_MET
+from ctrecon.cli.progress import shown
+from ctrecon.support.text import printable
+
+if TYPE_CHECKING:
+    from ctrecon.outputs.series import SeriesTarget
+    from ctrecon.reconstruction.conclude import Conclusion
+    from ctrecon.reconstruction.settings import Settings
+
+
+def to_files(
+    scan_file: Path, settings: Settings, inputs: list[Path], output: str | None, *, preview: bool, page: Path | None,
+    as_json: bool, z_mm: float | None, slice_mm: float | None, water_mu: float | None,
+) -> int:
+    """Write ``S.npy`` and what belongs to it; the exit code."""
+    from ctrecon.outputs.files import Target
+    from ctrecon.report.page import check_place
+    from ctrecon.workbench.reconstruct import reconstruct
+
+    name = scan_file.resolve().name if scan_file.is_dir() else scan_file.name.removesuffix(scan_file.suffix)
+    there = [path for path in inputs if path.exists()]
+    target = Target.at(
+        Path(output or f"{name}.recon.npy"), inputs=there, z_mm=z_mm or 0.0, water_mu=water_mu, slice_mm=slice_mm
+    )
+    if page is not None:
+        check_place(page, *there)
+    with shown(quiet=as_json) as progress:
+        result = reconstruct(scan_file, settings, progress=progress)
+    written = target.write(result.conclusion, preview=preview)
+    if "volume" in written and not as_json:
+        water, how = result.scan.water(water_mu)
+        click.echo(f"note: {written['volume'].name} is in HU with water at {water:g} per mm ({how})")
+    if page is not None:
+        written["report"] = result.report(page, image=written["image"], water_mu=water_mu)
+    return tell(result.conclusion, written, as_json=as_json)
+
+
+def to_series_of_one(
+    scan_file: Path, settings: Settings, series: SeriesTarget, *, page: Path | None, as_json: bool,
+    z_mm: float | None, slice_mm: float | None, water_mu: float | None,
+) -> int:
+    """Write a DICOM series of one slice; the exit code."""
+    from ctrecon.errors import SettingError
+    from ctrecon.workbench.reconstruct import reconstruct
+
+    if page is not None:
+        raise SettingError(
+            f"a series brings its own reports, so drop --report {page}; `ctrecon report` makes the page of a slice "
+            "from its certificate"
+        )
+    with shown(quiet=as_json) as progress:
+        result = reconstruct(scan_file, settings, progress=progress)
+    stored, written = series.write(
+        [result.conclusion], method=settings.method, iterative=settings.method != "fbp", z_mm=[z_mm or 0.0],
+        thickness_mm=slice_mm,
+    )  # fmt: skip
+    return tell(stored[0], written, as_json=as_json, notes=series.study.notes)
+
+
+def tell(
+    result: Conclusion, written: Mapping[str, Path], *, as_json: bool, notes: tuple[str, ...] | list[str] = ()
+) -> int:
+    """Say what is proved and what was written; the exit code. ``notes``: beyond those of the scan, for machines."""
+    from ctrecon.workbench.verdict import facts, verdict
+
+    if as_json:
+        told: dict[str, Any] = facts(result, written)
+        told["notes"] += notes
+        click.echo(json.dumps(told, allow_nan=False))
+    else:
+        click.echo(verdict(result))
+        tell_paths(written)
+    return 0 if result.certified else EXIT_DELTA_NOT_MET
+
+
+def tell_paths(written: Mapping[str, Path]) -> None:
+    for what, path in written.items():
+        click.echo(f"{what:>12}: {printable(str(path))}")

@@ -1,0 +1,56 @@
+"""The learned method: a network's directions, or any others, dissipated until delta is met.
+
+"Controlling Neural Networks via Energy Dissipation", Algorithm 1, with the looks of ``ctrecon/networks/looks.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ctrecon.classical.smooth import smooth_image
+from ctrecon.classical.tv_solver import HuberTVSolver
+from ctrecon.descent.descend import descend
+from ctrecon.descent.directions import Direction
+from ctrecon.descent.stopping import Discrepancy, Plateau
+from ctrecon.networks.looks import LOOKS, look_and_descend
+from ctrecon.networks.pretrained import load_ct_network
+from ctrecon.reconstruction.methods.following import followed
+from ctrecon.reconstruction.problem import Outcome, Problem, Watch
+
+PRIOR = "ct-default"
+ITERATIONS, ITERATIONS_ALONG = 30, 200
+
+
+def energy_dissipation(
+    problem: Problem,
+    *,
+    prior: nn.Module | str | Path = PRIOR,
+    direction: Direction | None = None,
+    looks: int = LOOKS,
+    iterations: int | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """The network's directions, dissipated, until delta is met.
+
+    Each iteration is one pass of the network ``prior`` (a module, the name of weights or their file), a look at another
+    mirror image; ``looks`` of them at least. With ``direction``, any callable from a point to a tensor like
+    ``point.u``, no network is asked. At most 30 ``iterations`` by default, 200 along a direction of one's own.
+    """
+    if direction is not None:
+        path = descend(
+            problem.energy, direction, problem.start, stop=(Discrepancy(problem.delta.value), Plateau(1e-4)),
+            most_iterations=ITERATIONS_ALONG if iterations is None else iterations,
+        )
+        return followed(path, watch)
+    energy, operator = problem.energy, problem.operator
+    network = prior if isinstance(prior, nn.Module) else load_ct_network(prior)[0]
+    delta = torch.full((1,), problem.delta.value, dtype=torch.float64, device=problem.device)
+    smooth = smooth_image(HuberTVSolver(operator, energy.data), energy.data, delta, energy.weights)
+    path = look_and_descend(
+        network.to(problem.device), energy, problem.precondition, smooth, delta, looks=looks,
+        most_iterations=ITERATIONS if iterations is None else iterations, stop=(Plateau(0.01),),
+    )
+    return followed(path, watch)

@@ -1,0 +1,37 @@
+"""Filtered back projection with the smoothest filter that meets delta (``ctrecon/classical/fbp.py``)."""
+
+from __future__ import annotations
+
+import math
+
+from ctrecon.classical.fbp import SMOOTHEST_FIRST, FilteredBackProjection, Window
+from ctrecon.errors import InputError
+from ctrecon.reconstruction.methods.following import ROUNDING, Following
+from ctrecon.reconstruction.problem import Outcome, Problem, Watch
+
+
+def filtered_back_projection(
+    problem: Problem, *, window: Window | None = None, watch: Watch | None = None
+) -> Outcome:
+    """FBP with the smoothest filter of a known family that meets delta; each filter tried is one "iteration".
+
+    Where none meets it, the one of least residual. ``window`` fixes the filter, at full bandwidth. Needs a geometry.
+    """
+    if problem.scan.geometry is None or problem.grid is None:
+        raise InputError(f"{problem.scan.source} has no geometry, which FBP needs; use another --method")
+    path = Following(problem, watch)
+    filters = SMOOTHEST_FIRST if window is None else ((window, 1.0),)
+    best, least = problem.start, math.inf
+    reason = ""
+    for name, cutoff in filters:
+        inverse = FilteredBackProjection(problem.scan.geometry, problem.grid, window=name, cutoff=cutoff)
+        image = inverse(problem.energy.data)
+        residual = problem.energy.at(image).discrepancy
+        assert residual is not None
+        path.add(residual)
+        if float(residual) < least:
+            best, least = image, float(residual)
+            reason = f"filter {name}" + ("" if cutoff == 1 else f" up to {cutoff:.0%} of the Nyquist frequency")
+        if least <= problem.delta.value * (1 - ROUNDING):
+            break
+    return path.outcome(best, reason)

@@ -1,0 +1,26 @@
+"""Steepest descent with backtracking, as in the comparisons of "Controlling Neural Networks via Energy Dissipation"."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ctrecon.descent.descend import descend
+from ctrecon.descent.directions import NegativeGradient
+from ctrecon.descent.step import Armijo
+from ctrecon.descent.stopping import Discrepancy, Plateau
+from ctrecon.reconstruction.methods.following import followed
+from ctrecon.reconstruction.problem import Outcome, Problem, Watch
+
+
+def gradient_descent(problem: Problem, *, iterations: int = 2000, watch: Watch | None = None) -> Outcome:
+    """Steepest descent with backtracking; stops at delta, or where the energy falls no further."""
+    length = 1 / problem.energy.lipschitz
+
+    class Scaled(NegativeGradient):
+        def __call__(self, point: object) -> Tensor:
+            # In units where tau = 1 is a sensible first try; backtracking starts there.
+            return 2 * length * super().__call__(point)  # type: ignore[arg-type]
+
+    stop = (Discrepancy(problem.delta.value), Plateau(1e-4))
+    path = descend(problem.energy, Scaled(), problem.start, step=Armijo(), stop=stop, most_iterations=iterations)
+    return followed(path, watch)

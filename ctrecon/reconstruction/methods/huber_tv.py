@@ -1,0 +1,23 @@
+"""Huber total variation with non-negativity, the classical yardstick (``ctrecon/classical/tv.py``)."""
+
+from __future__ import annotations
+
+from ctrecon.classical.tv import tv_at_discrepancy
+from ctrecon.reconstruction.methods.following import ROUNDING, Following
+from ctrecon.reconstruction.problem import Outcome, Problem, Watch
+
+
+def huber_tv(problem: Problem, *, watch: Watch | None = None) -> Outcome:
+    """Huber-TV with non-negativity, its weight chosen so that the residual meets delta (Morozov).
+
+    The history runs through the trials of all weights, so its residual need not fall.
+    """
+    path = Following(problem, watch)
+    result = tv_at_discrepancy(
+        problem.operator,
+        problem.energy.data,
+        problem.delta.value * (1 - ROUNDING),
+        weights=problem.energy.weights,
+        watch=path.add,
+    )
+    return path.outcome(result.image, result.reason[0])

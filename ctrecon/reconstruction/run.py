@@ -1,0 +1,161 @@
+"""From a scan and settings to a conclusion: the order of things, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from torch import nn
+
+from ctrecon.classical.box import Proving
+from ctrecon.descent.directions import Direction
+from ctrecon.errors import SettingError
+from ctrecon.measurement.center import with_center
+from ctrecon.measurement.delta import Delta, delta_for, mean_of_repeats
+from ctrecon.measurement.scan import Scan
+from ctrecon.networks.pretrained import load_ct_network
+from ctrecon.operators.choose import OperatorName, Uses
+from ctrecon.reconstruction.conclude import Conclusion, conclude
+from ctrecon.reconstruction.methods import load_method, settings_of
+from ctrecon.reconstruction.problem import IterationRecord, prepare
+from ctrecon.reconstruction.settings import FROM_FILE, Settings
+from ctrecon.support.progress import Progress, Report
+
+QUANTILE = 0.95
+
+
+@dataclass
+class Once:
+    """What is the same for all slices of one scan, made for the first and kept: weights and ``||A||``.
+
+    The norm serves as a scale only (of steps, of what the network sees), and beams that differ by a fraction of an
+    angle differ in it by less than its estimate is off.
+    """
+
+    network: nn.Module | None = None
+    norm: float | None = None
+
+
+def apply_to_scan(scan: Scan, settings: Settings) -> Scan:
+    """The scan with the settings that concern it. Raises SettingError for those that only a file has a use for."""
+    for name in FROM_FILE:
+        if getattr(settings, name) is not None:
+            raise SettingError(f"{name} says how a file is read, and {scan.source} is at hand already; drop it")
+    scan = with_center(scan, settings.center).every(settings.every)
+    return scan.with_grid(size=settings.size, pixel_mm=settings.pixel_mm)
+
+
+def run(
+    scan: Scan,
+    settings: Settings,
+    *,
+    second: Scan | None = None,
+    network: nn.Module | None = None,
+    direction: Direction | None = None,
+    once: Once | None = None,
+    source: Path | None = None,
+    uses: Uses = "many",
+    item: str = "",
+    progress: Report | None = None,
+    began: float | None = None,
+) -> Conclusion:
+    """Reconstruct ``scan`` as it is by the settings of delta, method and operator; say what is proved of the image.
+
+    Args:
+        scan: Ready: centred, on its grid.
+        settings: Those of file and scan are not looked at.
+        second: A repeat; then the image is of the mean of both.
+        network: In the place of ``settings.prior``.
+        direction: In the place of a network.
+        once: Kept from slice to slice.
+        source: The file of the data, whose hash the certificate notes.
+        uses: ``"few"`` where the operator serves this image alone, of many.
+        item: Of many, such as ``slice 3 of 40``; for ``progress``.
+        progress: Hears of notes, delta, every iteration, and the proof.
+        began: A ``time.monotonic()`` from which ``seconds`` count; None for now.
+
+    Raises:
+        CtreconError: As ``delta_for``, ``prepare``, the method and ``conclude`` do.
+
+    """
+    clock = _Clock(time.monotonic() if began is None else began)
+    once = Once() if once is None else once
+    scan, delta = _delta(scan, second, settings)
+    clock.note("read")
+    for note in scan.notes:
+        _say(progress, "note", f"note: {note}", item)
+    _say(progress, "delta", f"delta = {delta.value:.6g} ({delta.norm}; {delta.how})", item)
+    problem = prepare(
+        scan, delta, operator=cast("OperatorName | None", settings.operator), device=settings.device,
+        most_attenuation=settings.most_attenuation, uses=uses, norm=once.norm,
+    )  # fmt: skip
+    once.norm = problem.operator.norm()
+    for note in problem.scan.notes[len(scan.notes) :]:
+        _say(progress, "note", f"note: {note}", item)
+    clock.note("prepare")
+
+    def iterated(record: IterationRecord) -> None:
+        if progress is not None:
+            values = {"residual": record.residual, "delta": delta.value, "E": record.energy}
+            progress(Progress(stage="descent", unit="iteration", done=record.iteration, values=values, item=item))
+
+    def proved(now: Proving) -> None:
+        if progress is not None:
+            values = {"best residual": now.misfit, "none below": now.bound, "delta": delta.value}
+            unit = "delta missed; does any image meet it? step"
+            progress(Progress(stage="proof", unit=unit, done=now.iteration, values=values, item=item))
+
+    method = load_method(settings.method)
+    given = settings.of_method() | _by_hand(settings, method, once, network, direction)
+    outcome = method(problem, **given, watch=iterated)
+    clock.note("reconstruct")
+    concluded = conclude(
+        problem, outcome, source=None if source is None else str(source), began=clock.began, method=settings.method,
+        timings=clock.seconds, watch=proved,
+    )
+    return replace(concluded, settings=settings)
+
+
+def _delta(scan: Scan, second: Scan | None, settings: Settings) -> tuple[Scan, Delta]:
+    quantile = QUANTILE if settings.quantile is None else settings.quantile
+    error = str(settings.model_error)
+    if second is None:
+        return scan, delta_for(scan, str(settings.delta), quantile, model_error=error)
+    return mean_of_repeats(scan, second, quantile, model_error=error)
+
+
+def _by_hand(
+    settings: Settings, method: Any, once: Once, network: nn.Module | None, direction: Direction | None
+) -> dict[str, Any]:
+    """Network and direction as the method takes them; weights by name are read once."""
+    used = settings_of(method)
+    if direction is not None:
+        if "direction" not in used:
+            raise SettingError(f"--method {settings.method} follows no direction; drop direction, or use energy")
+        return {"direction": direction}
+    if "prior" not in used:
+        if network is not None:
+            raise SettingError(f"--method {settings.method} asks no network; drop prior, or use energy")
+        return {}
+    if once.network is None:
+        once.network = load_ct_network(settings.prior)[0] if network is None else network
+    return {"prior": once.network}
+
+
+def _say(progress: Report | None, stage: str, text: str, item: str) -> None:
+    if progress is not None:
+        progress(Progress(stage=stage, unit="", done=0, said=text, item=item))
+
+
+class _Clock:
+    """Seconds by what was done since the note before."""
+
+    def __init__(self, began: float) -> None:
+        self.began, self.seconds = began, dict[str, float]()
+        self._last = began
+
+    def note(self, what: str) -> None:
+        now = time.monotonic()
+        self.seconds[what], self._last = now - self._last, now

@@ -1,0 +1,157 @@
+"""Everything that a person may choose of a reconstruction, in one value that can be kept, compared and repeated."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ctrecon.errors import SettingError
+from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
+
+FROM_FILE = ("geometry", "row", "z_mm")
+"""Settings that say how a file is read, and mean nothing where a scan is at hand already."""
+OF_SCAN = ("center", "every", "size", "pixel_mm")
+"""Settings that change a scan before it is reconstructed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that decides an image, with the meaning and the defaults of ``ctrecon reconstruct``.
+
+    Args:
+        delta: Bound on ``||Au - f||``: a value in the data's units, a percentage of ``||f||`` such as ``"1.5%"``, or
+            ``"auto"`` (from counts, whitened; else estimated from the sinogram).
+        quantile: With ``"auto"``: the share of scans whose true image meets delta, in (0, 1); None for 0.95.
+        repeat: File of a second scan of the same object: delta from both, the image of their mean.
+        model_error: Room in delta for what the operator does not model, a value or percentage; ``"auto"`` with
+            ``delta="auto"`` for an estimate of what the pixels cost, else none.
+        method: One of ``ctrecon.reconstruction.methods.METHODS``.
+        window: Filter of ``fbp``; None for the smoothest that meets delta.
+        prior: Name or file of the network's weights, for ``energy``.
+        iterations: The most iterations, >= 1; None for the method's own number.
+        looks: Answers of the network whose mean is the image, 1 to 30; None for 4.
+        operator: ``"sparse"``, ``"joseph"`` or ``"astra"``; None by device and size.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; None for a GPU where there is one.
+        most_attenuation: In 1/mm. Where delta is not met, it is asked whether any image from 0 to this meets it; None
+            for what one pixel needs to absorb as much as the most absorbing ray.
+        geometry: File of the geometry as JSON, before the data's own.
+        center: Column that the rotation axis projects to (0-based), or ``"auto"``.
+        row: Detector row of a file with several; None for the middle one.
+        every: Keep one view in so many, >= 1.
+        size: Side of the image in pixels; None for the file's, or what covers the field of view.
+        pixel_mm: Side of a pixel in mm; None likewise.
+        z_mm: Slice of a folder of projections, in mm; None for the middle one.
+
+    Raises:
+        SettingError: A value that is out of its range, or that the method has no use for.
+
+    """
+
+    delta: str | float = "auto"
+    quantile: float | None = None
+    repeat: str | None = None
+    model_error: str | float = "auto"
+    method: str = "energy"
+    window: str | None = None
+    prior: str = "ct-default"
+    iterations: int | None = None
+    looks: int | None = None
+    operator: str | None = None
+    device: str | None = None
+    most_attenuation: float | None = None
+    geometry: str | None = None
+    center: str | float | None = None
+    row: int | None = None
+    every: int = 1
+    size: int | None = None
+    pixel_mm: float | None = None
+    z_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            plain = _plain(getattr(self, field.name))
+            object.__setattr__(self, field.name, plain)
+            _check_type(field.name, plain, str(field.type))
+        _check_numbers(self)
+        if self.method not in METHODS:
+            raise SettingError(f"there is no method {self.method!r}; use {', '.join(METHODS)}")
+        used = settings_of(load_method(self.method))
+        for name in {"window", "prior", "iterations", "looks"} - used:
+            if getattr(self, name) != _default(name):
+                raise SettingError(f"--method {self.method} {_UNUSED[name]}; drop --{name}")
+        automatic = str(self.delta).strip().lower() == "auto"
+        if self.quantile is not None and not automatic:
+            raise SettingError(
+                f"--quantile {self.quantile:g} belongs to --delta auto, not to --delta {self.delta}; drop one of them"
+            )
+        if self.repeat is not None and not automatic:
+            raise SettingError(f"--repeat {self.repeat} gives delta, so drop --delta {self.delta}, or --repeat")
+
+    def of_method(self) -> dict[str, Any]:
+        """What the method is called with, as far as it was set."""
+        used = settings_of(load_method(self.method))
+        given = {name: getattr(self, name) for name in sorted(used) if name in _NAMES}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values by name, as a history keeps them."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Settings:
+        """The way back. Raises SettingError for what is none of these names, or cannot be."""
+        for name in values:
+            if name not in _NAMES:
+                raise SettingError(f"there is no setting {name[:60]!r}; known are {', '.join(_NAMES)}")
+        return Settings(**values)
+
+
+_NAMES = tuple(field.name for field in fields(Settings))
+_UNUSED = {
+    "iterations": "runs to its own end",
+    "looks": "asks no network",
+    "prior": "asks no network",
+    "window": "has no filter",
+}
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "float": (int, float), "int": (int,), "None": (type(None),)}
+
+
+def _default(name: str) -> Any:
+    return next(field.default for field in fields(Settings) if field.name == name)
+
+
+def _plain(value: Any) -> Any:
+    """Paths as texts and NumPy's numbers as Python's, so that settings compare, pickle and go into JSON."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
+def _check_type(name: str, value: object, kinds: str) -> None:
+    allowed = [one for kind in kinds.split(" | ") for one in _TYPES[kind]]
+    if not isinstance(value, tuple(allowed)) or isinstance(value, bool):
+        words = " or ".join({"str": "a text", "float": "a number", "int": "a whole number"}.get(kind, kind)
+                            for kind in kinds.split(" | "))  # fmt: skip
+        raise SettingError(f"{name} must be {words}, got {value!r}")
+    if isinstance(value, float) and not math.isfinite(value) and name not in ("delta", "model_error"):
+        raise SettingError(f"{name} must be a finite number, got {value!r}")
+
+
+def _check_numbers(settings: Settings) -> None:
+    for name, least, most in (("iterations", 1, None), ("looks", 1, 30), ("every", 1, None), ("size", 1, 1 << 14)):
+        value = getattr(settings, name)
+        if value is not None and (value < least or (most is not None and value > most)):
+            up_to = "" if most is None else f" and <= {most}"
+            raise SettingError(f"{name} must be >= {least}{up_to}, got {value}")
+    if settings.pixel_mm is not None and settings.pixel_mm <= 0:
+        raise SettingError(f"pixel_mm must be > 0, got {settings.pixel_mm:g}")
+    if settings.quantile is not None and not 0 < settings.quantile < 1:
+        raise SettingError(f"the quantile must lie in (0, 1), got {settings.quantile:g}")
+    if settings.most_attenuation is not None and settings.most_attenuation < 0:
+        raise SettingError(f"most_attenuation must be >= 0, got {settings.most_attenuation:g}")

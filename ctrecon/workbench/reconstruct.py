@@ -1,0 +1,115 @@
+"""``ctrecon.reconstruct``: a scan in, a certified image out, in one call."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import time
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from torch import nn
+
+from ctrecon.descent.directions import Direction
+from ctrecon.errors import InputError
+from ctrecon.io.arrays import read_scan
+from ctrecon.measurement.scan import Scan
+from ctrecon.reconstruction.run import apply_to_scan, run
+from ctrecon.reconstruction.settings import Settings
+from ctrecon.support.progress import Report
+from ctrecon.workbench.result import Reconstruction
+
+
+class Options(TypedDict, total=False):
+    """The fields of ``Settings`` as keywords; ``prior`` may be a network, ``repeat`` a scan."""
+
+    delta: str | float
+    quantile: float | None
+    repeat: str | os.PathLike[str] | Scan | None
+    model_error: str | float
+    method: str
+    window: str | None
+    prior: str | os.PathLike[str] | nn.Module
+    iterations: int | None
+    looks: int | None
+    operator: str | None
+    device: str | None
+    most_attenuation: float | None
+    geometry: str | os.PathLike[str] | None
+    center: str | float | None
+    row: int | None
+    every: int
+    size: int | None
+    pixel_mm: float | None
+    z_mm: float | None
+
+
+def reconstruct(
+    scan: Scan | str | os.PathLike[str],
+    settings: Settings | None = None,
+    *,
+    direction: Direction | None = None,
+    progress: Report | None = None,
+    **options: Unpack[Options],
+) -> Reconstruction:
+    """Reconstruct an image and prove, from the image alone, whether it explains the data to within delta.
+
+    Args:
+        scan: What was measured, or the file or folder it is in (``read_scan``).
+        settings: All options in one value; ``options`` change single ones of them.
+        direction: Where to go from a point, in the network's place: any callable from a point ``p`` (with ``p.u``,
+            ``p.gradient``, ``p.residual``) to a tensor of the shape of ``p.u``, ``[1, 1, rows, columns]``. Whatever it
+            returns, the energy falls, and the image is certified alike.
+        progress: Any callable that takes a ``Progress``, such as ``print``.
+        **options: The fields of ``Settings``. ``prior`` may also be a network, a ``torch.nn.Module`` from
+            ``[1, 5, rows, columns]`` to ``[1, 1, rows, columns]``, and ``repeat`` a scan.
+
+    Returns:
+        Image, residual, certificate and history, certified or not.
+
+    Raises:
+        SettingError: An option that is out of its range, or that the method has no use for.
+        InputError: A file or scan that cannot be used.
+        GeometryError, OperatorError, WeightsError: A grid, projector or network that cannot be had.
+
+    """
+    began = time.monotonic()
+    network, second = options.get("prior"), options.get("repeat")
+    plain = dict(options)
+    if isinstance(network, nn.Module):
+        plain["prior"] = f"a {type(network).__name__} given as a module"
+    if isinstance(second, Scan):
+        plain["repeat"] = second.source
+    if direction is not None:
+        plain["prior"] = f"a direction given as {getattr(direction, '__qualname__', type(direction).__name__)}"
+    settings = dataclasses.replace(Settings() if settings is None else settings, **plain)  # type: ignore[arg-type]
+    ready, file = (apply_to_scan(scan, settings), None) if isinstance(scan, Scan) else _read(scan, settings)
+    if not isinstance(second, Scan):
+        second = None if settings.repeat is None else _read(settings.repeat, settings)[0]
+    concluded = run(
+        ready, settings, second=second, network=network if isinstance(network, nn.Module) else None,
+        direction=direction, source=file, progress=progress, began=began,
+    )  # fmt: skip
+    return Reconstruction(concluded)
+
+
+def _read(path: str | os.PathLike[str], settings: Settings) -> tuple[Scan, Path | None]:
+    """The scan in a file as the settings want it, and that file; a folder has no hash of its own."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"a scan is a ctrecon.Scan or the name of a file, got {type(path).__name__}")
+    scan = read_scan(
+        path, geometry=settings.geometry, row=settings.row, every=settings.every, size=settings.size,
+        pixel_mm=settings.pixel_mm, center=settings.center, z_mm=settings.z_mm,
+    )  # fmt: skip
+    return scan, None if Path(path).is_dir() else Path(path)
+
+
+def _signature() -> inspect.Signature:
+    """That of ``reconstruct`` with every option by name and default, for help and completion."""
+    own = list(inspect.signature(reconstruct).parameters.values())[:-1]
+    given = inspect.signature(Settings).parameters.values()
+    return inspect.Signature([*own, *given], return_annotation="Reconstruction")
+
+
+reconstruct.__signature__ = _signature()  # type: ignore[attr-defined]

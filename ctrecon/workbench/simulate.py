@@ -1,0 +1,178 @@
+"""``ctrecon.simulate``: a scan of a known object, with its truth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctrecon.errors import InputError, SettingError
+from ctrecon.geometry.as_json import geometry_from_dict
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid, default_grid
+from ctrecon.io.images import read_image_array
+from ctrecon.io.sidecar import find_sidecar
+from ctrecon.io.write import write_array, write_scan
+from ctrecon.phantoms import FAMILIES
+from ctrecon.simulation import simulate as engine
+from ctrecon.simulation.clinical import VIEWS, clinical_slices
+from ctrecon.simulation.simulate import Simulated, standard_scanner
+from ctrecon.support.arrays import Array
+
+PHANTOM, BEAM, SIZE, CLINICAL_VIEWS, PHANTOM_VIEWS = "chest", "fan", 164, VIEWS, 120
+
+
+def simulate(
+    subject: str | os.PathLike[str] | Array = PHANTOM,
+    *,
+    geometry: Geometry | str | os.PathLike[str] | None = None,
+    grid: Grid | None = None,
+    beam: str | None = None,
+    size: int | None = None,
+    views: int | None = None,
+    noise: float = 0.01,
+    photons: float | None = None,
+    electronic_sigma: float = 0.0,
+    seed: int = 0,
+) -> Simulated:
+    """Scan a phantom or an image, with noise.
+
+    Phantoms have exact line integrals, so nothing is reconstructed with the operator it was simulated with.
+
+    Args:
+        subject: A phantom by name (``chest``, ``ellipses``, ``head``, ``polygons``, ``seeds``, ``textured``), an image
+            ``[rows, columns]`` in 1/mm, or a file ``.npy`` that holds one.
+        geometry: The scanner, or a JSON file that describes it; then ``beam``, ``size`` and ``views`` say nothing.
+        grid: The pixels of the truth; None for those of the file or of the field of view.
+        beam: ``"fan"`` (the default) or ``"parallel"``.
+        size: Side of the image in pixels and number of detector cells; None for 164.
+        views: None for 120.
+        noise: Gaussian, relative to ``||f||``.
+        photons: Poisson noise with so many photons per ray instead.
+        electronic_sigma: With ``photons``: electronic noise in counts.
+        seed: Of phantom and noise.
+
+    Returns:
+        ``scan``, ``truth [rows, columns]`` and the true ``delta``, noise and discretisation together.
+
+    Raises:
+        SettingError: Impossible noise, an unknown phantom, a scanner said twice.
+        InputError: An image that does not fit the grid.
+
+    """
+    scanner, pixels = _scanner(geometry, grid, beam, size, views)
+    return engine.simulate(
+        _subject(subject, pixels), scanner, pixels, relative_noise=noise, photons=photons,
+        electronic_sigma=electronic_sigma, seed=seed,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedSlices:
+    """Scans of slices of a CT series, made as they are asked for. ``numbers`` count from 1; ``notes`` of the series."""
+
+    numbers: tuple[int, ...]
+    notes: tuple[str, ...]
+    scans: Iterable[Simulated]
+
+
+def simulate_slices(
+    path: str | os.PathLike[str],
+    *,
+    which: str | None = None,
+    series: int | None = None,
+    geometry: Geometry | str | os.PathLike[str] | None = None,
+    beam: str | None = None,
+    views: int | None = None,
+    noise: float = 0.01,
+    photons: float | None = None,
+    electronic_sigma: float = 0.0,
+    seed: int = 0,
+) -> SimulatedSlices:
+    """Scan slices of a clinical CT series (folder, ``.zip``, file; or NIfTI in HU).
+
+    Args:
+        path: The series.
+        which: ``"all"``, or a number from 1; None for the middle one.
+        series: Its SeriesNumber, where there are several.
+        geometry: As of ``simulate``; None for the series' own scanner.
+        beam: ``"fan"`` (the default) or ``"parallel"``.
+        views: None for 720.
+        noise: Gaussian, relative to ``||f||``.
+        photons: Poisson noise with so many photons per ray instead.
+        electronic_sigma: With ``photons``: electronic noise in counts.
+        seed: Of the first slice; each further one takes the next.
+
+    Raises:
+        InputError: What cannot be read, or slices that do not exist.
+
+    """
+    slices, notes = clinical_slices(
+        Path(path), which=which, series=series, beam=beam or BEAM, views=views or CLINICAL_VIEWS
+    )
+    scanner = None if geometry is None else _scanner(geometry, None, beam, None, views)[0]
+
+    def each() -> Iterator[Simulated]:
+        for k, one in enumerate(slices):
+            yield engine.simulate(
+                one.mu, scanner or one.geometry, one.grid, relative_noise=noise, photons=photons,
+                electronic_sigma=electronic_sigma, seed=seed + k,
+            )  # fmt: skip
+
+    return SimulatedSlices(numbers=tuple(one.number for one in slices), notes=notes, scans=each())
+
+
+def scan_paths(path: Path) -> dict[str, Path]:
+    """The files of one simulated scan by what they are: ``scan``, ``truth``, ``geometry`` (of ``.npy``)."""
+    return {"scan": path, "truth": path.with_name(path.stem + ".truth.npy"), "geometry": path.with_suffix(".json")}
+
+
+def check_scan_path(path: Path, *, photons: float | None) -> None:
+    """Before any work: whether such a scan can be written there. Raises InputError."""
+    if path.suffix not in (".npy", ".npz"):
+        raise InputError(f"a scan is written as .npz or .npy, got {path.name}")
+    if photons is not None and path.suffix != ".npz":
+        raise InputError(f"{path.name} cannot hold the variances that counts have; give -o NAME.npz")
+
+
+def write_simulated(path: Path, made: Simulated) -> dict[str, Path]:
+    """Write ``NAME.npz`` (or ``.npy`` with ``.json``) and ``NAME.truth.npy``. Raises InputError, OutputError."""
+    paths = scan_paths(path)
+    write_scan(paths["scan"], made.scan)
+    write_array(paths["truth"], made.truth)
+    return paths
+
+
+def _subject(subject: str | os.PathLike[str] | Array, grid: Grid) -> Any:
+    """A family of phantoms, or an image on ``grid``."""
+    source = "the image"
+    if isinstance(subject, str) and not subject.endswith(".npy"):
+        found = {family.name: family for family in FAMILIES}
+        if subject not in found:
+            raise SettingError(f"there is no phantom {subject!r}; use {', '.join(sorted(found))}, or an image .npy")
+        return found[subject]
+    if isinstance(subject, str | os.PathLike):
+        source, subject = str(subject), read_image_array(Path(subject))
+    if subject.shape != grid.shape:
+        raise InputError(f"{source} has shape {subject.shape}, the grid {grid.shape}; use --size or --geometry")
+    return subject
+
+
+def _scanner(
+    geometry: Geometry | str | os.PathLike[str] | None, grid: Grid | None, beam: str | None, size: int | None,
+    views: int | None,
+) -> tuple[Geometry, Grid]:
+    if geometry is None:
+        scanner, pixels = standard_scanner(beam or BEAM, size or SIZE, views or PHANTOM_VIEWS)
+        return scanner, grid or pixels
+    for name, value in (("--beam", beam), ("--size", size), ("--views", views)):
+        if value is not None:
+            raise SettingError(f"--geometry says what {name} {value} would; drop one of them")
+    if not isinstance(geometry, str | os.PathLike):
+        return geometry, grid or default_grid(geometry)
+    sidecar = find_sidecar(Path(geometry), Path(geometry))
+    assert sidecar is not None  # a named file is found, or the reason why not is raised
+    read, maybe = geometry_from_dict(sidecar.geometry or {})
+    return read, grid or maybe or default_grid(read)

@@ -1,0 +1,87 @@
+"""All slices of a folder of CT projections, one after the other on one grid."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ctrecon.dicom.raw.projections import read_projections
+from ctrecon.dicom.raw.rebin import rebin, slice_positions
+from ctrecon.errors import SettingError
+from ctrecon.reconstruction.run import Once, run
+from ctrecon.reconstruction.settings import Settings
+from ctrecon.support.progress import Report
+from ctrecon.workbench.result import Reconstruction
+
+_OF_ONE_FILE = ("geometry", "row", "center")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slices:
+    """``results`` at ``z_mm``, in order. ``interrupted``: these are the slices that were done until then."""
+
+    z_mm: tuple[float, ...]
+    results: tuple[Reconstruction, ...]
+    planned: int
+    interrupted: bool = False
+
+
+def reconstruct_slices(
+    folder: str | os.PathLike[str],
+    settings: Settings | None = None,
+    *,
+    spacing_mm: float | None = None,
+    progress: Report | None = None,
+    watch: Callable[[str, Reconstruction], None] | None = None,
+) -> Slices:
+    """Reconstruct every slice of a folder of projections. Weights and ``||A||`` are made once for all of them.
+
+    An interrupt (Ctrl-C) after the first slice loses none that is done: the series ends there, and says so.
+
+    Args:
+        folder: Of DICOM-CT-PD projections.
+        settings: Of every slice; ``size`` and ``pixel_mm`` of the first one's grid, which all share.
+        spacing_mm: Of the slices; None for a detector row at the axis.
+        progress: Hears of every iteration; ``item`` says of which slice.
+        watch: Hears of every slice once it is done: which one it is, in words, and the result.
+
+    Raises:
+        InputError: What cannot be read.
+        SettingError: Settings that do not go with projections or with many slices.
+
+    """
+    folder, settings = Path(folder), Settings() if settings is None else settings
+    if any(getattr(settings, name) is not None for name in _OF_ONE_FILE):
+        raise SettingError(f"{folder}: projections bring their own geometry; drop --geometry, --row and --center")
+    if settings.repeat is not None or settings.z_mm is not None:
+        raise SettingError("--all-slices takes every slice of one scan; drop --z and --repeat")
+    projections = read_projections(folder)
+    places = [float(z) for z in slice_positions(projections, spacing_mm=spacing_mm)]
+    once, results, grid = Once(), list[Reconstruction](), None
+    try:
+        for k, z in enumerate(places, start=1):
+            item, began = f"slice {k} of {len(places)}, z = {z:.3f} mm", time.monotonic()
+            scan = rebin(projections, z).every(settings.every)
+            if grid is None:
+                scan = scan.with_grid(size=settings.size, pixel_mm=settings.pixel_mm)
+                grid = scan.grid
+            else:
+                # Though a flying focal spot changes the field of view a little from slice to slice.
+                scan = replace(scan, grid=grid, image_shape=None)
+            # Each has its own angles, so a matrix would serve one slice alone.
+            how: dict[str, Any] = {"once": once, "uses": "few", "item": item, "progress": progress, "began": began}
+            done = Reconstruction(run(scan, settings, **how))
+            results.append(done)
+            if watch is not None:
+                watch(item, done)
+    except KeyboardInterrupt:
+        if not results:
+            raise
+    return Slices(
+        z_mm=tuple(places[: len(results)]), results=tuple(results), planned=len(places),
+        interrupted=len(results) < len(places),
+    )  # fmt: skip

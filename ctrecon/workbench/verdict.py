@@ -1,0 +1,88 @@
+"""What a reconstruction comes to, in a line for a person and as plain values for a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ctrecon.reconstruction.conclude import Conclusion, Missed
+
+
+def verdict(result: Conclusion) -> str:
+    """What is proved of the image, or how far it is from delta and what to do, in a line."""
+    delta, count, missed = result.problem.delta, result.iterations, result.missed
+    after = f"after {count} iteration{'s' if count != 1 else ''}, {result.seconds:.1f} s"
+    if result.certificate is not None:
+        return f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}"
+    grid = result.problem.grid
+    finer = "" if grid is None else f"pixels smaller than {max(grid.spacing_mm):.3g} mm (--pixel-mm), or "
+    if missed is None:
+        return (
+            f"not certified {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
+            f"delta {delta.value:.6g}; try {finer}--delta {result.residual * 1.01:.4g}"
+        )
+    if missed.certificate is not None:
+        return (
+            f"infeasible {after}: no image with 0 <= u <= {missed.most_attenuation:.4g} meets delta {delta.value:.6g}, "
+            f"which is proved; the smallest delta not excluded is {missed.lower_bound:.6g}, the best residual found "
+            f"there {missed.best_residual:.6g}; check geometry and data, or try "
+            f"{finer}--delta {missed.best_residual * 1.01:.4g}"
+        )
+    return (
+        f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
+        f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value)}; try "
+        + ("another --method, " if result.method == "fbp" or missed.best_residual <= delta.value else "")
+        + f"{finer}--delta {result.residual * 1.01:.4g}"
+    )
+
+
+def _undecided(missed: Missed, delta: float) -> str:
+    box = f"0 <= u <= {missed.most_attenuation:.4g}"
+    if missed.best_residual <= delta:
+        return f"an image with {box} that meets delta exists (residual {missed.best_residual:.6g})"
+    return (
+        f"whether any image with {box} meets delta is not decided: none is below {missed.lower_bound:.6g}, "
+        f"the best found has {missed.best_residual:.6g}"
+    )
+
+
+def facts(result: Conclusion, written: Mapping[str, Path]) -> dict[str, Any]:
+    """The same as plain values, with the paths of what was ``written`` by what it is."""
+    grid, operator = result.problem.grid, result.problem.operator
+    return {
+        "status": _status(result),
+        "reason": result.outcome.reason,
+        "method": result.method,
+        "delta": result.problem.delta.value,
+        "norm": result.problem.delta.norm,
+        "delta_from": result.problem.delta.how,
+        "model_error": result.problem.delta.model_error,
+        "discretisation": result.problem.delta.discretisation,
+        "residual": result.residual,
+        **({} if result.missed is None else _known(result.missed)),
+        "iterations": result.iterations,
+        "image": str(written["image"]),
+        "shape": list(result.image.shape),
+        "pixel_mm": None if grid is None else grid.to_dict()["pixel_mm"],
+        "unit": None if grid is None else "1/mm",
+        "certificate": str(written["certificate"]) if "certificate" in written else None,
+        "preview": str(written["preview"]) if "preview" in written else None,
+        "operator": type(operator).__name__,
+        "seconds": round(result.seconds, 3),
+        "notes": list(result.problem.scan.notes),
+    }
+
+
+def _status(result: Conclusion) -> str:
+    if result.certificate is not None:
+        return "certified"
+    return "infeasible" if result.missed is not None and result.missed.certificate is not None else "delta not met"
+
+
+def _known(missed: Missed) -> dict[str, float]:
+    return {
+        "smallest_delta_not_excluded": missed.lower_bound,
+        "best_residual_in_box": missed.best_residual,
+        "most_attenuation": missed.most_attenuation,
+    }
