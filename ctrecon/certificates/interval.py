@@ -51,10 +51,19 @@ class IntervalCertificate(Certificate):
 
         Raises OutputError also for a label of other characters than letters, digits, dash.
         """
-        if not re.fullmatch(r"[A-Za-z0-9-]{1,80}", label):
-            raise OutputError(f"a label has 1 to 80 letters, digits and dashes, got {label!r}")
-        image_path = Path(image_path)
-        return self.write(image_path.with_name(f"{image_path.name.removesuffix('.npy')}.{label}.npy"))
+        return self.write(_labelled(Path(image_path), label))
+
+
+def _labelled(image_path: Path, label: str) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,80}", label):
+        raise OutputError(f"a label has 1 to 80 letters, digits and dashes, got {label!r}")
+    return image_path.with_name(f"{image_path.name.removesuffix('.npy')}.{label}.npy")
+
+
+def certificate_path(image_path: Path, label: str) -> Path:
+    """The certificate about the region ``label`` of ``image_path`` (``S.npy``). Raises OutputError as above."""
+    labelled = _labelled(image_path, label)
+    return labelled.with_name(labelled.name.removesuffix(".npy") + verify.FILES[""])
 
 
 def prove_end(problem: verify.Problem, delta: float, kappa: float, c: Array, dual: Dual) -> float:

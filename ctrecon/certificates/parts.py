@@ -7,7 +7,6 @@ import io
 import math
 import platform
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +22,7 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.vector_geometry import VectorGeometry
 from ctrecon.support.arrays import Array
-from ctrecon.support.atomic import atomic_write
+from ctrecon.support.atomic import Files, atomic_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +37,20 @@ class Certificate:
     def write(self, image_path: str | Path) -> dict[str, Path]:
         """Write all files beside ``image_path`` (``S.npy``); returns their paths by part, the certificate as ``""``.
 
-        Each goes to a temporary name first, and none is renamed before all are complete; the certificate comes last.
-        Raises OutputError where the name does not end in .npy or the disk does not take them.
+        All appear together or none (``atomic_files``). Raises OutputError where the name does not end in .npy or the
+        disk does not take them.
         """
-        image_path = Path(image_path)
+        with atomic_files() as place:
+            return self.put(place, Path(image_path))
+
+    def put(self, place: Files, image_path: Path) -> dict[str, Path]:
+        """The same as part of what ``place`` writes together; the certificate comes after all that it speaks of."""
         if image_path.suffix != ".npy":
             raise OutputError(f"certificates are written beside an image S.npy, got {image_path.name!r}")
         stem = image_path.name.removesuffix(".npy")
         paths = {name: image_path.with_name(stem + verify.FILES[name]) for name in self.files}
-        with ExitStack() as stack:
-            # What is opened last is renamed first: the certificate replaces an older one after all it speaks of.
-            waiting = {name: stack.enter_context(atomic_write(paths[name])) for name in reversed(list(self.files))}
-            for name, raw in self.files.items():
-                waiting[name].write_bytes(raw)
+        for name, raw in self.files.items():
+            place(paths[name]).write_bytes(raw)
         return paths
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.main import printable
-from ctrecon.cli.options import FilePath
+from ctrecon.cli.options import FilePath, overwrite_option
 
 if TYPE_CHECKING:
     from ctrecon.auditing.audit import Answer, Audit
     from ctrecon.auditing.evidence import Evidence
     from ctrecon.auditing.regions import Region, Ring
     from ctrecon.auditing.tiles import Map
-    from ctrecon.certificates.interval import Empty
+    from ctrecon.certificates.interval import Empty, certificate_path
 
 EXIT_EMPTY = 3
 
@@ -40,12 +40,13 @@ EXIT_EMPTY = 3
 @click.option("--scan", "whole", is_flag=True, help="Ask of discs all over the image, and draw what is decided.")
 @click.option("--radius", type=float, help="Of the discs of --scan, in pixels. Default: a sixteenth of the image.")
 @click.option("--iterations", type=click.IntRange(min=1), help="Most iterations. Default: 6000; 1500 for --scan.")
+@overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @click.pass_context
 def command(
     ctx: click.Context, /, recon: Path, roi: tuple[str, ...], roi_mm: tuple[str, ...], kappa: str | None, lo: float,
     hi: float | None, gap: float, ring: float | None, whole: bool, radius: float | None, iterations: int | None,
-    as_json: bool,
+    overwrite: bool, as_json: bool,
 ) -> None:
     """Tell whether a structure of a certified image is in the data, or only in the picture.
 
@@ -59,8 +60,9 @@ def command(
     from ctrecon.auditing.evidence import read_evidence
     from ctrecon.auditing.regions import Ring
     from ctrecon.auditing.tiles import default_radius, scan, tile_up
-    from ctrecon.certificates.interval import Empty
+    from ctrecon.certificates.interval import Empty, certificate_path
     from ctrecon.errors import SettingError
+    from ctrecon.support.places import check_places
 
     if not (roi or roi_mm or whole):
         raise click.UsageError("say what to audit: --roi, --roi-mm or --scan")
@@ -74,6 +76,9 @@ def command(
         shape = (evidence.image.shape[0], evidence.image.shape[1])
         radius = default_radius(shape) if radius is None else radius
         tile_up(shape, radius, surroundings)
+    places = [certificate_path(evidence.image_path, region.label) for region in regions]
+    places += _map_paths(evidence.image_path).values() if whole else ()
+    check_places(places, overwrite=overwrite)
     audit = Audit(evidence=evidence, assumptions=assumptions)
     most: dict[str, Any] = {} if iterations is None else {"most_iterations": iterations}
     facts: dict[str, Any] = {"status": "answered", **_assumed(audit), "regions": []}
@@ -222,13 +227,11 @@ def _refuse(audit: Audit, empty: Empty, facts: dict[str, Any], as_json: bool) ->
 
 
 def _write_map(audit: Audit, found: Map) -> dict[str, Any]:
-    from ctrecon.support.atomic import atomic_write
+    from ctrecon.support.atomic import atomic_files
     from ctrecon.auditing.picture import draw_map
-    from ctrecon.io.write import write_array
+    from ctrecon.io.write import put_array
 
-    image = audit.evidence.image_path
-    stem = image.name.removesuffix(".npy")
-    paths = {what: image.with_name(f"{stem}.audit{end}") for what, end in _MAP.items()}
+    paths = _map_paths(audit.evidence.image_path)
     facts: dict[str, Any] = {
         **{what: str(path) for what, path in paths.items()},
         "radius": found.radius,
@@ -244,12 +247,16 @@ def _write_map(audit: Audit, found: Map) -> dict[str, Any]:
     meaning = "every such image has sign x contrast >= bound; for a certificate ask with --roi COLUMN,ROW,RADIUS"
     picture = draw_map(audit, found)
     text = json.dumps({**_assumed(audit), **facts, "meaning": meaning, "tiles": listed}, indent=1, allow_nan=False)
-    with atomic_write(paths["map"]) as partial:
-        partial.write_bytes(picture)
-    write_array(paths["values"], found.values)
-    with atomic_write(paths["tiles"]) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+    with atomic_files() as place:
+        place(paths["map"]).write_bytes(picture)
+        put_array(place(paths["values"]), found.values, paths["values"])
+        place(paths["tiles"]).write_text(text + "\n", encoding="utf-8")
     return facts
+
+
+def _map_paths(image: Path) -> dict[str, Path]:
+    stem = image.name.removesuffix(".npy")
+    return {what: image.with_name(f"{stem}.audit{end}") for what, end in _MAP.items()}
 
 
 _MAP = {"map": ".png", "values": ".npy", "tiles": ".json"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.options import FilePath, FolderPath, percent
-from ctrecon.cli.rows import write_rows
+from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 if TYPE_CHECKING:
     from ctrecon.studies.benchmarks import BenchmarkRow, TestSet
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 @click.option("--views", type=click.IntRange(min=3), default=120, show_default=True)
 @click.option("--looks", type=click.IntRange(1, 30), default=4, show_default=True, help="As in reconstruct.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option("-o", "--output", type=FilePath, help="Also write every score as JSON.")
+@rows_option
 @click.option("--reuse", type=FilePath, help="Take classical scores on the same data from an earlier JSON.")
 def command(
     prior: str, noise: tuple[float, ...], photons: tuple[float, ...], beam: str, size: int, views: int, looks: int,
-    seed: int, output: Path | None, reuse: Path | None, **options: Any,
+    seed: int, output: Path | None, overwrite: bool, reuse: Path | None, **options: Any,
 ) -> None:
     """Compare the learned method with FBP, CGLS and Huber-TV whose parameters an oracle chooses per image.
 
@@ -46,6 +46,7 @@ def command(
     from ctrecon.simulation.simulate import standard_scanner
     from ctrecon.simulation.scanners import Scanner
 
+    check_rows(output, overwrite=overwrite)
     problem = Scanner(*standard_scanner(beam, size, views))
     strengths = noise or (() if photons else (0.005, 0.01, 0.03))
     noises: list[NoiseModel] = [*map(Gaussian, strengths), *map(Counts, photons)]

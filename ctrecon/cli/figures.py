@@ -1,13 +1,15 @@
-"""What the commands of the figures share: files written whole, claims told one by one, and the exit code."""
+"""What the commands of the figures share: files written together, claims told one by one, and the exit code."""
 
 from __future__ import annotations
 
 import csv
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from ctrecon.cli.options import overwrite_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,18 +20,27 @@ if TYPE_CHECKING:
 
 EXIT_CLAIM_NOT_MET = 3
 
-out_option = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder. Default: this one."
-)
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def out_option(function: F) -> F:
+    """Where to, and whether what is there may be replaced."""
+    folder = click.Path(path_type=Path, file_okay=False)
+    out = click.option("--out", type=folder, default=Path(), help="Folder. Default: this one.")
+    return out(overwrite_option(function))
+
+
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 
 
 def conclude(ctx: click.Context, figure: Figure, picture: Picture, out: Path, notes: Sequence[str] = ()) -> None:
     """Write ``NAME.json``, ``NAME.csv``, ``NAME.png`` to ``out``, print the claims; exit code 3 where one fails."""
-    make_folder(out)
-    _write(out / f"{figure.name}.json", lambda path: path.write_text(json.dumps(figure.to_dict(), indent=1) + "\n"))
-    _write(out / f"{figure.name}.csv", lambda path: _write_table(path, figure.table))
-    _write(out / f"{figure.name}.png", lambda path: picture.savefig(path, dpi=110))
+    from ctrecon.support.atomic import atomic_files
+
+    with atomic_files() as place:
+        place(out / f"{figure.name}.json").write_text(json.dumps(figure.to_dict(), indent=1) + "\n", encoding="utf-8")
+        _write_table(place(out / f"{figure.name}.csv"), figure.table)
+        picture.savefig(place(out / f"{figure.name}.png"), dpi=110)
     for note in notes:
         click.echo(f"note: {note}")
     for claim in figure.claims:
@@ -40,21 +51,11 @@ def conclude(ctx: click.Context, figure: Figure, picture: Picture, out: Path, no
         ctx.exit(EXIT_CLAIM_NOT_MET)
 
 
-def make_folder(out: Path) -> None:
-    """Raises OutputError where there can be no such folder."""
-    from ctrecon.errors import OutputError
+def check_out(out: Path, name: str, *, overwrite: bool, kinds: Sequence[str] = ("json", "csv", "png")) -> None:
+    """Before the work: makes the folder. Raises OutputError where it cannot be, or ``NAME.KIND`` is there already."""
+    from ctrecon.support.places import check_results_folder
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be made: {error.strerror}; choose another folder") from None
-
-
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
-    from ctrecon.support.atomic import atomic_write
-
-    with atomic_write(path) as partial:
-        write(partial)
+    check_results_folder(out, [f"{name}.{kind}" for kind in kinds], overwrite=overwrite)
 
 
 def _write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -30,6 +30,9 @@ ScanPath = click.Path(path_type=Path)
 """A file, or a folder of DICOM files."""
 FolderPath = click.Path(path_type=Path, file_okay=False, exists=True)
 
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+"""Of every command that writes; without it, what is there is refused before any work."""
+
 
 def scan_options(function: F) -> F:
     """How to read a scan file."""

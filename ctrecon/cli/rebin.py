@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from ctrecon.cli.main import printable
-from ctrecon.cli.options import FolderPath
+from ctrecon.cli.options import FolderPath, overwrite_option
 
 
 @click.command("rebin")
@@ -22,17 +23,20 @@ from ctrecon.cli.options import FolderPath
 @click.option("--span", type=click.Choice(("auto", "full", "short")), default="auto", show_default=True,
               help="A turn, or half of one and the fan, per slice.")
 @click.option("--central-column", type=float, help="Counted from 1, instead of the files' own.")
+@overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
-def command(folder: Path, output: Path, as_json: bool, **options: Any) -> None:
+def command(folder: Path, output: Path, overwrite: bool, as_json: bool, **options: Any) -> None:
     """Rebin the cone-beam projections in FOLDER (DICOM-CT-PD, axial or helical) to fan-beam scans of slices.
 
     Writes slice_0001.npz and so on, each a scan that `ctrecon reconstruct` reads, and slices.json with their z.
     """
-    from ctrecon.errors import OutputError
+    from ctrecon.support.folders import make_parents, new_folder
+    from ctrecon.support.places import check_new_folder
 
-    if output.exists() and any(output.iterdir()):
-        raise OutputError(f"{output}: holds files already; give -o a new folder")
-    written = _write(folder, output, as_json, **options)
+    make_parents(output)
+    check_new_folder(output, ours=_is_ours, overwrite=overwrite)
+    with new_folder(output, ours=_is_ours, overwrite=overwrite) as partial:
+        written = _write(folder, partial, as_json, **options)
     if as_json:
         click.echo(json.dumps({"folder": str(output), "slices": written}, allow_nan=False))
     else:
@@ -52,14 +56,17 @@ def _counting(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda read, there: status.update(f"reading headers: {read} of {there}") if read % 100 == 0 else None
 
 
+def _is_ours(name: str) -> bool:
+    return name == "slices.json" or re.fullmatch(r"slice_\d{4,}\.npz", name) is not None
+
+
 def _write(
     folder: Path, output: Path, as_json: bool, *, z_mm: tuple[float, ...], spacing_mm: float | None, span: Any,
     central_column: float | None,
 ) -> list[dict[str, Any]]:
-    from ctrecon.support.atomic import atomic_write
     from ctrecon.dicom.raw.projections import read_projections
     from ctrecon.dicom.raw.rebin import rebin, slice_positions
-    from ctrecon.errors import OutputError, SettingError
+    from ctrecon.errors import SettingError
     from ctrecon.io.write import write_scan
 
     if z_mm and spacing_mm is not None:
@@ -70,17 +77,11 @@ def _write(
     written: list[dict[str, Any]] = []
     for k, z in enumerate(places, start=1):
         scan = rebin(projections, z, span=span)
-        if k == 1:
-            try:
-                output.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OutputError(f"{output}: cannot be made ({error.strerror}); choose another folder") from None
         name = f"slice_{k:04d}.npz"
         write_scan(output / name, scan)
         written.append({"file": name, "z_mm": z, "notes": list(scan.notes)})
         if not as_json:
             click.echo(f"{name}: z = {z:.3f} mm")
     text = {"water_mu_per_mm": projections.common.water_mu_per_mm, "slices": written}
-    with atomic_write(output / "slices.json") as temporary:
-        temporary.write_text(json.dumps(text, allow_nan=False) + "\n", encoding="utf-8")
+    output.joinpath("slices.json").write_text(json.dumps(text, allow_nan=False) + "\n", encoding="utf-8")
     return written

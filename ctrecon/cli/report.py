@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
-from ctrecon.cli.options import FilePath
+from ctrecon.cli.options import FilePath, overwrite_option
 
 EXIT_REFUSED = 1
 
@@ -19,8 +19,9 @@ EXIT_REFUSED = 1
     "--water-mu", type=click.FloatRange(min=0, min_open=True, max=1e3), metavar="PER_MM",
     help="Attenuation of water in 1/mm, for HU. Default: 0.02 where that can be.",
 )  # fmt: skip
+@overwrite_option
 @click.pass_context
-def command(ctx: click.Context, /, file: Path, output: Path | None, water_mu: float | None) -> None:
+def command(ctx: click.Context, /, file: Path, output: Path | None, water_mu: float | None, overwrite: bool) -> None:
     """Write one page about a reconstruction: S.certificate.json, or its image S.npy.
 
     Every certificate is checked anew, also those of audited regions beside it. Exit code 0: the page shows a certified
@@ -30,7 +31,7 @@ def command(ctx: click.Context, /, file: Path, output: Path | None, water_mu: fl
     from ctrecon.report.page import check_place, write_page
 
     page = output or file.with_name(stem_of(file) + ".report.html")
-    check_place(page, file)
+    check_place(page, file, overwrite=overwrite)
     content = gather(file)
     write_page(page, content, water_mu_per_mm=water_mu)
     click.echo(f"report: {printable(str(page))}  ({content.status})")

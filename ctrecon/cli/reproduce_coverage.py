@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ctrecon.cli.options import FilePath
-from ctrecon.cli.rows import write_rows
+from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 
 @click.command("coverage")
@@ -16,8 +16,8 @@ from ctrecon.cli.rows import write_rows
 @click.option("--views", type=click.IntRange(1, 4096), default=120, show_default=True)
 @click.option("--thickest", type=float, default=4.0, show_default=True, help="Largest line integral of the object.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("-o", "--output", type=FilePath, help="Also write every row as JSON.")
-def command(scans: int, size: int, views: int, thickest: float, seed: int, output: Path | None) -> None:
+@rows_option
+def command(scans: int, size: int, views: int, thickest: float, seed: int, output: Path | None, overwrite: bool) -> None:
     """How often the true image lies within the delta of each quantile, over many noisy scans of one chest phantom."""
     import numpy as np
 
@@ -27,6 +27,7 @@ def command(scans: int, size: int, views: int, thickest: float, seed: int, outpu
     from ctrecon.studies.paper.coverage import coverage
     from ctrecon.simulation.simulate import standard_scanner
 
+    check_rows(output, overwrite=overwrite)
     if not 0 < thickest <= 10:
         raise SettingError(f"--thickest must be a number above 0 and at most 10, got {thickest}")
     geometry, _ = standard_scanner("fan", size, views)

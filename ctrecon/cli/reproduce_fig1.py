@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ctrecon.cli.figures import conclude, make_folder, out_option, seed_option
+from ctrecon.cli.figures import conclude, check_out, out_option, seed_option
 from ctrecon.cli.objects import walnut_object
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _WALNUT = 1
 @seed_option
 @click.option("--fresh", is_flag=True, help="Train anew instead of taking the checkpoints in --out.")
 @click.pass_context
-def command(ctx: click.Context, out: Path, seed: int, fresh: bool) -> None:
+def command(ctx: click.Context, out: Path, overwrite: bool, seed: int, fresh: bool) -> None:
     """Figure 1: what an overfitted network erases, gradient descent shows in noise, and energy dissipation keeps.
 
     Trains two small networks on one walnut phantom (96 x 96, a few minutes; interrupted, it goes on where it was).
@@ -35,7 +35,7 @@ def command(ctx: click.Context, out: Path, seed: int, fresh: bool) -> None:
     from ctrecon.studies.paper.fig1 import Blob, Setting, figure1, train
     from ctrecon.simulation.scanners import walnut_scanner
 
-    make_folder(out)
+    check_out(out, "fig1", overwrite=overwrite)
     problem, setting, blob = walnut_scanner(96), Setting(seed=seed), Blob()
     truth = walnut_object(problem, _WALNUT)
 

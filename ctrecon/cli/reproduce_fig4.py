@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ctrecon.cli.figures import conclude, make_folder, out_option, seed_option
+from ctrecon.cli.figures import conclude, check_out, out_option, seed_option
 from ctrecon.cli.objects import slice_object, walnut_object
 from ctrecon.cli.options import FilePath, percent
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--iterations", type=click.IntRange(min=10), default=100, show_default=True)
 @click.pass_context
 def command(
-    ctx: click.Context, out: Path, seed: int, prior: str, slice_file: Path | None, size: int, views: int,
+    ctx: click.Context, out: Path, overwrite: bool, seed: int, prior: str, slice_file: Path | None, size: int, views: int,
     noise: tuple[float, ...], iterations: int,
 ) -> None:
     """Figure 4: PSNR and data term over the iterations, on plain and on regularised energies.
@@ -42,7 +42,7 @@ def command(
     from ctrecon.studies.paper.fig4 import curves, figure4
     from ctrecon.simulation.scanners import walnut_scanner
 
-    make_folder(out)
+    check_out(out, "fig4", overwrite=overwrite)
     problem = walnut_scanner(size, views)
     truth = walnut_object(problem, seed) if slice_file is None else slice_object(slice_file, problem)
     network, _ = load_ct_network(prior)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ctrecon.cli.options import FilePath, FolderPath
-from ctrecon.cli.rows import write_rows
+from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 
 @click.command("table1")
@@ -16,9 +16,9 @@ from ctrecon.cli.rows import write_rows
 @click.option("--scale", type=click.IntRange(2, 16), default=4, show_default=True)
 @click.option("--prior", default="superres-default", show_default=True, metavar="NAME|FILE")
 @click.option("--baseline", metavar="NAME|FILE", help="Trained by train-superres --one-pass, for the baseline's row.")
-@click.option("-o", "--output", type=FilePath, help="Also write every row as JSON.")
+@rows_option
 def command(
-    data: Path, sets: tuple[str, ...], scale: int, prior: str, baseline: str | None, output: Path | None
+    data: Path, sets: tuple[str, ...], scale: int, prior: str, baseline: str | None, output: Path | None, overwrite: bool
 ) -> None:
     """Table 1: super-resolution by gradient descent, a network in one pass, and energy dissipation.
 
@@ -29,6 +29,7 @@ def command(
     from ctrecon.studies.paper.table1 import methods_of, table
     from ctrecon.applications.superresolution.enlarge import load_superresolution_network
 
+    check_rows(output, overwrite=overwrite)
     folders = [data / name for name in sets] or [data]
     for folder in folders:
         if not folder.is_dir():

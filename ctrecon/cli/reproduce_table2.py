@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ctrecon.cli.options import FilePath
-from ctrecon.cli.rows import write_rows
+from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 
 @click.command("table2")
@@ -16,8 +16,8 @@ from ctrecon.cli.rows import write_rows
 @click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Most per number of givens.")
 @click.option("--prior", default="sudoku-default", show_default=True, metavar="NAME|FILE")
 @click.option("--baseline", default="sudoku-one-pass", show_default=True, metavar="NAME|FILE")
-@click.option("-o", "--output", type=FilePath, help="Also write every row as JSON.")
-def command(data: Path, all_splits: bool, count: int, prior: str, baseline: str, output: Path | None) -> None:
+@rows_option
+def command(data: Path, all_splits: bool, count: int, prior: str, baseline: str, output: Path | None, overwrite: bool) -> None:
     """Table 2: Sudoku by gradient descent, a baseline network in one pass, and energy dissipation.
 
     By default on the test split of the file (by a hash of each puzzle), which train-sudoku never uses.
@@ -28,6 +28,7 @@ def command(data: Path, all_splits: bool, count: int, prior: str, baseline: str,
     from ctrecon.studies.paper.table2 import methods_of, table, unseen
     from ctrecon.applications.sudoku.solve import load_sudoku_network
 
+    check_rows(output, overwrite=overwrite)
     # Many small tensors: a second thread gains little, and where another process has its core it spins for minutes.
     torch.set_num_threads(1)
     puzzles, solutions = unseen(read_puzzles(data), split=None if all_splits else "test", count=count)

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import click
+
+from ctrecon.cli.options import FilePath, overwrite_option
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def rows_option(function: F) -> F:
+    """``-o`` and ``--overwrite`` of a command that prints a table."""
+    output = click.option("-o", "--output", type=FilePath, help="Also write every row as JSON.")
+    return output(overwrite_option(function))
+
+
+def check_rows(path: Path | None, *, overwrite: bool) -> None:
+    """Before the work. Raises OutputError where ``path`` cannot be written, or is there already."""
+    from ctrecon.support.places import check_places
+
+    check_places([] if path is None else [path], overwrite=overwrite)
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:

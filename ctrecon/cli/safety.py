@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ctrecon.cli.figures import make_folder, out_option
+from ctrecon.cli.figures import check_out, out_option
 from ctrecon.cli.options import FolderPath, percent
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--quick", is_flag=True, help="One slice, one radius, one noise level, three repeats: half a minute.")
 @out_option
-def command(prior: str, slices: int, size: int, views: int, seed: int, quick: bool, out: Path, **options: Any) -> None:
+def command(prior: str, slices: int, size: int, views: int, seed: int, quick: bool, out: Path, overwrite: bool, **options: Any) -> None:
     """Plant lesions in held-out slices and see which survive which method.
 
     Prints a table and writes safety.json, safety.md and safety.png to --out: contrast recovered and detectability
@@ -54,7 +54,7 @@ def command(prior: str, slices: int, size: int, views: int, seed: int, quick: bo
     if quick:
         slices, plan = 1, Plan(contrasts_hu=(50.0, 100.0), radii=(3.0,), noise=(0.03,), places=3, repeats=3, seed=seed)
     _check(plan)
-    make_folder(out)
+    check_out(out, "safety", overwrite=overwrite, kinds=("json", "md", "png"))
     problem = walnut_scanner(size, views)
     found, source = _truths(problem, slices, seed, options["ct_slices"], options["all_patients"])
     truths = roomy(found, slices, plan)
@@ -119,14 +119,12 @@ def _table(rows: list[ReadingRow]) -> str:
 
 
 def _write(out: Path, facts: dict[str, Any], table: str, picture: Picture) -> None:
-    from ctrecon.support.atomic import atomic_write
+    from ctrecon.support.atomic import atomic_files
 
-    with atomic_write(out / "safety.json") as partial:
-        partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    with atomic_write(out / "safety.md") as partial:
-        partial.write_text(table + "\n", encoding="utf-8")
-    with atomic_write(out / "safety.png") as partial:
-        picture.savefig(partial, dpi=100)
+    with atomic_files() as place:
+        place(out / "safety.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        place(out / "safety.md").write_text(table + "\n", encoding="utf-8")
+        picture.savefig(place(out / "safety.png"), dpi=100)
 
 
 def _picture(rows: list[ReadingRow], example: Example) -> Picture:

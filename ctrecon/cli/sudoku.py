@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ctrecon.cli.options import FilePath
+from ctrecon.cli.options import FilePath, overwrite_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +26,14 @@ EXIT_NOT_SOLVED = 3
 @click.argument("puzzle", metavar="PUZZLE|FILE")
 @click.option("--solutions", "show", is_flag=True, help="Print every solution, 81 digits a line, for files too.")
 @click.option("-o", "--output", type=FilePath, help="Write puzzles, grids, solved, energies and iterations as .csv.")
+@overwrite_option
 @click.option("--method", type=click.Choice(("energy", "gradient")), default="energy", show_default=True)
 @click.option("--prior", default="sudoku-default", show_default=True, metavar="NAME|FILE", help="Network weights.")
 @click.option("--iterations", type=click.IntRange(min=1), default=100, show_default=True, help="Most, per puzzle.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @click.pass_context
 def command(
-    ctx: click.Context, puzzle: str, show: bool, output: Path | None, method: str, prior: str, iterations: int,
+    ctx: click.Context, puzzle: str, show: bool, output: Path | None, overwrite: bool, method: str, prior: str, iterations: int,
     as_json: bool,
 ) -> None:
     """Solve Sudokus by energy dissipation (paper, section 5.4).
@@ -45,12 +46,15 @@ def command(
 
     from ctrecon.errors import OutputError
     from ctrecon.applications.sudoku.solve import solve
+    from ctrecon.support.places import check_places
 
     # Many small tensors: a second thread gains little, and where another process has its core it spins for minutes.
     torch.set_num_threads(1)
     path = Path(puzzle)
-    if output is not None and (output.suffix.lower() != ".csv" or output.resolve() == path.resolve()):
-        raise OutputError(f"{output} must end in .csv and must not be the input; give another -o FILE")
+    if output is not None:
+        if output.suffix.lower() != ".csv":
+            raise OutputError(f"{output} must end in .csv; give another -o FILE")
+        check_places([output], overwrite=overwrite, inputs=[path] if len(puzzle) < 81 else [])
     read = _read(puzzle)
     watch = None if as_json or len(read.puzzles) < 100 else _say
     attempt = {"attempt": None} if method == "gradient" else {}

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ctrecon.cli.main import printable
+from ctrecon.cli.options import overwrite_option
 
 MODES = ("FFSNONE", "FFSZ", "FFSXY", "FFSXYZ")
 
@@ -25,8 +26,11 @@ MODES = ("FFSNONE", "FFSZ", "FFSXY", "FFSXYZ")
 @click.option("--ball", "ball_hu", type=float, help="Also a ball of 30 mm at the centre, in HU above water.")
 @click.option("--explicit", is_flag=True, help="Explicit VR. Default: implicit, private values come as bytes.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
-def command(output: Path, ball_hu: float | None, explicit: bool, seed: int, as_json: bool, **options: Any) -> None:
+def command(
+    output: Path, ball_hu: float | None, explicit: bool, seed: int, overwrite: bool, as_json: bool, **options: Any
+) -> None:
     """Write the projections of a water phantom with inserts as a DICOM-CT-PD scan, to try the way from raw data.
 
     The phantom is a water cylinder of 200 mm with inserts of 40 mm at +100, -150, +300 and +50 HU; its line integrals
@@ -42,7 +46,7 @@ def command(output: Path, ball_hu: float | None, explicit: bool, seed: int, as_j
     pitch = scanner.column_pitch_mm * scanner.columns / options["columns"]
     length = options["turns"] * options["feed_mm"]
     protocol = Protocol(column_pitch_mm=pitch, first_z_mm=-length / 2, **options)
-    count = synthesise(output, water_phantom(ball_hu=ball_hu), protocol, seed=seed, implicit=not explicit)
+    count = synthesise(output, water_phantom(ball_hu=ball_hu), protocol, seed=seed, implicit=not explicit, overwrite=overwrite)
     if as_json:
         click.echo(json.dumps({"folder": str(output), "projections": count}))
     else:

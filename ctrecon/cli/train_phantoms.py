@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.options import FolderPath
-from ctrecon.cli.training import Validation, card_path, facts_of, plan, run_training, training_options
+from ctrecon.cli.training import (
+    Validation,
+    as_stored,
+    check_output,
+    facts_of,
+    plan,
+    run_training,
+    training_options,
+    write_trained,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--validation", type=click.IntRange(min=1), default=4, show_default=True, help="Images per set scored.")
 @click.option("--validate-minutes", type=click.FloatRange(min=0, min_open=True), help="Also score every so often.")
 def command(
-    output: Path, network: str, start: str | None, fresh: bool, curves: Path | None, ct_slices: Path | None,
+    output: Path, overwrite: bool, network: str, start: str | None, fresh: bool, curves: Path | None, ct_slices: Path | None,
     images: tuple[Path, ...], scanner: str, size: int, validation: int, validate_minutes: float | None, device: str,
     note: tuple[str, ...], **plan_options: Any,
 ) -> None:
@@ -43,7 +52,7 @@ def command(
     from ctrecon.training.path import PathPool
     from ctrecon.training.processes import join, leave, local_device
 
-    card_path(output)
+    check_output(output, overwrite=overwrite)
     how = plan(**plan_options)
     where = local_device(device)
     source, names = _sources(ct_slices, images)
@@ -108,17 +117,14 @@ def _sources(ct_slices: Path | None, images: tuple[Path, ...]) -> tuple[Source, 
 def _finish(
     trainer: Trainer, output: Path, names: list[str], ct_slices: Path | None, size: int, validation: int
 ) -> None:
-    from ctrecon.networks.pretrained import load_ct_network, save_network
+    from ctrecon.networks.pretrained import load_ct_network
     from ctrecon.phantoms import FAMILIES
     from ctrecon.training.card import model_card, validation_scores
 
     card = {"data": names, **facts_of(trainer)}
-    weights = {name: value.cpu() for name, value in trainer.averaged.items()}
-    save_network(output, trainer.network, weights, card)
-    network, _ = load_ct_network(output)
+    with as_stored(trainer, card) as stored:
+        network, _ = load_ct_network(stored)
     families = [(family.name, family.sample) for family in FAMILIES]
     card["size"] = size
     card["scores"] = validation_scores(network, families, ct_slices, size=size, count=validation)
-    save_network(output, trainer.network, weights, card)
-    card_path(output).write_text(model_card(output.stem, network, card), encoding="utf-8")
-    click.echo(f"wrote {output} and {card_path(output)}")
+    write_trained(output, trainer, card, model_card(output.stem, network, card))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.options import FilePath
-from ctrecon.cli.training import card_path, facts_of, plan, run_training, training_options
+from ctrecon.cli.training import as_stored, check_output, facts_of, plan, run_training, training_options, write_trained
 
 if TYPE_CHECKING:
     from ctrecon.applications.sudoku.convolutional import SudokuConvolutional
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--network", type=click.Choice(("rules", "convolutional")), default="rules", show_default=True)
 @click.option("--one-pass", is_flag=True, help="The baseline: train for one pass from the start, not on the path.")
 def command(
-    output: Path, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], easy: Path | None,
+    output: Path, overwrite: bool, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], easy: Path | None,
     hard: Path | None, network: str, one_pass: bool, **plan_options: Any,
 ) -> None:
     """Train a network for Sudoku on the descent path (paper, sections 4.2 and 5.4).
@@ -37,7 +37,7 @@ def command(
     from ctrecon.applications.sudoku.path import SudokuPool
     from ctrecon.applications.sudoku.puzzles import PuzzleSource
 
-    card_path(output)
+    check_output(output, overwrite=overwrite)
     how = plan(**plan_options)
     sets = (_training_split(easy), _training_split(hard))
     pool = SudokuPool(PuzzleSource(*sets), most_steps=1 if one_pass else 5, guessed=0 if one_pass else 0.25)
@@ -67,14 +67,11 @@ def _network(name: str, start: str | None) -> SudokuRules | SudokuConvolutional:
 def _finish(
     trainer: Trainer, output: Path, data: list[str], files: tuple[Path | None, ...], *, one_pass: bool
 ) -> None:
-    from ctrecon.networks.pretrained import save_network
     from ctrecon.applications.sudoku.solve import load_sudoku_network
     from ctrecon.applications.sudoku.card import model_card, validation_scores
 
     card = {"data": data, "one_pass": one_pass, **facts_of(trainer)}
-    save_network(output, trainer.network, trainer.averaged, card)
-    network, _ = load_sudoku_network(output)
+    with as_stored(trainer, card) as stored:
+        network, _ = load_sudoku_network(stored)
     card["scores"] = validation_scores(network, [path for path in files if path is not None])
-    save_network(output, trainer.network, trainer.averaged, card)
-    card_path(output).write_text(model_card(output.stem, network, card), encoding="utf-8")
-    click.echo(f"wrote {output} and {card_path(output)}")
+    write_trained(output, trainer, card, model_card(output.stem, network, card))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.options import FilePath, FolderPath
-from ctrecon.cli.training import card_path, facts_of, plan, run_training, training_options
+from ctrecon.cli.training import check_output, facts_of, plan, run_training, training_options, write_trained
 
 if TYPE_CHECKING:
     from ctrecon.networks.dncnn import DnCNN
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--decibels", is_flag=True, help="Minimise what PSNR measures, for the end of a training.")
 @click.option("--patch", type=click.IntRange(min=4), default=32, show_default=True, help="Side, at the low resolution.")
 def command(
-    output: Path, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], images: tuple[Path, ...],
+    output: Path, overwrite: bool, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], images: tuple[Path, ...],
     held_out: tuple[Path, ...], scale: int, network: str, dncnn_weights: Path | None, one_pass: bool, decibels: bool,
     patch: int, device: str, **plan_options: Any,
 ) -> None:
@@ -42,7 +42,7 @@ def command(
     from ctrecon.training.processes import join, leave, local_device
     from ctrecon.applications.superresolution.path import SuperResolutionPool
 
-    card_path(output)
+    check_output(output, overwrite=overwrite)
     if dncnn_weights is not None and (network != "dncnn20" or start is not None):
         raise SettingError("--dncnn-weights goes with --network dncnn20, and without --start")
     how = plan(**plan_options)
@@ -83,10 +83,7 @@ def _network(name: str, start: str | None, dncnn_weights: Path | None, scale: in
 
 
 def _finish(trainer: Trainer, output: Path, data: list[str], scale: int, how_taught: dict[str, bool]) -> None:
-    from ctrecon.networks.pretrained import save_network
     from ctrecon.applications.superresolution.card import model_card
 
     card = {"data": data, "scale": scale, **how_taught, **facts_of(trainer)}
-    save_network(output, trainer.network, {name: value.cpu() for name, value in trainer.averaged.items()}, card)
-    card_path(output).write_text(model_card(output.stem, trainer.network, card), encoding="utf-8")
-    click.echo(f"wrote {output} and {card_path(output)}")
+    write_trained(output, trainer, card, model_card(output.stem, trainer.network, card))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import shlex
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from ctrecon.cli.options import FilePath
+from ctrecon.cli.options import FilePath, overwrite_option
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -42,6 +44,7 @@ def training_options(*, steps: int, batch: int, learning_rate: float, gpu: bool 
             (
                 *(on_gpu if gpu else ()),
                 click.option("-o", "--output", type=FilePath, default=Path("network.safetensors"), show_default=True),
+                overwrite_option,
                 click.option("--start", metavar="NAME|FILE", help="Start from the weights of an earlier network."),
                 click.option("--steps", type=click.IntRange(min=1), default=steps, show_default=True),
                 click.option("--minutes", type=float, help="Train for so long instead of a number of steps."),
@@ -85,6 +88,42 @@ def card_path(output: Path) -> Path:
     if output.suffix.lower() == ".md":
         raise SettingError(f"{output} is the name of a model card; let --output end in .safetensors")
     return output.with_suffix(".md")
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Before the work. Raises SettingError, and OutputError where weights or card are there already or cannot be.
+
+    A checkpoint of an interrupted run is no result: the run goes on from it.
+    """
+    from ctrecon.support.places import check_places
+
+    check_places([output, card_path(output)], overwrite=overwrite)
+
+
+def write_trained(output: Path, trainer: Trainer, card: dict[str, Any], card_text: str) -> None:
+    """The averaged weights and their model card, both or none."""
+    from ctrecon.networks.pretrained import put_network
+    from ctrecon.support.atomic import atomic_files
+
+    with atomic_files() as place:
+        put_network(place(output), trainer.network, _averaged(trainer), card)
+        place(card_path(output)).write_text(card_text, encoding="utf-8")
+    click.echo(f"wrote {output} and {card_path(output)}")
+
+
+@contextlib.contextmanager
+def as_stored(trainer: Trainer, card: dict[str, Any]) -> Iterator[Path]:
+    """The averaged weights in a file that goes again: scores are those of what a reader of the file gets."""
+    from ctrecon.networks.pretrained import save_network
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.safetensors"
+        save_network(path, trainer.network, _averaged(trainer), card)
+        yield path
+
+
+def _averaged(trainer: Trainer) -> dict[str, Any]:
+    return {name: value.cpu() for name, value in trainer.averaged.items()}
 
 
 def run_training(

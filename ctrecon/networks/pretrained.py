@@ -33,13 +33,18 @@ N = TypeVar("N", bound=StoredNetwork)
 
 def save_network(path: Path, network: StoredNetwork, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
     """Write weights (for instance an averaged copy) with their architecture and model card."""
-    header = {"format": FORMAT, "architecture": network.kind, "shape": asdict(network.shape), "card": card}
     with atomic_write(path) as partial:
-        save_file(
-            {name: value.detach().float().contiguous() for name, value in weights.items()},
-            partial,
-            metadata={"ctrecon": json.dumps(header, sort_keys=True)},
-        )
+        put_network(partial, network, weights, card)
+
+
+def put_network(place: Path, network: StoredNetwork, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
+    """The same into the temporary file ``place``, for who writes more together with it."""
+    header = {"format": FORMAT, "architecture": network.kind, "shape": asdict(network.shape), "card": card}
+    save_file(
+        {name: value.detach().float().contiguous() for name, value in weights.items()},
+        place,
+        metadata={"ctrecon": json.dumps(header, sort_keys=True)},
+    )
 
 
 def load_ct_network(name_or_path: str | Path) -> tuple[UNet | DnCNN, dict[str, Any]]:

@@ -13,7 +13,6 @@ import torch
 
 from ctrecon.certificates.parts import data_hash
 from ctrecon.certificates.verify import FILES
-from ctrecon.dicom.common.folder import check_folder
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, finest_scale
 from ctrecon.dicom.series.ct_image import SeriesSlice
 from ctrecon.dicom.series.series import CERTIFICATES, certificate_name, image_name, is_ours, write_series
@@ -22,6 +21,7 @@ from ctrecon.errors import InputError, OutputError
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
 from ctrecon.reconstruction.conclude import Conclusion
 from ctrecon.reconstruction.problem import Problem
+from ctrecon.support.places import check_new_folder
 from ctrecon.support.pooled_notes import pooled_notes
 
 
@@ -41,7 +41,7 @@ class SeriesTarget:
 
     def check(self, inputs: Iterable[Path] = ()) -> None:
         """Before any work is done: raises OutputError where nothing can be written, or an input would be lost."""
-        check_folder(self.folder, ours=is_ours, overwrite=self.overwrite)
+        check_new_folder(self.folder, ours=is_ours, overwrite=self.overwrite)
         for given in inputs:
             if self.folder.resolve() in given.resolve().parents:
                 raise OutputError(f"{self.folder} holds the input {given}; give another -o FOLDER")

@@ -29,6 +29,7 @@ from ctrecon.report.content import Content
 from ctrecon.report.facts import details, geometry_rows, lists, steps, verify_commands
 from ctrecon.report.scale import Scale, choose_scale
 from ctrecon.support.atomic import atomic_write
+from ctrecon.support.places import check_places
 
 _HERE = files("ctrecon.report")
 
@@ -86,17 +87,15 @@ def write_page(path: Path, content: Content, *, water_mu_per_mm: float | None = 
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
-def check_place(path: Path, *others: Path) -> None:
-    """Before any work: refuse a page that is no .html, has no folder, or would replace one of ``others``.
+def check_place(path: Path, *inputs: Path, overwrite: bool = False) -> None:
+    """Before any work: refuse a page that is no .html, cannot be written, is there already, or is one of ``inputs``.
 
-    Raises OutputError.
+    Raises:
+        OutputError: With the remedy.
     """
     if path.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"the report is a page, so {path.name} must end in .html")
-    if not path.parent.is_dir():
-        raise OutputError(f"the folder {path.parent} does not exist; create it or give another file for the report")
-    if path.resolve() in {other.resolve() for other in others}:
-        raise OutputError(f"{path} is also the name of another file of this run; give another one for the report")
+    check_places([path], overwrite=overwrite, inputs=inputs)
 
 
 def _told(k: int, audit: Audit, scale: Scale) -> tuple[int, Audit, str, str, str, str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
+import re
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +14,8 @@ from ctrecon.dicom.deidentify.dataset import Identity, deidentify, is_document
 from ctrecon.dicom.deidentify.safe_private import holds_certificate, names_nobody
 from ctrecon.dicom.deidentify.stripped import strip_comments
 from ctrecon.errors import InputError, OutputError
+from ctrecon.support.folders import new_folder
+from ctrecon.support.places import check_new_folder
 
 DICOMDIR = "1.2.840.10008.1.3.10"
 
@@ -39,22 +40,20 @@ def deidentified_bytes(name: str, data: bytes, identity: Identity) -> tuple[byte
     return stream.getvalue(), ds
 
 
-def deidentify_folder(given: Path, folder: Path, identity: Identity) -> Deidentified:
+def deidentify_folder(given: Path, folder: Path, identity: Identity, *, overwrite: bool = False) -> Deidentified:
     """De-identify a file, a ``.zip`` or a folder into the new ``folder``, as 00001.dcm, 00002.dcm, ...
 
     Files that are no DICOM images' (and a DICOMDIR, which lists patients) are left out and counted. Raises InputError
-    for damaged files, OutputError where ``folder`` exists with something in it or cannot be made; then nothing is left.
+    for damaged files, OutputError where ``folder`` exists with something in it (with ``overwrite``: that is not such a
+    file) or cannot be made; then nothing is left.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} exists; give the name of a new folder")
+    check_new_folder(folder, ours=_is_ours, overwrite=overwrite)
     if given.is_dir() and folder.resolve().is_relative_to(given.resolve()):
         raise OutputError(f"{folder} is within {given}, whose files it would join; give another folder")
     found = sources(given)
-    partial = folder.with_name(f".{folder.name[:100]}.{secrets.token_hex(4)}.part")
     written = left_out = 0
     warned: set[str] = set()
-    try:
-        partial.mkdir()
+    with new_folder(folder, ours=_is_ours, overwrite=overwrite) as partial:
         for source in found:
             data = source.read()
             if len(found) > 1 and not is_dicom(data):
@@ -80,14 +79,11 @@ def deidentify_folder(given: Path, folder: Path, identity: Identity) -> Deidenti
             partial.joinpath(f"{written:05d}.dcm").write_bytes(deidentified_bytes(source.name, data, identity)[0])
         if not written:
             raise InputError(f"{given}: holds no DICOM images")
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror}; give another folder") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return Deidentified(written=written, left_out=left_out, warnings=tuple(sorted(warned)))
+
+
+def _is_ours(name: str) -> bool:
+    return re.fullmatch(r"\d{5,}\.dcm", name) is not None
 
 
 def _warnings(ds: FileDataset, name: str) -> set[str]:

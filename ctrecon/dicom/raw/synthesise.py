@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import secrets
-import shutil
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,10 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ctrecon.dicom.raw import ct_pd_tags as tags
-from ctrecon.errors import OutputError, SettingError
+from ctrecon.errors import SettingError
 from ctrecon.phantoms.solids import Body, Cylinder, Ellipsoid
 from ctrecon.support.arrays import Float64Array
+from ctrecon.support.folders import make_parents, new_folder
 
 FlyingMode = Literal["FFSNONE", "FFSZ", "FFSXY", "FFSXYZ"]
 
@@ -126,27 +126,22 @@ def water_phantom(inserts_hu: tuple[float, ...] = (100.0, -150.0, 300.0, 50.0), 
 
 
 def synthesise(
-    folder: Path, body: Body, protocol: Protocol, *, seed: int = 0, implicit: bool = True, start: int = 1
+    folder: Path, body: Body, protocol: Protocol, *, seed: int = 0, implicit: bool = True, start: int = 1,
+    overwrite: bool = False,
 ) -> int:
     """Write one file per projection, named by ``start`` and up, and give their number; all of them or none.
 
     ``implicit`` leaves the private values' representation out, as the published scans do: readers see bytes. Raises
     OutputError where the folder holds files already or cannot be written.
     """
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise OutputError(f"{folder}: is there already and not an empty folder; choose another name")
-    target = folder.resolve()
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.mkdir(parents=True)
-        try:
-            _write(part, body, protocol, seed, implicit, start)
-            part.replace(target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+    make_parents(folder)
+    with new_folder(folder, ours=_is_ours, overwrite=overwrite) as part:
+        _write(part, body, protocol, seed, implicit, start)
     return protocol.count
+
+
+def _is_ours(name: str) -> bool:
+    return re.fullmatch(r"projection_\d{6,}\.dcm", name) is not None
 
 
 def _write(folder: Path, body: Body, protocol: Protocol, seed: int, implicit: bool, start: int) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from ctrecon.dicom.common.folder import new_folder
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.uids import digest, identify, uid_of
 from ctrecon.dicom.series.ct_image import SeriesSlice, describe_image
@@ -26,6 +25,7 @@ from ctrecon.dicom.series.raw_certificate import raw_certificate
 from ctrecon.dicom.series.sr import structured_report
 from ctrecon.dicom.series.study import NO_PATIENT, Study
 from ctrecon.errors import InputError
+from ctrecon.support.folders import new_folder
 
 REPORT, PDF, MISFIT, CERTIFICATES = "report.dcm", "report-pdf.dcm", "residual.dcm", "certificates"
 MOST_SLICES = 9999

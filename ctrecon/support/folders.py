@@ -9,25 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ctrecon.errors import OutputError
 from ctrecon.support.atomic import output_error
-
-
-def check_folder(folder: Path, *, ours: Callable[[str], bool], overwrite: bool) -> None:
-    """Raise OutputError unless ``folder`` may be written: new, empty, or to be overwritten and nothing but ``ours``."""
-    parent = folder.resolve().parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise OutputError(f"{folder}: cannot be written: {parent} is no folder that you may write to; choose another")
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise OutputError(f"{folder}: cannot be written: it is a file or a link; choose another name")
-    if not folder.exists():
-        return
-    there = sorted(entry.name for entry in folder.iterdir())
-    if there and not overwrite:
-        raise OutputError(f"{folder} is not empty ({len(there)} entries); choose another name or add --overwrite")
-    others = [name for name in there if not ours(name)]
-    if others:
-        raise OutputError(f"{folder} holds {others[0]!r}, which is not part of a series and would be lost; move it")
+from ctrecon.support.places import check_new_folder
 
 
 @contextmanager
@@ -37,7 +20,7 @@ def new_folder(folder: Path, *, ours: Callable[[str], bool], overwrite: bool = F
     On any exception the temporary folder is removed and ``folder`` stays as it was. Raises OutputError.
     """
     folder = Path(folder)
-    check_folder(folder, ours=ours, overwrite=overwrite)
+    check_new_folder(folder, ours=ours, overwrite=overwrite)
     token = secrets.token_hex(4)
     target = folder.resolve()
     partial, old = (target.with_name(f".{target.name[:100]}.{token}.{what}") for what in ("part", "old"))
@@ -62,6 +45,14 @@ def new_folder(folder: Path, *, ours: Callable[[str], bool], overwrite: bool = F
         shutil.rmtree(partial, ignore_errors=True)
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)
+
+
+def make_parents(folder: Path) -> None:
+    """The folders above ``folder``. Raises OutputError where they cannot be made."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as why:
+        raise output_error(folder.parent, why) from None
 
 
 def _to_disk(path: Path) -> None:
