@@ -91,7 +91,7 @@ def test_what_is_assumed_and_the_verdict_stand_in_the_answer(folder):
 
 def test_a_larger_kappa_or_box_gives_a_wider_range(folder):
     def ends(*more):
-        args = (folder / "u.npy", "--roi", "24,14,3.2", *RING, *more, "--json")
+        args = (folder / "u.npy", "--roi", "24,14,3.2", *RING, *more, "--json", "--overwrite")
         answer = json.loads(run("audit", *args).output)["regions"][0]
         return answer["lower"], answer["upper"]
 

@@ -267,7 +267,7 @@ def test_the_command(tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["00001.dcm", "00002.dcm"]
     again = CliRunner().invoke(cli, arguments)
     assert again.exit_code == 2
-    assert "exists" in again.output
+    assert "is not empty" in again.output
     # The same secret gives the same names, without it others.
     CliRunner().invoke(cli, [*arguments[:3], str(tmp_path / "twin"), *arguments[4:]], catch_exceptions=False)
     one, twin = (pydicom.dcmread(tmp_path / name / "00001.dcm") for name in ("out", "twin"))
