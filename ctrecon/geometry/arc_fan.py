@@ -72,7 +72,7 @@ class ArcFanBeam(DetectorRow):
 
     def to_vectors(self) -> Vectors:
         nominal, true = self.sources()
-        turned = np.asarray(self.angles_rad) + self.detector_offset_mm / self.source_to_detector_mm
+        turned = np.asarray(self.angles_rad) - self.detector_offset_mm / self.source_to_detector_mm
         cos, sin = np.cos(turned), np.sin(turned)
         middle = nominal + self.source_to_detector_mm * np.stack([-sin, cos], axis=1)
         return planar_vectors(

@@ -183,8 +183,10 @@ def _nearest_orbit(vectors: Vectors, angles_rad: tuple[float, ...]) -> Orbit | N
     row |= {"source_to_axis_mm": near, "source_to_detector_mm": far}
     if not vectors.radius_mm:
         return _steady_or_not(FanBeam(**row), vectors)
-    sine, cosine = seen(vectors.u)[::-1]
-    return _steady_or_not(ArcFanBeam(**{**row, "detector_offset_mm": far * math.atan2(sine, cosine)}), vectors)
+    cosine, sine = seen(vectors.u)
+    if cosine < 0:  # counted from the other end
+        cosine, sine = -cosine, -sine
+    return _steady_or_not(ArcFanBeam(**{**row, "detector_offset_mm": -far * math.atan2(sine, cosine)}), vectors)
 
 
 def _steady_or_not(nominal: DetectorRow, vectors: Vectors) -> Orbit | None:

@@ -19,6 +19,7 @@ from torch import Tensor
 from ctrecon.errors import OperatorError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.vectors import Vectors
 from ctrecon.operators.base import LinearOperator
 from ctrecon.support.device import gpu_is_listed
 
@@ -195,30 +196,37 @@ def _projector(owner: object, name: str, geometry: Geometry, grid: Grid) -> int:
 
 
 def projection_geometry(geometry: Geometry) -> dict[str, Any]:
-    """The geometry as ASTRA has it: its vectors, in the plane or in space.
+    """The geometry as ASTRA has it.
+
+    By angles where an orbit says them and the detector stands in the middle, since some of ASTRA's projectors know
+    nothing else; else by its vectors.
 
     Raises:
         OperatorError: for a curved detector in the plane, which ASTRA does not know.
     """
-    vectors = geometry.to_vectors()
+    vectors, orbit = geometry.to_vectors(), geometry.orbit
+    if vectors.planar and vectors.radius_mm:
+        raise OperatorError(
+            f"ASTRA's projectors have flat detectors, not {type(geometry).__name__}'s; use joseph or sparse"
+        )
+    if orbit is None or not vectors.planar or not orbit.steady or orbit.detector_offset_mm:
+        return vectors_for_astra(vectors)
+    angles = np.asarray(orbit.angles_rad)
+    if orbit.source_to_axis_mm is None or orbit.source_to_detector_mm is None:
+        return dict(astra.create_proj_geom("parallel", vectors.column_mm, vectors.columns, angles))
+    behind = orbit.source_to_detector_mm - orbit.source_to_axis_mm
+    return dict(astra.create_proj_geom(
+        "fanflat", vectors.column_mm, vectors.columns, angles, orbit.source_to_axis_mm, behind
+    ))
+
+
+def vectors_for_astra(vectors: Vectors) -> dict[str, Any]:
+    """ASTRA's ``parallel_vec`` or ``fanflat_vec``, in space ``parallel3d_vec``, ``cone_vec`` or ``cyl_cone_vec``."""
     u = vectors.column_mm * vectors.u
     if vectors.planar:
-        if vectors.radius_mm:
-            raise OperatorError(
-                f"ASTRA's projectors have flat detectors, not {type(geometry).__name__}'s; use joseph or sparse"
-            )
-        orbit, spacing, cells = geometry.orbit, vectors.column_mm, vectors.columns
-        if orbit is not None and orbit.steady and not orbit.detector_offset_mm:
-            # Our angles are ASTRA's, and some of its projectors know nothing else.
-            angles = np.asarray(orbit.angles_rad)
-            if orbit.source_to_axis_mm is None or orbit.source_to_detector_mm is None:
-                return dict(astra.create_proj_geom("parallel", spacing, cells, angles))
-            behind = orbit.source_to_detector_mm - orbit.source_to_axis_mm
-            return dict(astra.create_proj_geom("fanflat", spacing, cells, angles, orbit.source_to_axis_mm, behind))
         table = np.hstack([part[:, :2] for part in (vectors.source, vectors.detector, u)])
-        return dict(astra.create_proj_geom(
-            "parallel_vec" if vectors.parallel else "fanflat_vec", vectors.columns, table
-        ))
+        name = "parallel_vec" if vectors.parallel else "fanflat_vec"
+        return dict(astra.create_proj_geom(name, vectors.columns, table))
     table = np.hstack([vectors.source, vectors.detector, u, vectors.row_mm * vectors.v])
     name = "parallel3d_vec" if vectors.parallel else "cone_vec"
     if vectors.radius_mm:

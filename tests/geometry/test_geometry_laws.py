@@ -1,0 +1,348 @@
+"""Laws that every geometry obeys: the classes are found by introspection, and each law fails on a broken one."""
+
+import copy
+import dataclasses
+import json
+import math
+import pickle
+import time
+
+import astra
+import numpy as np
+import pytest
+import torch
+from geometries import BREAKS, CELLS, DISCS, EXAMPLES, INSERTS, VIEWS, short
+from laws import adjoint_defect, classes_in
+
+import ctrecon.geometry
+from ctrecon.certificates import verify
+from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
+from ctrecon.certificates.parts import geometry_claim
+from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.errors import GeometryError
+from ctrecon.geometry.as_json import GEOMETRIES, geometry_from_dict, geometry_to_json
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.vector_geometry import VectorGeometry
+from ctrecon.operators.astra import vectors_for_astra
+from ctrecon.operators.joseph import JosephOperator
+from ctrecon.operators.sparse import joseph_matrix, sparse_operator
+
+CLASSES = classes_in(ctrecon.geometry, Geometry)
+NAMED = [(kind.__name__, name) for kind in CLASSES for name in EXAMPLES.get(kind, {"": None})]
+GRIDS = {
+    "centred": Grid(rows=72, columns=76, pixel_mm=0.52),
+    "elsewhere": Grid(rows=90, columns=62, pixel_mm=(0.43, 0.66), centre_mm=(1.3, -0.7)),
+}
+
+
+def example(kind, name):
+    cases = {one.__name__: made for one, made in EXAMPLES.items()}
+    if kind not in cases or kind not in {one.__name__ for one in GEOMETRIES.values()}:
+        pytest.fail(f"{kind} is new: give it examples in tests/geometries.py, and register it in as_json.py")
+    return cases[kind][name]()
+
+
+def every(test):
+    return pytest.mark.parametrize(("kind", "name"), NAMED, ids=[name or kind for kind, name in NAMED])(test)
+
+
+def planar(test):
+    flat = [(kind, name) for kind, name in NAMED if "Cone" not in kind]
+    return pytest.mark.parametrize(("kind", "name"), flat, ids=[name or kind for kind, name in flat])(test)
+
+
+grids = pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+
+
+# What a geometry is
+
+
+@every
+def test_json_and_pickle_bring_back_an_equal_object(kind, name):
+    geometry = example(kind, name)
+    for grid in GRIDS.values():
+        assert geometry_from_dict(json.loads(geometry_to_json(geometry, grid))) == (geometry, grid)
+    for again in (pickle.loads(pickle.dumps(geometry)), copy.deepcopy(geometry)):
+        assert again == geometry
+        assert hash(again) == hash(geometry)
+    other = dataclasses.replace(geometry, detector_spacing_mm=math.nextafter(geometry.detector_spacing_mm, 9))
+    assert other != geometry
+    assert json.loads(geometry_to_json(other)) != json.loads(geometry_to_json(geometry))
+
+
+@every
+def test_it_prints_on_one_line_and_compares_at_once(kind, name):
+    geometry = example(kind, name)
+    said = repr(geometry)
+    assert "\n" not in said
+    assert len(said) < 420
+    assert said.startswith(kind)
+    assert str(VIEWS) in said
+    hash(geometry)
+    begin = time.process_time()
+    for _ in range(2000):
+        hash(geometry)
+    assert time.process_time() - begin < 0.2  # 90 views hashed anew each time would take ten times as long, at least
+
+
+@every
+def test_entries_of_another_type_are_refused_in_one_line(kind, name):
+    values = example(kind, name).to_dict()
+    for key in set(values) - {"geometry", "parallel"}:
+        for wrong in ("7", [["a"]], {}, [True], math.nan):
+            with pytest.raises(GeometryError) as caught:
+                geometry_from_dict({**values, key: wrong})
+            assert key in str(caught.value) or "angles" in str(caught.value)
+            assert "\n" not in str(caught.value)
+
+
+# Views, rays, vectors
+
+
+@every
+def test_some_of_the_views_are_those_views(kind, name):
+    geometry = example(kind, name)
+    for index in (slice(0, 7), slice(3, None, 11), slice(-2, None), slice(None, None, -1)):
+        some, all_of_them = geometry.views(index).to_vectors(), geometry.to_vectors()
+        assert geometry.views(index).shape[0] == len(some.source)
+        for part in ("source", "detector", "u", "v"):
+            assert np.allclose(getattr(some, part), getattr(all_of_them, part)[index], rtol=0, atol=1e-12)
+    assert not np.allclose(geometry.views(slice(0, 7)).to_vectors().u, geometry.to_vectors().u[1:8])
+
+
+def apart(rays, others):
+    """How far lines are from each other within 40 mm about the axis, in mm."""
+    lines = []
+    for points, directions in (rays, others):
+        d = directions / np.hypot(directions[..., 0], directions[..., 1])[..., None]
+        nearest = points - (points * d).sum(-1)[..., None] * d
+        lines.append([nearest - 40 * d, nearest + 40 * d])
+    return max(float(np.abs(a - b).max()) for a, b in zip(*lines, strict=True))
+
+
+@planar
+def test_rays_are_those_of_the_vectors(kind, name):
+    geometry = example(kind, name)
+    for per_cell in (1, 3):
+        own = geometry.rays(slice(2, 40, 5), per_cell=per_cell)
+        assert own[1].shape == (8, CELLS * per_cell, 2)
+        cut = geometry.to_vectors().views(slice(2, 40, 5)).split(per_cell)
+        assert apart(own, [part[:, 0, :, :2] for part in cut.rays()]) < 1e-11
+    own = geometry.rays()
+    for broken in BREAKS.values():
+        assert apart(own, [part[:, 0, :, :2] for part in broken(geometry).rays()]) > 0.1
+
+
+@every
+def test_axes_are_at_right_angles_and_the_source_faces_the_detector(kind, name):
+    vectors = example(kind, name).to_vectors()
+    assert np.allclose((vectors.u * vectors.v).sum(1), 0, atol=1e-12)
+    assert np.allclose(np.linalg.norm(vectors.u, axis=1), 1, atol=1e-12)
+    towards = -vectors.source if vectors.parallel else vectors.source - vectors.detector
+    assert ((vectors.normal() * towards).sum(1) > 0).all()
+    with pytest.raises(GeometryError, match="u must have length 1"):
+        dataclasses.replace(vectors, u=1.1 * vectors.u)
+    with pytest.raises(GeometryError, match="detector at view 0"):
+        dataclasses.replace(vectors, source=vectors.u if vectors.parallel else vectors.detector + vectors.u)
+
+
+# ASTRA's own arrays
+
+
+def by_astra(geometry):
+    """ASTRA's plain geometry turned into vectors by ASTRA, the detector moved by ASTRA; None where it has none."""
+    columns, spacing = geometry.detector_count, geometry.detector_spacing_mm
+    turn = np.asarray(getattr(geometry, "angles_rad", None) or (0.0,))
+    behind = getattr(geometry, "source_to_detector_mm", 0) - getattr(geometry, "source_to_axis_mm", 0)
+    if geometry.kind == "parallel":
+        plain = astra.create_proj_geom("parallel", spacing, columns, turn)
+    elif geometry.kind == "fan":
+        plain = astra.create_proj_geom("fanflat", spacing, columns, turn, geometry.source_to_axis_mm, behind)
+    elif geometry.kind in ("cone", "helical-cone"):
+        plain = astra.create_proj_geom(
+            "cone", spacing, geometry.detector_row_spacing_mm, geometry.detector_rows, columns, turn,
+            geometry.source_to_axis_mm, behind,
+        )
+    else:
+        return None
+    factor = geometry.detector_offset_mm / spacing
+    if "cone" in geometry.kind:
+        factor = (factor, geometry.detector_row_offset_mm / geometry.detector_row_spacing_mm)
+    found = astra.functions.geom_postalignment(astra.functions.geom_2vec(plain), factor)
+    if geometry.kind == "helical-cone":
+        climbed = geometry.pitch_mm * (turn - turn[0]) / (2 * math.pi) + geometry.start_mm
+        found["Vectors"][:, [2, 5]] += climbed[:, None]
+    return found
+
+
+@every
+def test_vectors_are_those_of_astra(kind, name):
+    geometry = example(kind, name)
+    expected = by_astra(geometry)
+    if expected is None:
+        # The plain class that it was made from is compared; arcs in the plane are compared to a hand's formula.
+        assert kind in ("VectorGeometry", "ArcFanBeam")
+        return
+    for one, same in ((geometry, True), *((broken(geometry), False) for broken in BREAKS.values())):
+        made = vectors_for_astra(one.to_vectors() if isinstance(one, Geometry) else one)
+        assert made.keys() == expected.keys()
+        assert made["type"] == expected["type"]
+        assert np.allclose(made["Vectors"], expected["Vectors"], rtol=0, atol=1e-10) == same
+
+
+def test_arcs_in_space_and_parallel_rays_are_taken_by_astra_as_they_are():
+    vectors = EXAMPLES[FanBeam]["fan"]().to_vectors()
+    curved = vectors_for_astra(dataclasses.replace(vectors, rows=3, radius_mm=120.0))
+    assert curved["type"] == "cyl_cone_vec"
+    assert curved["Vectors"].shape == (VIEWS, 13)
+    straight = dataclasses.replace(vectors, rows=3, parallel=True, source=-vectors.normal())
+    plain = astra.create_proj_geom("parallel3d", 1.1, 1.0, 3, CELLS, np.asarray(EXAMPLES[FanBeam]["fan"]().angles_rad))
+    made, expected = vectors_for_astra(straight)["Vectors"], astra.functions.geom_2vec(plain)["Vectors"]
+    assert np.allclose(made[:, :3], -expected[:, :3], atol=1e-12)  # rays have no sense
+    assert np.allclose(made[:, 6:], expected[:, 6:], atol=1e-12)
+
+
+# Projectors
+
+
+@planar
+@grids
+def test_projectors_agree_and_their_adjoints_are(kind, name, grid):
+    geometry = short(example(kind, name))
+    joseph, stored = JosephOperator(geometry, grid), sparse_operator(geometry, grid, dtype=torch.float64)
+    x = torch.rand((2, 1, *grid.shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.allclose(joseph(x), stored(x), rtol=0, atol=1e-8)
+    assert adjoint_defect(joseph) < 1e-12
+    assert adjoint_defect(stored) < 1e-12
+    for broken in BREAKS.values():
+        other = JosephOperator(VectorGeometry.from_vectors(broken(geometry)), grid)
+        assert not torch.allclose(other(x), stored(x), rtol=0, atol=1e-2)
+        # An adjoint of another geometry is none.
+        y = joseph(x)
+        assert abs(float((y * y).sum() - (x * other.adjoint(y)).sum())) > 1e-4 * float((y * y).sum())
+
+
+@planar
+@grids
+def test_drawn_discs_have_their_exact_line_integrals(kind, name, grid):
+    geometry = short(example(kind, name), 30)
+    exact = DISCS.sinogram(geometry)
+    drawn = torch.from_numpy(DISCS.image(grid))[None, None]
+
+    def off(one):
+        return float(np.linalg.norm(JosephOperator(one, grid)(drawn)[0, 0].numpy() - exact) / np.linalg.norm(exact))
+
+    assert off(geometry) < 0.011
+    for broken in BREAKS.values():
+        assert off(VectorGeometry.from_vectors(broken(geometry))) > 0.013
+
+
+def test_a_grid_that_stands_or_measures_otherwise_does_not_fit():
+    geometry, grid = EXAMPLES[FanBeam]["fan"](), GRIDS["elsewhere"]
+    exact = DISCS.sinogram(geometry)
+    drawn = torch.from_numpy(DISCS.image(grid))[None, None]
+    for wrong in ({"centre_mm": (1.3, 0.7)}, {"centre_mm": (0.0, 0.0)}, {"pixel_mm": (0.66, 0.43)}, {"pixel_mm": 0.53}):
+        found = JosephOperator(geometry, dataclasses.replace(grid, **wrong))(drawn)[0, 0].numpy()
+        assert np.linalg.norm(found - exact) > 0.05 * np.linalg.norm(exact), wrong
+
+
+# Back projection
+
+
+def values(geometry, grid, f):
+    """Means of the filtered back projection over the discs' insides."""
+    u = FilteredBackProjection(geometry, grid)(f)[0, 0].numpy()
+    x, y = np.meshgrid(grid.x_mm, grid.y_mm)
+    return [float(u[np.hypot(x - a, y - b) < radius].mean()) for (a, b), radius, _ in INSERTS]
+
+
+@planar
+@grids
+def test_back_projection_recovers_the_discs_where_there_is_an_orbit(kind, name, grid):
+    geometry = example(kind, name)
+    f = torch.from_numpy(DISCS.sinogram(geometry))[None, None]
+    if geometry.orbit is None:
+        with pytest.raises(GeometryError, match=f"filtered back projection needs {kind}.orbit"):
+            FilteredBackProjection(geometry, grid)
+        return
+    expected = [value for _, _, value in INSERTS]
+    assert values(geometry, grid, f) == pytest.approx(expected, abs=3e-4)
+    backwards = values(geometry, grid, f.flip(-1))
+    assert backwards != pytest.approx(expected, abs=3e-3)
+    back = FilteredBackProjection(geometry, grid)
+    by_torch = back._back.on_device(back._filter(f))
+    assert torch.allclose(back(f), by_torch, atol=3e-5 * float(by_torch.abs().max()))
+
+
+def test_back_projection_of_a_wobbling_axis_needs_to_know_it():
+    wobbling, grid = EXAMPLES[VectorGeometry]["wobbling fan"](), GRIDS["centred"]
+    f = torch.from_numpy(DISCS.sinogram(wobbling))[None, None]
+    inside = np.hypot(grid.x_mm[None, :] - 6, grid.y_mm[:, None] - 4) < 6
+    truth = DISCS.image(grid)
+
+    def off(geometry):
+        return float(np.abs(FilteredBackProjection(geometry, grid)(f)[0, 0].numpy() - truth)[inside].mean())
+
+    assert off(wobbling) < 0.6 * off(EXAMPLES[FanBeam]["fan"]())
+
+
+# Certificates
+
+
+@planar
+@grids
+def test_the_checker_certifies_by_itself(kind, name, grid, tmp_path):
+    geometry = short(example(kind, name))
+    rng = np.random.default_rng(0)
+    image = rng.random(grid.shape, dtype=np.float32) * np.float32(0.02)
+    exact = joseph_matrix(geometry, grid, np.float64) @ image.ravel().astype(np.float64)
+    data = (exact + 1e-4 * rng.standard_normal(exact.size)).reshape(geometry.shape)
+    delta = 1.0001e-4 * math.sqrt(data.size) * 1.1
+    found = certify(image, data, geometry, grid, delta)
+    assert isinstance(found, FeasibleCertificate)
+    assert found.residual_upper_bound - found.residual < 1e-8
+    paths = found.write(tmp_path / "scan.npy")
+    verdict = verify.check(paths[""])
+    assert verdict.valid, verdict.reason
+    for broken in BREAKS.values():
+        other = certify(image, data, VectorGeometry.from_vectors(broken(geometry)), grid, delta)
+        assert isinstance(other, NotCertified)
+
+
+@planar
+def test_the_checker_has_the_geometrys_own_rays(kind, name):
+    geometry = short(example(kind, name))
+    claim = geometry_claim(geometry)
+    assert verify.views(claim) == geometry.shape[0]
+    points, directions = geometry.rays()
+    for view in range(geometry.shape[0]):
+        (px, py, dx, dy), off = verify.rays(claim, view)
+        own = np.stack([px, py], -1)[None], np.stack([dx, dy], -1)[None]
+        assert apart(own, (points[view : view + 1], directions[view : view + 1])) < 1e-11
+        assert 0 < off < 1e-11
+    assert apart(own, (points[:1], directions[:1])) > 0.1
+
+
+# In space
+
+
+@pytest.mark.parametrize("kind", ["ConeBeam", "HelicalCone"])
+def test_what_needs_a_plane_says_so_before_the_work(kind):
+    geometry, grid = next(iter({k.__name__: v for k, v in EXAMPLES.items()}[kind].values()))(), GRIDS["centred"]
+    for use in (
+        lambda: JosephOperator(geometry, grid),
+        lambda: sparse_operator(geometry, grid),
+        lambda: DISCS.sinogram(geometry),
+        lambda: certify(np.zeros(grid.shape, np.float32), np.zeros((90, 84)), geometry, grid, 1.0),
+        lambda: VectorGeometry.of(geometry),
+        lambda: FilteredBackProjection(geometry, grid),
+    ):
+        with pytest.raises(GeometryError) as caught:
+            use()
+        assert kind in str(caught.value) or "in space" in str(caught.value)
+    volume = Grid(rows=4, columns=5, slices=3, slice_mm=2.0, centre_mm=(0.0, 1.0, 2.0))
+    with pytest.raises(GeometryError, match="one slice, and this grid has 3"):
+        JosephOperator(EXAMPLES[FanBeam]["fan"](), volume)
+    assert volume.z_mm.tolist() == [0.0, 2.0, 4.0]
