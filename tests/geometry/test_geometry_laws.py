@@ -5,7 +5,6 @@ import dataclasses
 import json
 import math
 import pickle
-import time
 
 import astra
 import numpy as np
@@ -73,7 +72,7 @@ def test_json_and_pickle_bring_back_an_equal_object(kind, name):
 
 
 @every
-def test_it_prints_on_one_line_and_compares_at_once(kind, name):
+def test_it_prints_on_one_line_and_is_hashed_once(kind, name):
     geometry = example(kind, name)
     said = repr(geometry)
     assert "\n" not in said
@@ -81,10 +80,11 @@ def test_it_prints_on_one_line_and_compares_at_once(kind, name):
     assert said.startswith(kind)
     assert str(VIEWS) in said
     hash(geometry)
-    begin = time.process_time()
-    for _ in range(2000):
-        hash(geometry)
-    assert time.process_time() - begin < 0.2  # 90 views hashed anew each time would take ten times as long, at least
+    for field in dataclasses.fields(geometry):
+        value = getattr(geometry, field.name)
+        if isinstance(value, tuple):
+            # Hashed once, not entry by entry each time.
+            assert value.__dict__["_hash"] == hash(value)
 
 
 @every
