@@ -13,26 +13,23 @@ KINDS = set(GEOMETRIES)
 
 def asked(source):
     """Lines that branch on a geometry's class, or list classes as a union."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass"):
-            if names(node.args[1]) & CLASSES:
-                found.append(node.lineno)
-        elif isinstance(node, ast.Compare) and any(is_type(part) for part in (node.left, *node.comparators)):
-            if names(node) & CLASSES:
-                found.append(node.lineno)
-        elif isinstance(node, ast.Subscript | ast.Dict) and any(is_type(part) for part in ast.walk(node)):
-            if names(node) & CLASSES:
-                found.append(node.lineno)
-        elif isinstance(node, ast.MatchClass) and names(node.cls) & CLASSES:
-            found.append(node.lineno)
-        elif isinstance(node, ast.Compare) and any(
-            isinstance(part, ast.Attribute) and part.attr == "kind" for part in (node.left, *node.comparators)
-        ):
-            constants = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
-            if constants & KINDS:
-                found.append(node.lineno)
-    return found
+    return [node.lineno for node in ast.walk(ast.parse(source)) if asks(node)]
+
+
+def asks(node):
+    match node:
+        case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, classes]):
+            return bool(names(classes) & CLASSES)
+        case ast.Compare():
+            sides = [node.left, *node.comparators]
+            kinds = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)} & KINDS
+            by_kind = kinds and any(isinstance(side, ast.Attribute) and side.attr == "kind" for side in sides)
+            return bool(by_kind or (any(map(is_type, sides)) and names(node) & CLASSES))
+        case ast.Subscript() | ast.Dict():
+            return bool(any(map(is_type, ast.walk(node))) and names(node) & CLASSES)
+        case ast.MatchClass():
+            return bool(names(node.cls) & CLASSES)
+    return False
 
 
 def names(node):
