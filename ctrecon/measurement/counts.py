@@ -2,7 +2,8 @@
 
 A detector that counts N photons where it would count W without an object gives the line integral ``f = log(W / N)``
 with ``var(f) = (N + sigma_e^2) / N^2``, ``sigma_e`` the electronic noise in counts (delta method; e.g. J. A. Fessler,
-Statistical image reconstruction methods for transmission tomography, SPIE Handbook of Medical Imaging 2, 2000).
+Statistical image reconstruction methods for transmission tomography, SPIE Handbook of Medical Imaging 2, 2000). For
+few counts see ``few_counts.py``.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import numpy.typing as npt
 from scipy.special import gammaincinv
 
 from ctrecon.errors import InputError, SettingError
+from ctrecon.measurement.few_counts import FEWEST_COUNTS, expected_photons, relative_variance, whitened_moments
 from ctrecon.measurement.given import LARGEST_VALUE
 from ctrecon.support.arrays import Array, Float64Array
 
-FEWEST_COUNTS = 0.5
-"""A ray that counted less is taken to have counted this much: half a photon is what "none" says at most."""
-
+# Counts less the dark field may be negative by so many sigma of the electronic noise.
+_BELOW_SIGMAS = 8.0
 _ABOVE_SIGMAS = 5.0
 _ABOVE_FACTOR = 1.5
 _ABOVE_SHARE = 0.05
@@ -33,6 +34,8 @@ class LineIntegrals:
 
     ``whitened_mean``: mean over the rays of the expected ``(f - E f)^2 / var(f)``. It would be 1, were counts
     Gaussian and their variance known; for counts below a thousand the difference decides about delta.
+    ``whitened_spread``: the standard deviation of their sum over that of a chi-square variable of the same mean, above
+    1 for few counts. ``counts`` are 0 where noise brought them below.
     """
 
     values: Float64Array
@@ -40,6 +43,7 @@ class LineIntegrals:
     counts: Float64Array
     white: Float64Array
     whitened_mean: float
+    whitened_spread: float
     notes: tuple[str, ...]
 
 
@@ -72,10 +76,11 @@ def line_integrals(
     ``electronic_sigma``: standard deviation of the electronic noise, in counts. ``gain``: variance of a count over
     its mean, 1 where photons are counted, another number where a camera counts digital units.
 
-    No ray is lost: one below ``FEWEST_COUNTS`` after the dark field is taken to have that many, with the (large)
-    variance that goes with it, and a note counts such rays. Rays brighter than the white field are kept where noise
+    No ray is lost: one below ``FEWEST_COUNTS`` after the dark field is taken to have that many, with the variance of
+    its neighbourhood, and a note counts such rays. Rays brighter than the white field are kept where noise
     explains them; a few more (refraction at edges does it) are kept with a note.
-    Raises InputError where a white field is not above the dark one, a count is negative or not finite, or rays are
+    Raises InputError where a white field is not above the dark one, a count is negative by more than electronic noise
+    explains or not finite, or rays are
     above the white field by more than that: one by 50% and 5 sigma, or 5% of all by 5 sigma.
     """
     measured = np.asarray(counts, dtype=np.float64)
@@ -94,11 +99,13 @@ def line_integrals(
         largest = float(np.abs(values).max())
         if largest > LARGEST_VALUE:
             raise InputError(f"the {name} holds {largest:.3g}, which nothing counts; check the file's format")
-    negative = measured < 0
+    negative = measured < -_BELOW_SIGMAS * electronic_sigma
     if negative.any():
         raise InputError(
-            f"{int(negative.sum())} counts are negative, {_first(negative)} ({measured[negative][0]:g}); "
-            "give raw counts and the dark field apart, or line integrals as a sinogram"
+            f"{int(negative.sum())} counts are negative"
+            f"{f' by more than {_BELOW_SIGMAS:g} sigma of the electronic noise' if electronic_sigma else ''}, "
+            f"{_first(negative)} ({measured[negative][0]:g}); give raw counts and the dark field apart, or the "
+            "electronic noise where it brought them below zero, or line integrals as a sinogram"
         )
     W, N = blank - black, measured - black
     dim = W <= 0
@@ -130,26 +137,18 @@ def line_integrals(
         notes.append(
             f"{int(few.sum())} of {N.size} rays counted less than {FEWEST_COUNTS} and are taken as {FEWEST_COUNTS}"
         )
-    N = np.where(few, FEWEST_COUNTS, N)
+    sigma, least = electronic_sigma / gain, FEWEST_COUNTS / gain
+    expected, few_photons = expected_photons(N / gain, sigma, least)
+    mean, spread = whitened_moments(expected, few_photons, sigma, least)
     return LineIntegrals(
-        values=np.log(W / N),
-        variance=(gain * N + electronic_sigma**2) / N**2,
-        counts=np.maximum(measured - black, 0.0),
+        values=np.log(W / np.maximum(N, FEWEST_COUNTS)),
+        variance=relative_variance(expected, few_photons, sigma, least),
+        counts=np.maximum(N, 0.0),
         white=np.ascontiguousarray(W),
-        whitened_mean=_whitened_mean(N / gain, electronic_sigma / gain),
+        whitened_mean=mean,
+        whitened_spread=spread,
         notes=tuple(notes),
     )
-
-
-def _whitened_mean(photons: Float64Array, sigma: float) -> float:
-    """The expectation to second order in ``1 / photons``: expand ``log`` and the variance about the mean count.
-
-    With ``L`` photons, ``v = (L + s^2) / L^2`` and ``a = L / (L + s^2)`` it is
-    ``1 + (1 - a) / (L + s^2) - 3 v (1 / 12 + a (1 - a))``; without electronic noise ``1 - 1 / (4 L)``.
-    """
-    total = photons + sigma**2
-    v, a = total / photons**2, photons / total
-    return float(np.mean(1 + (1 - a) / total - 3 * v * (1 / 12 + a * (1 - a))))
 
 
 def line_integrals_from_counts(
