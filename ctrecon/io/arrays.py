@@ -74,7 +74,8 @@ def read_scan(
     sidecar = find_sidecar(path, file)
     measured = _read(path, sidecar, row)
     where = _place(measured, sidecar, path, given if file is None else None)
-    facts = {"whitened_mean": measured.whitened_mean, "water_mu_per_mm": measured.water_mu_per_mm, **measured.facts}
+    facts = {name: getattr(measured, name) for name in ("whitened_mean", "whitened_spread", "water_mu_per_mm")}
+    facts |= measured.facts
     facts |= {} if sidecar is None else sidecar.facts
     said = () if "notes" in facts and where.own else (where.note,)
     facts |= {"notes": (*measured.notes, *facts.get("notes", ()), *filter(None, said))}

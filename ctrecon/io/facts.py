@@ -86,6 +86,7 @@ def _named_texts(value: Any) -> dict[str, str]:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "whitened_mean": _number,
+    "whitened_spread": _number,
     "image_shape": _or_nothing(_shape),
     "length_unit": _text,
     "water_mu_per_mm": _or_nothing(_number),

@@ -31,6 +31,7 @@ class Measured:
     counts: Array | None = None
     white: Array | None = None
     whitened_mean: float = 1.0
+    whitened_spread: float = 1.0
     geometry: Geometry | None = None
     grid: Grid | None = None
     angles_deg: Array | None = None
@@ -65,6 +66,7 @@ def from_counts(
         counts=result.counts,
         white=result.white,
         whitened_mean=result.whitened_mean,
+        whitened_spread=result.whitened_spread,
         notes=(*notes, *result.notes),
         **more,
     )

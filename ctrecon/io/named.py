@@ -41,8 +41,9 @@ def read_named(file: ArrayFile, arrays: Arrays | None, row: int | None, open_fil
         if arrays.variance is None:
             return _with_geometry(file, Measured(sinogram=sinogram))
         variance = _rays(file, arrays.variance, arrays, row, open_file)
-        mean = number(file, "whitened_mean") if "whitened_mean" in file else 1.0
-        return _with_geometry(file, Measured(sinogram=sinogram, variance=variance, whitened_mean=mean))
+        mean, spread = (number(file, name) if name in file else 1.0 for name in ("whitened_mean", "whitened_spread"))
+        measured = Measured(sinogram=sinogram, variance=variance, whitened_mean=mean, whitened_spread=spread)
+        return _with_geometry(file, measured)
     assert arrays.counts is not None
     assert arrays.white is not None
     counts = _rays(file, arrays.counts, arrays, row, open_file)

@@ -125,7 +125,8 @@ def mean_of_repeats(
     if variance is not None:
         notes = (*notes, f"the two scans differ by {math.sqrt(total / f.size):.3g} times what their variances explain")
     mean = replace(
-        first, sinogram=(f + g) / 2, variance=variance, counts=None, white=None, whitened_mean=1.0, notes=notes
+        first, sinogram=(f + g) / 2, variance=variance, counts=None, white=None, whitened_mean=1.0,
+        whitened_spread=1.0, notes=notes
     )
     noise = _Noise(
         mean=total,
@@ -155,13 +156,14 @@ class _Noise:
 
 def _noise(scan: Scan, quantile: float) -> _Noise:
     m = scan.sinogram.size
-    square = delta_from_variance(m, quantile) ** 2
     if scan.variance is not None:
-        over = scan.whitened_mean
+        mean, how = m * scan.whitened_mean, f"from counts: chi-square quantile {quantile:g} for {m} rays"
+        variance = 2 * m * (scan.whitened_mean * scan.whitened_spread) ** 2
+        if scan.whitened_spread > 1:
+            how += f", of {scan.whitened_spread:.3g} times the spread since there are rays of few counts"
         return _Noise(
-            mean=m * over, variance=2 * m * over**2, largest=square * over, norm="whitened",
-            each=scan.variance.astype(np.float64),
-            how=f"from counts: chi-square quantile {quantile:g} for {m} rays, each weighted by 1 / variance",
+            mean=mean, variance=variance, largest=_scaled_chi_square(mean, variance, quantile), norm="whitened",
+            each=scan.variance.astype(np.float64), how=f"{how}, each weighted by 1 / variance",
         )  # fmt: skip
     sigma, where = estimate_sigma(scan.sinogram, scan.geometry)
     # What is left of data without noise is their rounding.
@@ -174,7 +176,8 @@ def _noise(scan: Scan, quantile: float) -> _Noise:
         f"{quantile:g} for {m} rays"
     )
     return _Noise(
-        mean=m * sigma**2, variance=2 * m * sigma**4, largest=square * sigma**2, norm="2-norm",
+        mean=m * sigma**2, variance=2 * m * sigma**4, norm="2-norm",
+        largest=delta_from_variance(m, quantile) ** 2 * sigma**2,
         each=np.full((1, 1), sigma**2), how=how,
     )  # fmt: skip
 
@@ -190,12 +193,18 @@ def _bound(scan: Scan, noise: _Noise, quantile: float, model_error: str) -> Delt
     alone = Delta(value=math.sqrt(noise.largest), norm=noise.norm, how=noise.how)
     if model_error.strip().lower() != "auto":
         return _with_model_error(alone, scan, model_error)
-    scan = scan.with_grid()
-    if scan.geometry is None or scan.grid is None or scan.geometry.detector_count < FEWEST_CELLS:
-        why = "only a matrix is given" if scan.geometry is None else f"there are fewer than {FEWEST_CELLS} cells"
+    why = ""
+    if scan.geometry is None:
+        why = "only a matrix is given"
+    elif scan.sinogram.ndim != 2:
+        why = "its estimate is for a geometry in the plane"
+    elif scan.geometry.detector_count < FEWEST_CELLS:
+        why = f"there are fewer than {FEWEST_CELLS} cells"
+    grid = None if why else scan.with_grid().grid
+    if scan.geometry is None or grid is None:
         return replace(alone, how=f"{alone.how}; nothing for the discretisation error, since {why}")
     found = discretisation(
-        scan.sinogram, scan.geometry, scan.grid, noise.each, whitened=noise.norm == "whitened"
+        scan.sinogram, scan.geometry, grid, noise.each, whitened=noise.norm == "whitened"
     ).square
     spread = noise.variance + 4 * found * noise.mean / scan.sinogram.size + (2 * SPREAD * found) ** 2
     added = _scaled_chi_square(noise.mean + found, spread, quantile)

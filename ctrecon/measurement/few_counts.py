@@ -87,8 +87,8 @@ def whitened_moments(
     Returns:
         Its mean over the rays, and the standard deviation of its sum over that of a chi-square variable of this mean.
         Where no ray has few counts, the first is right to second order in ``1 / L``: with ``v = (L + s^2) / L^2`` and
-        ``a = L / (L + s^2)`` it is ``1 + (1 - a) / (L + s^2) - 3 v (1 / 12 + a (1 - a))``. Else both are those of counts
-        drawn with the means ``expected``, by a generator of a fixed seed.
+        ``a = L / (L + s^2)`` it is ``1 + (1 - a) / (L + s^2) - 3 v (1 / 12 + a (1 - a))``. Else both are those of
+        counts drawn with the means ``expected``, by a generator of a fixed seed.
     """
     if not few.any():
         total = expected + sigma**2

@@ -35,6 +35,8 @@ class Scan:
         counts: What the detector counted, dark field taken off.
         white: What it would have counted without an object, dark field taken off.
         whitened_mean: The expected square of noise over its variance, a little off 1 at low counts (``counts.py``).
+        whitened_spread: The standard deviation of the sum of these squares over that of a chi-square variable of their
+            mean, above 1 where there are rays of few counts.
         matrix: scipy CSR ``[views * detectors, rows * columns]``, rows and columns of it in C order.
         image_shape: Needed where only a matrix is given and the image is not square.
         length_unit: What the lengths of geometry and grid count: mm, or cells of a detector whose size nobody stated.
@@ -58,6 +60,7 @@ class Scan:
     counts: Array | None = None
     white: Array | None = None
     whitened_mean: float = 1.0
+    whitened_spread: float = 1.0
     matrix: Any = None
     image_shape: tuple[int, int] | None = None
     length_unit: LengthUnit = "mm"
@@ -72,8 +75,9 @@ class Scan:
         object.__setattr__(self, "notes", tuple(self.notes))
         self._check_arrays()
         shape = self.sinogram.shape
-        if not 0 < self.whitened_mean < LARGEST_VALUE:
-            raise InputError(f"{self.source}: whitened_mean must be a finite number > 0, got {self.whitened_mean}")
+        for name in ("whitened_mean", "whitened_spread"):
+            if not 0 < getattr(self, name) < LARGEST_VALUE:
+                raise InputError(f"{self.source}: {name} must be a finite number > 0, got {getattr(self, name)}")
         if self.geometry is None and self.matrix is None:
             raise InputError(f"{self.source}: neither a geometry nor a matrix says what was measured; give --geometry")
         if self.geometry is not None and len(self.geometry.shape) != 2:

@@ -87,6 +87,7 @@ def simulate(
         measured = add_poisson_noise(clean, photons, seed, electronic_sigma=electronic_sigma)
         scan = replace(
             scan, sinogram=measured.values, variance=measured.variance, whitened_mean=measured.whitened_mean,
+            whitened_spread=measured.whitened_spread,
             notes=measured.notes,
         )
     data, variance = scan.sinogram, scan.variance

@@ -36,6 +36,7 @@ VALUES = {
     "counts": values(2).astype(np.float32),
     "white": values(3),
     "whitened_mean": 0.97,
+    "whitened_spread": 1.3,
     "matrix": sparse.random(VIEWS * DETECTORS, 12, 0.3, format="csr", rng=np.random.default_rng(4)),
     "image_shape": (3, 4),
     "length_unit": "cell",

@@ -12,7 +12,6 @@ from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.measurement.counts import (
-    FEWEST_COUNTS,
     add_gaussian_noise,
     add_poisson_noise,
     line_integrals,
@@ -20,6 +19,7 @@ from ctrecon.measurement.counts import (
     photon_transfer,
 )
 from ctrecon.measurement.delta import delta_from_variance
+from ctrecon.measurement.few_counts import FEWEST_COUNTS
 from ctrecon.measurement.noise_level import estimate_sigma
 from ctrecon.phantoms import FAMILIES
 from ctrecon.simulation.simulate import standard_scanner

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ctrecon.dicom.raw.projections import ProjectionSet, read_projections
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.arc_fan import ArcFanBeam
-from ctrecon.measurement.counts import FEWEST_COUNTS
+from ctrecon.measurement.few_counts import FEWEST_COUNTS
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array
 
