@@ -15,14 +15,17 @@ import torch
 from torch import Tensor
 
 from ctrecon.descent.directions import Direction
-from ctrecon.descent.dissipation import DissipationSet, HalfSpace
+from ctrecon.descent.dissipation import DissipationSet, HalfSpace, Parted, part
+from ctrecon.descent.proposal import proposal
 from ctrecon.descent.step import StepSearch, Subspace
 from ctrecon.descent.stopping import Reason, StopRule
-from ctrecon.energies.base import Energy, Point, Ray
+from ctrecon.energies.base import Energy, Point, Ray, inner, scaled
 from ctrecon.errors import SettingError
 
 # The share of steepest descent that every direction must keep, relative to 1 / L.
 DEFAULT_ZETA = 0.1
+# Of E, what rounding on the way may leave at the end.
+END_DOUBT = 1e-5
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,11 @@ def descend(
             for i, reason in enumerate(reasons):
                 if reason is None and not fell[i]:
                     reasons[i] = Reason.STATIONARY if descent[i] <= 0 else Reason.STALLED
+            before = list(reasons)
             _apply_rules(stop, point, reasons, early=k + 1 < least_iterations)
+            if reasons != before and bool((point.doubt > END_DOUBT * point.value).any()):
+                # What ends here is handed out with the energy and the residual that its image has.
+                point = point.fresh()
 
 
 def _apply_rules(
@@ -117,24 +124,54 @@ def _apply_rules(
 def _bent_ray(
     point: Point, direction: Direction, dissipation: DissipationSet, *, with_last_step: bool
 ) -> tuple[Ray, Tensor, Tensor]:
-    """The ray over (proposal, negative gradient[, last step]) and the bent direction's coefficients on it."""
+    """The ray over (proposal beside g, g = -grad E[, last step]) and the bent direction's coefficients on it.
+
+    Where no sample has anything beside g, as in steepest descent, the ray saves a projection and does without.
+    """
     g = -point.gradient
-    z = direction(point).to(g)
-    # A proposal whose squares overflow cannot be projected; it is replaced openly, and counted.
+    z = proposal(direction, point)
+    # A proposal whose length squared overflows is replaced openly, and counted.
     finite = torch.isfinite(z).flatten(1).all(1) & (z.abs().flatten(1).amax(1) < torch.finfo(g.dtype).max ** 0.4)
     z = torch.where(finite.view(-1, *(1,) * (z.ndim - 1)), z, g)
-    directions = (z, g) if not with_last_step or point.last_step is None else (z, g, point.last_step)
+    wide, eta = part(z, g)
+    size = _power_of_two(wide, g)
+    beside = scaled(size, wide).to(g)
+    last = (point.last_step,) if with_last_step and point.last_step is not None else ()
+    directions = (beside, g, *last) if bool(beside.any()) else (g, *last)
     ray = point.along(*directions)
+    at_g = len(directions) - len(last) - 1
+    descent = -ray.slope[:, : at_g + 1]
+    descent_beside = descent[:, 0] / size if at_g else torch.zeros_like(eta)
+    parted = Parted(eta, inner(wide, wide), inner(g, g), descent_beside, descent[:, at_g])
+    coefficients = dissipation.coefficients(parted)
     d = torch.zeros(z.shape[0], len(directions), dtype=torch.float64, device=z.device)
-    d[:, :2] = dissipation.coefficients(z, g, -ray.slope[:, 0], -ray.slope[:, 1])
+    d[:, at_g] = coefficients[:, 1]
+    if at_g:
+        d[:, 0] = coefficients[:, 0] / size
     return ray, d, ~finite
 
 
+def _power_of_two(beside: Tensor, g: Tensor) -> Tensor:
+    """What makes ``beside`` about as large as ``g``, exactly: products of the two neither over- nor underflow."""
+    ours, theirs = (one.abs().flatten(1).amax(1).double() for one in (beside, g))
+    exponents = torch.where((ours > 0) & (theirs > 0), torch.log2(theirs) - torch.log2(ours), torch.zeros_like(ours))
+    return torch.exp2(exponents.nan_to_num(0).round().clamp(-900, 900))
+
+
 def _move(point: Point, ray: Ray, tau: Tensor) -> tuple[Point, list[bool]]:
-    """Take the step where the energy as computed at the new point is lower; elsewhere stay."""
+    """Take the step where the energy at the new point is lower; elsewhere stay.
+
+    Where it is lower by less than rounding may have added to it on the way, both ends are computed anew.
+    """
     moved = ray.move(tau)
-    fell = torch.isfinite(moved.value) & (moved.value < point.value)
+    fall = point.value - moved.value
+    fell = torch.isfinite(moved.value) & (fall > 0)
+    unsure = (tau != 0).any(1) & torch.isfinite(fall) & (fall.abs() <= point.doubt + moved.doubt)
+    anew = bool(unsure.any())
+    if anew:
+        before, moved = point.fresh(), moved.fresh()
+        fell = torch.isfinite(moved.value) & (moved.value < before.value)
     if bool(fell.all()):
         return moved, fell.tolist()
-    kept = torch.where(fell[:, None], tau, torch.zeros_like(tau))
-    return ray.move(kept), fell.tolist()
+    kept = ray.move(torch.where(fell[:, None], tau, torch.zeros_like(tau)))
+    return kept.fresh() if anew else kept, fell.tolist()

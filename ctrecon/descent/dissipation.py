@@ -1,7 +1,8 @@
 """Sets of true descent directions, and how a proposal gets into them.
 
-Both sets are reached by a combination ``d = a z + b g`` of the proposal ``z`` with ``g = -grad E(u)``, so one law
-serves the descent (which never has to form ``d``) and the training (which differentiates through it).
+A proposal is parted into what lies along ``g = -grad E(u)`` and what lies beside it, ``z = eta g + z_beside``, and both sets
+are reached by ``d = a z_beside + c g``. So nothing cancels, however far uphill ``z`` points, and one law serves the
+descent (which never has to form ``d``) and the training (which differentiates through it).
 
 "Controlling Neural Networks via Energy Dissipation", equations (8), (15), (21), (22). Two corrections: (15) needs
 ``zeta2 >= zeta1``, not the reverse; and both constants have the unit of ``1 / L``, so they are given relative to the
@@ -17,19 +18,32 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ctrecon.energies.base import along, inner
+from ctrecon.energies.base import inner, scaled
 from ctrecon.errors import SettingError
+
+_TINY = torch.finfo(torch.float64).tiny
+
+
+@dataclass(frozen=True)
+class Parted:
+    """A proposal as ``eta g + beside``, with ``<beside, g> = 0`` up to rounding; per sample, in float64.
+
+    ``descent_beside = <beside, -grad E>`` and ``descent_g = <g, -grad E>``: the true ones, by forward projections, where
+    ``g`` comes from an adjoint that is not quite one; else 0 and ``|g|^2``.
+    """
+
+    eta: Tensor
+    beside_squared: Tensor
+    g_squared: Tensor
+    descent_beside: Tensor
+    descent_g: Tensor
 
 
 class DissipationSet(Protocol):
     """A set of directions ``d`` with ``<d, -grad E> > 0``, and a map into it."""
 
-    def coefficients(self, z: Tensor, g: Tensor, descent_z: Tensor, descent_g: Tensor) -> Tensor:
-        """``(a, b)`` with ``a z + b g`` in the set: ``[batch, 2]``, float64.
-
-        ``descent_z = <z, -grad E>`` and ``descent_g = <g, -grad E>`` per sample: the true ones, by forward
-        projections, where ``g`` comes from an adjoint that is not quite one.
-        """
+    def coefficients(self, z: Parted) -> Tensor:
+        """``(a, c)`` with ``a beside + c g`` in the set: ``[batch, 2]``, float64; ``(1, eta)`` is the proposal."""
         ...
 
 
@@ -51,13 +65,12 @@ class HalfSpace:
     def __post_init__(self) -> None:
         _positive("zeta", self.zeta)
 
-    def coefficients(self, z: Tensor, g: Tensor, descent_z: Tensor, descent_g: Tensor) -> Tensor:
-        norm = descent_g.clamp_min(0).sqrt()
-        needed = self.zeta * (norm if self.as_printed else descent_g)
+    def coefficients(self, z: Parted) -> Tensor:
+        needed = self.zeta * (z.descent_g.clamp_min(0).sqrt() if self.as_printed else z.descent_g)
         # As in the paper, the division is guarded: no direction descends where the gradient is zero.
-        push = (needed - descent_z).clamp_min(0) / descent_g.clamp_min(torch.finfo(torch.float64).tiny)
-        b = torch.where(descent_g > 0, push, torch.zeros_like(push))
-        return torch.stack([torch.ones_like(b), b], dim=1)
+        least = (needed - z.descent_beside) / z.descent_g.clamp_min(_TINY)
+        c = torch.where(z.descent_g > 0, torch.maximum(z.eta, least), z.eta)
+        return torch.stack([torch.ones_like(c), c], dim=1)
 
 
 @dataclass(frozen=True)
@@ -73,20 +86,45 @@ class Cone:
         if self.zeta2 < self.zeta1:
             raise SettingError(f"the cone needs zeta2 >= zeta1, got zeta1 = {self.zeta1} and zeta2 = {self.zeta2}")
 
-    def coefficients(self, z: Tensor, g: Tensor, descent_z: Tensor, descent_g: Tensor) -> Tensor:
-        tiny = torch.finfo(torch.float64).tiny
-        eta = descent_z / descent_g.clamp_min(tiny)
-        clipped = eta.clamp(self.zeta1, self.zeta2)
-        # The part beside g is formed as an image: from inner products alone it would drown in rounding.
-        beside = along((z, g), torch.stack([torch.ones_like(eta), -eta], dim=1))
+    def coefficients(self, z: Parted) -> Tensor:
+        # More along g where what lies beside it ascends a little, as with an adjoint that is not quite one.
+        least = self.zeta1 - z.descent_beside.clamp_max(0) / z.descent_g.clamp_min(_TINY)
+        clipped = torch.maximum(z.eta, least).clamp(self.zeta1, self.zeta2)
         # The root is taken of something positive even where the gradient of the training passes through zero.
-        width = inner(beside, beside).clamp_min(tiny).sqrt()
-        room = ((self.zeta2**2 - clipped**2) * inner(g, g)).clamp_min(0)
-        a = (room.clamp_min(tiny).sqrt() / width).clamp_max(1)
+        width = z.beside_squared.clamp_min(_TINY).sqrt()
+        room = ((self.zeta2**2 - clipped**2) * z.g_squared).clamp_min(0)
+        a = (room.clamp_min(_TINY).sqrt() / width).clamp_max(1)
         a = torch.where(room > 0, a, torch.zeros_like(a))
-        return torch.stack([a, clipped - a * eta], dim=1)
+        return torch.stack([a, clipped], dim=1)
+
+
+def part(z: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """``(beside, eta)`` with ``z = beside + eta g``, both in float64.
+
+    ``beside`` is formed as an image: from inner products alone it would drown in rounding. What is no more than the
+    rounding of ``z`` itself is set to zero.
+    """
+    wide, g = z.double(), g.double()
+    g_squared = inner(g, g)
+    beside, eta = wide, torch.zeros_like(g_squared)
+    for _ in range(2):
+        # Twice, for the first time leaves the rounding of a large eta.
+        more = inner(beside, g) / g_squared.clamp_min(_TINY)
+        beside, eta = beside - scaled(more, g), eta + more
+    rounding = 2 * torch.finfo(z.dtype).eps * inner(wide, wide).sqrt()
+    lost = inner(beside, beside).sqrt() <= rounding
+    return torch.where(lost.view(-1, *(1,) * (z.ndim - 1)), torch.zeros_like(beside), beside), eta
 
 
 def dissipate(where: DissipationSet, z: Tensor, g: Tensor) -> Tensor:
-    """The layer (21) or (22) for a matched adjoint: ``z`` bent into the set; differentiable in ``z`` and ``g``."""
-    return along((z, g), where.coefficients(z, g, inner(z, g), inner(g, g)))
+    """The layer (21) or (22) for a matched adjoint: ``z`` bent into the set; differentiable in ``z`` and ``g``.
+
+    What is in the set stays as it is. In the precision of ``z``: ``<d, g>`` is right up to its rounding of ``|d| |g|``.
+    """
+    beside, eta = part(z, g)
+    g_squared = inner(g, g)
+    parted = Parted(eta, inner(beside, beside), g_squared, torch.zeros_like(eta), g_squared)
+    a, c = where.coefficients(parted).unbind(1)
+    stays = ((a == 1) & (c == eta)).view(-1, *(1,) * (z.ndim - 1))
+    bent = (scaled(a, beside) + scaled(c, g.double())).to(z)
+    return torch.where(stays, z, bent)

@@ -133,14 +133,20 @@ class Subspace:
         right = -(slope * inverse)
         model = torch.nan_to_num(model, nan=0.0, posinf=0.0, neginf=0.0)
         right = torch.nan_to_num(right, nan=0.0, posinf=0.0, neginf=0.0)
-        pseudo = torch.linalg.pinv(model, rtol=1e-10, hermitian=True)
+        # Directions that differ by less than their rounding count once.
+        rtol = max(1e-10, torch.finfo(ray.directions[0].dtype).eps)
+        pseudo = torch.linalg.pinv(model, rtol=rtol, hermitian=True)
         tau: Tensor = inverse * (pseudo @ right[:, :, None])[:, :, 0]
+        # A model without curvature has no minimum, and no step is none that helps.
+        still = (tau == 0).all(1)
         for _ in range(20):
             bad = ~armijo_holds(ray, tau, self.c)
-            if not bool(bad.any()):
-                return tau
+            if not bool((bad & ~still).any()):
+                break
             tau[bad] *= 0.5
-        bad = ~armijo_holds(ray, tau, self.c)
+        bad = ~armijo_holds(ray, tau, self.c) | still
+        if not bool(bad.any()):
+            return tau
         tau[bad] = Armijo(c=self.c)(ray, d)[bad]
         return tau
 

@@ -30,6 +30,11 @@ def along(directions: tuple[Tensor, ...], tau: Tensor) -> Tensor:
     return total
 
 
+def scaled(factor: Tensor, u: Tensor) -> Tensor:
+    """``factor_i u_i`` for each sample ``i``; in float64 where ``factor`` or ``u`` is."""
+    return factor.view(-1, *(1,) * (u.ndim - 1)) * u
+
+
 class Ray(ABC):
     """The energy over ``u + sum_j tau[:, j] d_j``, for ``tau`` of shape ``[batch, directions]`` in float64."""
 
@@ -87,6 +92,18 @@ class Point(ABC):
     @abstractmethod
     def along(self, *directions: Tensor) -> Ray:
         """The energy along one or several directions of the shape of ``u``."""
+
+    @property
+    def doubt(self) -> Tensor:
+        """How far ``value`` may be off by the rounding of the steps that led here: ``[batch]``, 0 where none did.
+
+        What a step adds to ``u`` and what it adds to ``A u`` are rounded apart, so the two drift from each other.
+        """
+        return torch.zeros(self.u.shape[0], dtype=torch.float64, device=self.u.device)
+
+    def fresh(self) -> Point:
+        """The same point computed anew from ``u``, without doubt; costs a projection where there is some."""
+        return self
 
     @property
     def residual(self) -> Tensor | None:
@@ -154,6 +171,17 @@ class _SumPoint(Point):
         for a, point in self._parts[1:]:
             total = total + a * point.gradient
         return total
+
+    @property
+    def doubt(self) -> Tensor:
+        return torch.stack([a * point.doubt for a, point in self._parts]).sum(0)
+
+    @cached_property
+    def _fresh(self) -> Point:
+        return _SumPoint(self.u, tuple((a, point.fresh()) for a, point in self._parts), self.last_step)
+
+    def fresh(self) -> Point:
+        return self._fresh if bool((self.doubt > 0).any()) else self
 
     def along(self, *directions: Tensor) -> Ray:
         return _SumRay(directions, tuple((a, point.along(*directions)) for a, point in self._parts))

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ctrecon.energies.base import Energy, Point, Ray, along, inner
+from ctrecon.energies.base import Energy, Point, Ray, along, inner, scaled
 from ctrecon.energies.convex_sets import ConvexSet
 from ctrecon.errors import SettingError
 
@@ -89,16 +89,16 @@ class _FeasibilityRay(Ray):
         """Differences of gradients, because a set need not be differentiable by torch: a projection per direction."""
         u, gradient = self._point.u, self._point.gradient
         lengths = torch.stack([_norm(d) for d in self.directions], dim=1)
-        units = [_times(1 / length.clamp_min(1e-300), d) for length, d in zip(lengths.T, self.directions, strict=True)]
+        units = [scaled(1 / length.clamp_min(1e-300), d).to(d) for length, d in zip(lengths.T, self.directions, strict=True)]
         # Rounding falls with the step, faces left behind grow with it.
         step = (torch.finfo(u.dtype).eps ** (1 / 3) * (_norm(u) + _norm(gradient))).clamp_min(1e-30)
-        bends = [self._energy.at(u + _times(step, one)).gradient - gradient for one in units]
+        bends = [self._energy.at(u + scaled(step, one).to(u)).gradient - gradient for one in units]
         model = torch.stack([torch.stack([inner(bend, one) for one in units], dim=1) for bend in bends], dim=1)
         model = model / step[:, None, None]
         values, vectors = torch.linalg.eigh((model + model.mT) / 2)
         model = (vectors * values.clamp_min(0)[:, None]) @ vectors.mT
-        scaled: Tensor = lengths[:, :, None] * model * lengths[:, None, :]
-        return scaled
+        curvature: Tensor = lengths[:, :, None] * model * lengths[:, None, :]
+        return curvature
 
     def value(self, tau: Tensor) -> Tensor:
         return self._point.value if not bool(tau.any()) else self._reached(tau).value
@@ -117,8 +117,3 @@ class _FeasibilityRay(Ray):
 def _norm(u: Tensor) -> Tensor:
     """``|u_i|`` for each sample: ``[batch]``, float64."""
     return inner(u, u).sqrt()
-
-
-def _times(factor: Tensor, u: Tensor) -> Tensor:
-    """``factor_i u_i``, in the dtype of ``u``; the product is formed in float64."""
-    return (factor.view(-1, *(1,) * (u.ndim - 1)) * u.double()).to(u)

@@ -139,7 +139,9 @@ class _HuberTVRay(Ray):
 
     def move(self, tau: Tensor) -> Point:
         step = along(self.directions, tau)
-        return _HuberTVPoint(self._energy, self._point.u + step, self._slopes_at(tau), last_step=step)
+        # From the image, not from the slopes: the two would drift apart, and differences cost next to nothing.
+        u = self._point.u + step
+        return _HuberTVPoint(self._energy, u, differences(u, self._energy.spatial), last_step=step)
 
 
 def _inner(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.energies.base import Energy, Point, Ray, along, inner
+from ctrecon.energies.rounding import rounding_of_a_step
 from ctrecon.errors import SettingError
 from ctrecon.operators.base import LinearOperator
 
@@ -54,13 +55,32 @@ class _LeastSquaresPoint(Point):
         residual: Tensor,
         last_step: Tensor | None = None,
         last_image: Tensor | None = None,
+        drift: Tensor | None = None,
     ) -> None:
         super().__init__(u, last_step)
         self._energy, self._residual, self._last_image = energy, residual, last_image
+        # A bound of ``||W^(1/2) (A u - f - residual)||`` per sample; None for 0.
+        self._drift = drift
 
     @property
     def residual(self) -> Tensor:
         return self._residual
+
+    @property
+    def drift(self) -> Tensor:
+        return torch.zeros_like(self.value) if self._drift is None else self._drift
+
+    @property
+    def doubt(self) -> Tensor:
+        return self.drift * (self.discrepancy + self.drift / 2)
+
+    @cached_property
+    def _fresh(self) -> Point:
+        residual = self._energy.operator(self.u) - self._energy.data
+        return _LeastSquaresPoint(self._energy, self.u, residual, self.last_step, self._last_image)
+
+    def fresh(self) -> Point:
+        return self if self._drift is None else self._fresh
 
     @cached_property
     def value(self) -> Tensor:
@@ -128,6 +148,8 @@ class _LeastSquaresRay(Ray):
 
     def move(self, tau: Tensor) -> Point:
         step, image = along(self.directions, tau), along(self._images, tau)
-        return _LeastSquaresPoint(
-            self._energy, self._point.u + step, self._point.residual + image, last_step=step, last_image=image
-        )
+        u, residual = self._point.u + step, self._point.residual + image
+        lengths = self.curvature.diagonal(dim1=1, dim2=2).clamp_min(0).sqrt()
+        size = self._energy.lipschitz**0.5 * inner(u, u).sqrt() + inner(residual, self._energy.weighted(residual)).sqrt()
+        drift = self._point.drift + rounding_of_a_step(u.dtype, size, tau, lengths)
+        return _LeastSquaresPoint(self._energy, u, residual, last_step=step, last_image=image, drift=drift)

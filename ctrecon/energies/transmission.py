@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.energies.base import Energy, Point, Ray, along, inner
+from ctrecon.energies.rounding import rounding_of_a_step
 from ctrecon.errors import SettingError
 from ctrecon.operators.base import LinearOperator
 
@@ -82,9 +83,30 @@ class _TransmissionPoint(Point):
         image: Tensor,
         last_step: Tensor | None = None,
         last_image: Tensor | None = None,
+        drift: Tensor | None = None,
     ) -> None:
         super().__init__(u, last_step)
         self._energy, self.image, self._last_image = energy, image, last_image
+        # A bound of ``||A u - image||`` per sample; None for 0.
+        self._drift = drift
+
+    @property
+    def drift(self) -> Tensor:
+        return torch.zeros_like(self.value) if self._drift is None else self._drift
+
+    @property
+    def doubt(self) -> Tensor:
+        first, second = self.derivatives
+        steepest, bend = inner(first, first).sqrt(), second.flatten(1).amax(1)
+        return self.drift * (steepest + bend * self.drift / 2)
+
+    @cached_property
+    def _fresh(self) -> Point:
+        image = self._energy.operator(self.u)
+        return _TransmissionPoint(self._energy, self.u, image, self.last_step, self._last_image)
+
+    def fresh(self) -> Point:
+        return self if self._drift is None else self._fresh
 
     @cached_property
     def value(self) -> Tensor:
@@ -139,6 +161,8 @@ class _TransmissionRay(Ray):
 
     def move(self, tau: Tensor) -> Point:
         step, image = along(self.directions, tau), along(self._images, tau)
-        return _TransmissionPoint(
-            self._energy, self._point.u + step, self._point.image + image, last_step=step, last_image=image
-        )
+        u, moved = self._point.u + step, self._point.image + image
+        lengths = torch.stack([inner(one, one).sqrt() for one in self._images], dim=1)
+        size = self._energy.operator.norm() * inner(u, u).sqrt() + inner(moved, moved).sqrt()
+        drift = self._point.drift + rounding_of_a_step(u.dtype, size, tau, lengths)
+        return _TransmissionPoint(self._energy, u, moved, last_step=step, last_image=image, drift=drift)

@@ -1,0 +1,57 @@
+"""Asking a direction: what it answers is checked, and so is that it leaves the point as it was."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ctrecon.descent.directions import Direction
+from ctrecon.energies.base import Point
+from ctrecon.errors import SettingError
+
+
+def proposal(direction: Direction, point: Point) -> Tensor:
+    """``direction(point)``, in the dtype of ``point.u``, apart from any graph.
+
+    Raises:
+        SettingError: for an answer that is no floating point tensor of the shape and on the device of ``point.u``, and
+            for a direction that writes into the point.
+    """
+    before = {name: held.clone() for name, held in _held(point)}
+    z = direction(point)
+    for name, held in _held(point):
+        if name in before and not _same(before[name], held):
+            raise SettingError(
+                f"the direction wrote into point.{name}, which the descent goes on from; work on point.{name}.clone()"
+            )
+    return checked(z, point.u)
+
+
+def checked(z: object, u: Tensor) -> Tensor:
+    """``z`` as a direction at ``u``. Raises SettingError where it is none."""
+    wanted = f"the direction must return a tensor of shape {list(u.shape)} on {u.device}, like point.u"
+    if not isinstance(z, Tensor):
+        shape = getattr(z, "shape", None)
+        remedy = "" if shape is None else "; use torch.as_tensor(x, dtype=point.u.dtype)"
+        raise SettingError(
+            f"{wanted}; it returned {type(z).__name__}{'' if shape is None else f' of shape {list(shape)}'}{remedy}"
+        )
+    if z.shape != u.shape:
+        remedy = f"; use z.reshape({list(u.shape)})" if z.numel() == u.numel() else ""
+        raise SettingError(f"{wanted}; it returned shape {list(z.shape)}{remedy}")
+    if not z.is_floating_point():
+        raise SettingError(f"{wanted}, with floating point values; it returned {z.dtype}; use z.to(point.u.dtype)")
+    if z.device != u.device:
+        raise SettingError(f"{wanted}; it returned a tensor on {z.device}; use z.to(point.u.device)")
+    return z.detach().to(u.dtype)
+
+
+def _held(point: Point) -> list[tuple[str, Tensor]]:
+    """What a direction sees of the point's own tensors."""
+    names = ("u", "gradient", "residual", "last_step")
+    return [(name, held) for name in names if (held := getattr(point, name)) is not None]
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Equal where they are numbers, and no number at the same places."""
+    return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())

@@ -1,0 +1,25 @@
+"""How far an image and its projection drift apart when a step is added to both."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# A projection in floating point is off by this many units of its length; float32 projectors stay below one.
+_PROJECTION_UNITS = 4.0
+
+
+def rounding_of_a_step(dtype: torch.dtype, sums: Tensor, tau: Tensor, images: Tensor) -> Tensor:
+    """A bound of the rounding of ``u + sum_j tau_j d_j`` and ``A u + sum_j tau_j (A d_j)``, as lengths in the data.
+
+    Args:
+        dtype: in which they are computed.
+        sums: ``||A|| |u| + |A u|`` after the step, ``[batch]``.
+        tau: ``[batch, directions]``.
+        images: ``|A d_j|``, ``[batch, directions]``.
+
+    Returns:
+        ``[batch]``, float64.
+    """
+    eps = torch.finfo(dtype).eps
+    return eps * (sums / 2 + _PROJECTION_UNITS * (tau.double().abs() * images).sum(1))
