@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ctrecon.descent.directions import Direction
 from ctrecon.descent.dissipation import DissipationSet, HalfSpace, Parted, part
-from ctrecon.descent.proposal import proposal
+from ctrecon.descent.proposal import Kept, proposal
 from ctrecon.descent.step import StepSearch, Subspace
 from ctrecon.descent.stopping import Reason, StopRule
 from ctrecon.energies.base import Energy, Point, Ray, inner, scaled
@@ -58,6 +58,7 @@ def default_set(energy: Energy) -> HalfSpace:
     return HalfSpace(DEFAULT_ZETA / lipschitz if lipschitz > 0 else DEFAULT_ZETA)
 
 
+@torch.no_grad()  # around a generator: the caller's own mode stands between two iterates
 def descend(
     energy: Energy,
     direction: Direction,
@@ -76,38 +77,43 @@ def descend(
     """
     if most_iterations < 0:
         raise SettingError(f"most_iterations must be >= 0, got {most_iterations}")
+    if not isinstance(start, Tensor) or not start.is_floating_point():
+        kind = start.dtype if isinstance(start, Tensor) else type(start).__name__
+        raise SettingError(f"the start must be a floating point tensor like the image, got {kind}; use torch.as_tensor")
     if not bool(torch.isfinite(start).all()):
         raise SettingError("the start holds values that are not finite")
     dissipation = default_set(energy) if dissipation is None else dissipation
     step = Subspace() if step is None else step
-    with torch.no_grad():
-        point = energy.at(start)
-        reasons: list[Reason | None] = [None] * start.shape[0]
-        descent = torch.zeros(start.shape[0], dtype=torch.float64, device=start.device)
-        refused = torch.zeros(start.shape[0], dtype=torch.bool, device=start.device)
-        _apply_rules(stop, point, reasons)
-        for k in count():
-            if k == most_iterations:
-                reasons = [reason or Reason.BUDGET for reason in reasons]
-            yield Iterate(k, point, descent, refused, tuple(reasons))
-            going = torch.tensor([reason is None for reason in reasons], device=start.device)
-            if not bool(going.any()):
-                return
-            ray, d, refused = _bent_ray(point, direction, dissipation, with_last_step=step.wants_last_step)
-            descent = -(ray.slope * d).sum(1)
-            tau = step(ray, d)
-            for rule in stop:
-                tau = rule.shorten(ray, tau, d)
-            tau = torch.where(going[:, None] & torch.isfinite(tau).all(1, keepdim=True), tau, torch.zeros_like(tau))
-            point, fell = _move(point, ray, tau)
-            for i, reason in enumerate(reasons):
-                if reason is None and not fell[i]:
-                    reasons[i] = Reason.STATIONARY if descent[i] <= 0 else Reason.STALLED
-            before = list(reasons)
-            _apply_rules(stop, point, reasons, early=k + 1 < least_iterations)
-            if reasons != before and bool((point.doubt > END_DOUBT * point.value).any()):
-                # What ends here is handed out with the energy and the residual that its image has.
-                point = point.fresh()
+    point = energy.at(start.detach().clone())
+    if not bool(torch.isfinite(point.value).all()):
+        raise SettingError(f"the energy is not finite at the start: {point.value.tolist()}; start nearer to the data")
+    reasons: list[Reason | None] = [None] * start.shape[0]
+    descent = torch.zeros(start.shape[0], dtype=torch.float64, device=start.device)
+    refused = torch.zeros(start.shape[0], dtype=torch.bool, device=start.device)
+    _apply_rules(stop, point, reasons)
+    for k in count():
+        if k == most_iterations:
+            reasons = [reason or Reason.BUDGET for reason in reasons]
+        if None not in reasons and bool((point.doubt > END_DOUBT * point.value).any()):
+            # The end is handed out with the energy and the residual that its image has.
+            point = point.fresh()
+        kept = Kept(point, "u", "residual", "last_step")
+        yield Iterate(k, point, descent, refused, tuple(reasons))
+        kept.check("the loop over the iterates")
+        going = torch.tensor([reason is None for reason in reasons], device=start.device)
+        if not bool(going.any()):
+            return
+        ray, d, refused = _bent_ray(point, direction, dissipation, with_last_step=step.wants_last_step)
+        descent = -(ray.slope * d).sum(1)
+        tau = step(ray, d)
+        for rule in stop:
+            tau = rule.shorten(ray, tau, d)
+        tau = torch.where(going[:, None] & torch.isfinite(tau).all(1, keepdim=True), tau, torch.zeros_like(tau))
+        point, fell = _move(point, ray, tau)
+        for i, reason in enumerate(reasons):
+            if reason is None and not fell[i]:
+                reasons[i] = Reason.STATIONARY if descent[i] <= 0 else Reason.STALLED
+        _apply_rules(stop, point, reasons, early=k + 1 < least_iterations)
 
 
 def _apply_rules(
@@ -166,7 +172,8 @@ def _move(point: Point, ray: Ray, tau: Tensor) -> tuple[Point, list[bool]]:
     moved = ray.move(tau)
     fall = point.value - moved.value
     fell = torch.isfinite(moved.value) & (fall > 0)
-    unsure = (tau != 0).any(1) & torch.isfinite(fall) & (fall.abs() <= point.doubt + moved.doubt)
+    # Written so that a doubt beyond all numbers is one.
+    unsure = (tau != 0).any(1) & torch.isfinite(moved.value) & ~(fall.abs() > point.doubt + moved.doubt)
     anew = bool(unsure.any())
     if anew:
         before, moved = point.fresh(), moved.fresh()

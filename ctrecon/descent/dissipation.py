@@ -1,8 +1,8 @@
 """Sets of true descent directions, and how a proposal gets into them.
 
-A proposal is parted into what lies along ``g = -grad E(u)`` and what lies beside it, ``z = eta g + z_beside``, and both sets
-are reached by ``d = a z_beside + c g``. So nothing cancels, however far uphill ``z`` points, and one law serves the
-descent (which never has to form ``d``) and the training (which differentiates through it).
+A proposal is parted into what lies along ``g = -grad E(u)`` and what lies beside it, ``z = eta g + z_beside``, and both
+sets are reached by ``d = a z_beside + c g``. So nothing cancels, however far uphill ``z`` points, and one law serves
+the descent (which never has to form ``d``) and the training (which differentiates through it).
 
 "Controlling Neural Networks via Energy Dissipation", equations (8), (15), (21), (22). Two corrections: (15) needs
 ``zeta2 >= zeta1``, not the reverse; and both constants have the unit of ``1 / L``, so they are given relative to the
@@ -28,8 +28,8 @@ _TINY = torch.finfo(torch.float64).tiny
 class Parted:
     """A proposal as ``eta g + beside``, with ``<beside, g> = 0`` up to rounding; per sample, in float64.
 
-    ``descent_beside = <beside, -grad E>`` and ``descent_g = <g, -grad E>``: the true ones, by forward projections, where
-    ``g`` comes from an adjoint that is not quite one; else 0 and ``|g|^2``.
+    ``descent_beside = <beside, -grad E>`` and ``descent_g = <g, -grad E>``: the true ones, by forward projections,
+    where ``g`` comes from an adjoint that is not quite one; else 0 and ``|g|^2``.
     """
 
     eta: Tensor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ctrecon.descent.directions import Direction
@@ -17,14 +16,26 @@ def proposal(direction: Direction, point: Point) -> Tensor:
         SettingError: for an answer that is no floating point tensor of the shape and on the device of ``point.u``, and
             for a direction that writes into the point.
     """
-    before = {name: held.clone() for name, held in _held(point)}
+    kept = Kept(point, "u", "gradient", "residual", "last_step")
     z = direction(point)
-    for name, held in _held(point):
-        if name in before and not _same(before[name], held):
-            raise SettingError(
-                f"the direction wrote into point.{name}, which the descent goes on from; work on point.{name}.clone()"
-            )
+    kept.check("the direction")
     return checked(z, point.u)
+
+
+class Kept:
+    """Copies of a point's tensors ``names``, to notice whoever writes into them: E would rise unseen."""
+
+    def __init__(self, point: Point, *names: str) -> None:
+        held = [(name, getattr(point, name)) for name in names]
+        self._held = [(name, one, one.clone()) for name, one in held if one is not None]
+
+    def check(self, who: str) -> None:
+        """Raises SettingError where ``who`` wrote into one of them."""
+        for name, now, before in self._held:
+            if not _same(now, before):
+                raise SettingError(
+                    f"{who} wrote into point.{name}, from which the descent goes on; work on point.{name}.clone()"
+                )
 
 
 def checked(z: object, u: Tensor) -> Tensor:
@@ -44,12 +55,6 @@ def checked(z: object, u: Tensor) -> Tensor:
     if z.device != u.device:
         raise SettingError(f"{wanted}; it returned a tensor on {z.device}; use z.to(point.u.device)")
     return z.detach().to(u.dtype)
-
-
-def _held(point: Point) -> list[tuple[str, Tensor]]:
-    """What a direction sees of the point's own tensors."""
-    names = ("u", "gradient", "residual", "last_step")
-    return [(name, held) for name in names if (held := getattr(point, name)) is not None]
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

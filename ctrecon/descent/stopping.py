@@ -14,9 +14,11 @@ from ctrecon.errors import SettingError
 
 
 class Reason(Enum):
-    """Why a descent ended."""
+    """Why a descent ended, by its own numbers; what is certified, only a certificate says."""
 
-    CERTIFIED = "certified"
+    DISCREPANCY = "discrepancy met"
+    LOW_ENERGY = "energy as low as asked for"
+    SOLVED = "solved"
     INFEASIBLE = "infeasible"
     STATIONARY = "stationary"
     PLATEAU = "the residual no longer falls"
@@ -46,6 +48,10 @@ class Discrepancy:
     Morozov's principle: below delta an image only explains noise. ``delta`` in the units of the data, one number or
     one per sample; ``margin`` is kept to float32 rounding, so that what is proved in float64 afterwards holds.
 
+    Where the image will be judged by another operator B than the descent's A (exact weights against ASTRA on a GPU),
+    ``difference`` is what ``||W^(1/2) (A u - B u)||`` may be, one number or one per sample: the descent then aims at
+    ``delta - difference``, so that B too leaves at most delta.
+
     A step from inside is not cut. Nor, with ``whole``, is one of the direction's own length: a network's answer is an
     image as a whole, and a part of the way would only mix the start into it.
     """
@@ -54,15 +60,27 @@ class Discrepancy:
     margin: float = 1e-5
     cut: bool = True
     whole: bool = False
-    reason: Reason = Reason.CERTIFIED
+    difference: float | Tensor = 0.0
+    reason: Reason = Reason.DISCREPANCY
 
     def __post_init__(self) -> None:
         delta = torch.as_tensor(self.delta)
         if not bool(torch.isfinite(delta).all()) or bool((delta <= 0).any()):
             raise SettingError(f"delta must be finite and > 0, got {self.delta}")
+        difference = torch.as_tensor(self.difference, dtype=torch.float64)
+        if not bool(torch.isfinite(difference).all()) or bool((difference < 0).any()):
+            raise SettingError(f"the operators' difference must be finite and >= 0, got {self.difference}")
+        if bool((difference.to(delta.device) >= delta).any()):
+            raise SettingError(
+                f"the operators differ by {_least(self.difference)}, as much as delta = {_least(self.delta)} or more: "
+                "no image can be aimed at; use an operator that is nearer to the one that judges, or a larger delta"
+            )
 
     def _target(self, like: Tensor) -> Tensor:
-        return torch.as_tensor(self.delta, dtype=torch.float64, device=like.device).expand_as(like)
+        delta, difference = (
+            torch.as_tensor(given, dtype=torch.float64, device=like.device) for given in (self.delta, self.difference)
+        )
+        return (delta - difference).expand_as(like)
 
     def met(self, point: Point) -> Tensor:
         found = point.discrepancy
@@ -90,6 +108,10 @@ class Discrepancy:
         return torch.where(cut, t, torch.ones_like(t))[:, None] * tau
 
 
+def _least(value: float | Tensor) -> str:
+    return f"{float(torch.as_tensor(value).min()):g}"
+
+
 @dataclass(frozen=True)
 class SmallGradient:
     """Stop when ``|grad E| <= tolerance``."""
@@ -109,7 +131,7 @@ class LowEnergy:
     """Stop when ``E(u) <= level``: for energies whose minimum is known, like the distance to constraints."""
 
     level: float
-    reason: Reason = Reason.CERTIFIED
+    reason: Reason = Reason.LOW_ENERGY
 
     def met(self, point: Point) -> Tensor:
         return point.value <= self.level

@@ -22,12 +22,19 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 def along(directions: tuple[Tensor, ...], tau: Tensor) -> Tensor:
-    """``sum_j tau[:, j] directions[j]``, in the dtype of the directions."""
-    shape = (-1, *(1,) * (directions[0].ndim - 1))
-    total = tau[:, 0].to(directions[0]).view(shape) * directions[0]
+    """``sum_j tau[:, j] directions[j]``, in the dtype of the directions; nothing of one whose ``tau`` is 0."""
+    total = _times(tau[:, 0], directions[0])
     for j in range(1, len(directions)):
-        total = total + tau[:, j].to(directions[j]).view(shape) * directions[j]
+        total = total + _times(tau[:, j], directions[j])
     return total
+
+
+def _times(tau: Tensor, direction: Tensor) -> Tensor:
+    product = scaled(tau.to(direction), direction)
+    if bool((tau == 0).any()):
+        # 0 times a value that is not finite would be none either.
+        product = torch.where((tau == 0).view(-1, *(1,) * (direction.ndim - 1)), torch.zeros_like(product), product)
+    return product
 
 
 def scaled(factor: Tensor, u: Tensor) -> Tensor:

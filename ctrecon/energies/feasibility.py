@@ -89,7 +89,8 @@ class _FeasibilityRay(Ray):
         """Differences of gradients, because a set need not be differentiable by torch: a projection per direction."""
         u, gradient = self._point.u, self._point.gradient
         lengths = torch.stack([_norm(d) for d in self.directions], dim=1)
-        units = [scaled(1 / length.clamp_min(1e-300), d).to(d) for length, d in zip(lengths.T, self.directions, strict=True)]
+        inverse = 1 / lengths.T.clamp_min(1e-300)
+        units = [scaled(one, d).to(d) for one, d in zip(inverse, self.directions, strict=True)]
         # Rounding falls with the step, faces left behind grow with it.
         step = (torch.finfo(u.dtype).eps ** (1 / 3) * (_norm(u) + _norm(gradient))).clamp_min(1e-30)
         bends = [self._energy.at(u + scaled(step, one).to(u)).gradient - gradient for one in units]

@@ -150,6 +150,7 @@ class _LeastSquaresRay(Ray):
         step, image = along(self.directions, tau), along(self._images, tau)
         u, residual = self._point.u + step, self._point.residual + image
         lengths = self.curvature.diagonal(dim1=1, dim2=2).clamp_min(0).sqrt()
-        size = self._energy.lipschitz**0.5 * inner(u, u).sqrt() + inner(residual, self._energy.weighted(residual)).sqrt()
+        misfit = inner(residual, self._energy.weighted(residual)).sqrt()
+        size = self._energy.lipschitz**0.5 * inner(u, u).sqrt() + misfit
         drift = self._point.drift + rounding_of_a_step(u.dtype, size, tau, lengths)
         return _LeastSquaresPoint(self._energy, u, residual, last_step=step, last_image=image, drift=drift)

@@ -22,4 +22,6 @@ def rounding_of_a_step(dtype: torch.dtype, sums: Tensor, tau: Tensor, images: Te
         ``[batch]``, float64.
     """
     eps = torch.finfo(dtype).eps
-    return eps * (sums / 2 + _PROJECTION_UNITS * (tau.double().abs() * images).sum(1))
+    projected = _PROJECTION_UNITS * (tau.double().abs() * images).sum(1)
+    # A sample that stays where it is is not rounded.
+    return eps * torch.where((tau != 0).any(1), sums / 2 + projected, torch.zeros_like(sums))

@@ -63,16 +63,24 @@ class Transmission(Energy):
         mean = self.blank * torch.exp(-image) + self.background
         y = self.counts
         some = y > 0
-        z = (mean - y) / torch.where(some, y, torch.ones_like(y))
-        # m - y - y log(m / y), by the form that does not cancel beside its zero.
-        terms = torch.where(some, y * (z - torch.log1p(z)), mean)
+        safe = torch.where(some, y, torch.ones_like(y))
+        z = (mean - y) / safe
+        # m - y - y log(m / y): beside its zero by the form that does not cancel, far from it by the logarithm of m,
+        # which is finite where m itself is below all numbers.
+        near = y * (z - torch.log1p(z.clamp_min(-0.5)))
+        far = mean - y - y * (self._log_mean(image) - safe.log())
+        terms = torch.where(some, torch.where(z.abs() < 0.5, near, far), mean)
         return torch.where(self.blank > 0, terms, torch.zeros_like(terms)).flatten(1).sum(1)
 
     def derivatives(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The derivative of each ray's term by ``[A u]_i``, and the expected second one (Fisher), both float64."""
         signal = self.blank * torch.exp(-image)
-        mean = (signal + self.background).clamp_min(1e-300)
-        return signal * (self.counts / mean - 1), signal * signal / mean
+        share = torch.exp(self.blank.log() - image - self._log_mean(image))  # of the mean that comes through the object
+        share = torch.where(self.blank > 0, share, torch.zeros_like(share))
+        return share * self.counts - signal, share * signal
+
+    def _log_mean(self, image: Tensor) -> Tensor:
+        return torch.logaddexp(self.blank.log() - image, self.background.log())
 
 
 class _TransmissionPoint(Point):

@@ -57,6 +57,6 @@ def score(
         psnr=psnr(last.u, truth),
         one_shot_psnr=psnr(one_shot, truth),
         iterations=iterations,
-        certified=torch.tensor([reason is Reason.CERTIFIED for reason in last.reasons]),
+        certified=torch.tensor([reason is Reason.DISCREPANCY for reason in last.reasons]),
         image=last.u,
     )

@@ -176,12 +176,45 @@ def test_the_last_step_ends_on_the_discrepancy_sphere() -> None:
     delta = energy.at(truth).discrepancy
     assert delta is not None
     last = run(energy, NegativeGradient(), torch.zeros_like(truth), stop=(Discrepancy(delta),))[-1]
-    assert last.reasons == (Reason.CERTIFIED,) * 3
+    assert last.reasons == (Reason.DISCREPANCY,) * 3
     assert last.point.discrepancy is not None
     assert bool((last.point.discrepancy <= delta).all())
     assert bool((last.point.discrepancy >= delta * (1 - 2e-5)).all())
     uncut = run(energy, NegativeGradient(), torch.zeros_like(truth), stop=(Discrepancy(delta, cut=False),))[-1]
     assert bool((uncut.point.discrepancy < delta * (1 - 1e-3)).any())  # type: ignore[operator]
+
+
+class Other(LinearOperator):
+    """The operator that judges: the descent's own, scaled by a part in ten thousand."""
+
+    def __init__(self, operator: LinearOperator, scale: float = 1.0001) -> None:
+        super().__init__(operator.domain_shape, operator.range_shape)
+        self._operator, self._scale = operator, scale
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return self._scale * self._operator._forward(x)
+
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return self._scale * self._operator._adjoint(y)
+
+
+def test_the_descent_aims_below_delta_by_what_the_operators_differ() -> None:
+    energy, truth, _ = small_problem()
+    delta = energy.at(truth).discrepancy
+    assert delta is not None
+    judge = LeastSquares(Other(energy.operator), energy.data)
+    difference = 1e-4 * inner(energy.operator(truth), energy.operator(truth)).sqrt() * 1.5
+    ends = {}
+    for name, stop in (("plain", Discrepancy(delta)), ("aimed", Discrepancy(delta, difference=difference))):
+        end = run(energy, NegativeGradient(), torch.zeros_like(truth), stop=(stop,))[-1]
+        assert end.reasons == (Reason.DISCREPANCY,) * 3
+        assert str(end.reasons[0].value) == "discrepancy met"
+        ends[name] = judge.at(end.u).discrepancy
+    assert bool((ends["aimed"] <= delta).all())
+    assert not bool((ends["plain"] <= delta).all())
+    for bad, text in ((-1.0, "-1.0"), (math.nan, "nan"), (2 * float(delta.max()), "as much as delta")):
+        with pytest.raises(SettingError, match=text):
+            Discrepancy(delta, difference=bad)
 
 
 class Knows:
@@ -201,7 +234,7 @@ def test_a_whole_answer_is_not_cut_and_a_part_of_one_is() -> None:
     delta, zero = 1.2 * found, torch.zeros_like(truth)
     step = Subspace(own_length=True)
     whole = run(energy, Knows(truth), zero, step=step, stop=(Discrepancy(delta, whole=True),))[-1]
-    assert (whole.k, whole.reasons) == (1, (Reason.CERTIFIED,) * 3)
+    assert (whole.k, whole.reasons) == (1, (Reason.DISCREPANCY,) * 3)
     assert torch.allclose(whole.u, truth, rtol=1e-9, atol=1e-12)
     for stop in (Discrepancy(delta), Discrepancy(delta, whole=True)):
         part = run(energy, Knows(truth), zero, step=step if stop.whole is False else Subspace(), stop=(stop,))[-1]
@@ -218,12 +251,12 @@ def test_no_rule_ends_a_descent_before_its_least_iterations_unless_it_stands_sti
     for least in (0, 3, 7):
         iterates = run(energy, NegativeGradient(), start, stop=rule, least_iterations=least)
         assert iterates[-1].k >= least
-        assert iterates[-1].reasons == (Reason.CERTIFIED,) * 3
+        assert iterates[-1].reasons == (Reason.DISCREPANCY,) * 3
         assert all(bool((b.point.value <= a.point.value).all()) for a, b in pairwise(iterates))
     # Where E falls no further, the rule that is met is the reason.
     still = run(energy, NegativeGradient(), start, stop=rule, least_iterations=900, most_iterations=1000)[-1]
     assert still.k < 900
-    assert still.reasons == (Reason.CERTIFIED,) * 3
+    assert still.reasons == (Reason.DISCREPANCY,) * 3
     # A start that meets the rule is as good as any other end.
     assert run(energy, NegativeGradient(), truth, stop=rule, least_iterations=7)[-1].k == 0
 
@@ -238,7 +271,7 @@ def test_every_end_has_its_name() -> None:
     small = run(energy, NegativeGradient(), zero, stop=(SmallGradient(1e-1),), most_iterations=500)[-1]
     assert small.reasons == (Reason.STATIONARY,) * 3
     level = float(energy.at(zero).value.min()) * 0.9
-    assert run(energy, NegativeGradient(), zero, stop=(LowEnergy(level),))[-1].reasons[0] is Reason.CERTIFIED
+    assert run(energy, NegativeGradient(), zero, stop=(LowEnergy(level),))[-1].reasons[0] is Reason.LOW_ENERGY
     exact = LeastSquares(energy.operator, energy.operator(truth))
     assert run(exact, NegativeGradient(), truth)[-1].reasons == (Reason.STATIONARY,) * 3
 
@@ -249,7 +282,7 @@ def test_samples_end_one_by_one_and_stay() -> None:
     assert start is not None
     delta = start * torch.tensor([2.0, 0.9, 0.3])
     iterates = run(energy, NegativeGradient(), torch.zeros_like(truth), stop=(Discrepancy(delta),))
-    assert iterates[0].reasons == (Reason.CERTIFIED, None, None)
+    assert iterates[0].reasons == (Reason.DISCREPANCY, None, None)
     assert iterates[-1].finished
     assert torch.equal(iterates[-1].u[0], torch.zeros_like(truth[0]))
     assert sum(it.finished for it in iterates) == 1
@@ -302,3 +335,83 @@ def test_bad_settings_are_refused_with_their_value() -> None:
     ):
         with pytest.raises(SettingError, match=text):
             make()
+
+
+class Writes:
+    """Spoils a tensor of the point, by torch or behind its back."""
+
+    def __init__(self, name: str, *, by_numpy: bool = False) -> None:
+        self.name, self.by_numpy = name, by_numpy
+
+    def __call__(self, point: Point) -> Tensor:
+        held = getattr(point, self.name)
+        if held is not None:
+            (held.numpy() if self.by_numpy else held)[..., 0] = 3.0
+        return torch.ones_like(point.u)
+
+
+@pytest.mark.parametrize("by_numpy", [False, True])
+@pytest.mark.parametrize("name", ["u", "gradient", "residual", "last_step"])
+def test_a_direction_that_writes_into_the_point_is_noticed(name: str, by_numpy: bool) -> None:
+    energy, truth, _ = small_problem()
+    start = torch.zeros_like(truth)
+    with pytest.raises(SettingError, match=rf"direction wrote into point\.{name}.*point\.{name}\.clone"):
+        run(energy, Writes(name, by_numpy=by_numpy), start)
+    assert not bool(start.any())
+
+
+def test_a_loop_that_writes_into_an_iterate_is_noticed() -> None:
+    energy, truth, _ = small_problem()
+
+    def clamp() -> None:
+        for it in descend(energy, NegativeGradient(), torch.zeros_like(truth)):
+            it.u.clamp_(min=0.1)
+
+    with pytest.raises(SettingError, match=r"the loop over the iterates wrote into point\.u"):
+        clamp()
+
+
+ODD_ANSWERS = {
+    "wrong batch": (lambda u: u[:1], r"returned shape \[1, 1, 4, 5\]"),
+    "no batch": (lambda u: u[0], r"returned shape \[1, 4, 5\]"),
+    "flat": (lambda u: u.flatten(1), r"returned shape \[3, 20\]; use z\.reshape\(\[3, 1, 4, 5\]\)"),
+    "a number": (lambda u: torch.tensor(1.0), r"returned shape \[\]"),
+    "numpy": (lambda u: u.numpy().copy(), r"returned ndarray of shape \[3, 1, 4, 5\]; use torch\.as_tensor"),
+    "none": (lambda u: None, "returned NoneType"),
+    "a list": (lambda u: u.tolist(), "returned list"),
+    "whole numbers": (lambda u: torch.ones_like(u, dtype=torch.int64), r"returned torch\.int64"),
+    "complex": (lambda u: torch.ones_like(u, dtype=torch.complex128), r"returned torch\.complex128"),
+    "elsewhere": (lambda u: torch.ones_like(u, device="meta"), "returned a tensor on meta"),
+}
+
+
+@pytest.mark.parametrize("answer", ODD_ANSWERS)
+def test_an_answer_that_is_no_direction_is_refused_with_its_shape(answer: str) -> None:
+    energy, truth, _ = small_problem()
+    make, text = ODD_ANSWERS[answer]
+    with pytest.raises(SettingError, match=rf"tensor of shape \[3, 1, 4, 5\] on cpu, like point\.u.*{text}"):
+        run(energy, lambda point: make(point.u), torch.zeros_like(truth))
+
+
+@pytest.mark.parametrize("bad", ["numpy", "whole", "nan"])
+def test_a_start_that_is_no_image_is_refused(bad: str) -> None:
+    energy, truth, _ = small_problem()
+    start = {"numpy": truth.numpy(), "whole": truth.long(), "nan": truth * math.nan}[bad]
+    with pytest.raises(SettingError, match="the start"):
+        run(energy, NegativeGradient(), start)  # type: ignore[arg-type]
+
+
+def test_any_floating_point_answer_with_or_without_a_graph_serves() -> None:
+    energy, truth, _ = small_problem()
+    scale = torch.nn.Parameter(torch.tensor(0.01))
+    start = torch.zeros_like(truth, requires_grad=True)
+    answers = (
+        lambda point: -scale * point.gradient, lambda point: -point.gradient.half(),
+        lambda point: -point.gradient.mT.contiguous().mT, lambda point: (-point.gradient)[:, :1].expand(3, 1, 4, 5),
+    )
+    for answer in answers:
+        end = run(energy, answer, start, most_iterations=5)[-1]
+        assert not end.u.requires_grad
+        assert bool((end.point.value < energy.at(start).value).all())
+    for _ in descend(energy, NegativeGradient(), start, most_iterations=2):
+        assert torch.is_grad_enabled(), "the caller's mode must not change between two iterates"

@@ -106,7 +106,7 @@ def test_the_subspace_step_takes_a_direction_that_knows_better(length: float) ->
     energy, rule = Feasibility(sets), (LowEnergy(1e-12),)
     knowing = last(list(descend(energy, lambda point: length * (inside - point.u), starts(), stop=rule)))
     blind = last(list(descend(energy, NegativeGradient(), starts(), stop=rule)))
-    assert knowing.reasons == (Reason.CERTIFIED,) * BATCH
+    assert knowing.reasons == (Reason.LOW_ENERGY,) * BATCH
     assert knowing.k <= 8
     assert blind.k > 20
 
@@ -117,7 +117,7 @@ def test_low_energy_certifies_feasibility() -> None:
     end = last(
         list(descend(Feasibility(sets), NegativeGradient(), starts(), stop=(LowEnergy(level),), most_iterations=500))
     )
-    assert end.reasons == (Reason.CERTIFIED,) * BATCH
+    assert end.reasons == (Reason.LOW_ENERGY,) * BATCH
     # Checked set by set, not by the solver's number.
     for one in sets:
         distance = torch.linalg.vector_norm((end.u - one.project(end.u)).flatten(1), dim=1)
@@ -131,7 +131,7 @@ def test_sets_that_do_not_meet_are_never_certified() -> None:
     iterates = list(
         descend(Feasibility(apart), NegativeGradient(), starts(), stop=(LowEnergy(1e-10),), most_iterations=50)
     )
-    assert Reason.CERTIFIED not in last(iterates).reasons
+    assert Reason.LOW_ENERGY not in last(iterates).reasons
     # Half a unit apart in each of 12 entries, 0.25 from each set.
     least = 0.5 * math.prod(SHAPE) * 0.25**2
     torch.testing.assert_close(last(iterates).point.value, torch.full((BATCH,), least, dtype=torch.float64))
@@ -150,7 +150,7 @@ def test_the_way_to_a_common_point_always_descends() -> None:
         descend(energy, lambda point: inside - point.u, starts(), step=Armijo(), stop=(LowEnergy(1e-20),))
     )
     assert last(knowing).k == 1
-    assert last(knowing).reasons == (Reason.CERTIFIED,) * BATCH
+    assert last(knowing).reasons == (Reason.LOW_ENERGY,) * BATCH
 
 
 def test_each_point_is_projected_once() -> None:
@@ -179,12 +179,12 @@ def latin(puzzle: list[str]) -> tuple[Feasibility, Tensor]:
 def test_a_small_sudoku_is_a_feasibility_problem() -> None:
     energy, start = latin(["1030", "0041", "0100", "4003"])
     end = last(list(descend(energy, NegativeGradient(), start, stop=(LowEnergy(1e-8),), most_iterations=100)))
-    assert end.reasons == (Reason.CERTIFIED,)
+    assert end.reasons == (Reason.LOW_ENERGY,)
     assert (end.u[0].argmax(0) + 1).tolist() == [[1, 4, 3, 2], [2, 3, 4, 1], [3, 1, 2, 4], [4, 2, 1, 3]]
     # Givens that contradict each other leave a distance behind.
     wrong, start = latin(["1010", "0041", "0100", "4003"])
     end = last(list(descend(wrong, NegativeGradient(), start, stop=(LowEnergy(1e-8),), most_iterations=100)))
-    assert Reason.CERTIFIED not in end.reasons
+    assert Reason.LOW_ENERGY not in end.reasons
     assert float(end.point.value) > 1e-3
 
 
@@ -198,7 +198,7 @@ def test_sets_join_other_energies() -> None:
     end = last(
         list(descend(energy, NegativeGradient(), A.adjoint(f), stop=(Discrepancy(0.2),), most_iterations=500))
     )
-    assert end.reasons == (Reason.CERTIFIED,)
+    assert end.reasons == (Reason.DISCREPANCY,)
     assert float((A(end.u) - f).norm()) <= 0.2
 
 

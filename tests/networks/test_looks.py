@@ -60,7 +60,7 @@ def test_the_image_is_the_mean_of_the_answers(looks: int) -> None:
                          1.5 * found, looks=looks)
     )
     assert len(network.given) == iterates[-1].k == looks
-    assert iterates[-1].reasons == (Reason.CERTIFIED,) * 2
+    assert iterates[-1].reasons == (Reason.DISCREPANCY,) * 2
     # The half-space may ask for a little of the gradient beside the answer.
     mean = torch.stack(network.given).mean(0)
     assert float((iterates[-1].u - mean).norm()) < 0.25 * float((network.given[-1] - truth).norm())
@@ -76,7 +76,7 @@ def test_answers_that_are_wrong_do_not_raise_the_energy(error: float) -> None:
         look_and_descend(Answers(truth, error), energy, PROBLEM.precondition, 0 * truth, 1.2 * found)
     )
     assert all(bool((b.point.value <= a.point.value).all()) for a, b in pairwise(iterates))
-    assert iterates[-1].reasons == (Reason.CERTIFIED,) * 2
+    assert iterates[-1].reasons == (Reason.DISCREPANCY,) * 2
 
 
 def test_the_budget_counts_before_the_looks() -> None:
@@ -87,4 +87,4 @@ def test_the_budget_counts_before_the_looks() -> None:
                 Answers(truth, 0.001), energy, PROBLEM.precondition, 0 * truth, 1.5 * found, most_iterations=most
             )
         )[-1]
-        assert (last.k, last.reasons) == (most, (Reason.CERTIFIED,) * 2)
+        assert (last.k, last.reasons) == (most, (Reason.DISCREPANCY,) * 2)

@@ -136,7 +136,7 @@ ATTEMPT, BATCH, CHUNK = 6, 64, 1024
 class Solved:
     """Stops where the rounded grid keeps the rules and the givens."""
 
-    reason = Reason.CERTIFIED
+    reason = Reason.SOLVED
 
     def __init__(self, puzzles: Grids) -> None:
         self._puzzles = puzzles
