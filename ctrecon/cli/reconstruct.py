@@ -11,6 +11,7 @@ import click
 from ctrecon.cli.options import FilePath, ScanPath, scan_options
 from ctrecon.cli.series import series_options, series_target
 from ctrecon.reconstruction.methods import METHODS
+from ctrecon.reconstruction.objectives import ENERGIES, REGULARISERS
 from ctrecon.support.text import printable
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--method", type=click.Choice(tuple(METHODS)), default="energy", show_default=True)
 @click.option("--window", type=click.Choice(WINDOWS), help="Filter of fbp. Default: the smoothest that meets delta.")
 @click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE", help="Network weights.")
+@click.option(
+    "--energy", type=click.Choice(tuple(ENERGIES)), default="least-squares", show_default=True,
+    help="What the methods energy and gradient lower; poisson for scans that keep their counts. Delta and certificate "
+    "are those of the data all the same.",
+)  # fmt: skip
+@click.option("--regularise", type=click.Choice(tuple(REGULARISERS)), help="Add to it how rough the image is.")
+@click.option("--weight", type=float, show_default="0.35", help="Of that, in units of the noise's pull at a pixel.")
 @click.option("--iterations", type=click.IntRange(min=1), help="Most iterations. Default: the method's own.")
 @click.option("--looks", type=click.IntRange(1, 30), help="Answers of the network; their mean is the image. Default 4.")
 @click.option("--operator", type=click.Choice(("sparse", "joseph", "astra")), help="Default: by device and size.")

@@ -48,19 +48,21 @@ def look_and_descend(
     delta: Tensor,
     *,
     looks: int = LOOKS,
+    level: float | None = None,
     most_iterations: int = 30,
     stop: tuple[StopRule, ...] = (),
 ) -> Iterator[Iterate]:
     """Descend ``energy`` from zero in the network's directions until ``delta`` ``[batch]`` is met.
 
-    Not before ``looks`` iterations, though, each with one pass of the network, unless E falls no further.
+    Not before ``looks`` iterations, though, each with one pass of the network, unless E falls no further. ``level`` is
+    E where only noise is left to explain, by default ``delta^2 / 2``, that of least squares.
     """
     direction = Looks(NetworkDirection(network, energy, precondition, smooth))
     return descend(
         energy,
         direction,
         torch.zeros_like(smooth),
-        step=WholeAnswers(delta.double().square() / 2),
+        step=WholeAnswers(delta.double().square() / 2 if level is None else level),
         stop=(Discrepancy(delta, whole=True), *stop),
         least_iterations=min(looks, most_iterations),
         most_iterations=most_iterations,

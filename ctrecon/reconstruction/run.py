@@ -11,6 +11,7 @@ from torch import nn
 
 from ctrecon.classical.box import Proving
 from ctrecon.descent.directions import Direction
+from ctrecon.energies.base import Energy
 from ctrecon.errors import SettingError
 from ctrecon.measurement.center import with_center
 from ctrecon.measurement.delta import Delta, delta_for, mean_of_repeats
@@ -19,8 +20,10 @@ from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.operators.choose import OperatorName, Uses
 from ctrecon.reconstruction.conclude import Conclusion, conclude
 from ctrecon.reconstruction.methods import load_method, settings_of
-from ctrecon.reconstruction.problem import IterationRecord, prepare
-from ctrecon.reconstruction.settings import FROM_FILE, Settings
+from ctrecon.reconstruction.objectives import load_energy, load_regulariser
+from ctrecon.reconstruction.objectives.objective import Objective, judged
+from ctrecon.reconstruction.problem import IterationRecord, Problem, prepare
+from ctrecon.reconstruction.settings import FROM_FILE, GIVEN, Settings
 from ctrecon.support.progress import Progress, Report
 
 QUANTILE = 0.95
@@ -54,6 +57,7 @@ def run(
     second: Scan | None = None,
     network: nn.Module | None = None,
     direction: Direction | None = None,
+    energy: Energy | None = None,
     once: Once | None = None,
     source: Path | None = None,
     uses: Uses = "many",
@@ -69,6 +73,7 @@ def run(
         second: A repeat; then the image is of the mean of both.
         network: In the place of ``settings.prior``.
         direction: In the place of a network.
+        energy: In the place of ``settings.energy``: any that takes images ``[1, 1, rows, columns]``.
         once: Kept from slice to slice.
         source: The file of the data, whose hash the certificate notes.
         uses: ``"few"`` where the operator serves this image alone, of many.
@@ -81,6 +86,11 @@ def run(
 
     """
     clock = _Clock(time.monotonic() if began is None else began)
+    objects = {"prior": network if direction is None else direction, "repeat": second, "energy": energy}
+    for name, value in objects.items():
+        said = getattr(settings, name)
+        if value is None and isinstance(said, str) and said.startswith(GIVEN):
+            raise SettingError(f"{name} was {said}; it is not kept in settings, so give it again")
     once = Once() if once is None else once
     scan, delta = _delta(scan, second, settings)
     clock.note("read")
@@ -109,6 +119,9 @@ def run(
 
     method = load_method(settings.method)
     given = settings.of_method() | _by_hand(settings, method, once, network, direction)
+    objective = _objective(problem, settings, energy)
+    if objective is not None:
+        given["objective"] = objective
     outcome = method(problem, **given, watch=iterated)
     clock.note("reconstruct")
     concluded = conclude(
@@ -124,6 +137,22 @@ def _delta(scan: Scan, second: Scan | None, settings: Settings) -> tuple[Scan, D
     if second is None:
         return scan, delta_for(scan, str(settings.delta), quantile, model_error=error)
     return mean_of_repeats(scan, second, quantile, model_error=error)
+
+
+def _objective(problem: Problem, settings: Settings, energy: Energy | None) -> Objective | None:
+    """What the descent lowers; None for the misfit itself. Settings refuse one for methods that take none."""
+    if energy is None and settings.energy == "least-squares" and settings.regularise is None:
+        return None
+    if "objective" not in settings_of(load_method(settings.method)):
+        raise SettingError(f"--method {settings.method} lowers an energy of its own; drop energy or change method")
+    if energy is None:
+        found = load_energy(settings.energy)(problem)
+    else:
+        # Its scale is not known: the pull of noise is taken for that of least squares.
+        found = replace(load_energy("least-squares")(problem), energy=judged(problem, energy), level=None)
+    if settings.regularise is None:
+        return found
+    return load_regulariser(settings.regularise)(problem, found, settings.weight)
 
 
 def _by_hand(

@@ -11,11 +11,12 @@ from typing import Any
 
 from ctrecon.errors import SettingError
 from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
+from ctrecon.reconstruction.objectives import ENERGIES, REGULARISERS
 
 FROM_FILE = ("geometry", "row", "z_mm")
 """Settings that say how a file is read, and mean nothing where a scan is at hand already."""
-OF_SCAN = ("center", "every", "size", "pixel_mm")
-"""Settings that change a scan before it is reconstructed."""
+GIVEN = "given in Python: "
+"""How ``prior``, ``repeat`` and ``energy`` begin where they stand for an object: to repeat it, give that again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,11 @@ class Settings:
         method: One of ``ctrecon.reconstruction.methods.METHODS``.
         window: Filter of ``fbp``; None for the smoothest that meets delta.
         prior: Name or file of the network's weights, for ``energy``.
+        energy: What the descent of ``energy`` and ``gradient`` lowers, one of ``ctrecon.reconstruction.objectives``'
+            ``ENERGIES``: ``"least-squares"`` or, for scans that keep their counts, ``"poisson"``. Delta and certificate
+            are those of the data all the same.
+        regularise: What is added to it, one of ``REGULARISERS``: ``"huber-tv"``.
+        weight: Of that, in units of the noise's pull at a pixel, > 0; None for 0.35.
         iterations: The most iterations, >= 1; None for the method's own number.
         looks: Answers of the network whose mean is the image, 1 to 30; None for 4.
         operator: ``"sparse"``, ``"joseph"`` or ``"astra"``; None by device and size.
@@ -58,6 +64,9 @@ class Settings:
     method: str = "energy"
     window: str | None = None
     prior: str = "ct-default"
+    energy: str = "least-squares"
+    regularise: str | None = None
+    weight: float | None = None
     iterations: int | None = None
     looks: int | None = None
     operator: str | None = None
@@ -80,9 +89,15 @@ class Settings:
         if self.method not in METHODS:
             raise SettingError(f"there is no method {self.method!r}; use {', '.join(METHODS)}")
         used = settings_of(load_method(self.method))
-        for name in {"window", "prior", "iterations", "looks"} - used:
-            if getattr(self, name) != _default(name):
-                raise SettingError(f"--method {self.method} {_UNUSED[name]}; drop --{name}")
+        for name, why in _UNUSED.items():
+            if name not in used and _OBJECTIVE.get(name) not in used and getattr(self, name) != _default(name):
+                raise SettingError(f"--method {self.method} {why}; drop --{name}")
+        for name, known in (("energy", ENERGIES), ("regularise", REGULARISERS)):
+            value = getattr(self, name)
+            if value is not None and value not in known and not value.startswith(GIVEN):
+                raise SettingError(f"there is no --{name} {value!r}; use {', '.join(known)}")
+        if self.weight is not None and self.regularise is None:
+            raise SettingError(f"--weight {self.weight:g} is that of --regularise huber-tv; add it, or drop --weight")
         automatic = str(self.delta).strip().lower() == "auto"
         if self.quantile is not None and not automatic:
             raise SettingError(
@@ -116,7 +131,11 @@ _UNUSED = {
     "looks": "asks no network",
     "prior": "asks no network",
     "window": "has no filter",
+    "energy": "lowers an energy of its own",
+    "regularise": "lowers an energy of its own",
+    "weight": "lowers an energy of its own",
 }
+_OBJECTIVE = {"energy": "objective", "regularise": "objective", "weight": "objective"}
 _TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "float": (int, float), "int": (int,), "None": (type(None),)}
 
 
@@ -149,8 +168,10 @@ def _check_numbers(settings: Settings) -> None:
         if value is not None and (value < least or (most is not None and value > most)):
             up_to = "" if most is None else f" and <= {most}"
             raise SettingError(f"{name} must be >= {least}{up_to}, got {value}")
-    if settings.pixel_mm is not None and settings.pixel_mm <= 0:
-        raise SettingError(f"pixel_mm must be > 0, got {settings.pixel_mm:g}")
+    for name in ("pixel_mm", "weight"):
+        value = getattr(settings, name)
+        if value is not None and value <= 0:
+            raise SettingError(f"{name} must be > 0, got {value:g}")
     if settings.quantile is not None and not 0 < settings.quantile < 1:
         raise SettingError(f"the quantile must lie in (0, 1), got {settings.quantile:g}")
     if settings.most_attenuation is not None and settings.most_attenuation < 0:

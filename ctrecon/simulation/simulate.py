@@ -88,6 +88,7 @@ def simulate(
         scan = replace(
             scan, sinogram=measured.values, variance=measured.variance, whitened_mean=measured.whitened_mean,
             whitened_spread=measured.whitened_spread,
+            counts=measured.counts, white=measured.white,
             notes=measured.notes,
         )
     data, variance = scan.sinogram, scan.variance

@@ -12,17 +12,18 @@ from typing import TypedDict, Unpack
 from torch import nn
 
 from ctrecon.descent.directions import Direction
+from ctrecon.energies.base import Energy
 from ctrecon.errors import InputError
 from ctrecon.io.arrays import read_scan
 from ctrecon.measurement.scan import Scan
 from ctrecon.reconstruction.run import apply_to_scan, run
-from ctrecon.reconstruction.settings import Settings
+from ctrecon.reconstruction.settings import GIVEN, Settings
 from ctrecon.support.progress import Report
 from ctrecon.workbench.result import Reconstruction
 
 
 class Options(TypedDict, total=False):
-    """The fields of ``Settings`` as keywords; ``prior`` may be a network, ``repeat`` a scan."""
+    """The fields of ``Settings`` as keywords; ``prior`` may be a network, ``repeat`` a scan, ``energy`` an energy."""
 
     delta: str | float
     quantile: float | None
@@ -31,6 +32,9 @@ class Options(TypedDict, total=False):
     method: str
     window: str | None
     prior: str | os.PathLike[str] | nn.Module
+    energy: str | Energy
+    regularise: str | None
+    weight: float | None
     iterations: int | None
     looks: int | None
     operator: str | None
@@ -63,7 +67,8 @@ def reconstruct(
             returns, the energy falls, and the image is certified alike.
         progress: Any callable that takes a ``Progress``, such as ``print``.
         **options: The fields of ``Settings``. ``prior`` may also be a network, a ``torch.nn.Module`` from
-            ``[1, 5, rows, columns]`` to ``[1, 1, rows, columns]``, and ``repeat`` a scan.
+            ``[1, 5, rows, columns]`` to ``[1, 1, rows, columns]``, ``repeat`` a scan, and ``energy`` any
+            ``ctrecon.energies.base.Energy`` of images ``[1, 1, rows, columns]``.
 
     Returns:
         Image, residual, certificate and history, certified or not.
@@ -75,21 +80,25 @@ def reconstruct(
 
     """
     began = time.monotonic()
-    network, second = options.get("prior"), options.get("repeat")
+    network, second, energy = options.get("prior"), options.get("repeat"), options.get("energy")
     plain = dict(options)
     if isinstance(network, nn.Module):
-        plain["prior"] = f"a {type(network).__name__} given as a module"
+        plain["prior"] = f"{GIVEN}a {type(network).__name__}"
     if isinstance(second, Scan):
-        plain["repeat"] = second.source
+        plain["repeat"] = GIVEN + second.source
+    if isinstance(energy, Energy):
+        plain["energy"] = f"{GIVEN}a {type(energy).__name__}"
     if direction is not None:
-        plain["prior"] = f"a direction given as {getattr(direction, '__qualname__', type(direction).__name__)}"
+        plain["prior"] = f"{GIVEN}the direction {getattr(direction, '__qualname__', type(direction).__name__)}"
     settings = dataclasses.replace(Settings() if settings is None else settings, **plain)  # type: ignore[arg-type]
     ready, file = (apply_to_scan(scan, settings), None) if isinstance(scan, Scan) else _read(scan, settings)
     if not isinstance(second, Scan):
-        second = None if settings.repeat is None else _read(settings.repeat, settings)[0]
+        named = settings.repeat is not None and not settings.repeat.startswith(GIVEN)
+        second = _read(str(settings.repeat), settings)[0] if named else None
     concluded = run(
         ready, settings, second=second, network=network if isinstance(network, nn.Module) else None,
-        direction=direction, source=file, progress=progress, began=began,
+        direction=direction, energy=energy if isinstance(energy, Energy) else None, source=file, progress=progress,
+        began=began,
     )  # fmt: skip
     return Reconstruction(concluded)
 

@@ -150,7 +150,9 @@ def test_any_direction_is_certified_alike(scan: ct.Scan) -> None:
     assert uphill.certified
     energies = [record.energy for record in uphill.history]
     assert all(after < before for before, after in itertools.pairwise(energies))
-    assert "direction given as" in uphill.settings.prior
+    assert uphill.settings.prior.startswith("given in Python: the direction ")
+    with pytest.raises(ct.errors.SettingError, match="give it again"):
+        ct.reconstruct(scan, uphill.settings)
 
 
 def test_progress_is_one_line_each_and_nothing_is_printed(scan: ct.Scan, capfd: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from ctrecon.descent.stopping import Discrepancy, Plateau
 from ctrecon.networks.looks import LOOKS, look_and_descend
 from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.reconstruction.methods.following import followed
+from ctrecon.reconstruction.objectives.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 
 PRIOR = "ct-default"
@@ -29,6 +30,7 @@ def energy_dissipation(
     *,
     prior: nn.Module | str | Path = PRIOR,
     direction: Direction | None = None,
+    objective: Objective | None = None,
     looks: int = LOOKS,
     iterations: int | None = None,
     watch: Watch | None = None,
@@ -37,20 +39,23 @@ def energy_dissipation(
 
     Each iteration is one pass of the network ``prior`` (a module, the name of weights or their file), a look at another
     mirror image; ``looks`` of them at least. With ``direction``, any callable from a point to a tensor like
-    ``point.u``, no network is asked. At most 30 ``iterations`` by default, 200 along a direction of one's own.
+    ``point.u``, no network is asked. ``objective`` is the energy that falls, by default the misfit itself. At most 30
+    ``iterations`` by default, 200 along a direction of one's own.
     """
+    lowered = problem.energy if objective is None else objective.energy
     if direction is not None:
         path = descend(
-            problem.energy, direction, problem.start, stop=(Discrepancy(problem.delta.value), Plateau(1e-4)),
+            lowered, direction, problem.start, stop=(Discrepancy(problem.delta.value), Plateau(1e-4)),
             most_iterations=ITERATIONS_ALONG if iterations is None else iterations,
         )
         return followed(path, watch)
-    energy, operator = problem.energy, problem.operator
+    misfit, operator = problem.energy, problem.operator
     network = prior if isinstance(prior, nn.Module) else load_ct_network(prior)[0]
     delta = torch.full((1,), problem.delta.value, dtype=torch.float64, device=problem.device)
-    smooth = smooth_image(HuberTVSolver(operator, energy.data), energy.data, delta, energy.weights)
+    smooth = smooth_image(HuberTVSolver(operator, misfit.data), misfit.data, delta, misfit.weights)
     path = look_and_descend(
-        network.to(problem.device), energy, problem.precondition, smooth, delta, looks=looks,
+        network.to(problem.device), lowered, problem.precondition, smooth, delta, looks=looks,
+        level=None if objective is None else objective.level or 0.0,
         most_iterations=ITERATIONS if iterations is None else iterations, stop=(Plateau(0.01),),
     )
     return followed(path, watch)

@@ -9,12 +9,16 @@ from ctrecon.descent.directions import NegativeGradient
 from ctrecon.descent.step import Armijo
 from ctrecon.descent.stopping import Discrepancy, Plateau
 from ctrecon.reconstruction.methods.following import followed
+from ctrecon.reconstruction.objectives.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 
 
-def gradient_descent(problem: Problem, *, iterations: int = 2000, watch: Watch | None = None) -> Outcome:
+def gradient_descent(
+    problem: Problem, *, objective: Objective | None = None, iterations: int = 2000, watch: Watch | None = None
+) -> Outcome:
     """Steepest descent with backtracking; stops at delta, or where the energy falls no further."""
-    length = 1 / problem.energy.lipschitz
+    energy = problem.energy if objective is None else objective.energy
+    length = 1 / energy.lipschitz
 
     class Scaled(NegativeGradient):
         def __call__(self, point: object) -> Tensor:
@@ -22,5 +26,5 @@ def gradient_descent(problem: Problem, *, iterations: int = 2000, watch: Watch |
             return 2 * length * super().__call__(point)  # type: ignore[arg-type]
 
     stop = (Discrepancy(problem.delta.value), Plateau(1e-4))
-    path = descend(problem.energy, Scaled(), problem.start, step=Armijo(), stop=stop, most_iterations=iterations)
+    path = descend(energy, Scaled(), problem.start, step=Armijo(), stop=stop, most_iterations=iterations)
     return followed(path, watch)

@@ -1,0 +1,39 @@
+"""The likelihood of the counts themselves (``ctrecon/energies/transmission.py``), for scans that keep them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from ctrecon.classical.tv_solver import HuberTVSolver
+from ctrecon.energies.transmission import Transmission
+from ctrecon.errors import InputError
+from ctrecon.reconstruction.objectives.objective import Objective, judged
+from ctrecon.reconstruction.problem import Problem
+
+
+def poisson(problem: Problem) -> Objective:
+    """The deviance of the counts, halved; at the true image about half the number of rays.
+
+    Raises:
+        InputError: Where the scan keeps no counts and white field, or has counts below zero.
+    """
+    scan = problem.scan
+    if scan.counts is None or scan.white is None:
+        raise InputError(
+            f"{scan.source} has no counts and white field, which --energy poisson needs; use --energy least-squares"
+        )
+    if float(scan.counts.min()) < 0:
+        raise InputError(
+            f"{scan.source} has counts below zero ({scan.counts.min():.4g}), which no Poisson law gives; use --energy "
+            "least-squares"
+        )
+    counts, white = (
+        torch.from_numpy(values)[None, None].to(problem.device, torch.float64) for values in (scan.counts, scan.white)
+    )
+    column = HuberTVSolver(problem.operator, problem.energy.data).column
+    pull = column * math.sqrt(float(counts.mean()))
+    energy = Transmission(problem.operator, counts.float(), white)
+    level = problem.delta.value**2 / 2 if problem.delta.norm == "whitened" else counts.numel() / 2
+    return Objective(energy=judged(problem, energy), pull=pull, level=level)
