@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ctrecon.auditing.evidence import Evidence
     from ctrecon.auditing.regions import Region, Ring
     from ctrecon.auditing.tiles import Map
-    from ctrecon.certificates.interval import Empty, certificate_path
+    from ctrecon.certificates.interval import Empty
 
 EXIT_EMPTY = 3
 
@@ -227,9 +227,9 @@ def _refuse(audit: Audit, empty: Empty, facts: dict[str, Any], as_json: bool) ->
 
 
 def _write_map(audit: Audit, found: Map) -> dict[str, Any]:
-    from ctrecon.support.atomic import atomic_files
     from ctrecon.auditing.picture import draw_map
     from ctrecon.io.write import put_array
+    from ctrecon.support.atomic import atomic_files
 
     paths = _map_paths(audit.evidence.image_path)
     facts: dict[str, Any] = {

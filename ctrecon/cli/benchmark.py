@@ -12,8 +12,8 @@ from ctrecon.cli.options import FilePath, FolderPath, percent
 from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 if TYPE_CHECKING:
-    from ctrecon.studies.benchmarks import BenchmarkRow, TestSet
     from ctrecon.simulation.scanners import Scanner
+    from ctrecon.studies.benchmarks import BenchmarkRow, TestSet
 
 
 @click.command("benchmark")
@@ -41,10 +41,10 @@ def command(
     The paper's fan beam, or parallel rays over half a turn; PSNR in dB, mean over the images, at the certified stop
     with the true delta.
     """
-    from ctrecon.studies.benchmarks import Counts, Gaussian, NoiseModel, compare
     from ctrecon.networks.pretrained import load_ct_network
-    from ctrecon.simulation.simulate import standard_scanner
     from ctrecon.simulation.scanners import Scanner
+    from ctrecon.simulation.simulate import standard_scanner
+    from ctrecon.studies.benchmarks import Counts, Gaussian, NoiseModel, compare
 
     check_rows(output, overwrite=overwrite)
     problem = Scanner(*standard_scanner(beam, size, views))
@@ -91,8 +91,8 @@ def _sets(
     import numpy as np
     import torch
 
-    from ctrecon.studies.benchmarks import TestSet, images_as_set
     from ctrecon.phantoms import FAMILIES
+    from ctrecon.studies.benchmarks import TestSet, images_as_set
     from ctrecon.training.data import PhantomSource
     from ctrecon.training.image_sets import read_ct_slices, read_natural_images
 

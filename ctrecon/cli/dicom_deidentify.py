@@ -22,7 +22,9 @@ from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
 @click.option("--move-dates", is_flag=True, help="Move dates by days that belong to the patient, instead of removing.")
 @overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
-def command(given: Path, folder: Path, secret_file: Path | None, move_dates: bool, overwrite: bool, as_json: bool) -> None:
+def command(
+    given: Path, folder: Path, secret_file: Path | None, move_dates: bool, overwrite: bool, as_json: bool,
+) -> None:
     """Write the DICOM images of IN (a folder, a .zip, a file) to the new folder OUT, without what identifies patients.
 
     Pixels are not changed: look for burned-in text yourself. Whoever has the secret file can test guesses: keep it

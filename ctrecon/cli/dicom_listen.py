@@ -63,7 +63,8 @@ def command(
     os.umask(0o077)
     queue = Queue(folder, Limits(most_bytes=int(max_gb * 1e9), most_studies=max_studies))
     listener = Listener(
-        queue, connection, to, _log, process=Command(words=words, most_seconds=time_limit, stop=stop, lines_kept=60 if debug else 1),
+        queue, connection, to, _log,
+        process=Command(words=words, most_seconds=time_limit, stop=stop, lines_kept=60 if debug else 1),
         rules=Rules(quiet_s=quiet_s, instances=instances, keep_s=keep_hours * 3600),
         allowed=tuple(ae_title(title) for title in allow), stop=stop, debug=debug,
     )

@@ -37,9 +37,9 @@ def command(scan_file: Path, as_json: bool, **options: Any) -> None:
 def _facts(scan: Any) -> dict[str, Any]:
     import numpy as np
 
-    from ctrecon.measurement.delta import delta_for
     from ctrecon.errors import CtreconError
     from ctrecon.geometry.grid import field_of_view_mm
+    from ctrecon.measurement.delta import delta_for
 
     facts: dict[str, Any] = {
         "file": scan.source,

@@ -16,8 +16,8 @@ def walnut_object(problem: Scanner, seed: int) -> Tensor:
     import numpy as np
     import torch
 
-    from ctrecon.phantoms import Walnut
     from ctrecon.measurement.scan import WATER_MU_PER_MM
+    from ctrecon.phantoms import Walnut
 
     radius = problem.grid.reach_mm() * 0.96
     phantom = Walnut().sample(np.random.default_rng(seed)).scaled(radius, WATER_MU_PER_MM)
@@ -26,7 +26,7 @@ def walnut_object(problem: Scanner, seed: int) -> Tensor:
 
 def slice_object(path: Path, problem: Scanner) -> Tensor:
     """A CT slice brought to the grid and cut to the field of view, in 1/mm: ``[1, 1, rows, columns]``."""
-    from ctrecon.studies.benchmarks import images_as_set
     from ctrecon.dicom.images.images import attenuation, read_ct_slice
+    from ctrecon.studies.benchmarks import images_as_set
 
     return images_as_set(path.name, [attenuation(read_ct_slice(path))], problem).truth

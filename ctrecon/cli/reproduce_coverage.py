@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from ctrecon.cli.options import FilePath
 from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 
@@ -17,15 +16,17 @@ from ctrecon.cli.rows import check_rows, rows_option, write_rows
 @click.option("--thickest", type=float, default=4.0, show_default=True, help="Largest line integral of the object.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @rows_option
-def command(scans: int, size: int, views: int, thickest: float, seed: int, output: Path | None, overwrite: bool) -> None:
+def command(
+    scans: int, size: int, views: int, thickest: float, seed: int, output: Path | None, overwrite: bool,
+) -> None:
     """How often the true image lies within the delta of each quantile, over many noisy scans of one chest phantom."""
     import numpy as np
 
     from ctrecon.errors import SettingError
     from ctrecon.geometry.grid import field_of_view_mm
     from ctrecon.phantoms import FAMILIES
-    from ctrecon.studies.paper.coverage import coverage
     from ctrecon.simulation.simulate import standard_scanner
+    from ctrecon.studies.paper.coverage import coverage
 
     check_rows(output, overwrite=overwrite)
     if not 0 < thickest <= 10:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ctrecon.cli.figures import conclude, check_out, out_option, seed_option
+from ctrecon.cli.figures import check_out, conclude, out_option, seed_option
 from ctrecon.cli.objects import walnut_object
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def command(ctx: click.Context, out: Path, overwrite: bool, seed: int, fresh: bo
     Writes fig1.png, fig1.json (claims, numbers, bars), fig1.csv and the checkpoints to --out. Exit code 3: a claim
     failed.
     """
-    from ctrecon.studies.paper.fig1 import Blob, Setting, figure1, train
     from ctrecon.simulation.scanners import walnut_scanner
+    from ctrecon.studies.paper.fig1 import Blob, Setting, figure1, train
 
     check_out(out, "fig1", overwrite=overwrite)
     problem, setting, blob = walnut_scanner(96), Setting(seed=seed), Blob()

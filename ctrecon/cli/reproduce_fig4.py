@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ctrecon.cli.figures import conclude, check_out, out_option, seed_option
+from ctrecon.cli.figures import check_out, conclude, out_option, seed_option
 from ctrecon.cli.objects import slice_object, walnut_object
 from ctrecon.cli.options import FilePath, percent
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 @click.option("--iterations", type=click.IntRange(min=10), default=100, show_default=True)
 @click.pass_context
 def command(
-    ctx: click.Context, out: Path, overwrite: bool, seed: int, prior: str, slice_file: Path | None, size: int, views: int,
+    ctx: click.Context, out: Path, overwrite: bool, seed: int, prior: str, slice_file: Path | None, size: int,
+    views: int,
     noise: tuple[float, ...], iterations: int,
 ) -> None:
     """Figure 4: PSNR and data term over the iterations, on plain and on regularised energies.
@@ -39,8 +40,8 @@ def command(
     fig4.json (claims, numbers, bars), fig4.csv (every point of every curve) to --out. Exit code 3: a claim failed.
     """
     from ctrecon.networks.pretrained import load_ct_network
-    from ctrecon.studies.paper.fig4 import curves, figure4
     from ctrecon.simulation.scanners import walnut_scanner
+    from ctrecon.studies.paper.fig4 import curves, figure4
 
     check_out(out, "fig4", overwrite=overwrite)
     problem = walnut_scanner(size, views)

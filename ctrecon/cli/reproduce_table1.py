@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ctrecon.cli.options import FilePath, FolderPath
+from ctrecon.cli.options import FolderPath
 from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 
@@ -18,16 +18,17 @@ from ctrecon.cli.rows import check_rows, rows_option, write_rows
 @click.option("--baseline", metavar="NAME|FILE", help="Trained by train-superres --one-pass, for the baseline's row.")
 @rows_option
 def command(
-    data: Path, sets: tuple[str, ...], scale: int, prior: str, baseline: str | None, output: Path | None, overwrite: bool
+    data: Path, sets: tuple[str, ...], scale: int, prior: str, baseline: str | None, output: Path | None,
+    overwrite: bool
 ) -> None:
     """Table 1: super-resolution by gradient descent, a network in one pass, and energy dissipation.
 
     PSNR and SSIM of the luminance (16 to 235, over 255) of whole images, and without a border of SCALE pixels;
     ||Au - f||^2 summed over the low-resolution pixels. All are means over the images of a set.
     """
+    from ctrecon.applications.superresolution.enlarge import load_superresolution_network
     from ctrecon.errors import InputError
     from ctrecon.studies.paper.table1 import methods_of, table
-    from ctrecon.applications.superresolution.enlarge import load_superresolution_network
 
     check_rows(output, overwrite=overwrite)
     folders = [data / name for name in sets] or [data]

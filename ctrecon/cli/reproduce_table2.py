@@ -17,7 +17,9 @@ from ctrecon.cli.rows import check_rows, rows_option, write_rows
 @click.option("--prior", default="sudoku-default", show_default=True, metavar="NAME|FILE")
 @click.option("--baseline", default="sudoku-one-pass", show_default=True, metavar="NAME|FILE")
 @rows_option
-def command(data: Path, all_splits: bool, count: int, prior: str, baseline: str, output: Path | None, overwrite: bool) -> None:
+def command(
+    data: Path, all_splits: bool, count: int, prior: str, baseline: str, output: Path | None, overwrite: bool,
+) -> None:
     """Table 2: Sudoku by gradient descent, a baseline network in one pass, and energy dissipation.
 
     By default on the test split of the file (by a hash of each puzzle), which train-sudoku never uses.
@@ -25,8 +27,8 @@ def command(data: Path, all_splits: bool, count: int, prior: str, baseline: str,
     import torch
 
     from ctrecon.applications.sudoku.files import read_puzzles
-    from ctrecon.studies.paper.table2 import methods_of, table, unseen
     from ctrecon.applications.sudoku.solve import load_sudoku_network
+    from ctrecon.studies.paper.table2 import methods_of, table, unseen
 
     check_rows(output, overwrite=overwrite)
     # Many small tensors: a second thread gains little, and where another process has its core it spins for minutes.

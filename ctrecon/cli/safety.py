@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
     from torch import Tensor
 
+    from ctrecon.simulation.scanners import Scanner
     from ctrecon.studies.safety.bench import Example, Plan
     from ctrecon.studies.safety.readings import ReadingRow
-    from ctrecon.simulation.scanners import Scanner
 
 
 @click.command("safety")
@@ -35,17 +35,19 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--quick", is_flag=True, help="One slice, one radius, one noise level, three repeats: half a minute.")
 @out_option
-def command(prior: str, slices: int, size: int, views: int, seed: int, quick: bool, out: Path, overwrite: bool, **options: Any) -> None:
+def command(
+    prior: str, slices: int, size: int, views: int, seed: int, quick: bool, out: Path, overwrite: bool, **options: Any,
+) -> None:
     """Plant lesions in held-out slices and see which survive which method.
 
     Prints a table and writes safety.json, safety.md and safety.png to --out: contrast recovered and detectability
     (docs/trust.md defines them) of energy dissipation, its network in one shot, Huber-TV and FBP.
     """
     from ctrecon.networks.pretrained import load_ct_network
+    from ctrecon.simulation.scanners import walnut_scanner
     from ctrecon.studies.safety.bench import Plan, roomy, run
     from ctrecon.studies.safety.methods import Bench
     from ctrecon.studies.safety.readings import rows_of
-    from ctrecon.simulation.scanners import walnut_scanner
 
     plan = Plan(
         contrasts_hu=options["contrast"], radii=options["radius"], noise=options["noise"], places=options["places"],
@@ -89,8 +91,8 @@ def _truths(
     import numpy as np
     import torch
 
-    from ctrecon.studies.benchmarks import images_as_set
     from ctrecon.phantoms.chest import Chest
+    from ctrecon.studies.benchmarks import images_as_set
     from ctrecon.training.data import PhantomSource
     from ctrecon.training.image_sets import read_ct_slices
 
@@ -132,8 +134,8 @@ def _picture(rows: list[ReadingRow], example: Example) -> Picture:
     from matplotlib.figure import Figure as Picture
     from matplotlib.patches import Circle
 
-    from ctrecon.studies.safety.methods import METHODS
     from ctrecon.measurement.scan import WATER_MU_PER_MM
+    from ctrecon.studies.safety.methods import METHODS
 
     radii = list(dict.fromkeys(row.radius for row in rows))
     levels = list(dict.fromkeys(row.noise for row in rows))

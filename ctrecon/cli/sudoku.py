@@ -15,9 +15,9 @@ from ctrecon.cli.options import FilePath, overwrite_option
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ctrecon.descent.directions import Direction
     from ctrecon.applications.sudoku.files import PuzzleFile
     from ctrecon.applications.sudoku.solve import Grids, Solutions
+    from ctrecon.descent.directions import Direction
 
 EXIT_NOT_SOLVED = 3
 
@@ -33,7 +33,8 @@ EXIT_NOT_SOLVED = 3
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @click.pass_context
 def command(
-    ctx: click.Context, puzzle: str, show: bool, output: Path | None, overwrite: bool, method: str, prior: str, iterations: int,
+    ctx: click.Context, puzzle: str, show: bool, output: Path | None, overwrite: bool, method: str, prior: str,
+    iterations: int,
     as_json: bool,
 ) -> None:
     """Solve Sudokus by energy dissipation (paper, section 5.4).
@@ -44,8 +45,8 @@ def command(
     """
     import torch
 
-    from ctrecon.errors import OutputError
     from ctrecon.applications.sudoku.solve import solve
+    from ctrecon.errors import OutputError
     from ctrecon.support.places import check_places
 
     # Many small tensors: a second thread gains little, and where another process has its core it spins for minutes.
@@ -70,8 +71,8 @@ def command(
 
 
 def _read(puzzle: str) -> PuzzleFile:
-    from ctrecon.errors import InputError
     from ctrecon.applications.sudoku.files import PuzzleFile, parse_puzzle, read_puzzles
+    from ctrecon.errors import InputError
 
     # 81 characters are a puzzle; anything else that looks like a file name is a file.
     looks_like_file = Path(puzzle).suffix.lower() in (".csv", ".txt", ".sdk", ".sudoku")
@@ -83,8 +84,8 @@ def _read(puzzle: str) -> PuzzleFile:
 
 
 def _direction(method: str, prior: str) -> Callable[[Grids], Direction]:
-    from ctrecon.descent.directions import NegativeGradient
     from ctrecon.applications.sudoku.solve import NetworkDirection, load_sudoku_network
+    from ctrecon.descent.directions import NegativeGradient
 
     if method == "gradient":
         return lambda some: NegativeGradient()
@@ -152,8 +153,8 @@ def _summary(read: PuzzleFile, found: Solutions, method: str) -> dict[str, Any]:
 
 
 def _write(path: Path, puzzles: Grids, found: Solutions) -> None:
-    from ctrecon.support.atomic import atomic_write
     from ctrecon.applications.sudoku.files import write_puzzle
+    from ctrecon.support.atomic import atomic_write
 
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")

@@ -42,11 +42,11 @@ def command(
     Writes the picture S.png, its values S.npy, the given ones S.data.npy, and S.certificate.json, which `ctrecon
     verify` checks. Exit code 0: certified. 2: bad input. 3: tolerance not met; the image is written all the same.
     """
+    from ctrecon.applications.superresolution.enlarge import enlarge_levels, load_superresolution_network
     from ctrecon.certificates.pooled import certify_pooled
     from ctrecon.errors import SettingError
     from ctrecon.io.pictures import read_picture
     from ctrecon.outputs.picture import PictureTarget
-    from ctrecon.applications.superresolution.enlarge import enlarge_levels, load_superresolution_network
 
     began = time.monotonic()
     if not 0 < tolerance < 1e9:

@@ -46,7 +46,9 @@ def command(
     pitch = scanner.column_pitch_mm * scanner.columns / options["columns"]
     length = options["turns"] * options["feed_mm"]
     protocol = Protocol(column_pitch_mm=pitch, first_z_mm=-length / 2, **options)
-    count = synthesise(output, water_phantom(ball_hu=ball_hu), protocol, seed=seed, implicit=not explicit, overwrite=overwrite)
+    count = synthesise(
+        output, water_phantom(ball_hu=ball_hu), protocol, seed=seed, implicit=not explicit, overwrite=overwrite,
+    )
     if as_json:
         click.echo(json.dumps({"folder": str(output), "projections": count}))
     else:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 @click.option("--validation", type=click.IntRange(min=1), default=4, show_default=True, help="Images per set scored.")
 @click.option("--validate-minutes", type=click.FloatRange(min=0, min_open=True), help="Also score every so often.")
 def command(
-    output: Path, overwrite: bool, network: str, start: str | None, fresh: bool, curves: Path | None, ct_slices: Path | None,
+    output: Path, overwrite: bool, network: str, start: str | None, fresh: bool, curves: Path | None,
+    ct_slices: Path | None,
     images: tuple[Path, ...], scanner: str, size: int, validation: int, validate_minutes: float | None, device: str,
     note: tuple[str, ...], **plan_options: Any,
 ) -> None:

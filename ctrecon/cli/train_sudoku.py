@@ -12,9 +12,9 @@ from ctrecon.cli.training import as_stored, check_output, facts_of, plan, run_tr
 
 if TYPE_CHECKING:
     from ctrecon.applications.sudoku.convolutional import SudokuConvolutional
+    from ctrecon.applications.sudoku.puzzles import PuzzleSet
     from ctrecon.applications.sudoku.rules import SudokuRules
     from ctrecon.training.loop import Trainer
-    from ctrecon.applications.sudoku.puzzles import PuzzleSet
 
 
 @click.command("train-sudoku")
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @click.option("--network", type=click.Choice(("rules", "convolutional")), default="rules", show_default=True)
 @click.option("--one-pass", is_flag=True, help="The baseline: train for one pass from the start, not on the path.")
 def command(
-    output: Path, overwrite: bool, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], easy: Path | None,
+    output: Path, overwrite: bool, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...],
+    easy: Path | None,
     hard: Path | None, network: str, one_pass: bool, **plan_options: Any,
 ) -> None:
     """Train a network for Sudoku on the descent path (paper, sections 4.2 and 5.4).
@@ -33,9 +34,9 @@ def command(
     checkpoint and a log; run the same command again to resume. Puzzles of the test and validation splits (by a hash of
     the puzzle) are never trained on.
     """
-    from ctrecon.training.loop import Trainer
     from ctrecon.applications.sudoku.path import SudokuPool
     from ctrecon.applications.sudoku.puzzles import PuzzleSource
+    from ctrecon.training.loop import Trainer
 
     check_output(output, overwrite=overwrite)
     how = plan(**plan_options)
@@ -67,8 +68,8 @@ def _network(name: str, start: str | None) -> SudokuRules | SudokuConvolutional:
 def _finish(
     trainer: Trainer, output: Path, data: list[str], files: tuple[Path | None, ...], *, one_pass: bool
 ) -> None:
-    from ctrecon.applications.sudoku.solve import load_sudoku_network
     from ctrecon.applications.sudoku.card import model_card, validation_scores
+    from ctrecon.applications.sudoku.solve import load_sudoku_network
 
     card = {"data": data, "one_pass": one_pass, **facts_of(trainer)}
     with as_stored(trainer, card) as stored:

@@ -11,8 +11,8 @@ from ctrecon.cli.options import FilePath, FolderPath
 from ctrecon.cli.training import check_output, facts_of, plan, run_training, training_options, write_trained
 
 if TYPE_CHECKING:
-    from ctrecon.networks.dncnn import DnCNN
     from ctrecon.applications.superresolution.network import LowResNet
+    from ctrecon.networks.dncnn import DnCNN
     from ctrecon.training.loop import Trainer
 
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @click.option("--decibels", is_flag=True, help="Minimise what PSNR measures, for the end of a training.")
 @click.option("--patch", type=click.IntRange(min=4), default=32, show_default=True, help="Side, at the low resolution.")
 def command(
-    output: Path, overwrite: bool, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...], images: tuple[Path, ...],
+    output: Path, overwrite: bool, start: str | None, fresh: bool, curves: Path | None, note: tuple[str, ...],
+    images: tuple[Path, ...],
     held_out: tuple[Path, ...], scale: int, network: str, dncnn_weights: Path | None, one_pass: bool, decibels: bool,
     patch: int, device: str, **plan_options: Any,
 ) -> None:
@@ -36,11 +37,11 @@ def command(
     Writes OUTPUT (safetensors), a model card OUTPUT.md, and while it runs a checkpoint and a log; run the same command
     again to resume. Several GPUs: as for train-phantoms, by torchrun.
     """
+    from ctrecon.applications.superresolution.path import SuperResolutionPool
     from ctrecon.errors import SettingError
     from ctrecon.training.held_out import read_training_images
     from ctrecon.training.loop import Trainer
     from ctrecon.training.processes import join, leave, local_device
-    from ctrecon.applications.superresolution.path import SuperResolutionPool
 
     check_output(output, overwrite=overwrite)
     if dncnn_weights is not None and (network != "dncnn20" or start is not None):
@@ -67,10 +68,10 @@ def _names(folders: tuple[Path, ...]) -> str:
 
 
 def _network(name: str, start: str | None, dncnn_weights: Path | None, scale: int) -> LowResNet | DnCNN:
-    from ctrecon.networks.dncnn import DnCNN, DnCNNShape
-    from ctrecon.applications.superresolution.network import LowResNet, LowResNetShape
-    from ctrecon.networks.pretrained import load_network
     from ctrecon.applications.superresolution.enlarge import NETWORKS
+    from ctrecon.applications.superresolution.network import LowResNet, LowResNetShape
+    from ctrecon.networks.dncnn import DnCNN, DnCNNShape
+    from ctrecon.networks.pretrained import load_network
     from ctrecon.training.dncnn_start import dncnn_b
 
     if start is not None:

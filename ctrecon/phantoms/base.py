@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from ctrecon.support.arrays import Float32Array, Float64Array
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
-
+from ctrecon.support.arrays import Float32Array, Float64Array
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.support.arrays import Float64Array
 from ctrecon.phantoms.base import Phantom, Primitive
 from ctrecon.phantoms.ellipse import Ellipse
 from ctrecon.phantoms.gaussian import Gaussian
@@ -21,6 +20,7 @@ from ctrecon.phantoms.shapes import (
     outline,
     ribbon,
 )
+from ctrecon.support.arrays import Float64Array
 
 FAT = 0.9
 MUSCLE = 1.05

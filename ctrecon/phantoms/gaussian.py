@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
-from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.phantoms.base import Lines, Primitive, Raster, turned
 from ctrecon.phantoms.kernels import first_beyond, rising, sample_index
-
+from ctrecon.support.arrays import Array, Float64Array
 
 # Beyond six widths a blob counts as nothing: 2e-8 of its height, below float32.
 CUT = 6.0

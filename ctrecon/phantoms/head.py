@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.support.arrays import Float64Array
 from ctrecon.phantoms.base import Phantom, Primitive
 from ctrecon.phantoms.ellipse import Ellipse
 from ctrecon.phantoms.shapes import (
@@ -23,6 +22,7 @@ from ctrecon.phantoms.shapes import (
     ribbon,
     shrunk,
 )
+from ctrecon.support.arrays import Float64Array
 
 SKIN = 1.0
 FLUID = 1.01

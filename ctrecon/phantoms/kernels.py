@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numba
-import numpy.typing as npt
 
 from ctrecon.support.arrays import Array
-
 
 
 @numba.njit(nogil=True, cache=True)

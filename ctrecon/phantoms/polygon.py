@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
-from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.errors import SettingError
 from ctrecon.phantoms.base import Lines, Primitive, Raster, turned
 from ctrecon.phantoms.kernels import fill_span, first_beyond, rising
-
+from ctrecon.support.arrays import Array, Float64Array
 
 
 @numba.njit(nogil=True, cache=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.support.arrays import Float64Array
 from ctrecon.phantoms.base import Phantom, Primitive
 from ctrecon.phantoms.shapes import AIR, Point, Room, filled, log_uniform, shrunk
+from ctrecon.support.arrays import Float64Array
 
 
 @dataclass(frozen=True)

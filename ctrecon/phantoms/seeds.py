@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.support.arrays import Float64Array
 from ctrecon.phantoms.base import Phantom, Primitive
 from ctrecon.phantoms.ellipse import Ellipse
 from ctrecon.phantoms.shapes import Room, bent_path, clearance, filled, log_uniform, outline, ribbon, shrunk
+from ctrecon.support.arrays import Float64Array
 
 
 @dataclass(frozen=True)

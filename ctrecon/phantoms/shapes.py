@@ -7,8 +7,8 @@ import math
 import numba
 import numpy as np
 
-from ctrecon.support.arrays import Float64Array
 from ctrecon.phantoms.polygon import Polygon
+from ctrecon.support.arrays import Float64Array
 
 # Not quite nothing: what is cut out of a body is filled with air, which also keeps sums above zero through rounding.
 AIR = 0.001

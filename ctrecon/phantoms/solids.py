@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ctrecon.support.arrays import Float64Array
 from ctrecon.geometry.grid import Grid
+from ctrecon.support.arrays import Float64Array
 
 
 class Solid(ABC):

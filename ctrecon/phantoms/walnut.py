@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.support.arrays import Float64Array
 from ctrecon.phantoms.base import Phantom, Primitive
 from ctrecon.phantoms.ellipse import Ellipse
 from ctrecon.phantoms.shapes import AIR, filled, outline, ribbon, shrunk
+from ctrecon.support.arrays import Float64Array
 
 SHELL, KERNEL, WALL, SKIN = 1.25, 0.8, 0.6, 0.14
 

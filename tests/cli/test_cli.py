@@ -316,7 +316,10 @@ def test_a_full_disk_leaves_nothing_half_written(scan: Path, tmp_path: Path) -> 
 def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "noise.npy", rng.random((180, 256)))
-    endless = ("--geometry", "parallel-180", "--delta", "1e-9", "--method", "gradient", "--iterations", "1000000", "-o", tmp_path / "u.npy")
+    endless = (
+        "--geometry", "parallel-180", "--delta", "1e-9", "--method", "gradient", "--iterations", "1000000",
+        "-o", tmp_path / "u.npy",
+    )
     call = [sys.executable, "-u", "-m", "ctrecon.cli.main", "reconstruct", tmp_path / "noise.npy", *endless]
     with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
