@@ -88,8 +88,8 @@ def command(
     for note in notes:
         click.echo(f"note: {printable(note)}")
     for one_told in told:
-        size = f"{one_told['views']} views of {one_told['detectors']} cells"
-        click.echo(f"scan:  {printable(one_told['scan'])}  ({size})")
+        extent = f"{one_told['views']} views of {one_told['detectors']} cells"
+        click.echo(f"scan:  {printable(one_told['scan'])}  ({extent})")
         click.echo(f"truth: {printable(one_told['truth'])}")
         percent_of = one_told["true_delta_percent"]
         click.echo(f"true delta ||A u - f|| = {one_told['true_delta']:.6g} ({percent_of:.3g}% of ||f||)")
