@@ -8,9 +8,12 @@ import scipy.sparse
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.feasible import FeasibleCertificate, certify
+from ctrecon.certificates.parts import geometry_claim
+from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.vector_geometry import VectorGeometry
 from ctrecon.operators.sparse import joseph_matrix
 
 HALF_TURN = tuple((math.pi * np.arange(9) / 9).tolist())
@@ -31,6 +34,23 @@ GEOMETRIES = {
         FanBeam(angles_rad=HALF_TURN, detector_count=11, detector_spacing_mm=2.0, source_to_axis_mm=2.0,
                 source_to_detector_mm=5.0),
         Grid(rows=12, columns=10),
+    ),
+    "free arc": (
+        VectorGeometry.of(ArcFanBeam(angles_rad=TURN, detector_count=17, detector_spacing_mm=0.5,
+                                     detector_offset_mm=-0.2, source_to_axis_mm=30.0, source_to_detector_mm=45.0))
+        .with_axis_shift(0.3 * np.random.default_rng(1).normal(size=(8, 2))),
+        Grid(rows=9, columns=14, pixel_mm=(0.55, 0.3), centre_mm=(0.7, -1.1)),
+    ),
+    "free fan": (
+        VectorGeometry.of(FanBeam(angles_rad=HALF_TURN, detector_count=17, detector_spacing_mm=0.5,
+                                  source_to_axis_mm=30.0, source_to_detector_mm=45.0))
+        .with_detector_turn(0.2 * np.random.default_rng(2).normal(size=9)),
+        Grid(rows=12, columns=11, pixel_mm=0.4),
+    ),
+    "free parallel": (
+        VectorGeometry.of(ParallelBeam(angles_rad=HALF_TURN, detector_count=14))
+        .with_detector_shift(np.random.default_rng(3).normal(size=9)),
+        Grid(rows=16, columns=9, pixel_mm=(0.6, 1.2), centre_mm=(-0.5, 0.25)),
     ),
 }  # fmt: skip
 CASES = [*GEOMETRIES, "whitened", "matrix"]
@@ -76,7 +96,7 @@ def forge(path, change):
 
 def projected(geometry, grid, image):
     """``A u`` and the bound on the error of each value, by the checker."""
-    return verify.apply({"geometry": geometry.to_dict(), "grid": grid.to_dict()}, image, None)
+    return verify.apply({"geometry": geometry_claim(geometry), "grid": grid.to_dict()}, image, None)
 
 
 def restate(values):

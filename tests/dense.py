@@ -19,8 +19,27 @@ def arc_fan_rays(values):
     return -1j * radius * np.exp(1j * turned) + 0 * g, cell
 
 
+def free_rays(values):
+    """The same of a geometry that states each view."""
+    source, middle, axis = (
+        (np.array(values[name]) @ [1, 1j])[:, None] for name in ("source", "detector_mm", "detector_axis")
+    )
+    s = (np.arange(values["detector_count"]) - (values["detector_count"] - 1) / 2) * values["detector_spacing_mm"]
+    radius = values["detector_radius_mm"]
+    if radius:
+        # The cells lie on a circle about a point on the source's side; z e^(i g) turns by g.
+        side = np.sign((np.conj(axis) * (source - middle)).imag)
+        centre = middle + side * 1j * radius * axis
+        cell = centre + (middle - centre) * np.exp(1j * side * s / radius)
+    else:
+        cell = middle + s * axis
+    return (cell, source + 0 * cell) if values["parallel"] else (source + 0 * cell, cell - source)
+
+
 def rays(values):
     """A point of each ray and its direction, as complex numbers, ``[views, cells]``."""
+    if values["geometry"] == "vectors":
+        return free_rays(values)
     if values["geometry"] == "arc-fan":
         source, cell = arc_fan_rays(values)
         return source, cell - source
@@ -38,18 +57,19 @@ def matrix(operator):
     if operator["projector"] == "matrix":
         raise ValueError("that one is dense already")
     grid = operator["grid"]
-    rows, columns, h = grid["rows"], grid["columns"], grid["pixel_mm"]
-    x = ((np.arange(columns) - (columns - 1) / 2) * h)[None, :]
-    y = (((rows - 1) / 2 - np.arange(rows)) * h)[:, None]
+    rows, columns, (x0, y0) = grid["rows"], grid["columns"], grid.get("centre_mm", (0.0, 0.0))
+    dy, dx = np.broadcast_to(grid["pixel_mm"], 2)
+    x = (x0 + (np.arange(columns) - (columns - 1) / 2) * dx)[None, :]
+    y = (y0 + ((rows - 1) / 2 - np.arange(rows)) * dy)[:, None]
     result = []
     for point, way in zip(*(part.ravel() for part in rays(operator["geometry"])), strict=True):
-        if abs(way.imag) >= abs(way.real) * (1 - 1e-9):
-            apart = x - (point.real + (y - point.imag) * way.real / way.imag)
-            length = h * abs(way) / abs(way.imag)
+        if abs(way.imag) / dy >= abs(way.real) / dx * (1 - 1e-9):
+            apart = (x - (point.real + (y - point.imag) * way.real / way.imag)) / dx
+            length = dy * abs(way) / abs(way.imag)
         else:
-            apart = y - (point.imag + (x - point.real) * way.imag / way.real)
-            length = h * abs(way) / abs(way.real)
-        result.append((length * np.maximum(1 - np.abs(apart) / h, 0)).ravel())
+            apart = (y - (point.imag + (x - point.real) * way.imag / way.real)) / dy
+            length = dx * abs(way) / abs(way.real)
+        result.append((length * np.maximum(1 - np.abs(apart), 0)).ravel())
     return np.array(result)
 
 

@@ -7,10 +7,11 @@ import numpy as np
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.infeasible import InfeasibleCertificate, exclude
-from ctrecon.certificates.parts import Certificate, seal
+from ctrecon.certificates.parts import Certificate, geometry_claim, seal
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.vector_geometry import VectorGeometry
 
 GRID = Grid(rows=7, columns=9, pixel_mm=0.6)
 PARALLEL = ParallelBeam(angles_rad=tuple((np.pi * np.arange(8) / 8 + 0.1).tolist()), detector_count=9,
@@ -22,6 +23,9 @@ ARC = {**FAN.to_dict(), "geometry": "arc-fan", "detector_offset_mm": -0.3,
        "source_radius_shift_mm": np.linspace(0.5, -0.4, 9).tolist()}  # fmt: skip
 OPERATORS = {name: {"projector": "joseph", "geometry": values, "grid": GRID.to_dict()}
              for name, values in {"parallel": PARALLEL.to_dict(), "fan": FAN.to_dict(), "arc-fan": ARC}.items()}
+PLACED = Grid(rows=7, columns=9, pixel_mm=(0.5, 0.7), centre_mm=(0.2, -0.4))
+FREE = VectorGeometry.of(FAN).with_axis_shift(0.2 * np.random.default_rng(4).normal(size=(9, 2)))
+OPERATORS["vectors"] = {"projector": "joseph", "geometry": geometry_claim(FREE), "grid": PLACED.to_dict()}
 
 
 def scan(case, seed=0, *, noise=0.05, whitened=False):
@@ -30,7 +34,7 @@ def scan(case, seed=0, *, noise=0.05, whitened=False):
     A = dense.matrix(OPERATORS[case])
     truth = rng.random(GRID.shape)
     geometry = OPERATORS[case]["geometry"]
-    shape = (len(geometry["angles_rad"]), geometry["detector_count"])
+    shape = (verify.views(geometry), geometry["detector_count"])
     f = (A @ truth.ravel() + noise * rng.normal(size=len(A))).reshape(shape)
     weights = rng.random(shape) * 3 if whitened else None
     if weights is not None:

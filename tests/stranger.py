@@ -63,6 +63,15 @@ def array(stem, what, said):
 
 def points(g):
     """A point of each ray and its direction: px, py, dx, dy, each ``[views, cells]``."""
+    if g["geometry"] == "vectors":
+        (qx, qy), (cx, cy), (ux, uy) = (
+            np.array(g[name]).T[:, :, None] for name in ("source", "detector_mm", "detector_axis")
+        )
+        s = ((np.arange(g["detector_count"]) - (g["detector_count"] - 1) / 2) * g["detector_spacing_mm"])[None, :]
+        r, sign = g["detector_radius_mm"], np.where(ux * (qy - cy) > uy * (qx - cx), 1, -1)
+        along, ahead = (r * np.sin(s / r), r * (1 - np.cos(s / r))) if r > 0 else (s, 0 * s)
+        x, y = cx + along * ux - sign * ahead * uy, cy + along * uy + sign * ahead * ux
+        return (x, y, qx + 0 * x, qy + 0 * x) if g["parallel"] else (qx + 0 * x, qy + 0 * x, x - qx, y - qy)
     t, n = np.array(g["angles_rad"])[:, None], g["detector_count"]
     s = ((np.arange(n) - (n - 1) / 2) * g["detector_spacing_mm"] + g["detector_offset_mm"])[None, :]
     sin, cos = np.sin(t), np.cos(t)
@@ -84,24 +93,27 @@ def points(g):
 def joseph(geometry, grid):
     """The sparse matrix of Joseph's method, view by view."""
     R, C, h = grid["rows"], grid["columns"], grid["pixel_mm"]
+    hy, hx = h if isinstance(h, list) else (h, h)
+    ox, oy = grid.get("centre_mm", (0, 0))
     whole(R, C, geometry["detector_count"])
     blocks = []
     for px, py, dx, dy in zip(*points(geometry), strict=True):
-        by_rows = abs(dy) >= abs(dx) * (1 - 1e-9)
+        by_rows = abs(dy) >= abs(dx) * (hy / hx) * (1 - 1e-9)
+        px, py = px - ox, py - oy
         with np.errstate(all="ignore"):
             m = np.where(by_rows, dx / dy, dy / dx)
         lines = np.arange(max(R, C))[:, None]
         z = np.where(
             by_rows,
-            (px - m * py) / h + (C - 1) / 2 + m * (R - 1) / 2 - m * lines,
-            (R - 1) / 2 - (py - m * px) / h + m * (C - 1) / 2 - m * lines,
+            (px - m * py) / hx + (C - 1) / 2 + m * hy / hx * ((R - 1) / 2 - lines),
+            (R - 1) / 2 - (py - m * px) / hy + m * hx / hy * ((C - 1) / 2 - lines),
         )
         count, length = np.where(by_rows, R, C), np.where(by_rows, C, R)
         first = np.floor(np.clip(z, -2, max(R, C) + 1)).astype(int)
         ray = np.broadcast_to(np.arange(px.size), z.shape)
         block = csr_matrix((px.size, R * C))
         for near in (first, first + 1):
-            hat = h * np.sqrt(1 + m * m) * (1 - abs(z - near))
+            hat = np.where(by_rows, hy, hx) * np.sqrt(1 + m * m) * (1 - abs(z - near))
             keep = (lines < count) & (near >= 0) & (near < length) & (hat > 0)
             pixel = np.where(by_rows, lines * C + near, near * C + lines)
             block = block + csr_matrix((hat[keep], (ray[keep], pixel[keep])), shape=block.shape)
@@ -152,7 +164,9 @@ def sentence(c, M, zero):
     if g["projector"] == "matrix":
         A = "the stored matrix"
     elif g["projector"] == "joseph":
-        A = f"Joseph's projector of the {name[g['geometry']['geometry']]} geometry stated here"
+        kind = g["geometry"]["geometry"]
+        said = f"{name[kind]} geometry stated here" if kind != "vectors" else "geometry stated here view by view"
+        A = f"Joseph's projector of the {said}"
     else:
         A = f"the mean over {g['factor']} x {g['factor']} pixels, which does not see what differs within them"
     norm = {"2-norm": "||A u - f||", "max": "max |A u - f|", "whitened": "||W^(1/2) (A u - f)||"}[c["norm"]]

@@ -16,38 +16,56 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 
 
+def exact_rays(geometry):
+    """A point of each ray and its direction, by the formulas of ``docs/guarantees.md`` in many digits."""
+    mp = mpmath.mpf
+    for view in range(geometry.shape[0]):
+        for i in range(geometry.detector_count):
+            t = (mp(i) - mp(geometry.detector_count - 1) / 2) * mp(geometry.detector_spacing_mm)
+            if geometry.kind == "vectors":
+                stated = geometry.source[view], geometry.detector_mm[view], geometry.detector_axis[view]
+                (qx, qy), (cx, cy), (ux, uy) = ((mp(a), mp(b)) for a, b in stated)
+                radius, ahead = mp(geometry.detector_radius_mm), mp(0)
+                if radius:
+                    sign = 1 if ux * (qy - cy) > uy * (qx - cx) else -1
+                    t, ahead = radius * mpmath.sin(t / radius), sign * radius * (1 - mpmath.cos(t / radius))
+                x, y = cx + t * ux - ahead * uy, cy + t * uy + ahead * ux
+                yield (x, y, qx, qy) if geometry.parallel else (qx, qy, x - qx, y - qy)
+                continue
+            angle = mp(geometry.angles_rad[view])
+            c, s = mpmath.cos(angle), mpmath.sin(angle)
+            t += mp(geometry.detector_offset_mm)
+            if geometry.kind == "parallel":
+                yield t * c, t * s, s, -c
+            else:
+                near, far = mp(geometry.source_to_axis_mm), mp(geometry.source_to_detector_mm)
+                yield near * s, -near * c, t * c - far * s, t * s + far * c
+
+
 def exact_projection(geometry, grid, image):
     """``docs/guarantees.md`` in 50 digits, written for this test: ``[views, detectors]`` of mpmath numbers."""
     mp = mpmath.mpf
-    pixel, (rows, columns) = mp(grid.pixel_mm), grid.shape
+    (tall, wide), (rows, columns) = map(mp, grid.spacing_mm), grid.shape
+    x0, y0 = map(mp, grid.centre_mm)
     result = []
-    for angle in geometry.angles_rad:
-        c, s = mpmath.cos(mp(angle)), mpmath.sin(mp(angle))
-        for i in range(geometry.detector_count):
-            t = (mp(i) - mp(geometry.detector_count - 1) / 2) * mp(geometry.detector_spacing_mm)
-            t += mp(geometry.detector_offset_mm)
-            if isinstance(geometry, ParallelBeam):
-                px, py, dx, dy = t * c, t * s, s, -c
+    for px, py, dx, dy in exact_rays(geometry):
+        by_row = abs(dy) / tall >= abs(dx) / wide * (1 - mp(10) ** -9)
+        total = mp(0)
+        for line in range(rows if by_row else columns):
+            if by_row:
+                y = y0 + (mp(rows - 1) / 2 - line) * tall
+                x = (px + (y - py) * dx / dy - x0) / wide + mp(columns - 1) / 2
+                values = image[line]
             else:
-                near, far = mp(geometry.source_to_axis_mm), mp(geometry.source_to_detector_mm)
-                px, py, dx, dy = near * s, -near * c, t * c - far * s, t * s + far * c
-            by_row = abs(dy) >= abs(dx) * (1 - mp(10) ** -9)
-            total = mp(0)
-            for line in range(rows if by_row else columns):
-                if by_row:
-                    y = (mp(rows - 1) / 2 - line) * pixel
-                    x = (px + (y - py) * dx / dy) / pixel + mp(columns - 1) / 2
-                    values = image[line]
-                else:
-                    x = (line - mp(columns - 1) / 2) * pixel
-                    x = mp(rows - 1) / 2 - (py + (x - px) * dy / dx) / pixel
-                    values = image[:, line]
-                k = int(mpmath.floor(x))
-                for pixel_index, weight in ((k, k + 1 - x), (k + 1, x - k)):
-                    if 0 <= pixel_index < len(values):
-                        total += weight * mp(float(values[pixel_index]))
-            slope = dx / dy if by_row else dy / dx
-            result.append(total * pixel * mpmath.sqrt(1 + slope**2))
+                x = x0 + (line - mp(columns - 1) / 2) * wide
+                x = mp(rows - 1) / 2 - (py + (x - px) * dy / dx - y0) / tall
+                values = image[:, line]
+            k = int(mpmath.floor(x))
+            for pixel_index, weight in ((k, k + 1 - x), (k + 1, x - k)):
+                if 0 <= pixel_index < len(values):
+                    total += weight * mp(float(values[pixel_index]))
+        slope = dx / dy if by_row else dy / dx
+        result.append(total * (tall if by_row else wide) * mpmath.sqrt(1 + slope**2))
     return result
 
 
@@ -68,8 +86,8 @@ def test_the_bound_holds_against_fifty_digits(case):
         assert abs(truth - mpmath.mpf(found)) <= mpmath.mpf(upper) - mpmath.mpf(found)
     # The bound says something: it is small, and a detector off by a millionth of a pixel is outside of it.
     assert errors.max() < 1e-9
-    moved = replace(geometry, detector_offset_mm=geometry.detector_offset_mm + 1e-6 * grid.pixel_mm)
-    others = projected(moved, grid, image)[0]
+    moved = replace(grid, centre_mm=tuple(place + 1e-6 for place in grid.centre_mm))
+    others = projected(geometry, moved, image)[0]
     assert (np.abs(others - values) > errors).mean() > 0.5
 
 
