@@ -12,6 +12,7 @@ from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, cer
 from ctrecon.certificates.infeasible import InfeasibleCertificate, exclude
 from ctrecon.classical.box import Proving, fit_in_box
 from ctrecon.descent.stopping import Reason
+from ctrecon.reconstruction.go_on import MOST_TURNS, go_on, met_by_the_solver
 from ctrecon.reconstruction.problem import Outcome, Problem
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.reconstruction.step_down import MOST_STEPS, step_down
@@ -76,12 +77,14 @@ def conclude(
 ) -> Conclusion:
     """Prove, in float64 and from the image alone, whether it explains the data to within delta.
 
+    An image that meets delta by the solver's operator alone goes on down until the checker agrees (``go_on.py``).
     If it does not, look for the proof that no image in the box does, from the image that fits best within it.
     ``source`` is the path of the input file, whose hash the certificate notes; ``began`` a ``time.monotonic()``.
     ``method`` and ``timings`` (seconds by what was done) are passed on, for the history. ``watch`` hears how far that
     search is.
     """
     now, found = time.monotonic(), _certify(problem, outcome.image, source)
+    outcome, found = _by_the_checker(problem, outcome, found, source)
     # Where the image meets delta and only the rounding of the proof is in the way: a step further down makes room.
     for attempt in range(1, MOST_STEPS + 1):
         if not isinstance(found, NotCertified) or found.residual > problem.delta.value:
@@ -103,6 +106,24 @@ def conclude(
         method=method,
         timings={**(timings or {}), "certificate": time.monotonic() - now},
     )
+
+
+def _by_the_checker(
+    problem: Problem, outcome: Outcome, found: FeasibleCertificate | NotCertified, source: str | None
+) -> tuple[Outcome, FeasibleCertificate | NotCertified]:
+    """Where the image meets delta by the solver's operator and misses it by the checker's: the descent goes on."""
+    delta = problem.delta.value
+    if not isinstance(found, NotCertified) or found.residual <= delta or not met_by_the_solver(problem, outcome.image):
+        return outcome, found
+    for turn in range(1, MOST_TURNS + 1):
+        tried = go_on(problem, outcome, turn=turn)
+        again = _certify(problem, tried.image, source)
+        if isinstance(again, NotCertified) and again.residual >= found.residual:
+            break
+        outcome, found = tried, again
+        if not isinstance(found, NotCertified) or found.residual <= delta:
+            break
+    return outcome, found
 
 
 def _certify(problem: Problem, image: Array, source: str | None) -> FeasibleCertificate | NotCertified:

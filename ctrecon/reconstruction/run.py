@@ -20,7 +20,8 @@ from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.operators.choose import OperatorName, Uses
 from ctrecon.reconstruction.conclude import Conclusion, conclude
 from ctrecon.reconstruction.methods import load_method, settings_of
-from ctrecon.reconstruction.objectives import load_energy, load_regulariser
+from ctrecon.reconstruction.needs import check_needs
+from ctrecon.reconstruction.objectives import ENERGIES, load_energy, load_regulariser
 from ctrecon.reconstruction.objectives.objective import Objective, judged
 from ctrecon.reconstruction.problem import IterationRecord, Problem, prepare
 from ctrecon.reconstruction.settings import FROM_FILE, GIVEN, Settings
@@ -92,6 +93,10 @@ def run(
         if value is None and isinstance(said, str) and said.startswith(GIVEN):
             raise SettingError(f"{name} was {said}; it is not kept in settings, so give it again")
     once = Once() if once is None else once
+    scan, method = scan.with_grid(), load_method(settings.method)
+    check_needs(method, scan)
+    if settings.energy in ENERGIES:
+        check_needs(load_energy(settings.energy), scan)
     scan, delta = _delta(scan, second, settings)
     clock.note("read")
     for note in scan.notes:
@@ -117,7 +122,6 @@ def run(
             unit = "delta missed; does any image meet it? step"
             progress(Progress(stage="proof", unit=unit, done=now.iteration, values=values, item=item))
 
-    method = load_method(settings.method)
     given = settings.of_method() | _by_hand(settings, method, once, network, direction)
     objective = _objective(problem, settings, energy)
     if objective is not None:

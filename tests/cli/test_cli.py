@@ -370,3 +370,25 @@ def test_training_from_the_command_line_and_use_of_its_weights(scan: Path, tmp_p
     assert "resuming" in run(*args, "--steps", 4).output
     assert run(*args, "--steps", 3, "--fresh", "--start", out).exit_code == 0
     assert run("reconstruct", scan, "--delta", "10%", "--prior", out, "-o", tmp_path / "u.npy").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "delta"),
+    [
+        ("FILE --delta", "auto"),
+        ("FILE --delta --method cgls", "auto"),
+        ("--method cgls FILE --delta -o u.npy", "auto"),
+        ("FILE --delta 1%", "1%"),
+        ("FILE --delta 2.5 --method cgls", "2.5"),
+        ("--delta=2.5 FILE", "2.5"),
+        ("--delta 1% FILE", "1%"),
+        ("FILE", "auto"),
+    ],
+)
+def test_delta_without_a_value_means_auto(words: str, delta: str) -> None:
+    """Its value is what follows, unless that is another option or the end of the line."""
+    from ctrecon.cli.reconstruct import command as reconstruct
+
+    params = reconstruct.make_context("reconstruct", words.replace("FILE", "scan.npy").split()).params
+    assert params["delta"] == delta
+    assert str(params["scan_file"]) == "scan.npy"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 from ctrecon.classical.fbp import SMOOTHEST_FIRST, FilteredBackProjection, Window
-from ctrecon.errors import InputError
 from ctrecon.reconstruction.methods.following import ROUNDING, Following
+from ctrecon.reconstruction.needs import inversion_formula, needs
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 
 
+@needs(inversion_formula)
 def filtered_back_projection(
     problem: Problem, *, window: Window | None = None, watch: Watch | None = None
 ) -> Outcome:
@@ -17,8 +18,9 @@ def filtered_back_projection(
 
     Where none meets it, the one of least residual. ``window`` fixes the filter, at full bandwidth. Needs a geometry.
     """
-    if problem.scan.geometry is None or problem.grid is None:
-        raise InputError(f"{problem.scan.source} has no geometry, which FBP needs; use another --method")
+    inversion_formula(problem.scan)
+    assert problem.scan.geometry is not None
+    assert problem.grid is not None
     path = Following(problem, watch)
     filters = SMOOTHEST_FIRST if window is None else ((window, 1.0),)
     best, least = problem.start, math.inf

@@ -8,11 +8,12 @@ import torch
 
 from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.energies.transmission import Transmission
-from ctrecon.errors import InputError
+from ctrecon.reconstruction.needs import counts_and_white, needs
 from ctrecon.reconstruction.objectives.objective import Objective, judged
 from ctrecon.reconstruction.problem import Problem
 
 
+@needs(counts_and_white)
 def poisson(problem: Problem) -> Objective:
     """The deviance of the counts, halved; at the true image about half the number of rays.
 
@@ -20,15 +21,9 @@ def poisson(problem: Problem) -> Objective:
         InputError: Where the scan keeps no counts and white field, or has counts below zero.
     """
     scan = problem.scan
-    if scan.counts is None or scan.white is None:
-        raise InputError(
-            f"{scan.source} has no counts and white field, which --energy poisson needs; use --energy least-squares"
-        )
-    if float(scan.counts.min()) < 0:
-        raise InputError(
-            f"{scan.source} has counts below zero ({scan.counts.min():.4g}), which no Poisson law gives; use --energy "
-            "least-squares"
-        )
+    counts_and_white(scan)
+    assert scan.counts is not None
+    assert scan.white is not None
     counts, white = (
         torch.from_numpy(values)[None, None].to(problem.device, torch.float64) for values in (scan.counts, scan.white)
     )
