@@ -19,6 +19,7 @@ from ctrecon.errors import InputError, SettingError
 from ctrecon.measurement.discretisation import FEWEST_CELLS, SPREAD, discretisation
 from ctrecon.measurement.noise_level import estimate_sigma
 from ctrecon.measurement.scan import Scan
+from ctrecon.measurement.zingers import zingers
 from ctrecon.support.arrays import Array, Float64Array
 
 Norm = Literal["2-norm", "whitened"]
@@ -69,7 +70,9 @@ def delta_for(scan: Scan, text: str, quantile: float = 0.95, *, model_error: str
         InputError: Where the data do not allow an estimate.
     """
     if text.strip().lower() == "auto":
-        return _bound(scan, _noise(scan, quantile), quantile, model_error)
+        scan, said = _without_zingers(scan)
+        found = _bound(scan, _noise(scan, quantile), quantile, model_error)
+        return replace(found, how=found.how + said)
     number, is_percentage = _number(text, "delta", _NUMBER)
     if number == 0:
         raise SettingError(f"delta must be a finite number > 0, got {text!r}; give a value, 1.5% or auto")
@@ -152,6 +155,23 @@ class _Noise:
     norm: Norm
     each: Float64Array
     how: str
+
+
+def _without_zingers(scan: Scan) -> tuple[Scan, str]:
+    """The scan as the estimates should see it, and what is to be said of that."""
+    if scan.sinogram.ndim != 2:
+        return scan, ""
+    orbit = None if scan.geometry is None else scan.geometry.orbit
+    clean, found = zingers(scan.sinogram, None if orbit is None else np.argsort(orbit.angles_rad, kind="stable"))
+    count = int(found.sum())
+    if not count:
+        return scan, ""
+    excess = float(np.linalg.norm((scan.sinogram - clean)[found]))
+    said = (
+        f"; {count} single rays stand out from all their neighbours (zingers, or detail of one cell), by {excess:.6g} "
+        "in the 2-norm: left out of the estimate, not of the data; correct or mask them where delta is not met"
+    )
+    return replace(scan, sinogram=clean), said
 
 
 def _noise(scan: Scan, quantile: float) -> _Noise:

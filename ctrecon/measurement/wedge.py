@@ -1,0 +1,179 @@
+"""What lies beyond the double wedge of a sinogram is noise: no object reaches it, however detailed it is.
+
+A point of the object draws a curve of bounded slope, so at the frequency ``w`` along the detector the object reaches
+angular frequencies up to about ``w`` times that slope and no further (P. R. Edholm, R. M. Lewitt, B. Lindholm, Proc.
+SPIE 671, 1986; for fans S. R. Mazin, N. J. Pelc, Med. Phys. 37, 2010). Of a whole turn in even steps a Fourier
+transform over the views shows what is beyond. Of other views, in any order and with any gaps, it is what a
+least-squares fit by the angular frequencies within leaves: as many dimensions as there are more views than the fit has.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ctrecon.geometry.base import Orbit
+from ctrecon.support.arrays import Float64Array
+
+CAUTION = 2.0
+"""The estimate is the value found plus so many of its standard errors: a bound on the noise must not be too small."""
+
+# The wedge is drawn this much narrower and wider; each serves some objects best, and all err on the large side.
+_WIDTHS = (0.9, 1.0, 1.1, 1.25, 1.5)
+# Bessel functions J_n(x), of which sinograms are made, fade beyond n = x over a distance like the cube root of x.
+_FADING = 2.0
+_FEWEST = 50
+# Up to so many of the lowest frequencies along the detector are looked at one by one, where a beam that flickers is.
+_FLICKER = 4
+# Of other views: directions that the fit reaches more weakly than this are left to the noise, so many frequencies along
+# the detector are looked at, none with more unknowns than this, and so many dimensions are the fewest.
+_REACHED, _LINES, _UNKNOWNS, _FEWEST_LEFT = 1e-3, 16, 240, 16
+
+
+def beyond_the_wedge(
+    values: Float64Array, orbit: Orbit, spacing_mm: float, order: npt.NDArray[np.intp]
+) -> float | None:
+    """The noise's root mean square, of a whole turn (parallel: or half of one) of even steps.
+
+    Args:
+        values: ``[views, cells]``, the views sorted by angle.
+        orbit: How the scanner turns.
+        spacing_mm: From cell to cell.
+        order: Where the sorted views stand in the orbit.
+
+    Returns:
+        None where the views do not close a turn in even steps, or too few coefficients lie beyond the wedge.
+    """
+    angles, cells = np.asarray(orbit.angles_rad)[order], values.shape[1]
+    if not orbit.steady:
+        return None  # a focal spot that flies to and fro is as fast as noise
+    turn = _whole_turn(angles, halves=orbit.parallel)
+    if turn is None:
+        return None
+    count, mirrored = turn
+    places_mm = (np.arange(cells, dtype=np.float64) - (cells - 1) / 2) * spacing_mm + orbit.detector_offset_mm
+    w = 2 * np.pi * np.fft.fftfreq(cells) / spacing_mm
+    lines = np.fft.fft(values[:count], axis=1)
+    if mirrored:
+        # The other half turn sees the same lines from behind: s becomes -s, counted from the axis.
+        lines *= np.exp(-1j * w * places_mm[0])
+        lines = np.concatenate([lines, lines.conj()])
+    power = np.abs(np.fft.fft(lines, axis=0)) ** 2 / (len(lines) * cells)
+    n = (np.fft.fftfreq(len(lines)) * len(lines))[:, None]
+    # Along the detector's axis a curve falls more steeply on its near side (seen from the source) than on its far side.
+    near, far = _slopes(orbit, float(np.abs(places_mm).max()) + spacing_mm / 2)
+    reach = np.abs(w) * np.where(n * w >= 0, near, far)
+    found = []
+    for width in _WIDTHS:
+        noise = (np.abs(n) > width * reach + _FADING * np.cbrt(1 + width * reach)) & (n != 0)
+        if noise.sum() >= _FEWEST * (2 if mirrored else 1):
+            found.append(_root_mean_square(power, noise, 2 if mirrored else 1))
+    return min(found, default=None)
+
+
+def _root_mean_square(power: Float64Array, noise: npt.NDArray[np.bool_], copies: int) -> float:
+    """Over all frequencies along the detector, from the coefficients ``noise``; each is there ``copies`` times.
+
+    White, but for the lowest frequencies while they stand out by 5 standard errors: they count for themselves.
+    """
+    cells = power.shape[1]
+    column = np.abs(np.rint(np.fft.fftfreq(cells) * cells))[None, :]
+    total, share = 0.0, 1.0
+    for lowest in range(_FLICKER):
+        own, rest = noise & (column == lowest), noise & (column > lowest)
+        if rest.sum() < _FEWEST * copies or not own.any():
+            break
+        error = math.sqrt(2 * copies / own.sum())
+        if power[own].mean() <= power[rest].mean() * (1 + 5 * error):
+            break
+        part = np.count_nonzero(column == lowest) / cells
+        total, share, noise = total + part * float(power[own].mean()) * (1 + CAUTION * error), share - part, rest
+    white = float(power[noise].mean()) * (1 + CAUTION * math.sqrt(2 * copies / noise.sum()))
+    return math.sqrt(total + share * white)
+
+
+def beyond_the_wedge_of_any_views(values: Float64Array, orbit: Orbit, spacing_mm: float) -> float | None:
+    """The same of views at any angles, in the orbit's own order.
+
+    Returns:
+        None where too few dimensions are left: of few views only the lowest frequencies along the detector have any.
+    """
+    if not orbit.steady:
+        return None
+    angles, cells = np.asarray(orbit.angles_rad), values.shape[1]
+    places_mm = (np.arange(cells, dtype=np.float64) - (cells - 1) / 2) * spacing_mm + orbit.detector_offset_mm
+    w = 2 * np.pi * np.arange((cells + 1) // 2) / (cells * spacing_mm)
+    lines = np.fft.rfft(values, axis=1)[:, : w.size] * np.exp(-1j * w * places_mm[0]) / math.sqrt(cells)
+    copies = 1
+    if orbit.parallel:
+        lines, angles, copies = np.concatenate([lines, lines.conj()]), np.concatenate([angles, angles + math.pi]), 2
+    near, far = _slopes(orbit, float(np.abs(places_mm).max()) + spacing_mm / 2)
+    found = []
+    for width in _WIDTHS:
+        above, below = (
+            np.floor(width * w * slope + _FADING * np.cbrt(1 + width * w * slope)).astype(int) for slope in (near, far)
+        )
+        unknowns = above + below + 1
+        eligible = np.flatnonzero(unknowns <= min(_UNKNOWNS, len(angles) - 1))
+        if eligible.size > _LINES:
+            lowest = eligible[:_FLICKER]
+            spread = np.linspace(_FLICKER, eligible.size - 1, _LINES - _FLICKER).round().astype(int)
+            eligible = np.concatenate([lowest, eligible[spread]])
+        left = [_left(lines[:, k], angles, int(above[k]), int(below[k])) for k in eligible]
+        sigma = _mean_of_lines(np.array([one[0] for one in left]), np.array([one[1] for one in left]), copies, cells)
+        found += [] if sigma is None else [sigma]
+    return min(found, default=None)
+
+
+def _left(
+    line: npt.NDArray[np.complex128], angles: Float64Array, above: int, below: int
+) -> tuple[float, int]:
+    """The power that no angular frequency from ``-below`` to ``above`` explains, and its dimensions."""
+    basis = np.exp(1j * angles[:, None] * np.arange(-below, above + 1))
+    squares, v = np.linalg.eigh(basis.conj().T @ basis)
+    seen = squares > _REACHED**2 * squares[-1]
+    u = basis @ (v[:, seen] / np.sqrt(squares[seen]))
+    return float(np.linalg.norm(line - u @ (u.conj().T @ line)) ** 2), len(angles) - int(seen.sum())
+
+
+def _mean_of_lines(power: Float64Array, free: Float64Array, copies: int, cells: int) -> float | None:
+    """The root of the mean power of all frequencies along the detector; the lowest count for themselves, as above."""
+    total, share = 0.0, 1.0
+    for lowest in range(_FLICKER):
+        rest = float(free[1:].sum())
+        if rest < _FEWEST_LEFT * copies or free[0] < 1:
+            break
+        error = math.sqrt(2 * copies / free[0] / (1 if lowest == 0 else 2))
+        if power[0] / free[0] <= float(power[1:].sum()) / rest * (1 + 5 * error):
+            break
+        part = (1 if lowest == 0 else 2) / cells
+        total, share = total + part * float(power[0] / free[0]) * (1 + CAUTION * error), share - part
+        power, free = power[1:], free[1:]
+    dimensions = float(free.sum())
+    if dimensions < _FEWEST_LEFT * copies:
+        return None
+    white = float(power.sum()) / dimensions * (1 + CAUTION * math.sqrt(copies / dimensions))
+    return math.sqrt(total + share * white)
+
+
+def _whole_turn(angles: Float64Array, *, halves: bool) -> tuple[int, bool] | None:
+    """How many of the sorted views make a whole turn, and whether only half of one (where ``halves`` will do)."""
+    steps = np.diff(angles)
+    if steps.size == 0 or not steps.mean() > 0 or np.ptp(steps) > 0.01 * steps.mean():
+        return None
+    for turn in (2 * math.pi, math.pi) if halves else (2 * math.pi,):
+        count = round(turn / float(steps.mean()))
+        if 1 < count <= angles.size and abs(count * steps.mean() - turn) <= 0.05 * steps.mean():
+            return count, turn == math.pi
+    return None
+
+
+def _slopes(orbit: Orbit, edge_mm: float) -> tuple[float, float]:
+    """The largest speeds, in mm of the detector per radian, of points in the disc that a detector to its edge sees."""
+    axis, detector = orbit.source_to_axis_mm, orbit.source_to_detector_mm
+    if axis is None or detector is None:
+        return edge_mm, edge_mm
+    radius = axis * math.sin(float(orbit.fan_angle_rad(np.asarray(edge_mm))))
+    return detector * radius / (axis - radius), detector * radius / (axis + radius)

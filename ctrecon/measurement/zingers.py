@@ -1,0 +1,47 @@
+"""Single rays that stand out from their neighbours on all sides, as cosmic rays and scattered photons leave them.
+
+An object may be sharp along the detector or from view to view, and its finest detail is so in every view: many rays.
+A zinger stands out in both directions, and there are few. So the scale that tells them apart is taken from the scan
+itself, from how much nearly all rays stand out, whether that is noise or detail.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import correlate1d, median_filter
+
+from ctrecon.support.arrays import Array, Float64Array
+
+# A zinger stands out so many times as much as all but this share of the rays.
+_TIMES, _SHARE = 8.0, 0.02
+_CELLS, _VIEWS = 5, 3
+# The cubic through the two neighbours on either side, in the middle.
+_CUBIC = np.array([-1, 4, 0, 4, -1]) / 6
+
+
+def zingers(
+    sinogram: Array, order: npt.NDArray[np.intp] | None = None
+) -> tuple[Float64Array, npt.NDArray[np.bool_]]:
+    """Find single rays that no object and no usual noise explains.
+
+    Args:
+        sinogram: ``[views, detectors]``.
+        order: The views as they follow each other by angle; without it they do as they are.
+
+    Returns:
+        The sinogram in float64 with such rays interpolated between their neighbours on the detector, and which these
+        are.
+    """
+    order = np.arange(len(sinogram)) if order is None else order
+    values = sinogram[order].astype(np.float64)
+    beside = median_filter(values, (1, _CELLS), mode="mirror")
+    before = median_filter(values, (_VIEWS, 1), mode="mirror")
+    # The same sense in both directions, and by how much in the lesser one.
+    along, across = values - beside, values - before
+    lone = np.where(along * across > 0, np.minimum(np.abs(along), np.abs(across)), 0.0)
+    usual = float(np.quantile(lone, 1 - _SHARE))
+    found = lone > _TIMES * usual if usual > 0 else np.zeros(values.shape, dtype=np.bool_)
+    between = correlate1d(np.where(found, beside, values), _CUBIC, mode="mirror")
+    back = np.argsort(order)
+    return np.where(found, between, values)[back], found[back]
