@@ -37,8 +37,11 @@ def register(geometry: Kind) -> Kind:
     frozen = bool(getattr(getattr(geometry, "__dataclass_params__", None), "frozen", False))
     if not isinstance(name, str) or not frozen or not hasattr(geometry, "title"):
         raise GeometryError(f"{geometry.__name__} must be a frozen dataclass with a kind and a title")
-    if GEOMETRIES.setdefault(name, geometry) is not geometry:
-        raise GeometryError(f"the geometry {name!r} is {GEOMETRIES[name].__name__} already; choose another kind")
+    other = GEOMETRIES.get(name, geometry)
+    # The same class written once more, as a notebook's cell does that is run again, takes its own place.
+    if (other.__module__, other.__qualname__) != (geometry.__module__, geometry.__qualname__):
+        raise GeometryError(f"the geometry {name!r} is {other.__name__} already; choose another kind")
+    GEOMETRIES[name] = geometry
     return geometry
 
 

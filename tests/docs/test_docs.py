@@ -24,7 +24,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     space: dict[str, object] = {"__name__": "tutorial"}
     for code in blocks(page.read_text(), "python"):
-        exec(compile(code, page.name, "exec"), space)
+        exec(compile(code, page.name, "exec", dont_inherit=True), space)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
