@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ctrecon.io.arrays import read_scan as read_scan
     from ctrecon.measurement.scan import Scan as Scan
     from ctrecon.reconstruction.settings import Settings as Settings
+    from ctrecon.workbench.audit import audit as audit
     from ctrecon.workbench.operator import operator as operator
     from ctrecon.workbench.reconstruct import reconstruct as reconstruct
     from ctrecon.workbench.result import Reconstruction as Reconstruction
@@ -47,6 +48,7 @@ _FROM = {
     "Scan": "measurement.scan",
     "Settings": "reconstruction.settings",
     "VectorGeometry": "geometry.vector_geometry",
+    "audit": "workbench.audit",
     "operator": "workbench.operator",
     "read_scan": "io.arrays",
     "reconstruct": "workbench.reconstruct",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Stages of which, where there is no terminal, every so many lines are enough.
 _EVERY = {"proof": 20}
+# Stages of a slice, of which there may be a thousand: each slice gets its line once it is done.
+_OF_SLICES = ("note", "delta", "descent", "proof")
 
 
 @contextlib.contextmanager
@@ -44,7 +46,8 @@ def shown(*, quiet: bool = False) -> Iterator[Report | None]:
 
 
 def _line(now: Progress) -> None:
-    if not now.item and (now.said or _worth_a_line(now)):
+    one_of_many = now.item and now.stage in _OF_SLICES
+    if not one_of_many and (now.said or _worth_a_line(now)):
         click.echo(printable(str(now)))
 
 
