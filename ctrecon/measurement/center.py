@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ctrecon.errors import InputError
+from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.base import Geometry, Orbit, orbit_of
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Array, Float64Array
@@ -207,9 +207,10 @@ def with_center(scan: Scan, center: float | str | None) -> Scan:
     if isinstance(center, str) and center.strip().lower() == "auto":
         if scan.geometry is None:
             raise InputError(f"{scan.source}: the rotation axis cannot be sought where only a matrix is given")
+        scan.with_center((scan.sinogram.shape[1] - 1) / 2)  # a geometry whose axis cannot be moved says so at once
         try:
             found = estimate_center(scan.sinogram, scan.geometry)
-        except InputError as error:
+        except (InputError, GeometryError) as error:
             raise InputError(f"{scan.source}: {error}") from None
         note = f"rotation axis estimated at column {found.column:.2f} by {found.how}"
         return replace(scan.with_center(found.column), notes=(*scan.notes, note))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from ctrecon.dicom.series.raw_certificate import ELEMENTS, LENGTHS, files_of
 _HASH = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[0-9a-z.+-]{1,40}")
 _MADE_WITH = {"ctrecon", "python", "numpy", "scipy"}
-_NUMBERS = frozenset((WATER, PIXEL))
+_NUMBERS = {WATER: 1, PIXEL: 2}  # how many at most
 _CERTIFICATE = frozenset((*ELEMENTS.values(), LENGTHS))
 
 
@@ -67,10 +68,15 @@ def names_nobody(ds: Dataset) -> bool:
 
 
 def _is_tie(offset: int, element: DataElement) -> bool:
-    """Two numbers and a hash. Under implicit VR, where nobody says what they are, they arrive as bytes."""
+    """Numbers (two sides where pixels are not square) and a hash. Under implicit VR, where nobody says what they are,
+    they arrive as bytes.
+    """
     value = element.value
     if offset in _NUMBERS:
-        return len(value) == 8 if isinstance(value, bytes) else isinstance(value, float)
+        if isinstance(value, bytes):
+            return len(value) in (8, 8 * _NUMBERS[offset])
+        several = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        return len(several) in (1, _NUMBERS[offset]) and all(isinstance(number, float) for number in several)
     return offset == HASH and (not value or bool(_HASH.fullmatch(_text(value))))
 
 
