@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ctrecon.certificates.feasible import FeasibleCertificate, certify
 from ctrecon.classical.smooth import smooth_image
-from ctrecon.descent.stopping import Reason
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.networks.direction import NetworkDirection
 from ctrecon.networks.looks import LOOKS, look_and_descend
@@ -57,6 +57,17 @@ def score(
         psnr=psnr(last.u, truth),
         one_shot_psnr=psnr(one_shot, truth),
         iterations=iterations,
-        certified=torch.tensor([reason is Reason.DISCREPANCY for reason in last.reasons]),
+        certified=_certified(problem, last.u, data, delta, weights),
         image=last.u,
     )
+
+
+def _certified(problem: Scanner, images: Tensor, data: Tensor, delta: Tensor, weights: Tensor | None) -> Tensor:
+    """Whether each image, as it is scored, has a certificate: what its descent says of itself counts for nothing."""
+    u, f = images[:, 0].cpu().numpy(), data[:, 0].cpu().numpy()
+    w = None if weights is None else weights.expand_as(data)[:, 0].cpu().numpy()
+    proved = [
+        certify(u[i], f[i], problem.geometry, problem.grid, float(delta[i]), weights=None if w is None else w[i])
+        for i in range(len(u))
+    ]
+    return torch.tensor([isinstance(one, FeasibleCertificate) for one in proved])

@@ -167,7 +167,7 @@ def test_masks_from_files(tmp_path):
     fine.SetSpacing((0.5, 0.5))
     SimpleITK.WriteImage(fine, str(tmp_path / "fine.nii.gz"))
     assert read_mask(tmp_path / "fine.nii.gz", mask.shape, (0.5, 0.5)).sum() == 9
-    with pytest.raises(InputError, match=r"pixels of 0\.5 x 0\.5 mm, the image of 0\.7 mm"):
+    with pytest.raises(InputError, match=r"pixels of 0\.5 x 0\.5 mm, the image of 0\.7 x 0\.7 mm"):
         read_mask(tmp_path / "fine.nii.gz", mask.shape, (0.7, 0.7))
     np.save(tmp_path / "nan.npy", np.where(mask, np.nan, 0.0))
     (tmp_path / "text.nii.gz").write_text("no image")
