@@ -93,7 +93,7 @@ def disc_mm(x: float, y: float, radius: float, grid: Grid, ring: Ring) -> Region
     """The same in mm from the rotation axis, x to the right, y upwards. Raises GeometryError without square pixels."""
     side, (middle_x, middle_y) = grid.square_mm, grid.centre_mm[:2]
     column, row = (x - middle_x) / side + (grid.columns - 1) / 2, (grid.rows - 1) / 2 - (y - middle_y) / side
-    return disc(column, row, radius / side, grid.shape, ring)
+    return disc(column, row, radius / side, grid.plane, ring)
 
 
 def masked(inside: Mask, name: str, ring: Ring) -> Region:

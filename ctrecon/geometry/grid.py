@@ -54,8 +54,13 @@ class Grid:
         object.__setattr__(self, "centre_mm", tuple(finite("centre_mm", value) for value in padded))
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """``(rows, columns)`` of a slice."""
+    def shape(self) -> tuple[int, ...]:
+        """``(rows, columns)``, of a volume ``(slices, rows, columns)``."""
+        return (self.rows, self.columns) if self.slices is None else (self.slices, self.rows, self.columns)
+
+    @property
+    def plane(self) -> tuple[int, int]:
+        """``(rows, columns)`` of one slice."""
         return self.rows, self.columns
 
     @property

@@ -135,7 +135,10 @@ class Scan:
         if self.grid is not None:
             if self.image_shape is not None and self.image_shape != self.grid.shape:
                 raise InputError(f"{self.source}: image_shape {self.image_shape} is not the grid's {self.grid.shape}")
-            return self.grid.shape
+            try:
+                return self.grid.in_plane("a scan").plane
+            except GeometryError as error:
+                raise InputError(f"{self.source}: {error}") from None
         if self.image_shape is not None or self.matrix is None:
             return self.image_shape
         side = math.isqrt(self.matrix.shape[1])

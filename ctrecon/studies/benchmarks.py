@@ -129,7 +129,7 @@ def images_as_set(name: str, images: Sequence[Float32Array], problem: Scanner) -
         top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
         square = torch.from_numpy(image[top : top + side, left : left + side].copy())[None, None]
         fitted.append(functional.interpolate(square, problem.grid.shape, mode="bilinear", antialias=True))
-    truth = torch.cat(fitted) * central_disc(problem.grid.shape)
+    truth = torch.cat(fitted) * central_disc(problem.grid.plane)
     return TestSet(name=name, truth=truth, clean=problem.operator(truth))
 
 

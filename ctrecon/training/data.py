@@ -57,9 +57,9 @@ class ImageSource:
     masked: float = 0.0
 
     def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]:
-        image = self._warped(rng, problem.grid.shape)
+        image = self._warped(rng, problem.grid.plane)
         if rng.uniform() < self.masked:
-            image = image * central_disc(problem.grid.shape)
+            image = image * central_disc(problem.grid.plane)
         image = image * float(np.float32(10 ** rng.uniform(-2, 0)))
         return image, problem.operator(image.to(problem.device)).cpu()
 

@@ -22,7 +22,7 @@ from ctrecon.certificates.parts import geometry_claim
 from ctrecon.classical.fbp import FilteredBackProjection
 from ctrecon.cli.main import cli
 from ctrecon.errors import GeometryError, OperatorError
-from ctrecon.geometry.as_json import GEOMETRIES, geometry_from_dict, geometry_to_json
+from ctrecon.geometry.as_json import GEOMETRIES, geometry_from_dict, geometry_to_json, grid_from_dict
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.cone import ConeBeam
 from ctrecon.geometry.fan import FanBeam
@@ -350,6 +350,25 @@ def test_what_needs_a_plane_says_so_before_the_work(kind):
     with pytest.raises(GeometryError, match="one slice, and this grid has 3"):
         JosephOperator(EXAMPLES[FanBeam]["fan"](), volume)
     assert volume.z_mm.tolist() == [0.0, 2.0, 4.0]
+    assert volume.shape == (3, 4, 5)
+    assert grid_from_dict(json.loads(json.dumps(volume.to_dict()))) == volume
+
+
+def test_a_grid_says_where_its_pixels_stand_and_old_ones_are_written_as_ever():
+    grid = GRIDS["elsewhere"]
+    assert (grid.x_mm[1] - grid.x_mm[0], grid.y_mm[0] - grid.y_mm[1]) == pytest.approx((0.66, 0.43))
+    assert (grid.x_mm.mean(), grid.y_mm.mean()) == pytest.approx((1.3, -0.7))
+    assert grid.reach_mm() == pytest.approx(min(0.43 * 45 - 0.7, 0.66 * 31 - 1.3))
+    assert np.allclose(grid.finer(2).x_mm.reshape(-1, 2).mean(1), grid.x_mm)
+    assert Grid(rows=4, columns=5, pixel_mm=(0.5, 0.5)) == Grid(rows=4, columns=5, pixel_mm=0.5)
+    assert Grid(rows=4, columns=5, pixel_mm=0.5).to_dict() == {"rows": 4, "columns": 5, "pixel_mm": 0.5}
+    assert grid.to_dict() == {"rows": 90, "columns": 62, "pixel_mm": [0.43, 0.66], "centre_mm": [1.3, -0.7]}
+    with pytest.raises(GeometryError, match=r"square pixels are needed here, these are 0.43 x 0.66 mm"):
+        _ = grid.square_mm
+    for bad in ({"pixel_mm": (1, 0)}, {"pixel_mm": (1, 2, 3)}, {"centre_mm": (0.0,)}, {"centre_mm": (0.0, math.inf)},
+                {"slices": 3}, {"slices": 0, "slice_mm": 1.0}, {"centre_mm": (0.0, 0.0, 0.0)}):  # fmt: skip
+        with pytest.raises(GeometryError):
+            Grid(**{"rows": 4, "columns": 5, **bad})
 
 
 # In ASTRA's plane

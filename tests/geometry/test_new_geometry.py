@@ -110,7 +110,7 @@ def test_what_it_does_not_state_is_refused_by_name_before_the_work(scan, tmp_pat
     before = sorted(tmp_path.iterdir())
     assert "Tripod.orbit" in run("reconstruct", scan, "--method", "fbp", "-o", tmp_path / "u.npy", code=2)
     assert "Tripod.with_center" in run("reconstruct", scan, "--center", "40", "-o", tmp_path / "u.npy", code=2)
-    assert "Tripod.orbit" in run("reconstruct", scan, "--center", "auto", "-o", tmp_path / "u.npy", code=2)
+    assert "Tripod.with_center" in run("reconstruct", scan, "--center", "auto", "-o", tmp_path / "u.npy", code=2)
     assert sorted(tmp_path.iterdir()) == before
 
 

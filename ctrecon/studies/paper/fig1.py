@@ -174,7 +174,7 @@ def train(
     for name, pool, steps in pools:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setting.seed)
-            network = Overfitting(problem.grid.shape, setting.hidden)
+            network = Overfitting(problem.grid.plane, setting.hidden)
         plan = TrainingPlan(steps=steps, batch=setting.batch, learning_rate=2e-3, average=0.98, seed=setting.seed)
         trainer = Trainer(network, [pool], plan)
         path = folder / f"fig1-{name}-{digest}.safetensors"
@@ -201,7 +201,7 @@ def figure1(
 ) -> Result:
     """Reconstruct the object with the blob by all three, from noise that no training has seen."""
     one_shot, direction = networks
-    object_ = truth + blob.contrast * blob.mask(problem.grid.shape)
+    object_ = truth + blob.contrast * blob.mask(problem.grid.plane)
     rng = np.random.default_rng([setting.seed, 424_242])
     data = OneShot(problem, object_, setting.noise).measured(rng, 1)
     energy = LeastSquares(problem.operator, data)

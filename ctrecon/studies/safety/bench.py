@@ -89,7 +89,7 @@ def _of_slice(
     bench: Bench, truth: Tensor, number: int, places: Sequence[Place], level: float, plan: Plan, batch: int,
     keep: Callable[[Example], None] | None,
 ) -> Iterator[Reading]:
-    operator, shape = bench.problem.operator, bench.problem.grid.shape
+    operator, shape = bench.problem.operator, bench.problem.grid.plane
     variants: list[Lesion | None] = [None, *plan.lesions]
     objects = torch.cat([_planted(truth, places, lesion) for lesion in variants])
     clean = operator(objects)
