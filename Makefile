@@ -18,8 +18,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: $(VENV)/.installed
 	mkdir -p $(DEMO)
-	$(BIN)/ctrecon simulate --phantom chest --size 164 --views 120 --noise 1% --seed 7 -o $(DEMO)/scan.npz
-	$(BIN)/ctrecon reconstruct $(DEMO)/scan.npz --delta auto -o $(DEMO)/chest.npy
+	$(BIN)/ctrecon simulate --phantom chest --size 164 --views 120 --noise 1% --seed 7 --overwrite -o $(DEMO)/scan.npz
+	$(BIN)/ctrecon reconstruct $(DEMO)/scan.npz --delta auto --overwrite -o $(DEMO)/chest.npy
 	$(BIN)/ctrecon verify $(DEMO)/chest.certificate.json
 	@echo "image, certificate and picture: $(DEMO)/chest.npy $(DEMO)/chest.certificate.json $(DEMO)/chest.png"
 

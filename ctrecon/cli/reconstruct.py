@@ -110,7 +110,10 @@ def command(
     if series is None:
         from ctrecon.cli.reconstruct_one import to_files
 
-        code = to_files(scan_file, settings, inputs, output, preview=preview, page=report, as_json=as_json, **where)
+        code = to_files(
+            scan_file, settings, inputs, output, preview=preview, page=report, overwrite=options["overwrite"],
+            as_json=as_json, **where,
+        )
     elif many:
         from ctrecon.cli.reconstruct_slices import to_series
 

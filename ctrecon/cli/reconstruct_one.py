@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def to_files(
     scan_file: Path, settings: Settings, inputs: list[Path], output: str | None, *, preview: bool, page: Path | None,
-    as_json: bool, z_mm: float | None, slice_mm: float | None, water_mu: float | None,
+    overwrite: bool, as_json: bool, z_mm: float | None, slice_mm: float | None, water_mu: float | None,
 ) -> int:
     """Write ``S.npy`` and what belongs to it; the exit code."""
     from ctrecon.outputs.files import Target
@@ -31,10 +31,11 @@ def to_files(
     name = scan_file.resolve().name if scan_file.is_dir() else scan_file.name.removesuffix(scan_file.suffix)
     there = [path for path in inputs if path.exists()]
     target = Target.at(
-        Path(output or f"{name}.recon.npy"), inputs=there, z_mm=z_mm or 0.0, water_mu=water_mu, slice_mm=slice_mm
+        Path(output or f"{name}.recon.npy"), inputs=there, z_mm=z_mm or 0.0, water_mu=water_mu, slice_mm=slice_mm,
+        overwrite=overwrite,
     )
     if page is not None:
-        check_place(page, *there)
+        check_place(page, *there, overwrite=overwrite)
     with shown(quiet=as_json) as progress:
         result = reconstruct(scan_file, settings, progress=progress)
     written = target.write(result.conclusion, preview=preview)
@@ -42,7 +43,7 @@ def to_files(
         water, how = result.scan.water(water_mu)
         click.echo(f"note: {written['volume'].name} is in HU with water at {water:g} per mm ({how})")
     if page is not None:
-        written["report"] = result.report(page, image=written["image"], water_mu=water_mu)
+        written["report"] = result.report(page, image=written["image"], water_mu=water_mu, overwrite=overwrite)
     return tell(result.conclusion, written, as_json=as_json)
 
 

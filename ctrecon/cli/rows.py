@@ -21,9 +21,12 @@ def rows_option(function: F) -> F:
 
 
 def check_rows(path: Path | None, *, overwrite: bool) -> None:
-    """Before the work. Raises OutputError where ``path`` cannot be written, or is there already."""
+    """Before the work. Raises SettingError for another suffix, OutputError where ``path`` is there already."""
+    from ctrecon.errors import SettingError
     from ctrecon.support.places import check_places
 
+    if path is not None and path.suffix != ".json":
+        raise SettingError(f"-o {path} does not say what to make; rows are written as {path.stem}.json")
     check_places([] if path is None else [path], overwrite=overwrite)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ctrecon.cli.options import FilePath
+from ctrecon.cli.options import FilePath, overwrite_option
 
 if TYPE_CHECKING:
     from ctrecon.outputs.series import SeriesTarget
@@ -27,7 +27,7 @@ ATTRIBUTES = {
 # What else has a use for an option.
 _VOLUME = "a volume (.nii.gz, .mha, .nrrd)"
 ALSO = {"water_mu": f", {_VOLUME} or a --report", "slice_mm": f" or {_VOLUME}"}
-KEYS = (*ATTRIBUTES, "template", "water_mu", "slice_mm", "overwrite")
+KEYS = (*ATTRIBUTES, "template", "water_mu", "slice_mm")
 
 
 def series_options(function: F) -> F:
@@ -47,7 +47,7 @@ def series_options(function: F) -> F:
             click.option(
                 "--slice-mm", type=click.FloatRange(min=0, min_open=True), help="Thickness of a slice."
             ),
-            click.option("--overwrite", is_flag=True, help="Replace the series that is in the folder."),
+            overwrite_option,
         )
     ):
         function = option(function)
@@ -55,10 +55,21 @@ def series_options(function: F) -> F:
 
 
 def is_series(output: str | None) -> bool:
-    """Whether ``-o`` names a folder for a series, not a file: ``series/``, ``series``, or a folder that exists."""
-    return output is not None and (
-        output.endswith(("/", os.sep)) or Path(output).is_dir() or not Path(output).suffix
-    )
+    """Whether ``-o`` names a folder for a series, not a file: ``series/``, or a folder that exists.
+
+    Raises SettingError for a name that could be either.
+    """
+    from ctrecon.errors import SettingError
+
+    if output is None:
+        return False
+    folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
+    if not folder and not Path(output).suffix:
+        raise SettingError(
+            f"-o {output} does not say what to make: {output}.npy is an image with its certificate, {output}.nii.gz "
+            f"(.mha, .nrrd) also a volume in HU, {output}/ a folder with a DICOM series"
+        )
+    return folder
 
 
 def series_target(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.main import printable
-from ctrecon.cli.options import FilePath, ScanPath, percent
+from ctrecon.cli.options import FilePath, ScanPath, overwrite_option, percent
 
 if TYPE_CHECKING:
     from ctrecon.simulation.simulate import Simulated
@@ -33,11 +33,13 @@ FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 @click.option("--electronic-sigma", type=float, default=0.0, help="With --photons: electronic noise in counts.")
 @click.option("--photons", "--dose", type=float, help="Poisson noise with so many photons per ray instead.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 def command(
     output: Path, as_json: bool, noise: float, photons: float | None, electronic_sigma: float, seed: int,
     from_dicom: Path | None, which: str | None, series: int | None, phantom: str | None, image_file: Path | None,
     geometry_file: Path | None, beam: str | None, size: int | None, views: int | None,
+    overwrite: bool,
 ) -> None:
     """Simulate a scan and write it, with the true image beside it as NAME.truth.npy.
 
@@ -45,7 +47,8 @@ def command(
     The delta printed is the true one, ||A u - f|| of the true image on the grid, noise and discretisation together.
     With --slice all, slice K is written as NAME.000K.npz, with the seed SEED + K - 1.
     """
-    from ctrecon.errors import InputError, SettingError
+    from ctrecon.errors import SettingError
+    from ctrecon.support.places import check_places
     from ctrecon.workbench import simulate as bench
 
     bench.check_scan_path(output, photons=photons)
@@ -68,10 +71,9 @@ def command(
         made = bench.simulate_slices(from_dicom, which=which, series=series, **how)
         scans, numbers, notes = made.scans, made.numbers if which == "all" else (), made.notes
     places = [output.with_name(f"{output.stem}.{n:04d}{output.suffix}") for n in numbers] or [output]
-    for given in (image_file, geometry_file, from_dicom):
-        ours = {path.resolve() for place in places for path in bench.scan_paths(place).values()}
-        if given is not None and given.resolve() in ours:
-            raise InputError(f"{output} and the files beside it would replace the input {given}; give another -o FILE")
+    ours = [path for place in places for path in bench.scan_paths(place).values()]
+    read = [given for given in (image_file, geometry_file, from_dicom) if given is not None]
+    check_places(ours, overwrite=overwrite, inputs=read)
     told = []
     for place, number, one in zip(places, numbers or [None], scans, strict=True):
         paths = bench.write_simulated(place, one)

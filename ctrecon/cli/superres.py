@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
-from ctrecon.cli.options import FilePath
+from ctrecon.cli.options import FilePath, overwrite_option
 
 if TYPE_CHECKING:
     from ctrecon.io.pictures import Picture
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 @click.option("--careful", is_flag=True, help="Ask the network about all eight mirror images: better, 8 times slower.")
 @click.option("--iterations", type=click.IntRange(min=1), default=15, show_default=True, help="Most iterations.")
 @click.option("-o", "--output", type=FilePath, help="PNG or TIFF (.nii for DICOM and NIfTI). Default: IMAGE.x4.png.")
+@overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @click.pass_context
 def command(
     ctx: click.Context, image: Path, scale: int, tolerance: float, prior: str, careful: bool, iterations: int,
-    output: Path | None, as_json: bool,
+    output: Path | None, overwrite: bool, as_json: bool,
 ) -> None:
     """Enlarge IMAGE so that, pooled again, it is the given one.
 
@@ -54,7 +55,8 @@ def command(
     picture = read_picture(image)
     suffix = ".png" if picture.spacing_mm is None else ".nii"
     target = PictureTarget.at(
-        output or Path(f"{image.name.split('.')[0]}.x{scale}{suffix}"), picture, inputs=[image, Path(prior)]
+        output or Path(f"{image.name.split('.')[0]}.x{scale}{suffix}"), picture, inputs=[image, Path(prior)],
+        overwrite=overwrite,
     )
     network: Any = None if prior == "none" else load_superresolution_network(prior, scale)
     if careful and network is not None:

@@ -82,21 +82,20 @@ def plan(
 
 
 def card_path(output: Path) -> Path:
-    """Where the model card of ``output`` goes. Raises SettingError for an output that would be its own card."""
-    from ctrecon.errors import SettingError
-
-    if output.suffix.lower() == ".md":
-        raise SettingError(f"{output} is the name of a model card; let --output end in .safetensors")
+    """Where the model card of ``output`` goes."""
     return output.with_suffix(".md")
 
 
 def check_output(output: Path, *, overwrite: bool) -> None:
-    """Before the work. Raises SettingError, and OutputError where weights or card are there already or cannot be.
+    """Before the work. Raises SettingError for another suffix, OutputError where weights or card are there already.
 
     A checkpoint of an interrupted run is no result: the run goes on from it.
     """
+    from ctrecon.errors import SettingError
     from ctrecon.support.places import check_places
 
+    if output.suffix != ".safetensors":
+        raise SettingError(f"-o {output} does not say what to make; weights are written as {output.stem}.safetensors")
     check_places([output, card_path(output)], overwrite=overwrite)
 
 
@@ -134,7 +133,6 @@ def run_training(
     ``curves`` is a folder for TensorBoard. ``validation`` is asked for scores now and then; they go to log and curves.
     Of several processes, the first alone writes and talks.
     """
-    card_path(output)
     checkpoint = output.with_name(output.stem + ".training.safetensors")
     if checkpoint.exists() and not fresh:
         trainer.resume(checkpoint)

@@ -137,7 +137,13 @@ def _silent() -> Iterator[None]:
 
 
 def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) -> None:
-    """Write ``[slices, rows, columns]`` as float32, whole or not at all.
+    """Write ``[slices, rows, columns]`` as float32, whole or not at all. Raises OutputError as ``put_volume``."""
+    with atomic_write(path) as partial:
+        put_volume(partial, path, values, affine)
+
+
+def put_volume(place: Path, path: Path, values: Float32Array, affine: Float64Array) -> None:
+    """The same into the temporary file ``place`` that will become ``path``.
 
     Raises OutputError for another suffix, or an affine that is sheared (a tilted gantry), which ITK cannot hold.
     """
@@ -154,18 +160,17 @@ def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) 
     image.SetSpacing(spacing.tolist())
     image.SetDirection(direction.ravel().tolist())
     image.SetOrigin(affine[:3, 3].tolist())
-    with atomic_write(path) as partial:
-        # ITK chooses the format by the name, and atomic_write keeps only the last suffix.
-        named = partial.with_name(partial.name.removesuffix(partial.suffix) + suffix)
-        try:
-            SimpleITK.WriteImage(image, str(named), suffix == ".nii.gz")
-            if named != partial:
-                named.replace(partial)
-        except RuntimeError:
-            raise OutputError(f"{path}: cannot be written; is the disk full?") from None
-        finally:
-            if named != partial:
-                named.unlink(missing_ok=True)
+    # ITK chooses the format by the name, and a temporary file keeps only the last suffix.
+    named = place.with_name(place.name.removesuffix(place.suffix) + suffix)
+    try:
+        SimpleITK.WriteImage(image, str(named), suffix == ".nii.gz")
+        if named != place:
+            named.replace(place)
+    except RuntimeError:
+        raise OutputError(f"{path}: cannot be written; is the disk full?") from None
+    finally:
+        if named != place:
+            named.unlink(missing_ok=True)
 
 
 def grid_affine(grid: Grid, *, z_mm: float = 0.0, slice_mm: float | None = None) -> Float64Array:

@@ -16,9 +16,8 @@ import SimpleITK
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-from ctrecon.errors import InputError
+from ctrecon.errors import InputError, OutputError
 from ctrecon.support.arrays import Float64Array
-from ctrecon.support.atomic import atomic_write
 
 MEDICAL = (".nii", ".nii.gz")
 LOSSLESS = (".png", ".tif", ".tiff")
@@ -155,8 +154,11 @@ def suffixes_for(like: Picture) -> tuple[str, ...]:
     return LOSSLESS if like.spacing_mm is None else (".nii",)
 
 
-def write_picture(path: Path, levels: Float64Array, like: Picture, scale: int) -> None:
-    """Write ``levels``, enlarged by ``scale``, as ``like`` was: PNG or TIFF of as many bits, or NIfTI."""
+def put_picture(place: Path, levels: Float64Array, like: Picture, scale: int) -> None:
+    """Write ``levels``, enlarged by ``scale``, as ``like`` was: PNG or TIFF of as many bits, or NIfTI.
+
+    ``place`` is the temporary file that will become the picture, with its suffix. Raises OutputError.
+    """
     image: Any
     if like.spacing_mm is not None:
         image = SimpleITK.GetImageFromArray(levels.astype(np.int16 if like.whole else np.float32))
@@ -164,5 +166,7 @@ def write_picture(path: Path, levels: Float64Array, like: Picture, scale: int) -
     else:
         array = levels.astype(np.uint8 if like.bits == 8 else np.uint16)
         image = SimpleITK.GetImageFromArray(array, isVector=array.ndim == 3)
-    with atomic_write(path) as partial:
-        SimpleITK.WriteImage(image, str(partial))
+    try:
+        SimpleITK.WriteImage(image, str(place))
+    except RuntimeError:
+        raise OutputError(f"{place.parent}: the picture cannot be written there; is the disk full?") from None

@@ -15,7 +15,7 @@ from ctrecon.io.facts import ARRAYS, facts_of
 from ctrecon.io.matrix_scan import MATRIX_PARTS
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Array
-from ctrecon.support.atomic import atomic_files, atomic_write
+from ctrecon.support.atomic import Files, atomic_files, atomic_write
 from ctrecon.support.limits import check_number_type
 
 
@@ -55,31 +55,30 @@ def write_scan(path: str | os.PathLike[str], scan: Scan) -> None:
         InputError: For another suffix, or a scan with more than the format holds.
         OutputError: Where it cannot be written.
     """
-    path = Path(path)
-    writers = {".npy": _write_npy, ".npz": _write_npz}
+    with atomic_files() as place:
+        put_scan(place, Path(path), scan)
+
+
+def put_scan(place: Files, path: Path, scan: Scan) -> None:
+    """The same as part of what ``place`` writes together."""
+    writers = {".npy": _put_npy, ".npz": _put_npz}
     if path.suffix not in writers:
         raise InputError(f"{path}: a scan is written as .npy or .npz, not {path.suffix or 'without a suffix'}")
-    writers[path.suffix](path, scan)
+    writers[path.suffix](place, path, scan)
 
 
-def scan_files(path: Path) -> tuple[Path, ...]:
-    """The files that ``write_scan`` writes to."""
-    return (path, path.with_suffix(".json")) if path.suffix == ".npy" else (path,)
-
-
-def _write_npy(path: Path, scan: Scan) -> None:
+def _put_npy(place: Files, path: Path, scan: Scan) -> None:
     more = [name for name in (*ARRAYS[1:], "matrix") if getattr(scan, name) is not None]
     if more:
         raise InputError(f"{path}: cannot hold the {', '.join(more)} of this scan; write it as .npz")
-    with atomic_files() as place:
-        put_array(place(path), scan.sinogram, path)
-        assert scan.geometry is not None  # there is no matrix
-        stated = json.loads(geometry_to_json(scan.geometry, scan.grid))
-        text = json.dumps({**stated, "scan": facts_of(scan)}, allow_nan=False)
-        place(path.with_suffix(".json")).write_text(text + "\n", encoding="utf-8")
+    put_array(place(path), scan.sinogram, path)
+    assert scan.geometry is not None  # there is no matrix
+    stated = json.loads(geometry_to_json(scan.geometry, scan.grid))
+    text = json.dumps({**stated, "scan": facts_of(scan)}, allow_nan=False)
+    place(path.with_suffix(".json")).write_text(text + "\n", encoding="utf-8")
 
 
-def _write_npz(path: Path, scan: Scan) -> None:
+def _put_npz(place: Files, path: Path, scan: Scan) -> None:
     arrays: dict[str, Any] = {name: getattr(scan, name) for name in ARRAYS if getattr(scan, name) is not None}
     if scan.geometry is not None:
         arrays["geometry"] = np.array(geometry_to_json(scan.geometry, scan.grid))
@@ -89,5 +88,5 @@ def _write_npz(path: Path, scan: Scan) -> None:
         m = scan.matrix
         arrays |= dict(zip(MATRIX_PARTS, (m.data, m.indices, m.indptr, np.int64(m.shape[1])), strict=True))
     arrays["scan"] = np.array(json.dumps(facts_of(scan), allow_nan=False))
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+    with place(path).open("wb") as stream:
         np.savez(stream, **arrays)

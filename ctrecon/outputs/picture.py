@@ -8,10 +8,12 @@ from pathlib import Path
 
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified
 from ctrecon.errors import OutputError
-from ctrecon.io.pictures import Picture, kind_of, suffixes_for, write_picture
-from ctrecon.io.write import write_array
-from ctrecon.outputs.files import CERTIFICATE_FILES, Target
+from ctrecon.io.pictures import Picture, kind_of, put_picture, suffixes_for
+from ctrecon.io.write import put_array
+from ctrecon.outputs.files import Target
 from ctrecon.support.arrays import Float64Array
+from ctrecon.support.atomic import atomic_files
+from ctrecon.support.places import check_places
 
 
 @dataclass(frozen=True)
@@ -23,27 +25,30 @@ class PictureTarget:
     values: Target
 
     @staticmethod
-    def at(path: Path, like: Picture, *, inputs: Iterable[Path] = ()) -> PictureTarget:
+    def at(path: Path, like: Picture, *, inputs: Iterable[Path] = (), overwrite: bool = False) -> PictureTarget:
         """Check before any work is done. Raises OutputError where files cannot be written or would replace inputs."""
         allowed, inputs = suffixes_for(like), list(inputs)
         if kind_of(path) not in allowed:
             raise OutputError(
                 f"{path.name} must end in {' or '.join(allowed)}, which keep every value; give another -o FILE"
             )
-        if path.resolve() in {given.resolve() for given in inputs}:
-            raise OutputError(f"{path} would replace the input; give another -o FILE")
-        return PictureTarget(path, like, Target.at(path.with_suffix(".npy"), inputs=inputs))
+        check_places([path], overwrite=overwrite, inputs=inputs)
+        values = Target.at(path.with_suffix(".npy"), inputs=inputs, overwrite=overwrite)
+        return PictureTarget(path, like, values)
 
     def write(
         self, levels: Float64Array, scale: int, certificate: FeasibleCertificate | NotCertified
     ) -> dict[str, Path]:
-        """The paths by what they are; ``certificate`` is among them if there is one, else an older one is removed."""
-        write_picture(self.path, levels, self.like, scale)
+        """All files or none. Gives the paths by what they are; an older certificate that does not hold now goes, too,
+        and is ``removed``.
+        """
         written = {"picture": self.path, "image": self.values.path}
-        if isinstance(certificate, FeasibleCertificate):
-            paths = certificate.write(self.values.path)
-            return {**written, "data": paths["data"], "certificate": paths[""]}
-        write_array(self.values.path, levels)
-        for suffix in CERTIFICATE_FILES:
-            self.values.beside(suffix).unlink(missing_ok=True)
+        with atomic_files() as place:
+            put_picture(place(self.path), levels, self.like, scale)
+            if isinstance(certificate, FeasibleCertificate):
+                paths = certificate.put(place, self.values.path)
+                written |= {"data": paths["data"], "certificate": paths[""]}
+            else:
+                put_array(place(self.values.path), levels, self.values.path)
+            written |= self.values.remove_stale(place, written)
         return written

@@ -94,7 +94,7 @@ class Reconstruction:
 
     def save(
         self, path: str | os.PathLike[str], *, preview: bool = True, water_mu: float | None = None, z_mm: float = 0.0,
-        slice_mm: float | None = None,
+        slice_mm: float | None = None, overwrite: bool = False,
     ) -> dict[str, Path]:
         """Write ``S.npy`` with certificate, data, history and picture beside it, all of it or nothing.
 
@@ -104,6 +104,8 @@ class Reconstruction:
             water_mu: Of a volume: attenuation of water in 1/mm; None for what the scan says, else 0.02.
             z_mm: Of a volume: where the slice stands.
             slice_mm: Of a volume: its thickness, None where not known.
+            overwrite: Whether to replace what is there. A certificate that this image does not have goes, too, and is
+                ``removed`` among the paths.
 
         Returns:
             The paths by what they are: ``image``, ``certificate``, ``history``, ...
@@ -112,12 +114,12 @@ class Reconstruction:
             OutputError: Where these cannot be written.
 
         """
-        target = Target.at(Path(path), water_mu=water_mu, z_mm=z_mm, slice_mm=slice_mm)
+        target = Target.at(Path(path), water_mu=water_mu, z_mm=z_mm, slice_mm=slice_mm, overwrite=overwrite)
         return target.write(self.conclusion, preview=preview)
 
     def report(
         self, path: str | os.PathLike[str], *, image: str | os.PathLike[str] | None = None,
-        water_mu: float | None = None,
+        water_mu: float | None = None, overwrite: bool = False,
     ) -> Path:
         """Write one page about it for a browser: image, proof, how to check it. Whole or not at all.
 
@@ -126,6 +128,7 @@ class Reconstruction:
             image: Where this image was saved: the page then speaks of that file, and of the audits beside it. None for
                 ``S.npy`` beside the page, where that is this image.
             water_mu: Attenuation of water in 1/mm for HU; None for what the scan says.
+            overwrite: Whether to replace the page that is there.
 
         Raises:
             OutputError: Where it cannot be written, or is no ``.html``.
@@ -135,7 +138,7 @@ class Reconstruction:
         from ctrecon.report.page import check_place, write_page
 
         page = Path(path)
-        check_place(page)
+        check_place(page, overwrite=overwrite)
         saved = page.with_suffix(".npy") if image is None else Path(image)
         scan = None if self.certified else self.scan
         water = water_mu or self.scan.water_mu_per_mm

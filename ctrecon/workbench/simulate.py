@@ -14,12 +14,13 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid, default_grid
 from ctrecon.io.images import read_image_array
 from ctrecon.io.sidecar import find_sidecar
-from ctrecon.io.write import write_array, write_scan
+from ctrecon.io.write import put_array, put_scan
 from ctrecon.phantoms import FAMILIES
 from ctrecon.simulation import simulate as engine
 from ctrecon.simulation.clinical import VIEWS, clinical_slices
 from ctrecon.simulation.simulate import Simulated, standard_scanner
 from ctrecon.support.arrays import Array
+from ctrecon.support.atomic import atomic_files
 
 PHANTOM, BEAM, SIZE, CLINICAL_VIEWS, PHANTOM_VIEWS = "chest", "fan", 164, VIEWS, 120
 
@@ -140,8 +141,9 @@ def check_scan_path(path: Path, *, photons: float | None) -> None:
 def write_simulated(path: Path, made: Simulated) -> dict[str, Path]:
     """Write ``NAME.npz`` (or ``.npy`` with ``.json``) and ``NAME.truth.npy``. Raises InputError, OutputError."""
     paths = scan_paths(path)
-    write_scan(paths["scan"], made.scan)
-    write_array(paths["truth"], made.truth)
+    with atomic_files() as place:
+        put_scan(place, paths["scan"], made.scan)
+        put_array(place(paths["truth"]), made.truth, paths["truth"])
     return paths
 
 
