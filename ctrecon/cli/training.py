@@ -225,7 +225,7 @@ def command_line() -> str:
     for option in ctx.command.params:
         given = ctx.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
         # Remarks and the way to watch say nothing of how the weights came about.
-        if not given or option.name in ("fresh", "note", "curves"):
+        if not given or option.name in ("fresh", "note", "curves", "overwrite"):
             continue
         value = ctx.params[str(option.name)]
         for each in value if isinstance(value, tuple) else (value,):

@@ -384,7 +384,7 @@ def test_a_network_can_be_trained_resumed_and_used_by_command(tmp_path: Path) ->
     path, puzzles = tmp_path / "mine.safetensors", tmp_path / "p.csv"
     puzzles.write_text("\n".join(write_puzzle(puzzle) for puzzle in made(20)[0]) + "\n")
     words = ["train-sudoku", "-o", str(path), "--hard", str(puzzles), "--batch", "2", "--threads", "1"]
-    words += ["--network", "convolutional"]
+    words += ["--network", "convolutional", "--overwrite"]
     for steps in ("1", "2"):
         result = CliRunner().invoke(cli, [*words, "--one-pass", "--steps", steps], catch_exceptions=False)
         assert result.exit_code == 0, result.output

@@ -24,7 +24,7 @@ from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified
 from ctrecon.certificates.pooled import certify_pooled
 from ctrecon.cli.main import cli
 from ctrecon.errors import CtreconError, InputError, SettingError, WeightsError
-from ctrecon.io.pictures import Picture, read_picture, write_picture
+from ctrecon.io.pictures import Picture, put_picture, read_picture
 from ctrecon.networks.dncnn import DnCNN, DnCNNShape
 from ctrecon.networks.mirrored import Mirrored
 from ctrecon.networks.pretrained import save_network
@@ -189,7 +189,7 @@ def test_the_certificate_is_of_the_largest_difference(tmp_path):
 def test_pictures_come_back_whole(bits, shape, suffix, tmp_path):
     levels = np.random.default_rng(5).integers(0, 2**bits, shape).astype(np.float64)
     picture = Picture(levels=levels, lowest=0, highest=2**bits - 1, bits=bits)
-    write_picture(tmp_path / f"a{suffix}", levels, picture, 1)
+    put_picture(tmp_path / f"a{suffix}", levels, picture, 1)
     back = read_picture(tmp_path / f"a{suffix}")
     assert (back.bits, back.note) == (bits, "")
     np.testing.assert_array_equal(back.levels, levels)

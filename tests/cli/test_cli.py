@@ -34,7 +34,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def delta(scan: Path) -> float:
-    out = run("simulate", "--phantom", "head", "--size", 48, "--views", 40, "--noise", "2%", "--json", "-o", scan)
+    out = run("simulate", "--phantom", "head", "--size", 48, "--views", 40, "--noise", "2%", "--json", "--overwrite", "-o", scan)
     return float(json.loads(out.output)["true_delta"])
 
 
@@ -65,12 +65,12 @@ def test_a_delta_that_is_not_met_gives_the_image_its_true_residual_and_code_3(sc
     image = tmp_path / "u.npy"
     run("reconstruct", scan, "--delta", "10%", "-o", image)
     assert (tmp_path / "u.certificate.json").exists()
-    result = run("reconstruct", scan, "--delta", "1e-9", "-o", image, "--iterations", 3)
+    result = run("reconstruct", scan, "--delta", "1e-9", "-o", image, "--iterations", 3, "--overwrite")
     assert result.exit_code == 3
     assert "infeasible" in result.output
     assert files(tmp_path) == {"u.npy", "u.history.json", "u.png", "u.certificate.json", "u.data.npy", "u.dual.npy"}
     # One step is too few for a delta that an image could meet: nothing is proved, and the old proof is gone.
-    few = ("--method", "gradient", "--iterations", 1, "--delta", "10%", "-o", image)
+    few = ("--method", "gradient", "--iterations", 1, "--delta", "10%", "-o", image, "--overwrite")
     assert "delta not met" in run("reconstruct", scan, *few).output
     assert files(tmp_path) == {"u.npy", "u.history.json", "u.png"}
     facts = json.loads(run("reconstruct", scan, *few, "--json").output)
@@ -95,7 +95,7 @@ def test_fbp_honours_delta_by_its_filter(scan: Path, tmp_path: Path) -> None:
         (("--delta", "30%", "--window", "ram-lak"), 0, "filter ram-lak"),
         (("--delta", "0.1%"), 3, "infeasible"),
     ):
-        result = run("reconstruct", scan, "--method", "fbp", *args, "-o", image, "--json")
+        result = run("reconstruct", scan, "--method", "fbp", *args, "-o", image, "--overwrite", "--json")
         assert result.exit_code == code, result.output
         assert json.loads(result.output)["reason"].startswith(words)
 
@@ -367,8 +367,8 @@ def test_training_from_the_command_line_and_use_of_its_weights(scan: Path, tmp_p
     # The command is on the card, and nothing of this machine.
     assert "`ctrecon train-phantoms --output tiny.safetensors --steps 3 --batch 2 --threads 1" in card
     assert str(tmp_path) not in card
-    assert "resuming" in run(*args, "--steps", 4).output
-    assert run(*args, "--steps", 3, "--fresh", "--start", out).exit_code == 0
+    assert "resuming" in run(*args, "--steps", 4, "--overwrite").output
+    assert run(*args, "--steps", 3, "--fresh", "--overwrite", "--start", out).exit_code == 0
     assert run("reconstruct", scan, "--delta", "10%", "--prior", out, "-o", tmp_path / "u.npy").exit_code == 0
 
 
