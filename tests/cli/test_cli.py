@@ -34,7 +34,8 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def delta(scan: Path) -> float:
-    out = run("simulate", "--phantom", "head", "--size", 48, "--views", 40, "--noise", "2%", "--json", "--overwrite", "-o", scan)
+    words = ("simulate", "--phantom", "head", "--size", 48, "--views", 40, "--noise", "2%", "--json")
+    out = run(*words, "--overwrite", "-o", scan)
     return float(json.loads(out.output)["true_delta"])
 
 
