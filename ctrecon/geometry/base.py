@@ -111,10 +111,20 @@ class Geometry(ABC):
         return points[:, 0, :, :2], directions[:, 0, :, :2]
 
     def views(self, index: slice) -> Self:
-        """The same scanner with some of its views."""
+        """The same scanner with some of its views.
+
+        Raises:
+            GeometryError: for a class whose entries for each view were not made by ``checks.each_view``.
+        """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
         cut = {name: PerView(value[index]) for name, value in fields.items() if isinstance(value, PerView)}
-        return dataclasses.replace(self, **cut)  # type: ignore[type-var]
+        some = dataclasses.replace(self, **cut)  # type: ignore[type-var]
+        if some.shape[0] != len(range(*index.indices(self.shape[0]))):
+            raise GeometryError(
+                f"{type(self).__name__} has {some.shape[0]} views after some were chosen: make what has one entry for "
+                "each view by checks.each_view, or give it a method views"
+            )
+        return some
 
     def with_center(self, column: float) -> Self:
         """The same scanner with the rotation axis projecting to ``column`` (0-based, whole at a cell's centre)."""

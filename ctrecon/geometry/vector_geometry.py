@@ -119,7 +119,10 @@ class VectorGeometry(Geometry):
         """The turning scanner nearest to these views, where ``angles_rad`` says that there is one."""
         if self.angles_rad is None:
             return None
-        return _nearest_orbit(self.to_vectors(), self.angles_rad)
+        try:
+            return _nearest_orbit(self.to_vectors(), self.angles_rad)
+        except GeometryError:  # no such scanner could be built
+            return None
 
     def with_axis_shift(self, shift_mm: Sequence[Sequence[float]] | Array) -> Self:
         """Where the axis wobbles: in each view the object stood ``shift_mm [views, 2]`` away from where it belongs.

@@ -78,7 +78,13 @@ def cached_sparse_operator(
 
 
 def _key(geometry: Geometry, grid: Grid, kind: np.dtype[Any]) -> str:
-    content = {"format": FORMAT, "geometry": geometry.to_dict(), "image": grid.to_dict(), "dtype": kind.name}
+    vectors = geometry.to_vectors()
+    # The class says in other words where the rays are; where its code has changed since, the words are still the same.
+    stand = hashlib.sha256(b"".join(part.tobytes() for part in (vectors.source, vectors.detector, vectors.u)))
+    content = {
+        "format": FORMAT, "geometry": geometry.to_dict(), "vectors": stand.hexdigest(), "image": grid.to_dict(),
+        "dtype": kind.name,
+    }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

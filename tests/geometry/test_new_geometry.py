@@ -4,12 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from geometries import DISCS
 
@@ -21,6 +22,7 @@ from ctrecon.geometry import as_json
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.checks import each_view
 from ctrecon.geometry.vectors import planar_vectors
+from ctrecon.operators.cache import cached_sparse_operator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,3 +146,37 @@ def test_registration_wants_a_frozen_class_and_a_name_of_its_own(registered):
         as_json.register(Nameless)
     with pytest.raises(CtreconError, match='"source_mm" is missing in a tripod geometry'):
         as_json.geometry_from_dict({"geometry": "tripod", "detector_count": 4, "detector_spacing_mm": 1})
+
+
+def test_a_class_that_forgets_to_cut_its_views_is_told():
+    @dataclass(frozen=True, kw_only=True)
+    class Forgetful(Tripod):
+        kind: ClassVar[str] = "forgetful"
+
+        def __post_init__(self):
+            object.__setattr__(self, "source_mm", tuple(map(tuple, self.source_mm)))
+
+    whole = tripod()
+    forgetful = Forgetful(
+        source_mm=whole.source_mm, tripod_mm=tuple(whole.tripod_mm), detector_count=96, detector_spacing_mm=1.1
+    )
+    with pytest.raises(GeometryError, match=r"Forgetful has 80 views after some were chosen: .* checks.each_view"):
+        forgetful.views(slice(0, 5))
+
+
+def test_a_stored_matrix_is_not_taken_for_that_of_code_that_changed(tmp_path):
+    @dataclass(frozen=True, kw_only=True)
+    class Moved(Tripod):
+        def to_vectors(self):
+            vectors = super().to_vectors()
+            return replace(vectors, detector=1.1 * vectors.detector)
+
+    whole = tripod(8)
+    moved = Moved(**{field.name: getattr(whole, field.name) for field in fields(whole)})
+    assert moved.to_dict() == whole.to_dict()
+    grid, x = ct.Grid(rows=20, columns=20, pixel_mm=2.0), torch.ones(1, 1, 20, 20)
+    found = [
+        cached_sparse_operator(one, grid, directory=tmp_path, least_bytes=0)(x) for one in (whole, moved, whole)
+    ]
+    assert torch.equal(found[0], found[2])
+    assert not torch.allclose(found[0], found[1], atol=1e-3)
