@@ -279,12 +279,31 @@ def test_coverage_shows_a_delta_that_is_wrong():
 
 
 def test_the_command_prints_and_writes_its_rows(tmp_path):
-    arguments = ["--scans", "2", "--size", "48", "--views", "40", "-o", str(tmp_path / "c.json")]
+    arguments = ["--scans", "2", "--size", "48", "--views", "40", "-o", str(tmp_path / "c.json"), "--noise-alone"]
     result = CliRunner().invoke(cli, ["reproduce", "coverage", *arguments])
     assert result.exit_code == 0, result.output
     rows = json.loads((tmp_path / "c.json").read_text())
     assert len(rows) == 28
     assert f"| {rows[0]['within']:.1%} |" in result.output
+
+
+def test_the_command_counts_true_images_within_delta(tmp_path):
+    """Of six objects in ten noises all but few; with noise alone in delta, hardly any but in strong noise."""
+    arguments = ["reproduce", "coverage", "--scans", "6", "--size", "48", "--size", "64", "--views", "30"]
+    shares = {}
+    for error in ("auto", "0"):
+        file = tmp_path / f"{error}.json"
+        faults = "--faults" if error == "auto" else "--no-faults"
+        result = CliRunner().invoke(cli, [*arguments, faults, "--model-error", error, "-o", str(file)])
+        assert result.exit_code == 0, result.output
+        rows = json.loads(file.read_text())
+        sound = [row for row in rows if row["fault"] == "none"]
+        assert len(sound) == 60
+        shares[error] = sum(row["residual"] <= row["delta"] for row in sound) / 60
+        assert f"| all | 60 | {shares[error]:.1%} |" in result.output
+    assert shares["auto"] > 0.9
+    assert shares["0"] < 0.4
+    assert "beam hardening, 1% at f = 1; Gaussian, 0.5% | 6 | 0.0%" in CliRunner().invoke(cli, arguments).output
 
 
 # The command

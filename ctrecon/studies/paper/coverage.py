@@ -1,6 +1,6 @@
-"""How often the true image lies within delta: ``||A u - f|| <= delta(q)`` should hold in a share q of all scans.
+"""How often noise lies within delta's part for noise: ``||n|| <= delta(q)`` should hold in a share q of all scans.
 
-The data are a true sinogram and noise, so the residual of the true image is the noise; nothing is reconstructed.
+What else keeps a true image from explaining its data is the subject of ``image_coverage.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Bound = Callable[[Scan, int, Measure], Callable[[float], tuple[Scan, Delta]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """``within``: the share of ``scans`` in which the true image lay within the delta of ``quantile``."""
+    """``within``: the share of ``scans`` in which the noise lay within the delta of ``quantile``."""
 
     noise: str
     delta: str
@@ -59,7 +59,8 @@ def counted(photons: float, electronic_sigma: float = 0.0, *, keep_variance: boo
         if not keep_variance:
             return replace(clean, sinogram=found.values)
         return replace(
-            clean, sinogram=found.values, variance=found.variance, whitened_mean=found.whitened_mean
+            clean, sinogram=found.values, variance=found.variance, whitened_mean=found.whitened_mean,
+            whitened_spread=found.whitened_spread,
         )
 
     return measure

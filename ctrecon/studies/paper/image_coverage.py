@@ -1,0 +1,202 @@
+"""How often the true image meets delta: ``||A u* - f|| <= delta``, with all that keeps ``u*`` from explaining the data.
+
+``u*`` holds the means of an object over the pixels, ``f`` its exact line integrals with noise, and perhaps with a fault
+of the scanner that delta knows nothing of. Objects, beams, sizes and views change from scan to scan, the same for every
+noise; nothing is reconstructed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ctrecon.errors import SettingError
+from ctrecon.geometry.grid import field_of_view_mm
+from ctrecon.measurement.delta import delta_for
+from ctrecon.measurement.scan import Scan
+from ctrecon.operators.joseph import JosephOperator
+from ctrecon.phantoms import FAMILIES
+from ctrecon.simulation.simulate import standard_scanner
+from ctrecon.studies.paper.coverage import Measure, counted, gaussian
+from ctrecon.support.arrays import Float64Array
+
+Fault = Callable[[Float64Array, np.random.Generator], Float64Array]
+
+NOISES: tuple[tuple[str, Measure], ...] = (
+    *((f"Gaussian, {share:.1%}", gaussian(share)) for share in (0.002, 0.005, 0.01, 0.02, 0.05)),
+    *((f"counts, {photons:,.0f} photons", counted(photons)) for photons in (1e3, 1e4, 1e5, 1e6)),
+    ("counts, 1,000 photons, electronic noise of 10", counted(1e3, 10.0)),
+)
+
+
+def _gains(f: Float64Array, rng: np.random.Generator) -> Float64Array:
+    return np.asarray(f - np.log1p(0.005 * rng.standard_normal(f.shape[1])))
+
+
+def _flicker(f: Float64Array, rng: np.random.Generator) -> Float64Array:
+    return np.asarray(f - np.log1p(0.005 * rng.standard_normal((f.shape[0], 1))))
+
+
+def _hardening(f: Float64Array, rng: np.random.Generator) -> Float64Array:
+    return f - 0.01 * f**2
+
+
+def _scatter(f: Float64Array, rng: np.random.Generator) -> Float64Array:
+    return np.asarray(-np.log((np.exp(-f) + 0.005) / 1.005))
+
+
+def _dead(f: Float64Array, rng: np.random.Generator) -> Float64Array:
+    dead = rng.choice(f.shape[1], max(1, f.shape[1] // 100), replace=False)
+    blind = f.copy()
+    blind[:, dead] = 700.0  # no photon comes through
+    return blind
+
+
+FAULTS: tuple[tuple[str, Fault], ...] = (
+    ("gains of the cells wrong by 0.5%", _gains),
+    ("a beam that flickers by 0.5%", _flicker),
+    ("beam hardening, 1% at f = 1", _hardening),
+    ("scatter, 0.5% of the open beam", _scatter),
+    ("one cell in a hundred dead", _dead),
+)
+FAULTS_AT = ("Gaussian, 0.5%", "counts, 100,000 photons")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Object:
+    """A clean scan, its true image's projection, and what it is."""
+
+    clean: Scan
+    projected: Float64Array
+    family: str
+    size: int
+    views: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One scan: the true image's residual and delta, in delta's norm."""
+
+    noise: str
+    fault: str
+    family: str
+    size: int
+    views: int
+    residual: float
+    delta: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """``within`` of ``scans`` met delta; ``low`` to ``high`` is the 95% interval (E. B. Wilson, 1927)."""
+
+    of: str
+    scans: int
+    within: float
+    low: float
+    high: float
+    median_ratio: float
+    largest_ratio: float
+
+
+def objects(
+    count: int, *, sizes: Sequence[int], views: Sequence[int], seed: int, thickest: float = 3.0
+) -> Iterator[Object]:
+    """Phantoms of all families in turn, beams and sizes and numbers of views changing with them.
+
+    Args:
+        count: How many.
+        sizes: Pixels and cells to a side.
+        views: Numbers of views.
+        seed: Of the phantoms.
+        thickest: The largest line integral.
+
+    Yields:
+        Each with its clean scan.
+
+    Raises:
+        SettingError: For no scans, sizes or views.
+    """
+    if count < 1 or not sizes or not views:
+        raise SettingError(f"give at least one scan, size and number of views, got {count}, {sizes} and {views}")
+    for k in range(count):
+        family = FAMILIES[k % len(FAMILIES)]
+        turn = k // len(FAMILIES)
+        size, beam = sizes[(k + turn) % len(sizes)], ("fan", "parallel")[(k + turn) % 2]
+        # The remainders of k and turn run through all pairs.
+        number = views[(turn + k // 2) % len(views)]
+        geometry, grid = standard_scanner(beam, size, number)
+        radius = 0.95 * min(field_of_view_mm(geometry) / 2, grid.reach_mm())
+        phantom = family.sample(np.random.default_rng(seed + k)).scaled(radius, 0.02)
+        sinogram = phantom.sinogram(geometry).astype(np.float64)
+        gain = thickest / float(sinogram.max())
+        truth = torch.from_numpy(phantom.image(grid)).double()[None, None]
+        projected = gain * JosephOperator(geometry, grid)(truth)[0, 0].numpy()
+        clean = Scan(sinogram=gain * sinogram, geometry=geometry, grid=grid, source="a simulated scan")
+        yield Object(clean=clean, projected=projected, family=family.name, size=size, views=number)
+
+
+def measure_all(
+    one: Object, seed: int, *, quantile: float = 0.95, model_error: str = "auto", faults: bool = True
+) -> Iterator[Measured]:
+    """Every noise, and every fault at the noises ``FAULTS_AT``, of one object.
+
+    Args:
+        one: The object.
+        seed: Of noise and faults.
+        quantile: Of delta.
+        model_error: As for ``delta_for``.
+        faults: Whether faults are tried at all.
+
+    Yields:
+        Each scan's residual and delta.
+    """
+    for noise, measure in NOISES:
+        for fault, spoil in (("none", None), *(FAULTS if faults and noise in FAULTS_AT else ())):
+            clean = one.clean
+            if spoil is not None:
+                clean = replace(clean, sinogram=spoil(clean.sinogram, np.random.default_rng(seed)))
+            scan = measure(clean, seed)
+            delta = delta_for(scan, "auto", quantile, model_error=model_error)
+            left = one.projected - scan.sinogram
+            if delta.norm == "whitened" and scan.variance is not None:
+                left = left / np.sqrt(scan.variance)
+            yield Measured(
+                noise=noise, fault=fault, family=one.family, size=one.size, views=one.views,
+                residual=float(np.linalg.norm(left)), delta=delta.value,
+            )
+
+
+def shares(found: Sequence[Measured]) -> Iterator[Share]:
+    """The shares of all, by noise, by family, by size and by views without faults, and by fault."""
+    sound = [one for one in found if one.fault == "none"]
+    yield _share("all", sound)
+    keys: tuple[tuple[str, Callable[[Measured], Any]], ...] = (
+        ("{}", lambda one: one.noise), ("{}", lambda one: one.family), ("{} pixels", lambda one: one.size),
+        ("{} views", lambda one: one.views),
+    )  # fmt: skip
+    for form, key in keys:
+        for value in dict.fromkeys(map(key, sound)):
+            yield _share(form.format(value), [one for one in sound if key(one) == value])
+    for fault, noise in dict.fromkeys((one.fault, one.noise) for one in found if one.fault != "none"):
+        yield _share(f"{fault}; {noise}", [one for one in found if (one.fault, one.noise) == (fault, noise)])
+
+
+def _share(of: str, some: Sequence[Measured]) -> Share:
+    n, z = len(some), 1.96
+    within = sum(one.residual <= one.delta for one in some) / n
+    middle = (within + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(within * (1 - within) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    ratios = [one.delta / one.residual for one in some]
+    return Share(
+        of=of, scans=n, within=within, low=max(0.0, middle - half), high=min(1.0, middle + half),
+        median_ratio=float(np.median(ratios)), largest_ratio=max(ratios),
+    )
