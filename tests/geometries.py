@@ -33,6 +33,13 @@ def breathing():
     return free.with_detector_turn(0.03 * np.cos(TURN))
 
 
+def wobbling_short():
+    """Half a turn and the fan, with a wobbling axis."""
+    turn = 0.4 + np.arange(VIEWS) * (math.pi + 0.9) / VIEWS
+    free = VectorGeometry.of(FanBeam(**{**FAN, "angles_rad": tuple(turn)}))
+    return free.with_axis_shift(WOBBLE)
+
+
 def mirrored(geometry):
     """The same cells counted from the other end."""
     turned = -np.array(geometry.detector_axis)
@@ -53,6 +60,7 @@ EXAMPLES = {
         "wobbling fan": lambda: wobbling(FanBeam(**FAN)),
         "wobbling arc": lambda: wobbling(ArcFanBeam(**FAN)),
         "breathing": breathing,
+        "wobbling short": wobbling_short,
         "backwards fan": lambda: mirrored(VectorGeometry.of(FanBeam(**FAN))),
         "backwards arc": lambda: mirrored(VectorGeometry.of(ArcFanBeam(**FAN))),
         "no orbit": lambda: dataclasses.replace(wobbling(FanBeam(**FAN)), angles_rad=None),

@@ -217,7 +217,8 @@ def test_projectors_agree_and_their_adjoints_are(kind, name, grid):
     geometry = short(example(kind, name))
     joseph, stored = JosephOperator(geometry, grid), sparse_operator(geometry, grid, dtype=torch.float64)
     x = torch.rand((2, 1, *grid.shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert torch.allclose(joseph(x), stored(x), rtol=0, atol=1e-8)
+    # Joseph counts in 2^-35 of a pixel, and steps along a ray for all of its lines.
+    assert torch.allclose(joseph(x), stored(x), rtol=0, atol=1e-7)
     assert adjoint_defect(joseph) < 1e-12
     assert adjoint_defect(stored) < 1e-12
     for broken in BREAKS.values():
