@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.options import FilePath, FolderPath, percent
+from ctrecon.cli.progress import shown
 from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 if TYPE_CHECKING:
@@ -56,15 +57,13 @@ def command(
     known = None if reuse is None else _known(reuse)
     rows = []
     click.echo(HEADER)
-    table = compare(
-        network, problem, sets, noises, seed=seed, looks=looks, known=known, watch=lambda s: click.echo(s, err=True)
-    )
-    for row in table:
-        rows.append(row)
-        click.echo(_line(row))
-        if output is not None:
-            # After every row: the oracle takes its time, and what it found is not to be lost.
-            write_rows(output, [one.to_dict() for one in rows])
+    with shown(err=True) as progress:
+        for row in compare(network, problem, sets, noises, seed=seed, looks=looks, known=known, progress=progress):
+            rows.append(row)
+            click.echo(_line(row))
+            if output is not None:
+                # After every row: the oracle takes its time, and what it found is not to be lost.
+                write_rows(output, [one.to_dict() for one in rows])
 
 
 HEADER = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -14,25 +15,26 @@ if TYPE_CHECKING:
     from ctrecon.support.progress import Progress, Report
 
 # Stages of which, where there is no terminal, every so many lines are enough.
-_EVERY = {"proof": 20}
+_EVERY = {"proof": 20, "benchmark": 1, "safety": 1, "map": 1}
 # Stages of a slice, of which there may be a thousand: each slice gets its line once it is done.
 _OF_SLICES = ("note", "delta", "descent", "proof")
 
 
 @contextlib.contextmanager
-def shown(*, quiet: bool = False) -> Iterator[Report | None]:
+def shown(*, quiet: bool = False, err: bool = False) -> Iterator[Report | None]:
     """What to give as ``progress``: one line that changes on a terminal, elsewhere a line where one is worth it.
 
-    Sentences (notes, delta) stay. Of one of many items, only a terminal shows more than the item's end.
+    Sentences (notes, delta) stay. Of one of many slices, only a terminal shows more than its end. ``err``: on standard
+    error, where standard output is a table.
     """
     if quiet:
         yield None
         return
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=err)
     if not console.is_terminal:
-        yield _line
+        yield partial(_line, err=err)
         return
     with console.status("") as status:
 
@@ -45,10 +47,10 @@ def shown(*, quiet: bool = False) -> Iterator[Report | None]:
         yield show
 
 
-def _line(now: Progress) -> None:
+def _line(now: Progress, *, err: bool) -> None:
     one_of_many = now.item and now.stage in _OF_SLICES
     if not one_of_many and (now.said or _worth_a_line(now)):
-        click.echo(printable(str(now)))
+        click.echo(printable(str(now)), err=err)
 
 
 def _worth_a_line(now: Progress) -> bool:

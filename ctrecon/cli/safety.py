@@ -10,6 +10,7 @@ import click
 
 from ctrecon.cli.figures import check_out, out_option
 from ctrecon.cli.options import FolderPath, percent
+from ctrecon.cli.progress import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
@@ -62,9 +63,8 @@ def command(
     truths = roomy(found, slices, plan)
     network, _ = load_ct_network(prior)
     examples: list[Example] = []
-    readings = list(run(
-        Bench(network, problem), truths, plan, keep=examples.append, watch=lambda line: click.echo(line, err=True)
-    ))
+    with shown(err=True) as progress:
+        readings = list(run(Bench(network, problem), truths, plan, keep=examples.append, progress=progress))
     rows = rows_of(readings)
     settings = {"prior": prior, "images": source, "count": len(truths), "size": size, "views": views, **plan.to_dict()}
     table = _table(rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -20,6 +21,7 @@ from ctrecon.measurement.counts import add_poisson_noise
 from ctrecon.networks.looks import LOOKS
 from ctrecon.simulation.scanners import Scanner
 from ctrecon.support.arrays import Float32Array
+from ctrecon.support.progress import Progress, Report
 from ctrecon.training.card import noisy
 from ctrecon.training.data import central_disc
 from ctrecon.training.evaluate import score
@@ -143,9 +145,12 @@ def compare(
     looks: int = LOOKS,
     batch: int = 12,
     known: Mapping[tuple[str, str, str], Mapping[str, list[float]]] | None = None,
-    watch: Callable[[str], None] | None = None,
+    progress: Report | None = None,
 ) -> Iterator[BenchmarkRow]:
-    """A row per set and noise. ``known`` holds classical scores by (set, noise, hash of the data) to reuse."""
+    """A row per set and noise. ``known`` holds classical scores by (set, noise, hash of the data) to reuse.
+
+    ``progress`` hears of every batch of images, of the learned method and of the oracle's trials.
+    """
     for test_set in sets:
         for noise in noises:
             data, weights = noise.draw(test_set.clean, seed)
@@ -162,11 +167,12 @@ def compare(
                 psnr["one_shot"] += result.one_shot_psnr.tolist()
                 iterations += result.iterations.tolist()
                 certified += result.certified.tolist()
+                _say(progress, test_set, noise, "learned", len(certified), len(data))
             stored = None if known is None else known.get((test_set.name, noise.name, digest))
             if stored is None:
-                if watch is not None:
-                    watch(f"{test_set.name}, {noise.name}: the oracle tries the classical methods")
-                stored = _classical(problem, test_set, data, weights, batch)
+                stored = _classical(
+                    problem, test_set, data, weights, batch, partial(_say, progress, test_set, noise, "oracle")
+                )
             yield BenchmarkRow(
                 name=test_set.name,
                 noise=noise.name,
@@ -177,11 +183,19 @@ def compare(
             )
 
 
+def _say(progress: Report | None, test_set: TestSet, noise: NoiseModel, who: str, done: int, total: int) -> None:
+    if progress is not None:
+        item = f"{test_set.name}, {noise.name}, {who}"
+        progress(Progress(stage="benchmark", unit="image", done=done, total=total, item=item))
+
+
 def _classical(
-    problem: Scanner, test_set: TestSet, data: Tensor, weights: Tensor | None, batch: int
+    problem: Scanner, test_set: TestSet, data: Tensor, weights: Tensor | None, batch: int,
+    heard: Callable[[int, int], None],
 ) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {method: [] for method in CLASSICAL}
     for part in range(0, len(data), batch):
+        heard(part, len(data))
         rows = slice(part, part + batch)
         f, u, w = data[rows], test_set.truth[rows], None if weights is None else weights[rows]
         errors = (f - test_set.clean[rows]).flatten(1).square()

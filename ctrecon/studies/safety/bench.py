@@ -15,6 +15,7 @@ from ctrecon.errors import InputError
 from ctrecon.studies.safety.lesions import Lesion, Place, disc, places_in
 from ctrecon.studies.safety.methods import Bench
 from ctrecon.studies.safety.readings import Reading, read
+from ctrecon.support.progress import Progress, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +66,13 @@ def run(
     *,
     batch: int = 12,
     keep: Callable[[Example], None] | None = None,
-    watch: Callable[[str], None] | None = None,
+    progress: Report | None = None,
 ) -> Iterator[Reading]:
     """Every reading for images ``[n, 1, rows, columns]`` in 1/mm, whose data are the operator's plus white noise.
 
     All places of a slice carry the same lesion at once. An image with a lesion and the one without it are measured
-    with the same noise. Raises InputError where no image has soft tissue to plant anything in.
+    with the same noise. ``progress`` hears of each slice. Raises InputError where no image has soft tissue to plant
+    anything in.
     """
     widest, planted = max(plan.radii), 0
     for number, truth in enumerate(truths):
@@ -78,8 +80,9 @@ def run(
         places = places_in(truth[0], plan.places, widest, rng)
         planted += len(places)
         for level in plan.noise if places else ():
-            if watch is not None:
-                watch(f"slice {number + 1} of {len(truths)}, {level:.1%} noise: {len(places)} places")
+            if progress is not None:
+                values = {"noise": level, "places": float(len(places))}
+                progress(Progress(stage="safety", unit="slice", done=number + 1, total=len(truths), values=values))
             yield from _of_slice(bench, truth[None], number, places, level, plan, batch, keep)
     if planted == 0:
         raise InputError("no image has room for lesions in soft tissue; give other slices or smaller --radius")
