@@ -47,6 +47,7 @@ def _facts(scan: Any) -> dict[str, Any]:
         "detectors": scan.sinogram.shape[1],
         "values": f"{scan.sinogram.dtype}, from {scan.sinogram.min():.4g} to {scan.sinogram.max():.4g}",
         "norm_of_f": float(np.linalg.norm(scan.sinogram)),
+        "length_unit": scan.length_unit,
         "from_counts": scan.variance is not None,
         "water_1_per_mm": scan.water_mu_per_mm,
     }

@@ -16,6 +16,7 @@ from ctrecon.errors import OutputError
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.io.write import put_array
 from ctrecon.outputs.history import SUFFIX, History, versions
+from ctrecon.outputs.millimetres import need_mm
 from ctrecon.support.atomic import Files, atomic_files
 from ctrecon.support.places import check_places
 
@@ -113,6 +114,7 @@ class Target:
         from ctrecon.io.nifti import grid_affine, put_volume
 
         grid = result.problem.grid
+        need_mm(result.problem.scan, path.name)
         if grid is None:
             raise OutputError(f"{path.name} needs pixels in mm, and the scan's matrix says none; give -o NAME.npy")
         hu = hounsfield(result.image, result.problem.scan.water(self.water_mu)[0]).astype(np.float32)
@@ -146,5 +148,6 @@ def _history(result: Conclusion, image: bytes) -> History:
         lower_bound=None if missed is None else missed.lower_bound,
         best_residual=None if missed is None else missed.best_residual,
         most_attenuation=None if missed is None else missed.most_attenuation,
+        length_unit=scan.length_unit,
         settings=None if result.settings is None else result.settings.to_dict(),
     )

@@ -31,7 +31,8 @@ class History:
 
     ``operator`` says geometry and grid as the certificate would, or is None where the scan brought its own matrix.
     Where delta is missed, no image with values from 0 to ``most_attenuation`` has a residual below ``lower_bound``, and
-    one was found with ``best_residual``; None where delta is met. ``settings`` is what was asked for, as
+    one was found with ``best_residual``; None where delta is met. ``length_unit`` is what lengths count: "mm", or
+    "cell" of the detector. ``settings`` is what was asked for, as
     ``Settings.from_dict`` takes it; None where the image came about by other calls.
     """
 
@@ -55,6 +56,7 @@ class History:
     lower_bound: float | None = None
     best_residual: float | None = None
     most_attenuation: float | None = None
+    length_unit: str = "mm"
     settings: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
@@ -136,7 +138,8 @@ def _progress(value: object) -> tuple[IterationRecord, ...]:
 
 _READERS: dict[str, Any] = {
     **dict.fromkeys(
-        ("image_sha256", "method", "reason", "norm", "delta_from", "source", "projector", "device"), _text
+        ("image_sha256", "method", "reason", "norm", "delta_from", "source", "projector", "device", "length_unit"),
+        _text
     ),
     **dict.fromkeys(("delta", "residual", "seconds"), _number),
     **dict.fromkeys(

@@ -45,9 +45,11 @@ def _draw_image(figure: Figure, axis: Axes, result: Conclusion) -> None:
         image, cmap="gray", vmin=min(0.0, low), vmax=max(high, low + 1e-12), extent=extent, interpolation="nearest"
     )
     axis.set_title("certified image" if result.certified else "image, NOT certified")
-    axis.set_xlabel("x in mm" if extent else "column")
-    axis.set_ylabel("y in mm" if extent else "row")
-    figure.colorbar(drawn, ax=axis, shrink=0.8, label="attenuation in 1/mm")
+    mm = result.problem.scan.in_mm
+    axis.set_xlabel(("x in mm" if mm else "x in detector cells") if extent else "column")
+    axis.set_ylabel(("y in mm" if mm else "y in detector cells") if extent else "row")
+    unit = " in 1/mm" if mm else " per detector cell" if extent else ""
+    figure.colorbar(drawn, ax=axis, shrink=0.8, label=f"attenuation{unit}")
 
 
 def _draw_residual(figure: Figure, axis: Axes, result: Conclusion) -> None:

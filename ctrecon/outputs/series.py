@@ -18,6 +18,7 @@ from ctrecon.dicom.series.ct_image import SeriesSlice
 from ctrecon.dicom.series.series import CERTIFICATES, certificate_name, image_name, is_ours, write_series
 from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
+from ctrecon.outputs.millimetres import need_mm
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
 from ctrecon.reconstruction.conclude import Conclusion
 from ctrecon.reconstruction.problem import Problem
@@ -61,6 +62,8 @@ class SeriesTarget:
         ``frame_of_reference``: see ``write_series``. Raises InputError where a problem has no
         pixel size, OutputError.
         """
+        for result in results:
+            need_mm(result.problem.scan, "a DICOM series")
         if len(z_mm) != len(results):
             raise InputError(f"there are {len(results)} slices and {len(z_mm)} positions; give one for each")
         water, known = self._water(results)

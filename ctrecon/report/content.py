@@ -73,6 +73,16 @@ class Content:
     files: tuple[StoredFile, ...]
     missing: Mapping[str, str]
 
+    @property
+    def length(self) -> str:
+        """What lengths are counted in, as the history says it; mm where nothing does."""
+        return "mm" if self.history is None or self.history.length_unit == "mm" else "cells"
+
+    @property
+    def per_length(self) -> str:
+        """The unit of attenuation, "" where no geometry is known."""
+        return "" if self.grid is None else " per mm" if self.length == "mm" else " per detector cell"
+
 
 def gather(path: Path, *, scan: Scan | None = None, check: Checker = verify.check) -> Content:
     """The content of the report on ``path``: ``S.certificate.json``, or the image ``S.npy`` of any reconstruction.

@@ -31,7 +31,9 @@ BLUE, ORANGE, RED, GREEN, AMBER = "#2f80ed", "#d9730d", "#e5484d", "#1a9e5c", "#
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
 
-def image_figure(image: Array, grid: Grid | None, scale: Scale, audits: Sequence[Audit]) -> tuple[Json, int]:
+def image_figure(
+    image: Array, grid: Grid | None, scale: Scale, audits: Sequence[Audit], *, length: str = "mm"
+) -> tuple[Json, int]:
     """The image in gray with the outlines of audited regions; and how many pixels a side became one."""
     factor = _factor(image.shape)
     values = scale.shown(_blocks(image, factor).mean(axis=(1, 3)))
@@ -43,7 +45,7 @@ def image_figure(image: Array, grid: Grid | None, scale: Scale, audits: Sequence
         left, top, across, down = x - width / 2, y + height / 2, grid.spacing_mm[1], -grid.spacing_mm[0]
     step, fall = across * factor, down * factor
     low, high = float(values.min()), float(values.max())
-    places = "x %{x:.1f} mm, y %{y:.1f} mm" if grid is not None else "column %{x:.0f}, row %{y:.0f}"
+    places = f"x %{{x:.1f}} {length}, y %{{y:.1f}} {length}" if grid is not None else "column %{x:.0f}, row %{y:.0f}"
     figure = go.Figure(
         go.Heatmap(
             z=values, x0=left + step / 2, dx=step, y0=top + fall / 2, dy=fall,
@@ -58,8 +60,11 @@ def image_figure(image: Array, grid: Grid | None, scale: Scale, audits: Sequence
     x_range, y_range = [left, left + columns * across], sorted([top, top + rows * down], reverse=grid is None)
     axis = {"showgrid": False, "zeroline": False, "ticks": "outside", "constrain": "domain"}
     figure.update_layout(
-        xaxis={**axis, "range": x_range, "title": {"text": "x in mm" if grid is not None else "column"}},
-        yaxis={**axis, "range": y_range, "scaleanchor": "x", "title": {"text": "row" if grid is None else "y in mm"}},
+        xaxis={**axis, "range": x_range, "title": {"text": f"x in {length}" if grid is not None else "column"}},
+        yaxis={
+            **axis, "range": y_range, "scaleanchor": "x",
+            "title": {"text": "row" if grid is None else f"y in {length}"},
+        },
         showlegend=False,
         dragmode="zoom",
     )

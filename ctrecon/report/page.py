@@ -36,10 +36,10 @@ _HERE = files("ctrecon.report")
 
 def render(content: Content, *, water_mu_per_mm: float | None = None, written: datetime | None = None) -> str:
     """The whole page. ``written`` is the time it names (default: now)."""
-    scale = choose_scale(content.image, content.grid, water_mu_per_mm)
+    scale = choose_scale(content.image, content.grid, water_mu_per_mm, length=content.length)
     audits = [audit for audit in content.audits if not audit.refused] + [a for a in content.audits if a.refused]
     drawn: dict[str, Any] = {}
-    drawn["image"], reduced = figures.image_figure(content.image, content.grid, scale, audits)
+    drawn["image"], reduced = figures.image_figure(content.image, content.grid, scale, audits, length=content.length)
     residual_reduced = 1
     if content.residual is not None:
         drawn["residual"], residual_reduced = figures.residual_figure(content.residual)

@@ -16,6 +16,8 @@ TISSUES = (("Soft tissue", 40.0, 400.0), ("Lung", -600.0, 1500.0), ("Bone", 400.
 
 # A scan in which not even the densest 0.2% come near water was made in another unit, or at another energy.
 _DENSEST, _LEAST_HU = 99.8, -200.0
+# Enamel, the densest tissue, has about 3000; what is beyond this is no body.
+_MOST_HU = 4000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +66,17 @@ def _between(name: str, low: float, high: float) -> Window:
     return Window(name=name, level=(low + high) / 2, width=max(high - low, least))
 
 
-def choose_scale(image: Array, grid: Grid | None, water_mu_per_mm: float | None) -> Scale:
-    """HU with the attenuation of water that is given, or with the usual one where that can be; else 1/mm."""
+def choose_scale(image: Array, grid: Grid | None, water_mu_per_mm: float | None, *, length: str = "mm") -> Scale:
+    """HU with the attenuation of water that is given, or with the usual one where that can be; else 1/mm.
+
+    Where ``length`` is not mm, there are no HU, whatever is given.
+    """
     if grid is None:
         note = "No geometry is known of this image, so neither are lengths nor the unit of its values."
         return Scale(unit="image units", water=None, note=note)
+    if length != "mm":
+        note = "Lengths of this scan are in detector cells: attenuation is per cell, and there are neither mm nor HU."
+        return Scale(unit="1/cell", water=None, note=note)
     if water_mu_per_mm is not None:
         note = f"HU with water at {water_mu_per_mm:g} per mm, as the scan or the command gives it."
         return Scale(unit="HU", water=water_mu_per_mm, note=note)
@@ -78,10 +86,12 @@ def choose_scale(image: Array, grid: Grid | None, water_mu_per_mm: float | None)
         note=f"HU with water assumed at {WATER_MU_PER_MM:g} per mm, its attenuation at about 70 keV; "
         "--water-mu gives another.",
     )
-    if float(np.percentile(assumed.shown(image), _DENSEST)) >= _LEAST_HU:
+    densest = float(np.percentile(assumed.shown(image), _DENSEST))
+    if _LEAST_HU <= densest <= _MOST_HU:
         return assumed
+    what = "hardly anything here attenuates as" if densest < _LEAST_HU else "much here attenuates far more than"
     note = (
-        f"Shown in 1/mm: hardly anything here attenuates as water would at 70 keV ({WATER_MU_PER_MM:g} per mm), so HU "
+        f"Shown in 1/mm: {what} water would at 70 keV ({WATER_MU_PER_MM:g} per mm), so HU "
         "would mislead; --water-mu gives the attenuation of water where it is known."
     )
     return Scale(unit="1/mm", water=None, note=note)

@@ -110,7 +110,7 @@ def _infeasible(content: Content) -> Said:
     assert content.claim is not None
     delta, lower = float(content.claim["delta"]), float(content.claim["lower_bound"])
     lo, hi = float(content.claim["lo"]), float(content.claim["hi"])
-    unit = " per mm" if content.grid is not None else ""
+    unit = content.per_length
     return Said(
         headline=HEADLINES["infeasible"],
         lead=f"No image with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the "
@@ -134,7 +134,7 @@ def _outside(content: Content, lo: float, hi: float) -> str:
     low, high = float(content.image.min()), float(content.image.max())
     if lo <= low and high <= hi:
         return ""
-    unit = " per mm" if content.grid is not None else ""
+    unit = content.per_length
     return (
         f" It has values from {number(low)} to {number(high)}{unit}, some outside of the limits above, so its own "
         "misfit may be below the bound."
@@ -175,7 +175,7 @@ def _not_excluded(history: History) -> tuple[str, ...]:
     lower, most = history.lower_bound, history.most_attenuation
     if lower is None or most is None or not 0 < lower <= history.delta:
         return ()
-    unit = " per mm" if history.operator is not None else ""
+    unit = "" if history.operator is None else " per mm" if history.length_unit == "mm" else " per detector cell"
     return (
         f"The smallest delta that is not excluded is {downward(lower)}: no image with attenuation from 0 to "
         f"{number(most)}{unit} comes closer, as was computed when this one was made. No certificate of that is stored, "

@@ -16,7 +16,8 @@ def verdict(result: Conclusion) -> str:
     if result.certificate is not None:
         return f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}"
     grid = result.problem.grid
-    finer = "" if grid is None else f"pixels smaller than {max(grid.spacing_mm):.3g} mm (--pixel-mm), or "
+    length = "mm" if result.problem.scan.in_mm else "detector cells"
+    finer = "" if grid is None else f"pixels smaller than {max(grid.spacing_mm):.3g} {length} (--pixel-mm), or "
     if missed is None:
         return (
             f"not certified {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
@@ -65,7 +66,7 @@ def facts(result: Conclusion, written: Mapping[str, Path]) -> dict[str, Any]:
         "image": str(written["image"]),
         "shape": list(result.image.shape),
         "pixel_mm": None if grid is None else grid.to_dict()["pixel_mm"],
-        "unit": None if grid is None else "1/mm",
+        "unit": None if grid is None else "1/mm" if result.problem.scan.in_mm else "1/cell",
         "certificate": str(written["certificate"]) if "certificate" in written else None,
         "preview": str(written["preview"]) if "preview" in written else None,
         "operator": type(operator).__name__,

@@ -1,0 +1,66 @@
+"""HU and mm stand only where the scan has mm and its values can be tissue."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from ctrecon.cli.main import cli
+from ctrecon.geometry.grid import Grid
+from ctrecon.report.scale import choose_scale
+
+
+def run(*words: object):
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A disc measured in cells: a sinogram alone, without geometry."""
+    path = tmp_path_factory.mktemp("cells") / "s.npy"
+    s = np.arange(24) - 11.5
+    rows = 2 * np.sqrt(np.maximum(64 - s**2, 0)) * 0.05
+    np.save(path, rows + np.random.default_rng(0).normal(0, 0.01, (24, 24)))
+    return path
+
+
+ASKED = ("--geometry", "parallel-180", "--delta", "20%", "--method", "cgls")
+
+
+def test_a_scan_in_cells_says_neither_mm_nor_hu(scan: Path, tmp_path: Path) -> None:
+    image, page = tmp_path / "u.npy", tmp_path / "u.html"
+    done = run("reconstruct", scan, *ASKED, "-o", image, "--report", page)
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "u.history.json").read_text())["length_unit"] == "cell"
+    text = page.read_text()
+    shown = text.split("</style>")[1].split("<script")[0]
+    for word in (" mm", "HU</", "1/mm", "per mm"):
+        assert word not in shown.replace("neither mm nor HU", ""), word
+    assert "x in cells" in text
+    assert "x in mm" not in text
+    facts = json.loads(run("reconstruct", scan, *ASKED, "-o", tmp_path / "v.npy", "--json").output)
+    assert facts["unit"] == "1/cell"
+    assert "cell" in run("info", scan, "--geometry", "parallel-180").output
+
+
+@pytest.mark.parametrize("output", ["series/", "u.nii.gz"])
+def test_what_needs_mm_is_refused_by_name(scan: Path, tmp_path: Path, output: str) -> None:
+    done = run("reconstruct", scan, *ASKED, "--no-preview", "-o", f"{tmp_path}/{output}")
+    assert done.exit_code == 2, done.output
+    assert "its lengths are in detector cells" in done.stderr
+    assert "--geometry FILE" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_values_that_no_tissue_has_are_not_told_in_hu() -> None:
+    grid = Grid(rows=4, columns=4, pixel_mm=0.01)
+    tooth = choose_scale(np.full((4, 4), 1.2), grid, None)
+    assert (tooth.unit, tooth.water) == ("1/mm", None)
+    assert "far more than" in tooth.note
+    assert choose_scale(np.full((4, 4), 0.06), grid, None).unit == "HU"
+    assert choose_scale(np.full((4, 4), 1.2), grid, 0.5).unit == "HU", "water was stated"
+    assert choose_scale(np.full((4, 4), 0.02), grid, 0.02, length="cells").unit == "1/cell"
