@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-
-from ctrecon.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,18 +30,3 @@ def test_links_and_file_names_exist(page: Path) -> None:
         assert (page.parent / target).exists(), target
     for name in re.findall(r"`((?:ctrecon|cli|phantoms|tests|docs)/[\w/]+\.(?:py|md))`", text):
         assert (ROOT / name).exists(), name
-
-
-def test_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    first = blocks((ROOT / "README.md").read_text(), "sh")[0]
-    ran = 0
-    for line in first.splitlines():
-        words = shlex.split(line, comments=True)
-        # Training takes an hour; tests/cli/test_cli.py trains for seconds and uses what comes out.
-        if not words or words[0] != "ctrecon" or "train-phantoms" in words or "mine.safetensors" in words:
-            continue
-        result = CliRunner().invoke(cli, words[1:], catch_exceptions=False)
-        assert result.exit_code == 0, f"{line}: {result.output}"
-        ran += 1
-    assert ran >= 5
