@@ -21,6 +21,7 @@ from ctrecon.descent.dissipation import Cone, DissipationSet, HalfSpace
 from ctrecon.descent.step import Armijo, ConstantStep, StepSearch, Subspace, WholeAnswers
 from ctrecon.descent.stopping import Discrepancy, Reason
 from ctrecon.energies.base import Energy, Point
+from ctrecon.energies.chain import Chain
 from ctrecon.energies.convex_sets import Box, L1Ball
 from ctrecon.energies.feasibility import Feasibility
 from ctrecon.energies.huber_tv import HuberTV
@@ -140,10 +141,36 @@ POISSON = Attacked(
     _transmission,
 )
 SETS = Attacked(lambda dtype: Feasibility([Box(0.03, 0.05), L1Ball(3.0)]), _feasibility)
+
+
+class Squares(Energy):
+    """Half the squared distance to the data: one function, to stand behind an operator."""
+
+    def __init__(self, f: Tensor) -> None:
+        self.f = f
+
+    def value(self, u: Tensor) -> Tensor:
+        return 0.5 * (u - self.f).double().square().flatten(1).sum(1)
+
+
+class Through(Squares):
+    """The same with the operator inside of it."""
+
+    def __init__(self, f: Tensor) -> None:
+        super().__init__(f)
+        self.operator = sparse_operator(BEAM, GRID, dtype=f.dtype)
+
+    def value(self, u: Tensor) -> Tensor:
+        return super().value(self.operator(u))
+
+
+CHAIN = Attacked(lambda t: Chain(Squares(_tensor(DATA, t)), sparse_operator(BEAM, GRID, dtype=t)), PLAIN.judge)
+FUNCTION = Attacked(lambda t: Through(_tensor(DATA, t)), PLAIN.judge)
 ENERGIES: dict[str, Attacked] = {
     "least squares": PLAIN, "weighted": WEIGHTED, "huber": ROUGHNESS, "poisson": POISSON, "sets": SETS,
     "data and huber": _sum((1.0, PLAIN), (0.05, ROUGHNESS)),
     "poisson and huber": _sum((2.0, POISSON), (1.0, ROUGHNESS)),
+    "chain": CHAIN, "function": FUNCTION, "function and huber": _sum((1.0, FUNCTION), (0.05, ROUGHNESS)),
     "all": _sum((0.1, SETS), (1.0, WEIGHTED), (0.02, ROUGHNESS)),
 }
 
@@ -243,10 +270,10 @@ class Case:
         dtype = (torch.float32, torch.float64)[int(rng.integers(2))]
         attacked = ENERGIES[name]
         energy = attacked.energy(dtype)
-        assert energy.lipschitz
-        L = float(energy.lipschitz)
-        which, step, where = (int(rng.integers(len(some))) for some in (DIRECTIONS, STEPS, SETS_OF_DESCENT))
         start = (np.zeros_like, lambda u: u + 0.01, lambda u: 100 * u)[int(rng.integers(3))](TRUTH)
+        first = torch.from_numpy(start).to(dtype).reshape(BATCH, 1, *GRID.shape)
+        L = energy.lipschitz_at(first)
+        which, step, where = (int(rng.integers(len(some))) for some in (DIRECTIONS, STEPS, SETS_OF_DESCENT))
         stop: tuple[Discrepancy, ...] = ()
         delta = DELTAS[int(rng.integers(len(DELTAS)))]
         limit = None
@@ -255,8 +282,8 @@ class Case:
             stop = (Discrepancy(torch.from_numpy(limit), whole=bool(rng.integers(2))),)
         said = f"{self}: {name}, {dtype}, direction {which}, step {step}, set {where}, delta {delta}"
         iterates = list(descend(
-            energy, DIRECTIONS[which](), torch.from_numpy(start).to(dtype).reshape(BATCH, 1, *GRID.shape),
-            dissipation=SETS_OF_DESCENT[where](L), step=STEPS[step](L), stop=stop, most_iterations=6,
+            energy, DIRECTIONS[which](), first, dissipation=SETS_OF_DESCENT[where](L), step=STEPS[step](L), stop=stop,
+            most_iterations=6,
         ))
         return verdict(attacked, iterates, dtype, limit, said)
 
@@ -273,6 +300,9 @@ def verdict(
         allowed = 4 * eps * (unit + np.minimum(other, 10 * unit)) + 16 * eps * np.abs(before)
         if not bool((after <= before + allowed).all()):
             return f"{said}: E rose from {before} to {after} (allowed {allowed}) at step {k + 1}"
+    told = torch.stack([it.point.value for it in iterates])
+    if not bool((told[1:] <= told[:-1]).all()):
+        return f"{said}: E is told to rise: {told.tolist()}"
     if limit is not None and attacked.misfit is not None:
         met = np.array([reason is Reason.DISCREPANCY for reason in iterates[-1].reasons])
         found = attacked.misfit(images[-1])

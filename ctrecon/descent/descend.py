@@ -52,9 +52,9 @@ class Iterate:
         return all(reason is not None for reason in self.reasons)
 
 
-def default_set(energy: Energy) -> HalfSpace:
-    """The half-space (8), relative to the energy: ``<d, g> >= 0.1 |g|^2 / L``."""
-    lipschitz = energy.lipschitz
+def default_set(energy: Energy, u: Tensor) -> HalfSpace:
+    """The half-space (8), relative to the energy: ``<d, g> >= 0.1 |g|^2 / L``; L about ``u`` where none is stated."""
+    lipschitz = energy.lipschitz_at(u)
     return HalfSpace(DEFAULT_ZETA / lipschitz if lipschitz > 0 else DEFAULT_ZETA)
 
 
@@ -82,7 +82,7 @@ def descend(
         raise SettingError(f"the start must be a floating point tensor like the image, got {kind}; use torch.as_tensor")
     if not bool(torch.isfinite(start).all()):
         raise SettingError("the start holds values that are not finite")
-    dissipation = default_set(energy) if dissipation is None else dissipation
+    dissipation = default_set(energy, start) if dissipation is None else dissipation
     step = Subspace() if step is None else step
     point = energy.at(start.detach().clone())
     if not bool(torch.isfinite(point.value).all()):
@@ -94,9 +94,6 @@ def descend(
     for k in count():
         if k == most_iterations:
             reasons = [reason or Reason.BUDGET for reason in reasons]
-        if None not in reasons and bool((point.doubt > END_DOUBT * point.value).any()):
-            # The end is handed out with the energy and the residual that its image has.
-            point = point.fresh()
         kept = Kept(point, "u", "residual", "last_step")
         yield Iterate(k, point, descent, refused, tuple(reasons))
         kept.check("the loop over the iterates")
@@ -109,11 +106,14 @@ def descend(
         for rule in stop:
             tau = rule.shorten(ray, tau, d)
         tau = torch.where(going[:, None] & torch.isfinite(tau).all(1, keepdim=True), tau, torch.zeros_like(tau))
+        before = point.value
         point, fell = _move(point, ray, tau)
         for i, reason in enumerate(reasons):
             if reason is None and not fell[i]:
                 reasons[i] = Reason.STATIONARY if descent[i] <= 0 else Reason.STALLED
         _apply_rules(stop, point, reasons, early=k + 1 < least_iterations)
+        ended = torch.tensor([reason is not None or k + 1 == most_iterations for reason in reasons]).to(going)
+        point = _as_it_is(point, ended & going, before)
 
 
 def _apply_rules(
@@ -174,11 +174,22 @@ def _move(point: Point, ray: Ray, tau: Tensor) -> tuple[Point, list[bool]]:
     fell = torch.isfinite(moved.value) & (fall > 0)
     # Written so that a doubt beyond all numbers is one.
     unsure = (tau != 0).any(1) & torch.isfinite(moved.value) & ~(fall.abs() > point.doubt + moved.doubt)
-    anew = bool(unsure.any())
-    if anew:
-        before, moved = point.fresh(), moved.fresh()
-        fell = torch.isfinite(moved.value) & (moved.value < before.value)
-    if bool(fell.all()):
-        return moved, fell.tolist()
-    kept = ray.move(torch.where(fell[:, None], tau, torch.zeros_like(tau)))
-    return kept.fresh() if anew else kept, fell.tolist()
+    if bool(unsure.any()):
+        anew = moved.fresh()
+        lower = torch.isfinite(anew.value) & (anew.value < torch.minimum(point.value, point.fresh().value))
+        fell = torch.where(unsure, lower, fell)
+    if not bool(fell.all()):
+        moved = ray.move(torch.where(fell[:, None], tau, torch.zeros_like(tau)))
+    which = unsure & fell
+    return moved.fresh(which) if bool(which.any()) else moved, fell.tolist()
+
+
+def _as_it_is(point: Point, ended: Tensor, before: Tensor) -> Point:
+    """What ends is handed out with the energy and the residual that its image has, not those kept along the way.
+
+    Not where that is no lower than ``before``: there all that is left of E is rounding.
+    """
+    loose = ended & (point.doubt > END_DOUBT * point.value)
+    if not bool(loose.any()):
+        return point
+    return point.fresh(loose & (point.fresh().value <= before))

@@ -1,139 +1,60 @@
-"""Energies, points and rays: what the descent needs to know of a problem, and nothing else.
+"""Energies: what the descent needs to know of a problem, and nothing else.
 
-An energy hands out *points*, which remember what they computed; a point hands out *rays*, along which the energy is
-known without further projections. Values, slopes and steps are per sample of a batch ``[batch, ...]``; sums run in
-float64 whatever the images are in.
+An energy is a function of an image, one value per sample of a batch. It hands out *points* (``points.py``), which
+remember what they computed, and those *rays*, along which it is known at little cost. One that gives ``value``
+alone gets all the rest by automatic differentiation (``derived.py``).
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ctrecon.energies.derived import DerivedPoint, largest_curvature
+from ctrecon.energies.points import Point, Ray, along, inner, scaled
 from ctrecon.errors import SettingError
 
-
-def inner(a: Tensor, b: Tensor) -> Tensor:
-    """``<a_i, b_i>`` for each sample ``i``, accumulated in float64: ``[batch]``."""
-    return (a.double() * b.double()).flatten(1).sum(1)
+__all__ = ["Energy", "Point", "Ray", "SumEnergy", "along", "inner", "scaled"]
 
 
-def along(directions: tuple[Tensor, ...], tau: Tensor) -> Tensor:
-    """``sum_j tau[:, j] directions[j]``, in the dtype of the directions; nothing of one whose ``tau`` is 0."""
-    total = _times(tau[:, 0], directions[0])
-    for j in range(1, len(directions)):
-        total = total + _times(tau[:, j], directions[j])
-    return total
+class Energy:
+    """A function of an image, bounded below and differentiable almost everywhere. New ones are one file with one class.
 
+    The least is one method, ``value``. ``at`` is written where the energy knows a cheaper way, such as projections that
+    serve all points of a line.
+    """
 
-def _times(tau: Tensor, direction: Tensor) -> Tensor:
-    product = scaled(tau.to(direction), direction)
-    if bool((tau == 0).any()):
-        # 0 times a value that is not finite would be none either.
-        product = torch.where((tau == 0).view(-1, *(1,) * (direction.ndim - 1)), torch.zeros_like(product), product)
-    return product
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if cls.at is Energy.at and cls.value is Energy.value:
+            raise TypeError(f"the energy {cls.__name__} needs value(self, u) -> [batch], or at(self, u)")
 
+    def value(self, u: Tensor) -> Tensor:
+        """``E(u)``.
 
-def scaled(factor: Tensor, u: Tensor) -> Tensor:
-    """``factor_i u_i`` for each sample ``i``; in float64 where ``factor`` or ``u`` is."""
-    return factor.view(-1, *(1,) * (u.ndim - 1)) * u
+        Args:
+            u: ``[batch, channel, *spatial]``.
 
-
-class Ray(ABC):
-    """The energy over ``u + sum_j tau[:, j] d_j``, for ``tau`` of shape ``[batch, directions]`` in float64."""
-
-    def __init__(self, directions: tuple[Tensor, ...]) -> None:
-        self.directions = directions
-
-    @property
-    @abstractmethod
-    def slope(self) -> Tensor:
-        """``<grad E(u), d_j>``: ``[batch, directions]``, without use of the adjoint."""
-
-    @property
-    @abstractmethod
-    def curvature(self) -> Tensor:
-        """A positive semidefinite model of the second derivative at ``tau = 0``: ``[batch, directions, directions]``.
-
-        Exact for quadratic energies. Not a mere bound such as L times the identity: its minimum over a span that holds
-        the gradient is the gradient step, whatever else is in the span.
+        Returns:
+            One number per sample, ``[batch]``; of operations that torch differentiates where ``at`` is not written.
         """
+        return self.at(u).value
 
-    @abstractmethod
-    def value(self, tau: Tensor) -> Tensor:
-        """``E(u + sum_j tau_j d_j)``: ``[batch]``."""
-
-    @abstractmethod
-    def move(self, tau: Tensor) -> Point:
-        """The point reached; its ``last_step`` is the way taken."""
-
-    def discrepancy(self, tau: Tensor) -> Tensor | None:
-        """The point's ``discrepancy`` along the ray, where the energy has one: ``[batch]``."""
-        return None
-
-    def reach(self, tau: Tensor, delta: Tensor) -> Tensor | None:
-        """The smallest ``t`` in [0, 1] with ``discrepancy(t tau) <= delta``, NaN where there is none: ``[batch]``."""
-        return None
-
-
-class Point(ABC):
-    """An energy at ``u``: ``[batch, channel, *spatial]``."""
-
-    def __init__(self, u: Tensor, last_step: Tensor | None = None) -> None:
-        self.u = u
-        self.last_step = last_step
-
-    @property
-    @abstractmethod
-    def value(self) -> Tensor:
-        """``E(u)``: ``[batch]``, float64."""
-
-    @property
-    @abstractmethod
-    def gradient(self) -> Tensor:
-        """``grad E(u)``, of the shape of ``u``; by the operator's own adjoint, so as exact as that is."""
-
-    @abstractmethod
-    def along(self, *directions: Tensor) -> Ray:
-        """The energy along one or several directions of the shape of ``u``."""
-
-    @property
-    def doubt(self) -> Tensor:
-        """How far ``value`` may be off by the rounding of the steps that led here: ``[batch]``, 0 where none did.
-
-        What a step adds to ``u`` and what it adds to ``A u`` are rounded apart, so the two drift from each other.
-        """
-        return torch.zeros(self.u.shape[0], dtype=torch.float64, device=self.u.device)
-
-    def fresh(self) -> Point:
-        """The same point computed anew from ``u``, without doubt; costs a projection where there is some."""
-        return self
-
-    @property
-    def residual(self) -> Tensor | None:
-        """``A u - f`` where the energy compares with data, else None."""
-        return None
-
-    @property
-    def discrepancy(self) -> Tensor | None:
-        """``||W^(1/2) (A u - f)||`` per sample where the energy compares with data, else None: ``[batch]``."""
-        return None
-
-
-class Energy(ABC):
-    """A differentiable function of an image, bounded below. New ones are one file with one class."""
-
-    @abstractmethod
     def at(self, u: Tensor) -> Point:
         """The energy at ``u``: ``[batch, channel, *spatial]``."""
+        return DerivedPoint(self.value, u)
 
     @property
-    @abstractmethod
-    def lipschitz(self) -> float:
-        """A bound (or close estimate) of the gradient's Lipschitz constant."""
+    def lipschitz(self) -> float | None:
+        """A bound (or close estimate) of the gradient's Lipschitz constant; None where the energy states none."""
+        return None
+
+    def lipschitz_at(self, u: Tensor) -> float:
+        """``lipschitz`` where it is stated, else the largest curvature at ``u``, by power iterations."""
+        return largest_curvature(self.at(u)) if self.lipschitz is None else self.lipschitz
 
     def __add__(self, other: Energy) -> Energy:
         return SumEnergy(((1.0, self), (1.0, other)))
@@ -159,8 +80,13 @@ class SumEnergy(Energy):
         return _SumPoint(u, tuple((a, energy.at(u)) for a, energy in self.parts))
 
     @property
-    def lipschitz(self) -> float:
-        return sum(a * energy.lipschitz for a, energy in self.parts)
+    def lipschitz(self) -> float | None:
+        stated = [(a, energy.lipschitz) for a, energy in self.parts]
+        known = [a * one for a, one in stated if one is not None]
+        return sum(known) if len(known) == len(stated) else None
+
+    def lipschitz_at(self, u: Tensor) -> float:
+        return sum(a * energy.lipschitz_at(u) for a, energy in self.parts)
 
 
 class _SumPoint(Point):
@@ -187,8 +113,12 @@ class _SumPoint(Point):
     def _fresh(self) -> Point:
         return _SumPoint(self.u, tuple((a, point.fresh()) for a, point in self._parts), self.last_step)
 
-    def fresh(self) -> Point:
-        return self._fresh if bool((self.doubt > 0).any()) else self
+    def fresh(self, which: Tensor | None = None) -> Point:
+        if not bool((self.doubt > 0).any()):
+            return self
+        if which is None:
+            return self._fresh
+        return _SumPoint(self.u, tuple((a, point.fresh(which)) for a, point in self._parts), self.last_step)
 
     def along(self, *directions: Tensor) -> Ray:
         return _SumRay(directions, tuple((a, point.along(*directions)) for a, point in self._parts))

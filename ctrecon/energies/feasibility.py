@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ctrecon.energies.base import Energy, Point, Ray, along, inner, scaled
 from ctrecon.energies.convex_sets import ConvexSet
+from ctrecon.energies.points import semidefinite
 from ctrecon.errors import SettingError
 
 
@@ -96,9 +97,7 @@ class _FeasibilityRay(Ray):
         bends = [self._energy.at(u + scaled(step, one).to(u)).gradient - gradient for one in units]
         model = torch.stack([torch.stack([inner(bend, one) for one in units], dim=1) for bend in bends], dim=1)
         model = model / step[:, None, None]
-        values, vectors = torch.linalg.eigh((model + model.mT) / 2)
-        model = (vectors * values.clamp_min(0)[:, None]) @ vectors.mT
-        curvature: Tensor = lengths[:, :, None] * model * lengths[:, None, :]
+        curvature: Tensor = lengths[:, :, None] * semidefinite(model) * lengths[:, None, :]
         return curvature
 
     def value(self, tau: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.energies.base import Energy, Point, Ray, along, inner
-from ctrecon.energies.rounding import rounding_of_a_step
+from ctrecon.energies.rounding import chosen, rounding_of_a_step
 from ctrecon.errors import SettingError
 from ctrecon.operators.base import LinearOperator
 
@@ -75,12 +75,16 @@ class _LeastSquaresPoint(Point):
         return self.drift * (self.discrepancy + self.drift / 2)
 
     @cached_property
-    def _fresh(self) -> Point:
+    def _fresh(self) -> _LeastSquaresPoint:
         residual = self._energy.operator(self.u) - self._energy.data
         return _LeastSquaresPoint(self._energy, self.u, residual, self.last_step, self._last_image)
 
-    def fresh(self) -> Point:
-        return self if self._drift is None else self._fresh
+    def fresh(self, which: Tensor | None = None) -> Point:
+        if self._drift is None or which is None:
+            return self if self._drift is None else self._fresh
+        residual = chosen(which, self._fresh.residual, self.residual)
+        drift = chosen(which, torch.zeros_like(self._drift), self._drift)
+        return _LeastSquaresPoint(self._energy, self.u, residual, self.last_step, self._last_image, drift)
 
     @cached_property
     def value(self) -> Tensor:

@@ -25,3 +25,8 @@ def rounding_of_a_step(dtype: torch.dtype, sums: Tensor, tau: Tensor, images: Te
     projected = _PROJECTION_UNITS * (tau.double().abs() * images).sum(1)
     # A sample that stays where it is is not rounded.
     return eps * torch.where((tau != 0).any(1), sums / 2 + projected, torch.zeros_like(sums))
+
+
+def chosen(which: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """``a`` for the samples ``which`` ``[batch]``, ``b`` for the others."""
+    return torch.where(which.view(-1, *(1,) * (a.ndim - 1)), a, b)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.energies.base import Energy, Point, Ray, along, inner
-from ctrecon.energies.rounding import rounding_of_a_step
+from ctrecon.energies.rounding import chosen, rounding_of_a_step
 from ctrecon.errors import SettingError
 from ctrecon.operators.base import LinearOperator
 
@@ -58,7 +58,7 @@ class Transmission(Energy):
     def lipschitz(self) -> float:
         return self.operator.norm() ** 2 * float(self.blank.max())
 
-    def value(self, image: Tensor) -> Tensor:
+    def of_image(self, image: Tensor) -> Tensor:
         """E for ``image = A u``: ``[batch]``."""
         mean = self.blank * torch.exp(-image) + self.background
         y = self.counts
@@ -109,16 +109,20 @@ class _TransmissionPoint(Point):
         return self.drift * (steepest + bend * self.drift / 2)
 
     @cached_property
-    def _fresh(self) -> Point:
+    def _fresh(self) -> _TransmissionPoint:
         image = self._energy.operator(self.u)
         return _TransmissionPoint(self._energy, self.u, image, self.last_step, self._last_image)
 
-    def fresh(self) -> Point:
-        return self if self._drift is None else self._fresh
+    def fresh(self, which: Tensor | None = None) -> Point:
+        if self._drift is None or which is None:
+            return self if self._drift is None else self._fresh
+        image = chosen(which, self._fresh.image, self.image)
+        drift = chosen(which, torch.zeros_like(self._drift), self._drift)
+        return _TransmissionPoint(self._energy, self.u, image, self.last_step, self._last_image, drift)
 
     @cached_property
     def value(self) -> Tensor:
-        return self._energy.value(self.image.double())
+        return self._energy.of_image(self.image.double())
 
     @cached_property
     def derivatives(self) -> tuple[Tensor, Tensor]:
@@ -165,7 +169,7 @@ class _TransmissionRay(Ray):
     def value(self, tau: Tensor) -> Tensor:
         # In float64 along the ray, so that a step search is not led by the rounding of A u in float32.
         images = tuple(image.double() for image in self._images)
-        return self._energy.value(self._point.image.double() + along(images, tau))
+        return self._energy.of_image(self._point.image.double() + along(images, tau))
 
     def move(self, tau: Tensor) -> Point:
         step, image = along(self.directions, tau), along(self._images, tau)

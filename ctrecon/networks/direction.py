@@ -26,7 +26,7 @@ class NetworkDirection:
 
     def __init__(self, network: nn.Module, energy: Energy, precondition: Precondition, smooth: Tensor) -> None:
         self._network, self._precondition, self._smooth = network, precondition, smooth
-        self._scale = 1 / energy.lipschitz
+        self._scale = 1 / energy.lipschitz_at(smooth)
         self._unexplained = self._preconditioned(energy.at(smooth))
 
     def _preconditioned(self, point: Point) -> Tensor:

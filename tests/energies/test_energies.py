@@ -13,7 +13,10 @@ from laws import check_energy, check_samples_independent, classes_in, random_lik
 from torch import Tensor
 
 import ctrecon.energies
+from ctrecon.descent.descend import descend
+from ctrecon.descent.directions import NegativeGradient
 from ctrecon.energies.base import Energy, Point, Ray, SumEnergy
+from ctrecon.energies.chain import Chain
 from ctrecon.energies.convex_sets import Box, ConvexSet, Fixed, L1Ball, Simplex
 from ctrecon.energies.feasibility import Feasibility
 from ctrecon.energies.huber_tv import HuberTV, differences, differences_adjoint
@@ -22,7 +25,9 @@ from ctrecon.energies.transmission import Transmission
 from ctrecon.errors import SettingError
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
-from ctrecon.operators.sparse import SparseOperator, sparse_operator
+from ctrecon.operators.base import Multiple
+from ctrecon.operators.pooling import AveragePooling
+from ctrecon.operators.sparse import SparseOperator, joseph_matrix, sparse_operator
 
 BATCH = 3
 GRID = Grid(rows=9, columns=8, pixel_mm=0.7)
@@ -100,6 +105,54 @@ def feasibility() -> list[Example]:
     ]
 
 
+class Logarithmic(Energy):
+    """One function and nothing else: ``sum log cosh(D (u - v))``, smooth and convex."""
+
+    def __init__(self, v: Tensor) -> None:
+        self.v = v
+
+    def value(self, u: Tensor) -> Tensor:
+        w = 20 * (u - self.v)
+        all_of_it = (w, torch.diff(w, dim=-1), torch.diff(w, dim=-2))
+        return torch.stack([torch.log(torch.cosh(p)).flatten(1).sum(1) for p in all_of_it]).sum(0)
+
+
+class Quadratic(Energy):
+    """A quadratic as one function, through an operator inside of it."""
+
+    def __init__(self, f: Tensor) -> None:
+        self.f, self.operator = f, operator()
+
+    def value(self, u: Tensor) -> Tensor:
+        return 0.5 * (self.operator(u) - self.f).square().flatten(1).sum(1)
+
+
+def functions() -> list[Example]:
+    """Energies that are one function, by themselves and behind an operator."""
+    v, f = image(11), random_like((BATCH, 1, *BEAM.shape), 1)
+    return [
+        Example(Logarithmic(v), [Logarithmic(one[None]) for one in v], image()),
+        Example(Quadratic(f), [Quadratic(one[None]) for one in f], image(), quadratic=True),
+        Example(
+            2.0 * Logarithmic(v) + HuberTV(0.02), [2.0 * Logarithmic(one[None]) + HuberTV(0.02) for one in v], image()
+        ),
+    ]
+
+
+def chains() -> list[Example]:
+    A, f = operator(), random_like((BATCH, 1, *BEAM.shape), 1)
+    return [
+        Example(Chain(Logarithmic(f), A), [Chain(Logarithmic(one[None]), A) for one in f], image()),
+        Example(Chain(HuberTV(0.1), A), [Chain(HuberTV(0.1), A)] * BATCH, image()),
+        # Data inside an operator: cut, discrepancy and residual are those of the energy behind it.
+        Example(
+            Chain(LeastSquares(A, f), Multiple(2.0, AveragePooling(9, 8, 1))),
+            [Chain(LeastSquares(A, one[None]), Multiple(2.0, AveragePooling(9, 8, 1))) for one in f], image(),
+            quadratic=True,
+        ),
+    ]
+
+
 def sums() -> list[Example]:
     data, roughness = least_squares()[1], huber_tv()[1]
     single = [0.5 * a + 3.0 * b for a, b in zip(data.single, roughness.single, strict=True)]
@@ -117,6 +170,8 @@ EXAMPLES: dict[type[Energy], Callable[[], list[Example]]] = {
     Transmission: transmission,
     Feasibility: feasibility,
     SumEnergy: sums,
+    Chain: chains,
+    Energy: functions,
 }
 FOUND: list[type[Energy]] = classes_in(ctrecon.energies, Energy)
 
@@ -158,7 +213,8 @@ def test_sums_and_multiples(make: Callable[[], list[Example]], number: int):
     point, parts = total.at(u), (energy.at(u), other.at(u))
     torch.testing.assert_close(point.value, 2.5 * parts[0].value + 1.5 * parts[1].value, rtol=1e-13, atol=0)
     torch.testing.assert_close(point.gradient, 2.5 * parts[0].gradient + 1.5 * parts[1].gradient)
-    assert total.lipschitz == pytest.approx(2.5 * energy.lipschitz + 1.5 * other.lipschitz)
+    assert total.lipschitz_at(u) == pytest.approx(2.5 * energy.lipschitz_at(u) + 1.5 * other.lipschitz)
+    assert (total.lipschitz is None) == (energy.lipschitz is None)
     d = random_like(tuple(u.shape), 3)
     ray, rays = point.along(d), (parts[0].along(d), parts[1].along(d))
     torch.testing.assert_close(ray.slope, 2.5 * rays[0].slope + 1.5 * rays[1].slope)
@@ -381,3 +437,75 @@ def test_float32_images_give_float64_values():
     energy = LeastSquares(A, f) + 0.1 * HuberTV(0.02)
     ray = energy.at(image().float()).along(image(5).float())
     assert ray.slope.dtype == ray.value(torch.zeros(BATCH, 1)).dtype == torch.float64
+
+
+# One function
+
+
+def test_a_function_is_what_the_class_by_hand_is() -> None:
+    f = random_like((BATCH, 1, *BEAM.shape), 1)
+    ours, theirs, u = Quadratic(f), LeastSquares(operator(), f), image()
+    assert ours.lipschitz is None
+    assert ours.lipschitz_at(u) == pytest.approx(theirs.lipschitz, rel=0.03)
+    assert torch.equal(theirs.value(u), theirs.at(u).value)
+    for energy in (Quadratic(f), Chain(Sharp(f), operator())):
+        a, b = (list(descend(one, NegativeGradient(), u, most_iterations=8)) for one in (energy, theirs))
+        assert float((a[-1].u - b[-1].u).abs().max()) < 0.02 * float(a[-1].u.abs().max())
+
+
+class Sharp(Energy):
+    """Half the squared distance to data, one function behind an operator."""
+
+    def __init__(self, f: Tensor) -> None:
+        self.f = f
+
+    def value(self, u: Tensor) -> Tensor:
+        return 0.5 * (u - self.f).square().flatten(1).sum(1)
+
+
+class Absolute(Energy):
+    """No curvature anywhere: what a quadratic model knows nothing of."""
+
+    def value(self, u: Tensor) -> Tensor:
+        return (u - 0.03).abs().flatten(1).sum(1)
+
+
+def test_an_energy_without_curvature_descends_all_the_same() -> None:
+    iterates = list(descend(Absolute(), NegativeGradient(), image(), most_iterations=20))
+    assert bool((iterates[-1].point.value < 0.7 * iterates[0].point.value).all())
+
+
+class Wrong(Energy):
+    def __init__(self, function: Callable[[Tensor], object]) -> None:
+        self.function = function
+
+    def value(self, u: Tensor) -> Tensor:
+        return self.function(u)  # type: ignore[return-value]
+
+
+def test_a_function_that_is_no_energy_is_refused_with_the_remedy() -> None:
+    for function, text in (
+        (lambda u: u.sum(), r"one floating point number per sample, \[3\], got torch\.float64 of shape \[\]; sum over"),
+        (lambda u: u.flatten(1), r"of shape \[3, 72\]"),
+        (lambda u: 3.0, "got float"),
+        (lambda u: u.flatten(1).sum(1).long(), r"got torch\.int64"),
+        (lambda u: u.detach().flatten(1).sum(1), "does not hang on u by operations of torch"),
+    ):
+        with pytest.raises(SettingError, match=text):
+            list(descend(Wrong(function), NegativeGradient(), image(), most_iterations=1))
+    with pytest.raises(TypeError, match=r"needs value\(self, u\)"):
+        type("Nothing", (Energy,), {})
+
+
+def test_slopes_through_a_chain_come_from_forward_projections_alone() -> None:
+    class Loose(SparseOperator):
+        def _adjoint(self, y: Tensor) -> Tensor:
+            return 1.3 * super()._adjoint(y)
+
+    true = operator()
+    csr = joseph_matrix(BEAM, GRID, np.float64)
+    loose = Loose(csr, true.domain_shape, true.range_shape, dtype=torch.float64)
+    u, d, f = image(), image(3), random_like((BATCH, 1, *BEAM.shape), 1)
+    slopes = [Chain(Sharp(f), one).at(u).along(d).slope for one in (true, loose)]
+    torch.testing.assert_close(slopes[0], slopes[1])
+    assert not torch.allclose(Chain(Sharp(f), loose).at(u).gradient, Chain(Sharp(f), true).at(u).gradient)

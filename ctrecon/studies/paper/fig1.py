@@ -96,9 +96,8 @@ class Seen:
 
     def __call__(self, point: Point) -> Tensor:
         assert point.residual is not None
-        return torch.cat(
-            [point.u, -point.gradient / self.energy.lipschitz, self.problem.precondition(-point.residual)], dim=1
-        )
+        descent = -point.gradient / self.energy.lipschitz_at(point.u)
+        return torch.cat([point.u, descent, self.problem.precondition(-point.residual)], dim=1)
 
 
 @dataclass
@@ -138,7 +137,7 @@ class OnThePath(OneShot):
         energy = LeastSquares(self.problem.operator, data)
         point = energy.at(u)
         g = -point.gradient
-        d = dissipate(default_set(energy), network(Seen(self.problem, energy)(point)), g)
+        d = dissipate(default_set(energy, point.u), network(Seen(self.problem, energy)(point)), g)
         with torch.no_grad():
             ray = point.along(d.detach(), g)
             alone = torch.tensor([[1.0, 0.0]], dtype=torch.float64).expand(batch, 2)

@@ -74,10 +74,10 @@ class Steepest(NegativeGradient):
     """The negative gradient in units where ``tau = 1`` is a long step, from which backtracking comes down."""
 
     def __init__(self, energy: Energy) -> None:
-        self._length = 8 / energy.lipschitz
+        self._energy = energy
 
     def __call__(self, point: Point) -> Tensor:
-        return self._length * super().__call__(point)
+        return 8 / self._energy.lipschitz_at(point.u) * super().__call__(point)
 
 
 def curves(
