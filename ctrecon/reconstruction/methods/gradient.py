@@ -18,7 +18,7 @@ def gradient_descent(
 ) -> Outcome:
     """Steepest descent with backtracking; stops at delta, or where the energy falls no further."""
     energy = problem.energy if objective is None else objective.energy
-    length = 1 / energy.lipschitz
+    length = 1 / energy.lipschitz_at(problem.start)
 
     class Scaled(NegativeGradient):
         def __call__(self, point: object) -> Tensor:
