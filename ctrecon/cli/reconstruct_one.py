@@ -25,7 +25,6 @@ def to_files(
 ) -> int:
     """Write ``S.npy`` and what belongs to it; the exit code."""
     from ctrecon.outputs.files import Target
-    from ctrecon.report.page import check_place
     from ctrecon.workbench.reconstruct import reconstruct
 
     name = scan_file.resolve().name if scan_file.is_dir() else scan_file.name.removesuffix(scan_file.suffix)
@@ -35,6 +34,8 @@ def to_files(
         overwrite=overwrite,
     )
     if page is not None:
+        from ctrecon.report.page import check_place
+
         check_place(page, *there, overwrite=overwrite)
     with shown(quiet=as_json) as progress:
         result = reconstruct(scan_file, settings, progress=progress)

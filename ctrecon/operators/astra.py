@@ -26,7 +26,8 @@ from ctrecon.support.device import gpu_is_listed
 # Up to 2.4 the two-dimensional CUDA algorithms read tensors on the GPU as if they were in main memory.
 _LEAST_VERSION = (2, 5)
 # The CUDA back projection reads the sinogram at each pixel's shadow instead of spreading each ray over its pixels.
-_CUDA_DEFECT = 1e-3
+# Between white noises of 60 x 72 pixels and 48 views an H100 gave 1.5e-3 (parallel) and 3.0e-3 (fan) with ASTRA 2.5.
+_CUDA_DEFECT = 1e-2
 
 
 def cuda_is_usable() -> bool:
@@ -39,8 +40,8 @@ class AstraOperator(LinearOperator):
     """ASTRA's CUDA projectors: ``[batch, 1, rows, columns] -> [batch, 1, views, detectors]``, 1/mm to line integrals.
 
     float32 tensors on ``device``. The adjoint is not exactly the transpose (``matched`` is False): the stated defect
-    bounds ``|<A x, y> - <x, A^T y>| / (|A x| |y|)``. Raises OperatorError without a usable GPU.
-    This class has not yet been run on a GPU; ``tests/gpu`` holds what it must satisfy there.
+    is above all ``|<A x, y> - <x, A^T y>| / (|A x| |y|)`` measured between white noises, three times the largest; no bound
+    is proved, which is why certificates use a projector of their own. Raises OperatorError without a usable GPU.
     """
 
     matched = False

@@ -37,11 +37,20 @@ BEAMS = {
 both_beams = pytest.mark.parametrize("beam", ["parallel", "fan"])
 
 
+class _Mirrored(AstraOperator):
+    """Back-projects the mirrored data: what the tolerance must not let pass."""
+
+    def _adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        return super()._adjoint(y.flip(-1))
+
+
 @both_beams
 def test_laws(beam: str) -> None:
     operator = AstraOperator(BEAMS[beam], GRID)
     assert not operator.matched
     assert 0 < adjoint_defect(operator, dtype=torch.float32, device="cuda") < operator.adjoint_defect
+    mirrored = adjoint_defect(_Mirrored(BEAMS[beam], GRID), dtype=torch.float32, device="cuda")
+    assert mirrored > operator.adjoint_defect
     # The texture unit interpolates with 8 bits, so sums agree less well than elsewhere.
     check_operator(operator, dtype=torch.float32, device="cuda", tolerance=1e-3)
 
