@@ -131,8 +131,8 @@ def objects(
         family = FAMILIES[k % len(FAMILIES)]
         turn = k // len(FAMILIES)
         size, beam = sizes[(k + turn) % len(sizes)], ("fan", "parallel")[(k + turn) % 2]
-        # The remainders of k and turn run through all pairs.
-        number = views[(turn + k // 2) % len(views)]
+        # Sevenfold, fivefold: every family meets every beam, size and number of views.
+        number = views[(k // 2 + 2 * turn) % len(views)]
         geometry, grid = standard_scanner(beam, size, number)
         radius = 0.95 * min(field_of_view_mm(geometry) / 2, grid.reach_mm())
         phantom = family.sample(np.random.default_rng(seed + k)).scaled(radius, 0.02)
