@@ -138,7 +138,7 @@ class ArcBackProjection:
         device = filtered.device
         x = torch.from_numpy(self.grid.x_mm).float().to(device)[None, :]
         y = torch.from_numpy(self.grid.y_mm).float().to(device)[:, None]
-        out = torch.zeros((filtered.shape[0], *self.grid.shape), device=device)
+        out = torch.zeros((filtered.shape[0], *self.grid.shape), dtype=filtered.dtype, device=device)
         for v in range(filtered.shape[2]):
             cos, sin, sx, sy, across, along, square = self._table[:, v].tolist()
             dx, dy = x - sx, y - sy

@@ -158,7 +158,7 @@ class FlatBackProjection:
         device = filtered.device
         x = torch.from_numpy(self.grid.x_mm).float().to(device)[None, :]
         y = torch.from_numpy(self.grid.y_mm).float().to(device)[:, None]
-        out = torch.zeros((filtered.shape[0], *self.grid.shape), device=device)
+        out = torch.zeros((filtered.shape[0], *self.grid.shape), dtype=filtered.dtype, device=device)
         cells = filtered.shape[-1] - 3
         for v in range(filtered.shape[2]):
             n, d = self._numerator[v].tolist(), self._denominator[v].tolist()

@@ -80,7 +80,8 @@ def load_network(name_or_path: str | Path, kinds: Sequence[type[N]]) -> tuple[N,
         if not bool(torch.isfinite(value).all()):
             raise WeightsError(f"{path.name}: {key} holds values that are not finite")
     network.load_state_dict(weights)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # In float32 whatever torch's default dtype is, for that is what images are in.
+    network.float().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False), header.get("card", {})
 
 

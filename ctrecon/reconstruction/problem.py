@@ -54,7 +54,7 @@ class Problem:
 
     @property
     def start(self) -> Tensor:
-        return torch.zeros((1, 1, *self.shape), device=self.device)
+        return torch.zeros((1, 1, *self.shape), dtype=self.energy.data.dtype, device=self.device)
 
     @property
     def weights(self) -> Array | None:
