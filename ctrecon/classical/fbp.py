@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.classical.fbp_arc import ArcBackProjection
+from ctrecon.classical.fbp_device import DeviceBackProjection
 from ctrecon.classical.fbp_flat import FlatBackProjection
 from ctrecon.classical.fbp_rays import ANOTHER_METHOD, fan_rays
 from ctrecon.classical.fbp_weights import view_weights
@@ -113,6 +114,7 @@ class FilteredBackProjection:
         spacing, cells = self._back.spacing_mm, vectors.columns
         response = ramp_response(cells, spacing, window, cutoff, chord=self._back.chord)
         self._response = torch.from_numpy(response.astype(np.float32))
+        self._by_torch: tuple[torch.device, DeviceBackProjection] | None = None
 
     def __call__(self, sinogram: Tensor) -> Tensor:
         expected = (1, *self.geometry.shape)
@@ -120,17 +122,26 @@ class FilteredBackProjection:
             raise OperatorError(f"expected a sinogram [batch, {expected}], got {list(sinogram.shape)}")
         filtered = self._filter(sinogram.detach())
         if sinogram.device.type != "cpu":
-            return self._back.on_device(filtered).to(sinogram.dtype)
+            return self.on_device(filtered).to(sinogram.dtype)
         return torch.from_numpy(self._back.on_cpu(filtered[:, 0].numpy())[:, None]).to(sinogram.dtype)
+
+    def on_device(self, filtered: Tensor) -> Tensor:
+        """The sum over views by torch; what it needs to know of the geometry stays on the device."""
+        if self._by_torch is None or self._by_torch[0] != filtered.device:
+            views, cells = filtered.shape[-2:]
+            self._by_torch = filtered.device, DeviceBackProjection(self._back, views, cells, filtered.device)
+        return self._by_torch[1](filtered)
 
     def _filter(self, sinogram: Tensor) -> Tensor:
         """Weighted, filtered, and padded by one zero cell before and two after, float32."""
         device = sinogram.device
+        if self._weights.device != device:
+            self._weights, self._response = self._weights.to(device), self._response.to(device)
         if self._reversed:
             sinogram = sinogram.flip(-1)
-        weighted = sinogram.float() * self._weights.to(device)
+        weighted = sinogram.float() * self._weights
         length = ramp_length(sinogram.shape[-1])
-        spectrum = torch.fft.rfft(weighted, n=length) * self._response.to(device)
+        spectrum = torch.fft.rfft(weighted, n=length) * self._response
         filtered = torch.fft.irfft(spectrum, n=length)[..., : sinogram.shape[-1]]
         return torch.nn.functional.pad(filtered, (1, 2)).contiguous()
 

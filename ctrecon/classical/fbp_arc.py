@@ -133,24 +133,16 @@ class ArcBackProjection:
         out *= np.float32(self._gain)
         return out
 
-    def on_device(self, filtered: Tensor) -> Tensor:
-        """The same sum by torch alone, view by view, ``[batch, 1, views, cells]``."""
-        device = filtered.device
+    def places(self, views: slice, device: torch.device) -> tuple[Tensor, Tensor]:
+        """See ``fbp_device.Places``."""
         x = torch.from_numpy(self.grid.x_mm).float().to(device)[None, :]
         y = torch.from_numpy(self.grid.y_mm).float().to(device)[:, None]
-        out = torch.zeros((filtered.shape[0], *self.grid.shape), dtype=filtered.dtype, device=device)
-        for v in range(filtered.shape[2]):
-            cos, sin, sx, sy, across, along, square = self._table[:, v].tolist()
-            dx, dy = x - sx, y - sy
-            a, b = dx * cos + dy * sin, dy * cos - dx * sin
-            inverse = 1 / (a * a + b * b)
-            a, b = a * inverse.sqrt(), b * inverse.sqrt()
-            inner = across * a + along * b
-            far = (self._radius**2 - square + inner * inner).sqrt() - inner
-            t = self._scale * torch.atan((across + far * a) / (along + far * b)) + self._first
-            t = t.clamp(0, filtered.shape[-1] - 2)
-            k = t.long()
-            row = filtered[:, 0, v]
-            low, high = row[:, k], row[:, k + 1]
-            out += inverse * (low + (t - k) * (high - low))
-        return self._gain * out[:, None]
+        table = torch.from_numpy(self._table[:, views]).to(device)[:, :, None, None]
+        cos, sin, sx, sy, across, along, square = table
+        dx, dy = x - sx, y - sy
+        a, b = dx * cos + dy * sin, dy * cos - dx * sin
+        inverse = 1 / (a * a + b * b)
+        a, b = a * inverse.sqrt(), b * inverse.sqrt()
+        inner = across * a + along * b
+        far = (self._radius**2 - square + inner * inner).sqrt() - inner
+        return self._scale * torch.atan((across + far * a) / (along + far * b)) + self._first, self._gain * inverse

@@ -153,19 +153,11 @@ class FlatBackProjection:
         split(self.grid.rows, lambda a, b: _back_project_lanes(stacked, first, *tables, x, y, total, kind, a, b))
         from_lanes(total, out)
 
-    def on_device(self, filtered: Tensor) -> Tensor:
-        """The same sum by torch alone, view by view."""
-        device = filtered.device
+    def places(self, views: slice, device: torch.device) -> tuple[Tensor, Tensor]:
+        """See ``fbp_device.Places``."""
         x = torch.from_numpy(self.grid.x_mm).float().to(device)[None, :]
         y = torch.from_numpy(self.grid.y_mm).float().to(device)[:, None]
-        out = torch.zeros((filtered.shape[0], *self.grid.shape), dtype=filtered.dtype, device=device)
-        cells = filtered.shape[-1] - 3
-        for v in range(filtered.shape[2]):
-            n, d = self._numerator[v].tolist(), self._denominator[v].tolist()
-            u = 1 / (d[0] + d[1] * x + d[2] * y)
-            t = ((n[0] + n[1] * x + n[2] * y) * u + 1).clamp(0, cells + 1)
-            k = t.long()
-            row = filtered[:, 0, v]
-            low, high = row[:, k], row[:, k + 1]
-            out += u * u * (low + (t - k) * (high - low))
-        return out[:, None]
+        tables = (self._numerator[views], self._denominator[views])
+        n, d = (torch.from_numpy(table).float().to(device).T[:, :, None, None] for table in tables)
+        u = 1 / (d[0] + d[1] * x + d[2] * y)
+        return (n[0] + n[1] * x + n[2] * y) * u + 1, u * u

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from ctrecon.classical.cgls import cgls
@@ -43,7 +44,7 @@ def smooth_image(
         pull = pull * weights.double().flatten(1).mean(1).sqrt()
     return solver.solve(
         data,
-        alpha=(strength * pull).clamp_min(1e-30),
+        alpha=(torch.as_tensor(strength, dtype=pull.dtype, device=pull.device) * pull).clamp_min(1e-30),
         epsilon=(RELATIVE_EPSILON * span).clamp_min(1e-12),
         weights=weights,
         start=image,

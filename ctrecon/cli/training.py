@@ -47,8 +47,10 @@ def training_options(*, steps: int, batch: int, learning_rate: float, gpu: bool 
                 overwrite_option,
                 click.option("--start", metavar="NAME|FILE", help="Start from the weights of an earlier network."),
                 click.option("--steps", type=click.IntRange(min=1), default=steps, show_default=True),
-                click.option("--minutes", type=float, help="Train for so long instead of a number of steps."),
+                click.option("--minutes", type=float, help="Take so long instead of a number of steps."),
                 click.option("--batch", type=click.IntRange(min=1), default=batch, show_default=True),
+                click.option("--schedule", type=click.Choice(("cosine", "stable")), default="cosine", show_default=True,
+                             help="How the learning rate falls: all the time, or in the last 30%."),
                 click.option("--learning-rate", type=float, default=learning_rate, show_default=True),
                 click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
                 click.option("--threads", type=click.IntRange(min=1), help="Processor threads. Default: all."),
@@ -66,7 +68,7 @@ def training_options(*, steps: int, batch: int, learning_rate: float, gpu: bool 
 
 def plan(
     *, seed: int, threads: int | None, steps: int, minutes: float | None, batch: int, learning_rate: float,
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Literal["float32", "bfloat16"] = "float32", schedule: Literal["cosine", "stable"] = "cosine",
 ) -> TrainingPlan:
     """The plan of the given options; torch's own generator (for fresh weights) and threads are set as well."""
     import torch
@@ -77,7 +79,8 @@ def plan(
         torch.set_num_threads(threads)
     torch.manual_seed(seed)
     return TrainingPlan(
-        seed=seed, steps=steps, minutes=minutes, batch=batch, learning_rate=learning_rate, precision=precision
+        seed=seed, steps=steps, minutes=minutes, batch=batch, learning_rate=learning_rate, precision=precision,
+        schedule=schedule,
     )
 
 
@@ -126,10 +129,12 @@ def _averaged(trainer: Trainer) -> dict[str, Any]:
 
 
 def run_training(
-    trainer: Trainer, output: Path, *, fresh: bool, curves: Path | None = None, validation: Validation | None = None
+    trainer: Trainer, output: Path, *, fresh: bool, curves: Path | None = None, validation: Validation | None = None,
+    began: float | None = None,
 ) -> None:
     """Train, with a progress bar, a log ``OUTPUT.log.jsonl`` and a checkpoint that a second call goes on from.
 
+    ``began`` is when the command began, on the monotonic clock: what it took until here counts as time spent.
     ``curves`` is a folder for TensorBoard. ``validation`` is asked for scores now and then; they go to log and curves.
     Of several processes, the first alone writes and talks.
     """
@@ -138,6 +143,8 @@ def run_training(
         trainer.resume(checkpoint)
         if trainer.together.leads:
             click.echo(f"resuming {checkpoint} at step {trainer.step}")
+    if began is not None:
+        trainer.seconds += trainer.together.mean(time.monotonic() - began, trainer.device)
     if not trainer.together.leads:
         for _ in trainer.run():
             pass

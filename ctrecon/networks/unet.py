@@ -34,6 +34,10 @@ class UNetShape:
         return 18 * (2 * n0 * w0**2 + 2 * n1 * w1**2 + n2 * w2**2)
 
 
+LARGE = UNetShape(widths=(96, 160, 256), blocks=(4, 3, 2))
+"""Ten times the arithmetic of the default, most of it at the finest resolution; for training on a GPU."""
+
+
 class _Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -11,6 +11,8 @@ import torch
 
 from ctrecon.classical.fbp import FilteredBackProjection
 from ctrecon.classical.tv_solver import HuberTVSolver
+from ctrecon.geometry.arc_fan import ArcFanBeam
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
@@ -22,7 +24,7 @@ from ctrecon.operators.sparse import sparse_operator
 class Scanner:
     """A geometry with its operator and its approximate inverse. ``share`` is how often training draws it."""
 
-    geometry: ParallelBeam | FanBeam
+    geometry: Geometry
     grid: Grid
     share: float = 1.0
     device: str = "cpu"
@@ -53,32 +55,49 @@ def walnut_scanner(size: int = 164, views: int = 120, share: float = 1.0) -> Sca
     return Scanner(geometry, Grid(rows=size, columns=size, pixel_mm=pixel_mm), share)
 
 
-def training_scanners(seed: int = 0) -> tuple[Scanner, ...]:
-    """The paper's scanner a third of the time, and ten others: parallel and fan, 60 to 360 views, wide detectors."""
-    rng = np.random.default_rng(seed)
-    problems = [walnut_scanner(share=5.0)]
-    for views in (60, 90, 120, 180, 360):
-        size = int(rng.choice([128, 144, 160, 164, 176]))
-        cells = int(size * rng.uniform(1.0, 1.45))
-        angles = tuple(rng.uniform(0, math.pi) + np.arange(views) * (math.pi / views))
-        spacing = rng.uniform(0.95, 1.05)
+SIZES = (96, 128, 164, 192, 256)
+_SIZE_SHARES = (0.1, 0.2, 0.35, 0.2, 0.15)
+_MOST_RAYS_PIXELS = 1.2e7
+
+
+def random_scanner(rng: np.random.Generator, device: str = "cpu") -> Scanner:
+    """A scanner as one might meet it: parallel (35%), a fan on a flat detector (40%) or on an arc (25%).
+
+    Square images of 96 to 256 pixels (``SIZES``); 60 to 360 views, log-uniform, in a fifth of the draws 30 to 720, and
+    no more than keeps ``views * pixels`` below 12 million; a full turn of the fans, or, in 15%, a short scan of half a
+    turn and the fan; half a turn of parallel beams, in 20% a whole one. The detector has as many cells as the image
+    is wide up to 1.45 times as many, in 25% it stands off the middle by up to a tenth of its width, else by up to one
+    cell.
+    """
+    size = int(rng.choice(SIZES, p=_SIZE_SHARES))
+    low, high = (60, 360) if rng.uniform() < 0.8 else (30, 720)
+    views = int(min(math.exp(rng.uniform(math.log(low), math.log(high))), _MOST_RAYS_PIXELS / size**2))
+    kind = rng.uniform()
+    cells, spacing, offset = int(size * rng.uniform(1.0, 1.45)), rng.uniform(0.95, 1.05), rng.uniform(-1, 1)
+    if rng.uniform() < 0.25:
+        offset = rng.uniform(-0.1, 0.1) * cells
+    grid, start = Grid(rows=size, columns=size), rng.uniform(0, 2 * math.pi)
+    if kind < 0.35:
+        turn = 2 * math.pi if rng.uniform() < 0.2 else math.pi
         parallel = ParallelBeam(
-            angles_rad=angles,
-            detector_count=cells,
-            detector_spacing_mm=spacing,
-            detector_offset_mm=rng.uniform(-1, 1),
-        )
-        problems.append(Scanner(parallel, Grid(rows=size, columns=size)))
-        size = int(rng.choice([128, 144, 160, 164, 176]))
-        distance, magnification = size * rng.uniform(2.2, 5), rng.uniform(1.3, 2.5)
-        cells = int(size * rng.uniform(1.05, 1.45))
-        fan = FanBeam(
-            angles_rad=tuple(rng.uniform(0, 2 * math.pi) + np.arange(views) * (2 * math.pi / views)),
-            detector_count=cells,
-            detector_spacing_mm=magnification * rng.uniform(0.95, 1.05),
-            detector_offset_mm=rng.uniform(-1, 1),
-            source_to_axis_mm=distance,
-            source_to_detector_mm=distance * magnification,
-        )
-        problems.append(Scanner(fan, Grid(rows=size, columns=size)))
-    return tuple(problems)
+            angles_rad=_turn(start, turn, views), detector_count=cells, detector_spacing_mm=spacing,
+            detector_offset_mm=offset,
+        )  # fmt: skip
+        return Scanner(parallel, grid, device=device)
+    # At the axis a cell is about as wide as a pixel.
+    magnification, distance = rng.uniform(1.3, 2.5), size * rng.uniform(2.2, 5)
+    turn = 2 * math.pi
+    if rng.uniform() < 0.15:
+        fan = 2 * math.atan2(cells * spacing / 2, distance)
+        turn = math.pi + fan * rng.uniform(1.0, 1.3)
+    beam = FanBeam if kind < 0.75 else ArcFanBeam
+    fan_beam = beam(
+        angles_rad=_turn(start, turn, views), detector_count=cells, detector_spacing_mm=magnification * spacing,
+        detector_offset_mm=magnification * offset, source_to_axis_mm=distance,
+        source_to_detector_mm=distance * magnification,
+    )  # fmt: skip
+    return Scanner(fan_beam, grid, device=device)
+
+
+def _turn(start: float, angle: float, views: int) -> tuple[float, ...]:
+    return tuple(start + np.arange(views) * (angle / views))

@@ -11,7 +11,6 @@ import torch
 
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid, field_of_view_mm
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.measurement.counts import add_gaussian_noise, add_poisson_noise
@@ -42,7 +41,7 @@ class Simulated:
         return 100 * self.delta / float(np.linalg.norm(self.scan.sinogram))
 
 
-def standard_scanner(beam: str, size: int, views: int) -> tuple[ParallelBeam | FanBeam, Grid]:
+def standard_scanner(beam: str, size: int, views: int) -> tuple[Geometry, Grid]:
     """The paper's fan beam (source to axis 110 mm, to detector 300 mm), or parallel rays over the same field."""
     paper = walnut_scanner(size, views)
     if beam == "fan":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ _VALIDATION_SEED = 977_000
 
 def validation_scores(
     network: nn.Module, families: Sequence[tuple[str, Sampler]], ct_slices: Path | None, *, size: int = 164,
-    count: int = 4,
+    count: int = 4, device: str | torch.device = "cpu",
 ) -> dict[str, dict[str, float]]:
     """Mean PSNR in dB at the certified stop for 120 fan views and ``count`` images a set: ``{set: {noise: dB}}``."""
-    problem = walnut_scanner(size)
+    problem = replace(walnut_scanner(size), device=str(device))
     sources: list[tuple[str, Source]] = [(name, PhantomSource([sample])) for name, sample in families]
     if ct_slices is not None:
         slices = read_ct_slices(ct_slices, "validation")
@@ -39,10 +40,10 @@ def validation_scores(
 def _mean_scores(network: nn.Module, problem: Scanner, source: Source, count: int) -> dict[str, float]:
     rng = np.random.default_rng(_VALIDATION_SEED)
     drawn = [source.draw(rng, problem) for _ in range(count)]
-    truth, clean = torch.cat([t for t, _ in drawn]), torch.cat([s for _, s in drawn])
+    truth, clean = torch.cat([t for t, _ in drawn]).to(problem.device), torch.cat([s for _, s in drawn]).cpu()
     scores = {}
     for level in NOISE_LEVELS:
-        result = score(network, problem, truth, noisy(clean, level, _VALIDATION_SEED))
+        result = score(network, problem, truth, noisy(clean, level, _VALIDATION_SEED).to(problem.device))
         scores[f"{level:.1%}"] = round(float(result.psnr.mean()), 2)
     return scores
 
@@ -68,6 +69,18 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         f"- `{card['command']}`",
         f"- final training loss {card['loss']} dB (error of one network step, relative to the image)",
         "",
+        *(_scores(card) if card["scores"] else ()),
+        "## Limits",
+        "Research only, not for diagnosis. The network decides where in the set of images that explain the data the",
+        "reconstruction lies; what the data do not determine comes from the training images, and the certificate says",
+        "nothing about it. Trained on chest CT slices, natural images and phantoms; other anatomy was not tried.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _scores(card: dict[str, Any]) -> list[str]:
+    return [
         "## Scores",
         f"Mean PSNR in dB at the certified stop, {card['size']} x {card['size']} pixels, 120 fan-beam views, by",
         "relative noise, on objects never trained on:",
@@ -79,10 +92,4 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
             for set_name, scores in card["scores"].items()
         ),
         "",
-        "## Limits",
-        "Research only, not for diagnosis. The network decides where in the set of images that explain the data the",
-        "reconstruction lies; what the data do not determine comes from the training images, and the certificate says",
-        "nothing about it. Trained on chest CT slices, natural images and phantoms; other anatomy was not tried.",
-        "",
     ]
-    return "\n".join(lines)

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ctrecon.measurement.scan import WATER_MU_PER_MM
 from ctrecon.simulation.analytic import AnalyticPhantom
 from ctrecon.simulation.scanners import Scanner
 from ctrecon.support.arrays import Float32Array
+from ctrecon.training.phantom_supply import draw_phantom
 
 
 class Source(Protocol):
@@ -36,10 +36,7 @@ class PhantomSource:
 
     def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]:
         sampler = self.samplers[int(rng.integers(len(self.samplers)))]
-        radius = problem.grid.reach_mm() * rng.uniform(0.85, 0.98)
-        phantom = sampler(rng).scaled(radius, WATER_MU_PER_MM)
-        image = torch.from_numpy(phantom.image(problem.grid))[None, None].float()
-        sinogram = torch.from_numpy(phantom.sinogram(problem.geometry))[None, None].float()
+        image, sinogram = (torch.from_numpy(part)[None, None] for part in draw_phantom(sampler, rng, problem))
         return image, sinogram
 
 
@@ -104,32 +101,3 @@ class Mixture:
         shares = np.array([share for share, _ in self.parts])
         chosen = int(rng.choice(len(self.parts), p=shares / shares.sum()))
         return self.parts[chosen][1].draw(rng, problem)
-
-
-@dataclass(frozen=True)
-class RandomNoise:
-    """Relative Gaussian noise, log-uniform between ``low`` and ``high`` of ``||f||``; or, in a share, Poisson counts.
-
-    For Poisson noise the weights are ``1 / variance``, scaled to at most 1, which scales the energy and nothing else.
-    """
-
-    low: float = 0.002
-    high: float = 0.05
-    poisson_share: float = 0.35
-    photons: tuple[float, float] = (5e3, 1e6)
-
-    def draw(self, rng: np.random.Generator, clean: Tensor) -> tuple[Tensor, Tensor]:
-        """``(noisy sinogram, weights)``, shaped like ``clean``."""
-        f = clean.numpy().astype(np.float64)
-        if rng.uniform() < self.poisson_share:
-            blank = math.exp(rng.uniform(*np.log(self.photons)))
-            # Line integrals are brought to a realistic depth, up to exp(-depth) of the photons.
-            depth = rng.uniform(1.0, 4.5) / max(float(f.max()), 1e-12)
-            counts = np.maximum(rng.poisson(blank * np.exp(-depth * np.maximum(f, 0))), 1).astype(np.float64)
-            noisy = np.log(blank / counts) / depth
-            weights = counts / counts.max()
-        else:
-            level = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-            noisy = f + level * math.sqrt(float(np.mean(f * f))) * rng.standard_normal(f.shape)
-            weights = np.ones_like(f)
-        return torch.from_numpy(noisy.astype(np.float32)), torch.from_numpy(weights.astype(np.float32))

@@ -12,6 +12,7 @@ from PIL import Image as PillowImage
 from ctrecon.dicom.images.images import attenuation, read_ct_slice
 from ctrecon.errors import InputError
 from ctrecon.support.arrays import Float32Array
+from ctrecon.training.objects import HeldObject, held_object
 
 
 def patient_split(patient: str) -> str:
@@ -20,16 +21,22 @@ def patient_split(patient: str) -> str:
     return "test" if bucket < 21 else "validation" if bucket >= 94 else "train"
 
 
-def read_ct_slices(folder: Path, split: str, *, empty_ok: bool = False) -> list[Float32Array]:
-    """Every slice of the patients of one split as attenuation in 1/mm; ``folder`` holds one folder per patient.
+def read_ct_patients(folder: Path, split: str) -> list[HeldObject]:
+    """The patients of one split, each with its slices; ``folder`` holds one folder of DICOM files per patient.
 
     In the order of the names; where a slice lies in its patient does not matter. Raises InputError for damaged files.
     """
-    slices: list[Float32Array] = []
+    patients: list[HeldObject] = []
     for patient in sorted(p for p in folder.iterdir() if p.is_dir()):
         if patient_split(patient.name) == split:
             files = [path for path in sorted(patient.iterdir()) if path.suffix.lower() in (".dcm", "")]
-            slices += [attenuation(read_ct_slice(path)) for path in files]
+            patients.append(held_object(patient.name, [attenuation(read_ct_slice(path)) for path in files]))
+    return [one for one in patients if one.slices]
+
+
+def read_ct_slices(folder: Path, split: str, *, empty_ok: bool = False) -> list[Float32Array]:
+    """Every slice of ``read_ct_patients``. Raises InputError where there is none, unless ``empty_ok``."""
+    slices = [image for patient in read_ct_patients(folder, split) for image in patient.slices]
     if not slices and not empty_ok:
         raise InputError(f"{folder} holds no CT slices of the {split} patients")
     return slices

@@ -20,6 +20,9 @@ from ctrecon.errors import SettingError, WeightsError
 from ctrecon.support.atomic import atomic_write
 from ctrecon.training.processes import ALONE, InHalfPrecision, Processes
 
+# On a GPU the loss is looked at in the first steps and then every so often: every look waits for the GPU.
+_EARLY, _LOOK_EVERY = 10, 50
+
 
 class Pool(Protocol):
     """Unfinished problems of one kind. ``share`` is how often the training draws from it, relative to other pools."""
@@ -34,9 +37,11 @@ class Pool(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """How long and how fast. The learning rate rises over the first 2% and falls as a cosine to zero at the end.
+    """How long and how fast. The learning rate rises over the first 2% and falls to zero at the end.
 
-    The end is ``steps`` steps, or ``minutes`` of training time where given (then a run is not repeatable to the bit,
+    It falls as a cosine, or, with the ``stable`` schedule, stays where it is until the last 30% and then falls linearly
+    (A. Haegele et al., "Scaling laws and compute-optimal training beyond fixed training durations", NeurIPS 2024).
+    The end is ``steps`` steps, or ``minutes`` of time where given (then a run is not repeatable to the bit,
     because the machine's speed decides where on the cosine a step falls). ``batch`` is that of each process.
     """
 
@@ -48,6 +53,7 @@ class TrainingPlan:
     clip: float = 1.0
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
+    schedule: Literal["cosine", "stable"] = "cosine"
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -59,7 +65,10 @@ class TrainingPlan:
 
     def rate(self, progress: float) -> float:
         warm = min(1.0, progress / 0.02 + 1e-3)
-        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        left = max(0.0, 1 - progress)
+        if self.schedule == "stable":
+            return self.learning_rate * warm * min(1.0, left / 0.3)
+        return self.learning_rate * warm * 0.5 * (1 - math.cos(math.pi * left))
 
 
 @dataclass(frozen=True)
@@ -85,14 +94,16 @@ class Trainer:
         self.plan, self.together = plan, together
         together.share_weights(network)
         self._asked = network if plan.precision == "float32" else InHalfPrecision(network)
-        self._device = next(network.parameters()).device
+        self.device = next(network.parameters()).device
         self.averaged = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        self._tracked = [(self.averaged[name], value) for name, value in network.state_dict().items()]
         self._rng = self._generator(0)
         self._pools = tuple(pools)
         shares = np.array([pool.share for pool in self._pools])
         self._shares = shares / shares.sum()
         self._optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
         self.step, self.seconds, self._loss = 0, 0.0, math.nan
+        self._mean_loss = torch.full((), math.nan, device=self.device)
 
     def _generator(self, step: int) -> np.random.Generator:
         """What is random in this process from ``step`` on, unlike that of any other process."""
@@ -115,13 +126,16 @@ class Trainer:
         self, checkpoint: Callable[[], None] | None = None, every_seconds: float = 60
     ) -> Iterator[TrainingProgress]:
         """One step per item, until the plan is fulfilled; ``checkpoint`` is called now and then and at the end."""
-        saved = time.monotonic()
+        saved = last = time.monotonic()
         while self.fraction < 1:
-            begin = time.monotonic()
             self._one_step()
             self.step += 1
-            # All processes must come to the end of the plan at the same step.
-            self.seconds += self.together.mean(time.monotonic() - begin, self._device)
+            now = time.monotonic()
+            # What the caller does between steps counts too. All processes must come to the end at the same step.
+            self.seconds += self.together.mean(now - last, self.device)
+            last = now
+            if self.device.type == "cpu" or self.step <= _EARLY or self.step % _LOOK_EVERY == 0:
+                self._loss = float(self._mean_loss)
             yield TrainingProgress(self.step, self.seconds, self.fraction, self._loss)
             if checkpoint is not None and (time.monotonic() - saved > every_seconds or self.fraction >= 1):
                 checkpoint()
@@ -135,17 +149,28 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.together.average_gradients(self.network.parameters())
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
-        # A step that overflowed teaches nothing; the next batch is another one.
-        if bool(torch.isfinite(norm)):
-            self._optimizer.step()
+        self._clip()
+        self._optimizer.step()
         # Early on the average forgets fast, or the untrained start would linger in it.
         keep = min(self.plan.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                self.averaged[name].lerp_(value, 1 - keep)
-        value = float(loss.detach())
-        self._loss = value if math.isnan(self._loss) else 0.99 * self._loss + 0.01 * value
+            averaged, current = zip(*self._tracked, strict=True)
+            torch._foreach_lerp_(averaged, current, 1 - keep)
+            value = loss.detach()
+            mean = torch.where(torch.isfinite(self._mean_loss), 0.99 * self._mean_loss + 0.01 * value, value)
+            self._mean_loss = torch.where(torch.isfinite(value), mean, self._mean_loss)
+
+    def _clip(self) -> None:
+        """Shorten the gradient to ``clip``; one that overflowed teaches nothing and becomes zero.
+
+        Decided on the device: asking for the norm would make the processor wait for a GPU in every step.
+        """
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        norm = torch.stack(torch._foreach_norm(gradients)).norm()
+        good = torch.isfinite(norm)
+        factor = torch.where(good, (self.plan.clip / (norm + 1e-6)).clamp_max(1.0), 0.0)
+        for gradient in gradients:
+            gradient.nan_to_num_(0.0, 0.0, 0.0).mul_(factor)
 
     def save(self, path: Path) -> None:
         """Everything needed to go on: weights, average, Adam's moments, generator, in one safetensors file."""
@@ -189,15 +214,17 @@ class Trainer:
             raise WeightsError(f"{path.name} is a checkpoint of another network; remove it to start anew")
         self.network.load_state_dict(weights)
         averaged = {k.removeprefix("averaged."): v for k, v in stored.items() if k.startswith("averaged.")}
-        self.averaged = {name: value.to(self._device) for name, value in averaged.items()}
+        for name, value in averaged.items():
+            self.averaged[name].copy_(value)
         for name, parameter in self.network.named_parameters():
             if f"exp_avg.{name}" in stored:
                 # Adam counts its steps on the CPU wherever the moments are.
                 self._optimizer.state[parameter] = {
                     "step": stored[f"step.{name}"].clone(),
-                    **{key: stored[f"{key}.{name}"].to(self._device, copy=True) for key in ("exp_avg", "exp_avg_sq")},
+                    **{key: stored[f"{key}.{name}"].to(self.device, copy=True) for key in ("exp_avg", "exp_avg_sq")},
                 }
         self.step, self.seconds, self._loss = state["step"], state["seconds"], state["loss"]
+        self._mean_loss.fill_(self._loss)
         self._rng = self._generator(self.step)
         if self.together.leads:
             self._rng.bit_generator.state = state["generator"]

@@ -187,7 +187,7 @@ def test_torch_and_numba_agree():
     for geometry in (PARALLEL, FAN):
         back = FilteredBackProjection(geometry, grid(41, 37))
         f = sinogram(geometry)
-        by_torch, by_numba = back._back.on_device(back._filter(f)), back(f)
+        by_torch, by_numba = back.on_device(back._filter(f)), back(f)
         assert float((by_torch - by_numba).abs().max()) < 2e-5 * float(by_numba.abs().max())
 
 

@@ -254,7 +254,7 @@ def test_torch_and_numba_agree_and_a_batch_is_its_images() -> None:
     geometry, grid = medical(31, 64), Grid(rows=23, columns=31, pixel_mm=5.0)
     back = FilteredBackProjection(geometry, grid, window="hann", cutoff=0.8)
     f = torch.randn(3, 1, *geometry.shape, generator=torch.Generator().manual_seed(0))
-    by_numba, by_torch = back(f), back._back.on_device(back._filter(f))
+    by_numba, by_torch = back(f), back.on_device(back._filter(f))
     assert torch.allclose(by_numba, by_torch, atol=2e-5 * float(by_numba.abs().max()))
     assert torch.equal(by_numba[1:2], back(f[1:2]))
 

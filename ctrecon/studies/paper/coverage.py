@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from ctrecon.errors import SettingError
-from ctrecon.geometry.fan import FanBeam
-from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.base import Geometry
 from ctrecon.measurement.counts import add_poisson_noise
 from ctrecon.measurement.delta import Delta, delta_for, mean_of_repeats
 from ctrecon.measurement.scan import Scan
@@ -91,7 +90,7 @@ CASES: tuple[tuple[str, Measure, str, Bound], ...] = (
 
 def coverage(
     sinogram: Array,
-    geometry: ParallelBeam | FanBeam,
+    geometry: Geometry,
     *,
     scans: int,
     cases: Sequence[tuple[str, Measure, str, Bound]] = CASES,

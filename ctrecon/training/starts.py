@@ -1,0 +1,83 @@
+"""Problems to start from: true images, noisy scans, smooth images, for one scanner, stacked on its device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctrecon.classical.smooth import STRENGTH, smooth_image
+from ctrecon.energies.base import inner
+from ctrecon.simulation.scanners import Scanner
+from ctrecon.training.data import Source
+from ctrecon.training.noise import ScanNoise
+
+
+@dataclass(frozen=True)
+class Starts:
+    """``count`` problems: images ``[count, 1, rows, columns]``, scans ``[count, 1, views, cells]``, ``delta [count]``.
+
+    ``unexplained`` is the filtered back projection of what the ``smooth`` image leaves of the data.
+    """
+
+    scanner: Scanner
+    truth: Tensor
+    data: Tensor
+    weights: Tensor
+    delta: Tensor
+    smooth: Tensor
+    unexplained: Tensor
+
+    @property
+    def count(self) -> int:
+        return self.truth.shape[0]
+
+
+class StartMaker(Protocol):
+    """Where a pool gets its problems from."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a pool that could go on with old starts should ask for new ones now."""
+        ...
+
+    def make(self, rng: np.random.Generator) -> Starts:
+        """New ones; all that is random comes from ``rng``, or from a seed of the maker's own."""
+        ...
+
+
+def measured(scanner: Scanner, truth: Tensor, clean: Tensor, noise: ScanNoise, generator: torch.Generator) -> Starts:
+    """Noise added to noise-free scans, delta the true residual, and the smooth images, all at once."""
+    data, weights = noise.draw(clean, generator)
+    residual = scanner.operator(truth) - data
+    delta = inner(residual, weights * residual).sqrt()
+    # Around the strength that is used later, so that the network does not rely on it.
+    play = torch.rand(truth.shape[0], generator=generator, device=truth.device, dtype=torch.float64) - 0.5
+    smooth = smooth_image(scanner.tv_solver, data, delta, weights, strength=STRENGTH * play.exp())
+    unexplained = scanner.precondition(data - scanner.operator(smooth))
+    return Starts(scanner, truth, data, weights, delta, smooth, unexplained)
+
+
+@dataclass(frozen=True)
+class SourceStarts:
+    """``count`` problems of one scanner at a time, drawn one by one from a source."""
+
+    scanner: Scanner
+    source: Source
+    noise: ScanNoise
+    count: int = 6
+    ready: bool = True
+
+    def make(self, rng: np.random.Generator) -> Starts:
+        device = self.scanner.device
+        drawn = [self.source.draw(rng, self.scanner) for _ in range(self.count)]
+        truth, clean = (torch.cat(parts).to(device) for parts in zip(*drawn, strict=True))
+        return measured(self.scanner, truth, clean, self.noise, generator(rng, device))
+
+
+def generator(rng: np.random.Generator, device: str | torch.device) -> torch.Generator:
+    """A torch generator on ``device``, seeded by ``rng``."""
+    return torch.Generator(device).manual_seed(int(rng.integers(2**62)))
