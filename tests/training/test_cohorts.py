@@ -156,6 +156,6 @@ def test_a_training_on_all_of_it_repeats_under_its_seed() -> None:
         losses = [at.loss for at in Trainer(network, [supply.pool], TrainingPlan(steps=30, batch=2)).run()]
         supply.close()
         assert np.isfinite(losses).all()
-        gains.append(float(network.gain))
+        gains.append(float(network.gain.detach()))
     assert gains[0] == gains[1] != gains[2]
     assert sum((data.phantom_share, *(group.share for group in data.groups()))) == pytest.approx(1)
