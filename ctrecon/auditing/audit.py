@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ctrecon.auditing.curve import MOST_ITERATIONS, Curve, trace
 from ctrecon.auditing.evidence import Evidence, single
 from ctrecon.auditing.image_set import ImageSet, variation
 from ctrecon.auditing.primal_dual import smallest
 from ctrecon.auditing.regions import Region
+from ctrecon.auditing.roughness import allowance
 from ctrecon.certificates import verify
 from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval, is_member
 from ctrecon.errors import SettingError
@@ -47,14 +49,22 @@ def assume(
     *,
     kappa: float | None = None,
     kappa_from: str = "given",
+    learned: bool = False,
     lo: float = 0.0,
     hi: float | None = None,
 ) -> Assumptions:
-    """``kappa`` defaults to the TV of the reconstruction; ``hi`` to 0.1/mm, or twice its largest value where that is
+    """``kappa`` defaults to that of ``roughness.py``, a factor times the TV of the smoothest image that explains the
+    scan, or where it is ``learned`` of the reconstruction; ``hi`` to 0.1/mm, or twice its largest value where that is
     more, or where the image has no unit. Raises SettingError for impossible values.
     """
     if kappa is None:
-        kappa, kappa_from = variation(single(evidence.image)), "the TV of the reconstruction"
+        scan = {"views": evidence.data.shape[0], "side": max(evidence.image.shape)}
+        factor = allowance(evidence.share, **scan, learned=learned)
+        # No image that explains the scan is smoother than the smoothest, whatever made it.
+        rough, whose = variation(evidence.smoothest), "the smoothest image that explains the scan"
+        if learned and variation(single(evidence.image)) >= rough:
+            rough, whose = variation(single(evidence.image)), "this image, a learned one"
+        kappa, kappa_from = factor * rough, f"{factor:.3g} times {whose}; 95% of simulated objects meet that"
     hi_from = "given"
     if hi is None:
         most = 2 * float(evidence.image.max())
@@ -74,11 +84,13 @@ class Answer:
 
     ``found`` are the smallest and largest contrast of images in the set, None where no such image was found:
     the true range lies between ``found`` and the certificate's. ``converged`` says that these are within 1%.
+    ``curve`` is the range for other kappa.
     """
 
     region: Region
     contrast: float
     certificate: IntervalCertificate
+    curve: Curve
     found: tuple[float, float] | None
     converged: bool
     iterations: int
@@ -92,6 +104,11 @@ class Answer:
     def verdict(self) -> str:
         return "in the data" if self.decided else "the data do not decide"
 
+    @property
+    def certain_up_to(self) -> float:
+        """The largest kappa up to which the sign of the contrast is proved, also where it is below the audit's own."""
+        return self.curve.certain_up_to
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Audit:
@@ -103,7 +120,7 @@ class Audit:
     @cached_property
     def images(self) -> ImageSet:
         a = self.assumptions
-        return self.evidence.image_set(self.evidence.operator(), kappa=a.kappa, lo=a.lo, hi=a.hi)
+        return self.evidence.image_set(kappa=a.kappa, lo=a.lo, hi=a.hi)
 
     @cached_property
     def stated(self) -> verify.Problem:
@@ -112,7 +129,10 @@ class Audit:
     @cached_property
     def inside(self) -> Tensor | None:
         """An image in the interior of the set, where one is easily found."""
-        return self.images.interior([single(self.evidence.image)])
+        a = self.assumptions
+        easy = [self.evidence.smoothest.clamp(a.lo, a.hi), single(self.evidence.image)]
+        found = next((u for u in easy if self.images.contains(u, margin=5e-4)), None)
+        return self.images.interior() if found is None else found
 
     @cached_property
     def member(self) -> Array | None:
@@ -124,6 +144,40 @@ class Audit:
             if is_member(self.stated, evidence.values["norm"], evidence.delta, a.kappa, inside):
                 return inside
         return None
+
+    @cached_property
+    def own_roughness(self) -> float:
+        """TV of the reconstruction."""
+        return variation(single(self.evidence.image))
+
+    @cached_property
+    def least_roughness(self) -> float:
+        """TV of the smoothest image that explains the scan."""
+        return variation(self.evidence.smoothest)
+
+    @property
+    def condition(self) -> str:
+        """What a verdict depends on, beside delta and the box."""
+        kappa, unit = self.assumptions.kappa, self.evidence.unit
+        times = ", ".join(
+            f"{kappa / tv:.3g} times {whose}" for tv, whose in (
+                (self.own_roughness, "this image"), (self.least_roughness, "the smoothest that explains the scan")
+            ) if tv > 0
+        )
+        return f"if the object is no rougher than TV = {kappa:.4g}{unit} ({times})"
+
+    def certainty(self, answer: Answer) -> str:
+        """The largest kappa at which the sign is still certain, beside the roughness of the images at hand."""
+        kappa, unit = answer.certain_up_to, self.evidence.unit
+        if kappa < self.least_roughness:
+            return "no sign is certain for any kappa: objects as smooth as that do not explain the scan"
+        if math.isinf(kappa):
+            return "the sign is certain for every kappa"
+        own = f", {kappa / self.own_roughness:.3g} times this image" if self.own_roughness > 0 else ""
+        return (
+            f"the sign is certain up to TV = {kappa:.4g}{unit}{own}, {kappa / self.least_roughness:.3g} times the "
+            "smoothest"
+        )
 
     @property
     def start(self) -> Tensor:
@@ -158,12 +212,14 @@ class Audit:
         )  # fmt: skip
         if isinstance(made, Empty):
             return made
+        curve = trace(self, region, (lower, upper), most_iterations=min(most_iterations, MOST_ITERATIONS))
         found = (float(ends.found[0]), -float(ends.found[1]))
         seen = all(map(math.isfinite, found))
         return Answer(
             region=region,
             contrast=self.contrast(region),
             certificate=made,
+            curve=curve,
             found=found if seen else None,
             converged=seen and _share_unseen(made.lower, made.upper, *found) <= 1.5 * GAP,
             iterations=int(ends.iterations.max()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.auditing.image_set import ImageSet
+from ctrecon.auditing.roughness import smoothest
 from ctrecon.certificates import verify
 from ctrecon.errors import InputError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
@@ -27,6 +29,7 @@ class Evidence:
     """What a feasible certificate speaks of. ``path`` is the certificate's, ``image`` the certified pixels."""
 
     path: Path
+    verdict: verify.Verdict
     values: dict[str, Any]
     image: Array
     data: Array
@@ -55,6 +58,7 @@ class Evidence:
         """The same problem for the checker."""
         return verify.Problem(self.values["operator"], self.matrix, (self.data, self.weights), lo, hi)
 
+    @cached_property
     def operator(self) -> LinearOperator:
         """The project's own float32 operator. Raises GeometryError, OperatorError where it cannot be built."""
         operator = self.values["operator"]
@@ -64,11 +68,23 @@ class Evidence:
         assert grid is not None
         return choose_operator(geometry_from_dict(operator["geometry"])[0], grid)
 
-    def image_set(self, operator: LinearOperator, *, kappa: float, lo: float, hi: float) -> ImageSet:
+    @cached_property
+    def smoothest(self) -> Tensor:
+        """The smoothest image without negative values that explains the scan, ``[1, 1, rows, columns]``."""
+        weights = None if self.weights is None else single(self.weights)
+        return smoothest(self.operator, single(self.data), self.delta, weights=weights)
+
+    @property
+    def share(self) -> float:
+        """The delta over the norm of the data, as the certificate weighs them."""
+        root = 1.0 if self.weights is None else np.sqrt(self.weights.astype(np.float64))
+        return self.delta / max(float(np.linalg.norm(root * self.data)), 1e-300)
+
+    def image_set(self, *, kappa: float, lo: float, hi: float) -> ImageSet:
         """The images within ``delta``, ``kappa`` and the box. Raises SettingError for impossible bounds."""
         return ImageSet(
-            operator=operator, data=single(self.data), weights=None if self.weights is None else single(self.weights),
-            delta=self.delta, kappa=kappa, lo=lo, hi=hi,
+            operator=self.operator, data=single(self.data), delta=self.delta, kappa=kappa, lo=lo, hi=hi,
+            weights=None if self.weights is None else single(self.weights),
         )  # fmt: skip
 
 
@@ -110,8 +126,8 @@ def read_evidence(path: Path) -> Evidence:
     if arrays["image"].ndim != 2 or arrays["data"].ndim != 2:
         raise InputError(f"{path}: only two-dimensional images and data can be audited, not {arrays['image'].shape}")
     return Evidence(
-        path=path, values=values, image=arrays["image"], data=arrays["data"], weights=arrays.get("weights"),
-        entries=entries, matrix=matrix,
+        path=path, verdict=verdict, values=values, image=arrays["image"], data=arrays["data"],
+        weights=arrays.get("weights"), entries=entries, matrix=matrix,
     )  # fmt: skip
 
 

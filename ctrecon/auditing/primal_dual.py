@@ -54,16 +54,18 @@ def smallest(
     finished: Finished,
     inside: Tensor | None = None,
     start: Tensor | None = None,
+    duals: tuple[Tensor, Tensor] | None = None,
     most_iterations: int = 6000,
     watch: Callable[[int, Tensor, Tensor], None] | None = None,
 ) -> Ends:
     """Bound ``<c_i, u>`` from below for each ``c [batch, 1, rows, columns]``, all at once.
 
     ``inside [1, 1, rows, columns]`` is an image in the interior of the set: with it values are found, too.
-    ``finished`` is asked every 50 iterations. ``start`` is an image to begin at, by default ``inside``.
+    ``finished`` is asked every 50 iterations. ``start`` is an image to begin at, by default ``inside``; ``duals`` are
+    ``y`` and ``p`` to begin at, as ``Ends`` has them, by default zero.
     """
     begin = start if start is not None else inside
-    state = _State(images, c, inside, begin)
+    state = _State(images, c, inside, begin, duals)
     batch = c.shape[0]
     best = Ends(
         y=c.new_zeros((batch, *images.data.shape[1:])),
@@ -119,7 +121,10 @@ class _Point:
 class _State:
     """Everything scaled: values of the image to the box, both operators and the functional to norm 1."""
 
-    def __init__(self, images: ImageSet, c: Tensor, inside: Tensor | None, begin: Tensor | None) -> None:
+    def __init__(
+        self, images: ImageSet, c: Tensor, inside: Tensor | None, begin: Tensor | None,
+        duals: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
         self.images, self.operator = images, images.operator
         self.unit = max(abs(images.lo), abs(images.hi))
         self.lo, self.hi = images.lo / self.unit, images.hi / self.unit
@@ -133,7 +138,11 @@ class _State:
         self.c = c / _wide(self.size)
         x = torch.zeros_like(c) if begin is None else (begin / self.unit).expand_as(c).clamp(self.lo, self.hi)
         y, p = c.new_zeros((len(c), *images.data.shape[1:])), c.new_zeros((len(c), 2, *c.shape[2:]))
-        self.now = _Point(x, y, p, torch.zeros_like(c))
+        back = torch.zeros_like(c)
+        if duals is not None:
+            y, p = duals[0] / (_wide(self.size) * self.measure), duals[1] / (_wide(self.size) * self.rough)
+            back = self._back(y, p)
+        self.now = _Point(x, y, p, back)
         self.anchor = self.last = self.now
         self.x0 = None if inside is None else inside / self.unit
         self.count, self.first, self.before = (c.new_zeros(len(c)) for _ in range(3))

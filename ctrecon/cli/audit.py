@@ -28,7 +28,7 @@ EXIT_EMPTY = 3
 @click.option(
     "--kappa", metavar="VALUE|PERCENT|IMAGE",
     help="How rough the object may be: a bound on TV in the image's unit, a percentage of the reconstruction's TV, or "
-    "the TV of an image .npy. Default: the reconstruction's own TV.",
+    "the TV of an image .npy. Default: so much more than its images show that 95% of simulated objects are smoother.",
 )  # fmt: skip
 @click.option("--lo", type=float, default=0.0, show_default=True, help="Smallest value an object can have, in 1/mm.")
 @click.option("--hi", type=float, help="Largest one. Default: 0.1/mm, or twice the reconstruction's largest if above.")
@@ -49,7 +49,8 @@ def command(
 
     RECON is S.npy or S.certificate.json. For each region: the certified range of its mean less the mean of its
     surroundings, over ALL images that explain the scan within delta, are no rougher than kappa and lie within --lo and
-    --hi. "In the data": the range excludes 0. Each range is written as a certificate beside RECON,
+    --hi. "In the data", if the object is one of these: the range excludes 0. How rough it may be before the sign is no
+    longer certain stands beside it. Each range is written as a certificate beside RECON,
     S.LABEL.certificate.json, which `ctrecon verify` checks. With --scan: S.audit.png, S.audit.npy, S.audit.json.
     Exit code 0: answered. 2: bad input. 3: no image meets all this, so there is nothing to ask.
     """
@@ -60,9 +61,8 @@ def command(
         raise click.UsageError("say what to audit: --roi, --roi-mm or --scan")
 
     def say(answer: Answer | None, known: Audited) -> None:
-        unit = known.audit.evidence.unit
         lines = words.assumed_lines(known.audit) if answer is None else words.answer_lines(
-            answer, known.written[answer.region.label], unit
+            answer, known.written[answer.region.label], known.audit
         )
         for line in lines:
             click.echo(line)
@@ -74,7 +74,7 @@ def command(
             watch=None if as_json else say,
         )  # fmt: skip
     if found.map is not None and not as_json:
-        for line in words.map_lines(found.map, found.written):
+        for line in words.map_lines(found.map, found.written, found.audit):
             click.echo(line)
     if found.empty is not None:
         click.echo(f"ctrecon: {words.empty_line(found.audit, found.empty)}", err=True)

@@ -16,6 +16,7 @@ from ctrecon.auditing.evidence import Evidence, read_evidence
 from ctrecon.auditing.regions import GAP, Ring
 from ctrecon.certificates.interval import Empty, certificate_path
 from ctrecon.errors import InputError, SettingError
+from ctrecon.outputs.history import read_history
 from ctrecon.support.places import check_places
 from ctrecon.support.progress import Progress, Report
 from ctrecon.workbench import audit_words as words
@@ -44,16 +45,16 @@ class Audited:
     def __str__(self) -> str:
         lines = list(words.assumed_lines(self.audit))
         for answer in self.answers:
-            lines += words.answer_lines(answer, self.written.get(answer.region.label), self.audit.evidence.unit)
+            lines += words.answer_lines(answer, self.written.get(answer.region.label), self.audit)
         if self.empty is not None:
             lines.append(words.empty_line(self.audit, self.empty))
         if self.map is not None:
-            lines += words.map_lines(self.map, self.written)
+            lines += words.map_lines(self.map, self.written, self.audit)
         return "\n".join(lines)
 
     def facts(self) -> dict[str, Any]:
         """Plain values."""
-        found = [words.answer_facts(answer, self.written.get(answer.region.label)) for answer in self.answers]
+        found = [words.answer_facts(answer, self.written.get(answer.region.label), self.audit) for answer in self.answers]
         status = {"status": "answered"} if self.empty is None else {"status": "no such image"}
         told: dict[str, Any] = {**status, **words.assumed_facts(self.audit), "regions": found}
         if self.map is not None:
@@ -90,7 +91,8 @@ def audit(
             file of one (``.npy``, NIfTI), or several of these.
         roi_mm: Discs ``(x, y, radius)`` in mm from the axis, x right, y up.
         kappa: A bound on TV in the image's unit, a percentage of the reconstruction's (``"120%"``), or an image
-            ``.npy`` that has it; None for the reconstruction's own.
+            ``.npy`` that has it; None for so much more than the scan's images show that 95% of simulated objects
+            are smoother (``ctrecon/auditing/roughness.py``).
         lo: The smallest value an object can have, in 1/mm.
         hi: The largest; None for 0.1, or twice the reconstruction's largest where that is more.
         gap: Pixels between region and surroundings.
@@ -117,7 +119,9 @@ def audit(
         if isinstance(subject, Reconstruction) and save is True:
             raise SettingError("the reconstruction is in memory; say beside which image to save: save='S.npy'")
         image = (beside or evidence.image_path) if save else None
-        asked = Audit(evidence=evidence, assumptions=assume(evidence, **roughness(kappa, evidence), lo=lo, hi=hi))
+        learned = subject.method == "energy" if isinstance(subject, Reconstruction) else _is_learned(evidence)
+        assumptions = assume(evidence, **roughness(kappa, evidence), learned=learned, lo=lo, hi=hi)
+        asked = Audit(evidence=evidence, assumptions=assumptions)
         regions = regions_of(roi, roi_mm, evidence, surroundings)
         if not (regions or everywhere):
             raise SettingError("say what to audit: --roi, --roi-mm or --scan")
@@ -161,6 +165,16 @@ def _evidence(subject: Reconstruction | str | os.PathLike[str], beside: Path | N
         image = Path(folder) / ("reconstruction.npy" if beside is None else beside.name)
         subject.certificate.write(image)
         yield read_evidence(image)
+
+
+def _is_learned(evidence: Evidence) -> bool:
+    """Whether the image's own history, where there is one, says that the network made it."""
+    path = evidence.image_path.with_name(evidence.image_path.name.removesuffix(".npy") + ".history.json")
+    try:
+        history = read_history(path)
+    except (InputError, OSError):
+        return False
+    return history.method == "energy" and history.image_sha256 == evidence.values["image"]["sha256"]
 
 
 def _checked_radius(evidence: Evidence, radius: float | None, ring: Ring) -> float:

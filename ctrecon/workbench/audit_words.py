@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ctrecon.auditing.audit import Answer, Audit
 from ctrecon.auditing.tiles import Map
 from ctrecon.certificates.interval import Empty
+from ctrecon.certificates.worth import worth
 from ctrecon.support.text import printable
 
 
@@ -18,7 +20,8 @@ def assumed_facts(audit: Audit) -> dict[str, Any]:
     return {
         "reconstruction": str(evidence.image_path), "delta": evidence.delta, "norm": evidence.values["norm"],
         "kappa": a.kappa, "kappa_from": a.kappa_from, "lo": a.lo, "hi": a.hi, "hi_from": a.hi_from,
-        "unit": evidence.unit.strip() or None,
+        "unit": evidence.unit.strip() or None, "condition": audit.condition,
+        "tv_of_image": audit.own_roughness, "tv_of_smoothest": audit.least_roughness,
     }  # fmt: skip
 
 
@@ -26,28 +29,39 @@ def assumed_lines(audit: Audit) -> list[str]:
     """The same in words."""
     a, evidence = audit.assumptions, audit.evidence
     claim = evidence.values["statement"].split(" for ")[0]
+    found = worth(evidence.verdict)
     return [
-        f"{printable(evidence.image_path.name)} explains its scan: {printable(claim)}",
-        "asked of all images that also explain it within delta, with",
+        f"{printable(evidence.image_path.name)}: {printable(claim)}",
+        *(f"note: this says nothing: {why}" for why in found.nothing),
+        *(f"note: this says little: {why}" for why in found.little),
+        f"asked of all images within this delta, {100 * found.share:.3g}% of the data, with",
         f"  TV(u) <= kappa = {a.kappa:.6g}{evidence.unit} ({printable(a.kappa_from)})",
         f"  {a.lo:g} <= u <= {a.hi:g}{evidence.unit} ({a.hi_from})",
     ]
 
 
-def answer_facts(answer: Answer, path: Path | None) -> dict[str, Any]:
+# Of the reconstruction's TV: where the curve over kappa is told.
+CURVE = (1.0, 1.1, 1.25, 1.5, 2.0)
+
+
+def answer_facts(answer: Answer, path: Path | None, audit: Audit) -> dict[str, Any]:
     """One region's answer."""
+    certain = answer.certain_up_to
+    kappas = [times * audit.own_roughness for times in CURVE]
+    curve = [dict(zip(("kappa", "lower", "upper"), (k, *answer.curve.range_at(k)), strict=True)) for k in kappas]
     return {
         "region": answer.region.name, "label": answer.region.label, "contrast": answer.contrast,
         "lower": answer.certificate.lower, "upper": answer.certificate.upper,
         "found": None if answer.found is None else list(answer.found), "verdict": answer.verdict,
+        "condition": audit.condition, "certain_up_to_kappa": certain if math.isfinite(certain) else None, "curve": curve,
         "converged": answer.converged, "iterations": answer.iterations, "seconds": round(answer.seconds, 3),
         "certificate": None if path is None else str(path),
     }  # fmt: skip
 
 
-def answer_lines(answer: Answer, path: Path | None, unit: str) -> list[str]:
+def answer_lines(answer: Answer, path: Path | None, audit: Audit) -> list[str]:
     """The same in words."""
-    made = answer.certificate
+    made, unit = answer.certificate, audit.evidence.unit
     reached = "  no image well inside of all bounds was found, so the range may be wider than need be"
     if answer.found is not None:
         reached = f"  images found that show {answer.found[0]:.6g} and {answer.found[1]:.6g}"
@@ -58,7 +72,8 @@ def answer_lines(answer: Answer, path: Path | None, unit: str) -> list[str]:
         f"  contrast in the reconstruction {answer.contrast:.6g}{unit}",
         f"  certified for every such image: {made.lower:.6g} to {made.upper:.6g}{unit}",
         reached,
-        f"  verdict: {answer.verdict.upper() if answer.decided else answer.verdict}",
+        f"  verdict: {answer.verdict.upper() if answer.decided else answer.verdict}, {audit.condition}",
+        f"  {audit.certainty(answer)}",
         f"  {answer.iterations} iterations, {answer.seconds:.1f} s{where}",
     ]
 
@@ -84,11 +99,11 @@ def map_facts(found: Map, written: Mapping[str, Path]) -> dict[str, Any]:
     }
 
 
-def map_lines(found: Map, written: Mapping[str, Path]) -> list[str]:
+def map_lines(found: Map, written: Mapping[str, Path], audit: Audit) -> list[str]:
     """The same in words."""
     decided = sum(tile.decided for tile in found.tiles)
     return [
         f"{decided} of {len(found.tiles)} discs of radius {found.radius:g} pixels differ from their surroundings in "
-        f"every such image ({found.seconds:.0f} s)",
+        f"every such image, {audit.condition} ({found.seconds:.0f} s)",
         *(f"{what:>12}: {printable(str(written[what]))}" for what in ("map", "values", "tiles") if what in written),
     ]
