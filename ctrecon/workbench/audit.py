@@ -54,7 +54,8 @@ class Audited:
 
     def facts(self) -> dict[str, Any]:
         """Plain values."""
-        found = [words.answer_facts(answer, self.written.get(answer.region.label), self.audit) for answer in self.answers]
+        labelled = [(answer, self.written.get(answer.region.label)) for answer in self.answers]
+        found = [words.answer_facts(answer, path, self.audit) for answer, path in labelled]
         status = {"status": "answered"} if self.empty is None else {"status": "no such image"}
         told: dict[str, Any] = {**status, **words.assumed_facts(self.audit), "regions": found}
         if self.map is not None:
@@ -119,7 +120,7 @@ def audit(
         if isinstance(subject, Reconstruction) and save is True:
             raise SettingError("the reconstruction is in memory; say beside which image to save: save='S.npy'")
         image = (beside or evidence.image_path) if save else None
-        learned = subject.method == "energy" if isinstance(subject, Reconstruction) else _is_learned(evidence)
+        learned = subject.conclusion.method == "energy" if isinstance(subject, Reconstruction) else _is_learned(evidence)
         assumptions = assume(evidence, **roughness(kappa, evidence), learned=learned, lo=lo, hi=hi)
         asked = Audit(evidence=evidence, assumptions=assumptions)
         regions = regions_of(roi, roi_mm, evidence, surroundings)

@@ -53,7 +53,8 @@ def answer_facts(answer: Answer, path: Path | None, audit: Audit) -> dict[str, A
         "region": answer.region.name, "label": answer.region.label, "contrast": answer.contrast,
         "lower": answer.certificate.lower, "upper": answer.certificate.upper,
         "found": None if answer.found is None else list(answer.found), "verdict": answer.verdict,
-        "condition": audit.condition, "certain_up_to_kappa": certain if math.isfinite(certain) else None, "curve": curve,
+        "condition": audit.condition, "curve": curve,
+        "certain_up_to_kappa": certain if math.isfinite(certain) else None,
         "converged": answer.converged, "iterations": answer.iterations, "seconds": round(answer.seconds, 3),
         "certificate": None if path is None else str(path),
     }  # fmt: skip
