@@ -120,8 +120,9 @@ def audit(
         if isinstance(subject, Reconstruction) and save is True:
             raise SettingError("the reconstruction is in memory; say beside which image to save: save='S.npy'")
         image = (beside or evidence.image_path) if save else None
-        learned = subject.conclusion.method == "energy" if isinstance(subject, Reconstruction) else _is_learned(evidence)
-        assumptions = assume(evidence, **roughness(kappa, evidence), learned=learned, lo=lo, hi=hi)
+        assumptions = assume(
+            evidence, **roughness(kappa, evidence), learned=_is_learned(subject, evidence), lo=lo, hi=hi
+        )
         asked = Audit(evidence=evidence, assumptions=assumptions)
         regions = regions_of(roi, roi_mm, evidence, surroundings)
         if not (regions or everywhere):
@@ -168,8 +169,10 @@ def _evidence(subject: Reconstruction | str | os.PathLike[str], beside: Path | N
         yield read_evidence(image)
 
 
-def _is_learned(evidence: Evidence) -> bool:
-    """Whether the image's own history, where there is one, says that the network made it."""
+def _is_learned(subject: Reconstruction | str | os.PathLike[str], evidence: Evidence) -> bool:
+    """Whether the network made the image: of a file, as its own history says, where there is one."""
+    if isinstance(subject, Reconstruction):
+        return subject.conclusion.method == "energy"
     path = evidence.image_path.with_name(evidence.image_path.name.removesuffix(".npy") + ".history.json")
     try:
         history = read_history(path)
