@@ -22,7 +22,7 @@ LengthUnit = Literal["mm", "cell"]
 WATER_MU_PER_MM = 0.02
 """Attenuation of water at about 70 keV."""
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scan:
     """A sinogram of line integrals and all that is known of how it was measured.
 
@@ -70,6 +70,12 @@ class Scan:
     z_mm: float | None = None
     source: str = "the scan"
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        where = "a matrix" if self.geometry is None else repr(self.geometry)
+        known = [name for name in ("variance", "counts", "white") if getattr(self, name) is not None]
+        views, cells = self.sinogram.shape
+        return f"Scan({views} x {cells} of {self.source!r}, {where}" + "".join(f", {name}" for name in known) + ")"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notes", tuple(self.notes))

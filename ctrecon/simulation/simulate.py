@@ -27,7 +27,7 @@ class PhantomFamily(Protocol):
     def sample(self, rng: np.random.Generator) -> AnalyticPhantom: ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Simulated:
     """A scan with its truth ``[rows, columns]`` in 1/mm and the true residual ``||A u - f||``, plain and whitened."""
 
@@ -35,6 +35,10 @@ class Simulated:
     truth: Array
     delta: float
     whitened_delta: float | None
+
+    def __repr__(self) -> str:
+        rows, columns = self.truth.shape
+        return f"Simulated({self.scan!r}, truth {rows} x {columns}, true residual {self.delta:.6g})"
 
     @property
     def delta_percent(self) -> float:

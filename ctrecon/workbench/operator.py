@@ -13,6 +13,7 @@ from ctrecon.measurement.scan import Scan
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import OperatorName, choose, place_matrix
 from ctrecon.operators.sparse import SparseOperator
+from ctrecon.simulation.simulate import Simulated
 
 
 class ScanOperator(LinearOperator):
@@ -78,7 +79,9 @@ class ScanOperator(LinearOperator):
         return f"{type(self.projector).__name__}, {on}"
 
 
-def operator(scan: Scan, *, device: str | None = None, name: OperatorName | None = None) -> ScanOperator:
+def operator(
+    scan: Scan | Simulated, *, device: str | None = None, name: OperatorName | None = None
+) -> ScanOperator:
     """``A`` with ``A(u)``, ``A.T(f)`` and ``A.fbp(f)`` as a ``torch.nn.Module``, differentiable any number of times.
 
     Args:
@@ -93,6 +96,8 @@ def operator(scan: Scan, *, device: str | None = None, name: OperatorName | None
         InputError: What is no scan.
         OperatorError: Where the one named cannot run here.
     """
+    if isinstance(scan, Simulated):
+        scan = scan.scan
     if not isinstance(scan, Scan):
         raise InputError(f"operator takes a ctrecon.Scan, got {type(scan).__name__}; use ctrecon.read_scan for a file")
     scan = scan.with_grid()

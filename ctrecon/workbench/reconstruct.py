@@ -18,6 +18,7 @@ from ctrecon.io.arrays import read_scan
 from ctrecon.measurement.scan import Scan
 from ctrecon.reconstruction.run import apply_to_scan, run
 from ctrecon.reconstruction.settings import GIVEN, Settings
+from ctrecon.simulation.simulate import Simulated
 from ctrecon.support.progress import Report
 from ctrecon.workbench.result import Reconstruction
 
@@ -50,7 +51,7 @@ class Options(TypedDict, total=False):
 
 
 def reconstruct(
-    scan: Scan | str | os.PathLike[str],
+    scan: Scan | Simulated | str | os.PathLike[str],
     settings: Settings | None = None,
     *,
     direction: Direction | None = None,
@@ -60,7 +61,7 @@ def reconstruct(
     """Reconstruct an image and prove, from the image alone, whether it explains the data to within delta.
 
     Args:
-        scan: What was measured, or the file or folder it is in (``read_scan``).
+        scan: What was measured or simulated, or the file or folder it is in (``read_scan``).
         settings: All options in one value; ``options`` change single ones of them.
         direction: Where to go from a point, in the network's place: any callable from a point ``p`` (with ``p.u``,
             ``p.gradient``, ``p.residual``) to a tensor of the shape of ``p.u``, ``[1, 1, rows, columns]``. Whatever it
@@ -80,6 +81,8 @@ def reconstruct(
 
     """
     began = time.monotonic()
+    if isinstance(scan, Simulated):
+        scan = scan.scan
     network, second, energy = options.get("prior"), options.get("repeat"), options.get("energy")
     plain = dict(options)
     if isinstance(network, nn.Module):

@@ -164,3 +164,13 @@ def test_progress_is_one_line_each_and_nothing_is_printed(scan: ct.Scan, capfd: 
     missed: list[str] = []
     ct.reconstruct(scan, delta=1e-6, method="cgls", iterations=3, progress=lambda now: missed.append(str(now)))
     assert any("does any image meet it?" in line and "none below" in line for line in missed)
+
+
+def test_what_was_simulated_is_taken_as_it_is_and_prints_on_one_line() -> None:
+    made = ct.simulate("head", size=32, views=24, noise=0.01)
+    assert ct.operator(made).shape == ct.operator(made.scan).shape
+    assert ct.reconstruct(made, method="cgls", delta="1%").image.shape == made.truth.shape
+    for said in (repr(made), repr(made.scan)):
+        assert "\n" not in said
+        assert len(said) < 300
+        assert "24 x 32" in said
