@@ -106,7 +106,7 @@ def command(
     if series is not None and not as_json:
         for note in series.study.notes:
             click.echo(f"note: {printable(note)}")
-    where: dict[str, Any] = {name: options[name] for name in ("z_mm", "slice_mm", "water_mu")}
+    where: dict[str, Any] = {name: options[name] for name in ("slice_mm", "water_mu")}
     if series is None:
         from ctrecon.cli.reconstruct_one import to_files
 

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 def to_files(
     scan_file: Path, settings: Settings, inputs: list[Path], output: str | None, *, preview: bool, page: Path | None,
-    overwrite: bool, as_json: bool, z_mm: float | None, slice_mm: float | None, water_mu: float | None,
+    overwrite: bool, as_json: bool, slice_mm: float | None, water_mu: float | None,
 ) -> int:
     """Write ``S.npy`` and what belongs to it; the exit code."""
     from ctrecon.outputs.files import Target
-    from ctrecon.workbench.reconstruct import reconstruct
+    from ctrecon.workbench.reconstruct import reconstruct_checked
 
     name = scan_file.resolve().name if scan_file.is_dir() else scan_file.name.removesuffix(scan_file.suffix)
     there = [path for path in inputs if path.exists()]
     target = Target.at(
-        Path(output or f"{name}.recon.npy"), inputs=there, z_mm=z_mm or 0.0, water_mu=water_mu, slice_mm=slice_mm,
+        Path(output or f"{name}.recon.npy"), inputs=there, water_mu=water_mu, slice_mm=slice_mm,
         overwrite=overwrite,
     )
     if page is not None:
@@ -38,7 +38,7 @@ def to_files(
 
         check_place(page, *there, overwrite=overwrite)
     with shown(quiet=as_json) as progress:
-        result = reconstruct(scan_file, settings, progress=progress)
+        result = reconstruct_checked(scan_file, settings, target.accept, progress=progress)
     written = target.write(result.conclusion, preview=preview)
     if "volume" in written and not as_json:
         water, how = result.scan.water(water_mu)
@@ -50,11 +50,11 @@ def to_files(
 
 def to_series_of_one(
     scan_file: Path, settings: Settings, series: SeriesTarget, *, page: Path | None, as_json: bool,
-    z_mm: float | None, slice_mm: float | None, water_mu: float | None,
+    slice_mm: float | None, water_mu: float | None,
 ) -> int:
     """Write a DICOM series of one slice; the exit code."""
     from ctrecon.errors import SettingError
-    from ctrecon.workbench.reconstruct import reconstruct
+    from ctrecon.workbench.reconstruct import reconstruct_checked
 
     if page is not None:
         raise SettingError(
@@ -62,10 +62,13 @@ def to_series_of_one(
             "from its certificate"
         )
     with shown(quiet=as_json) as progress:
-        result = reconstruct(scan_file, settings, progress=progress)
+        result = reconstruct_checked(scan_file, settings, series.accept, progress=progress)
+    noted, series = series.study.notes, series.of(result.scan)
+    if not as_json:
+        for note in series.study.notes[len(noted) :]:
+            click.echo(f"note: {printable(note)}")
     stored, written = series.write(
-        [result.conclusion], method=settings.method, iterative=settings.method != "fbp", z_mm=[z_mm or 0.0],
-        thickness_mm=slice_mm,
+        [result.conclusion], method=settings.method, iterative=settings.method != "fbp", thickness_mm=slice_mm,
     )  # fmt: skip
     return tell(stored[0], written, as_json=as_json, notes=series.study.notes)
 

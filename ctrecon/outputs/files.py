@@ -15,8 +15,9 @@ from ctrecon.dicom.common.hounsfield import HounsfieldScale, hounsfield
 from ctrecon.errors import OutputError
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.io.write import put_array
+from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.history import SUFFIX, History, versions
-from ctrecon.outputs.millimetres import need_mm
+from ctrecon.outputs.millimetres import need_pixels, place_mm
 from ctrecon.support.atomic import Files, atomic_files
 from ctrecon.support.places import check_places
 
@@ -32,19 +33,20 @@ class Target:
     """The image's path ``S.npy``; the other files share its stem. ``volume``: also in HU, where that was asked for.
 
     For the volume: ``water_mu``, the attenuation of water in 1/mm, None for what the scan says, else the usual one at
-    70 keV; ``z_mm`` where the slice stands, ``slice_mm`` its thickness, None where not known.
+    70 keV; ``z_mm`` where the slice stands, None for what the scan says, else 0; ``slice_mm`` its thickness,
+    None where not known.
     """
 
     path: Path
     volume: Path | None = None
     water_mu: float | None = None
-    z_mm: float = 0.0
+    z_mm: float | None = None
     slice_mm: float | None = None
 
     @staticmethod
     def at(
-        path: Path, *, inputs: Iterable[Path] = (), water_mu: float | None = None, z_mm: float = 0.0,
-        slice_mm: float | None = None, overwrite: bool = False,
+        path: Path, *, inputs: Iterable[Path] = (), water_mu: float | None = None,
+        z_mm: float | None = None, slice_mm: float | None = None, overwrite: bool = False,
     ) -> Target:
         """Check, before any work is done, that files can be written there and would replace none of the ``inputs``.
 
@@ -63,6 +65,11 @@ class Target:
         ours = [path, *(target.beside(suffix) for suffix in _SIDE_FILES), *([volume] if volume else [])]
         check_places(ours, overwrite=overwrite, inputs=inputs)
         return target
+
+    def accept(self, scan: Scan) -> None:
+        """Before any work is done: raises InputError where a volume is asked of a scan whose pixels have no mm."""
+        if self.volume is not None:
+            need_pixels(scan, self.volume.name)
 
     def beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name.removesuffix(".npy") + suffix)
@@ -109,16 +116,15 @@ class Target:
         return {"removed": certificate} if certificate in stale else {}
 
     def _put_volume(self, place: Path, path: Path, result: Conclusion) -> None:
-        """The image as one slice in HU. Raises OutputError where a matrix leaves it without unit and pixel size."""
+        """The image as one slice in HU. Raises InputError where a matrix leaves it without unit and pixel size."""
         # SimpleITK takes half a second to load: only for those who ask.
         from ctrecon.io.nifti import grid_affine, put_volume
 
         grid = result.problem.grid
-        need_mm(result.problem.scan, path.name)
-        if grid is None:
-            raise OutputError(f"{path.name} needs pixels in mm, and the scan's matrix says none; give -o NAME.npy")
+        need_pixels(result.problem.scan, path.name)
+        assert grid is not None
         hu = hounsfield(result.image, result.problem.scan.water(self.water_mu)[0]).astype(np.float32)
-        affine = grid_affine(grid, z_mm=self.z_mm, slice_mm=self.slice_mm)
+        affine = grid_affine(grid, z_mm=place_mm(result.problem.scan, self.z_mm), slice_mm=self.slice_mm)
         put_volume(place, path, hu[None], affine)
 
 

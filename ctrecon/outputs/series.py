@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,22 +15,27 @@ from ctrecon.certificates.parts import data_hash
 from ctrecon.certificates.verify import FILES
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, finest_scale
 from ctrecon.dicom.series.ct_image import SeriesSlice
+from ctrecon.dicom.series.said import study_said
 from ctrecon.dicom.series.series import CERTIFICATES, certificate_name, image_name, is_ours, write_series
 from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
-from ctrecon.outputs.millimetres import need_mm
+from ctrecon.measurement.scan import Scan
+from ctrecon.outputs.millimetres import need_pixels, place_mm
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
 from ctrecon.reconstruction.conclude import Conclusion
 from ctrecon.reconstruction.problem import Problem
 from ctrecon.support.places import check_new_folder
 from ctrecon.support.pooled_notes import pooled_notes
 
+_WHAT = "a DICOM series"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesTarget:
     """A folder for one series, and what DICOM wants to know beyond the image.
 
-    ``water_mu``: the attenuation of water in 1/mm, None for what the scan says, else the usual one at 70 keV.
+    ``study``: from a template and options; what these leave open the scan says. ``water_mu``: the attenuation
+    of water in 1/mm, None for what the scan says, else the usual one at 70 keV.
     ``pictures``: whether the report for people shows some slices.
     """
 
@@ -47,23 +52,35 @@ class SeriesTarget:
             if self.folder.resolve() in given.resolve().parents:
                 raise OutputError(f"{self.folder} holds the input {given}; give another -o FOLDER")
 
+    def accept(self, scan: Scan) -> None:
+        """Before any work is done: raises InputError, SettingError where the scan cannot become a series."""
+        need_pixels(scan, _WHAT)
+        self.of(scan)
+
+    def of(self, scan: Scan) -> SeriesTarget:
+        """The target with patient and study as the scan says them, where no template did. Raises as ``study_said``."""
+        return replace(self, study=study_said(scan.source, scan.study, self.study))
+
     def write(
         self,
         results: Sequence[Conclusion],
         *,
         method: str,
         iterative: bool = True,
-        z_mm: Sequence[float] = (0.0,),
+        z_mm: Sequence[float] | None = None,
         thickness_mm: float | None = None,
         frame_of_reference: str | None = None,
     ) -> tuple[tuple[Conclusion, ...], dict[str, Path]]:
         """Write one slice for each of ``results``, at ``z_mm``. Gives the results as they are stored, and the paths.
 
-        ``frame_of_reference``: see ``write_series``. Raises InputError where a problem has no
-        pixel size, OutputError.
+        ``z_mm``: None for where the scans say that they stand, else 0. Patient position, and without a template
+        patient and study, are those of the scans. ``frame_of_reference``: see ``write_series``. Raises
+        InputError where a problem has no pixel size, OutputError.
         """
         for result in results:
-            need_mm(result.problem.scan, "a DICOM series")
+            need_pixels(result.problem.scan, _WHAT)
+        if z_mm is None:
+            z_mm = [place_mm(result.problem.scan, None) for result in results]
         if len(z_mm) != len(results):
             raise InputError(f"there are {len(results)} slices and {len(z_mm)} positions; give one for each")
         water, known = self._water(results)
@@ -78,7 +95,7 @@ class SeriesTarget:
             self.folder,
             slices,
             scale=scale,
-            study=self.study,
+            study=self._study(results),
             method=method,
             iterative=iterative,
             notes=[*notes, describe(scale, how=known), how_it_lies],
@@ -91,6 +108,13 @@ class SeriesTarget:
             paths["certificate"] = written.certificates / certificate_name(1).replace(FILES["image"], FILES[""])
         paths |= {"report": written.report, "pages": written.pdf, "residual": written.misfit}
         return tuple(one.result for one in stored), paths
+
+    def _study(self, results: Sequence[Conclusion]) -> Study:
+        """Whose images these are, one study for all slices."""
+        scans = [result.problem.scan for result in results]
+        if any(dict(scan.study) != dict(scans[0].study) for scan in scans):
+            raise InputError("the slices are of several studies or patients; write a series of each")
+        return self.of(scans[0]).study
 
     def _water(self, results: Sequence[Conclusion]) -> tuple[float, str]:
         """Water's attenuation in 1/mm, one for all slices, and where it is from."""
@@ -141,8 +165,7 @@ def _slice(one: StoredReconstruction, z_mm: float, thickness_mm: float | None, p
     from ctrecon.outputs.preview import draw_preview
 
     problem = one.result.problem
-    if problem.grid is None:
-        raise InputError(f"{problem.scan.source}: its matrix states no pixel size, which DICOM needs; give -o NAME.npy")
+    assert problem.grid is not None
     certificate = one.result.certificate
     return SeriesSlice(
         stored=one.stored,

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -80,6 +81,19 @@ def reconstruct(
         GeometryError, OperatorError, WeightsError: A grid, projector or network that cannot be had.
 
     """
+    return reconstruct_checked(scan, settings, None, direction=direction, progress=progress, **options)
+
+
+def reconstruct_checked(
+    scan: Scan | Simulated | str | os.PathLike[str],
+    settings: Settings | None,
+    accept: Callable[[Scan], None] | None,
+    *,
+    direction: Direction | None = None,
+    progress: Report | None = None,
+    **options: Unpack[Options],
+) -> Reconstruction:
+    """As ``reconstruct``; ``accept`` sees the scan once it is read, and raises where it cannot become what is asked."""
     began = time.monotonic()
     if isinstance(scan, Simulated):
         scan = scan.scan
@@ -95,6 +109,8 @@ def reconstruct(
         plain["prior"] = f"{GIVEN}the direction {getattr(direction, '__qualname__', type(direction).__name__)}"
     settings = dataclasses.replace(Settings() if settings is None else settings, **plain)  # type: ignore[arg-type]
     ready, file = (apply_to_scan(scan, settings), None) if isinstance(scan, Scan) else _read(scan, settings)
+    if accept is not None:
+        accept(ready)
     if not isinstance(second, Scan):
         named = settings.repeat is not None and not settings.repeat.startswith(GIVEN)
         second = _read(str(settings.repeat), settings)[0] if named else None

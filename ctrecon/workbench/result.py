@@ -93,8 +93,8 @@ class Reconstruction:
         return self.conclusion.problem.scan
 
     def save(
-        self, path: str | os.PathLike[str], *, preview: bool = True, water_mu: float | None = None, z_mm: float = 0.0,
-        slice_mm: float | None = None, overwrite: bool = False,
+        self, path: str | os.PathLike[str], *, preview: bool = True, water_mu: float | None = None,
+        z_mm: float | None = None, slice_mm: float | None = None, overwrite: bool = False,
     ) -> dict[str, Path]:
         """Write ``S.npy`` with certificate, data, history and picture beside it, all of it or nothing.
 
@@ -102,7 +102,7 @@ class Reconstruction:
             path: ``S.npy``, or ``S.nii.gz``, ``S.mha``, ``S.nrrd`` for a volume in HU as well.
             preview: Whether to draw ``S.png``.
             water_mu: Of a volume: attenuation of water in 1/mm; None for what the scan says, else 0.02.
-            z_mm: Of a volume: where the slice stands.
+            z_mm: Of a volume: where the slice stands; None for what the scan says, else 0.
             slice_mm: Of a volume: its thickness, None where not known.
             overwrite: Whether to replace what is there. A certificate that this image does not have goes, too, and is
                 ``removed`` among the paths.
@@ -162,20 +162,20 @@ class Reconstruction:
         self, folder: str | os.PathLike[str], *, template: str | os.PathLike[str] | None = None,
         patient_id: str | None = None, patient_name: str | None = None, study_description: str | None = None,
         study_date: str | None = None, accession_number: str | None = None, water_mu: float | None = None,
-        z_mm: float = 0.0, slice_mm: float | None = None, pictures: bool = True, overwrite: bool = False,
+        z_mm: float | None = None, slice_mm: float | None = None, pictures: bool = True, overwrite: bool = False,
     ) -> dict[str, Path]:
         """Write a DICOM series of one slice in HU, with report and certificates; certified as it is stored.
 
         Args:
             folder: Where it goes: new, empty, or an earlier series with ``overwrite``.
-            template: A DICOM file whose patient and study pass through.
+            template: A DICOM file whose patient and study pass through; without one, the scan's own do.
             patient_id: Where no template gives it.
             patient_name: ``FAMILY^GIVEN``, where no template gives it.
             study_description: Where no template gives it.
             study_date: ``YYYYMMDD``, where no template gives it.
             accession_number: Where no template gives it.
             water_mu: Attenuation of water in 1/mm; None for what the scan says, else 0.02.
-            z_mm: Where the slice stands.
+            z_mm: Where the slice stands; None for what the scan says, else 0.
             slice_mm: Its thickness, None where not known.
             pictures: Whether the report shows the slice.
             overwrite: Whether to replace the series that is there.
@@ -204,7 +204,8 @@ class Reconstruction:
         target.check()
         method = self.conclusion.method
         _, written = target.write(
-            [self.conclusion], method=method, iterative=method != "fbp", z_mm=(z_mm,), thickness_mm=slice_mm
+            [self.conclusion], method=method, iterative=method != "fbp", z_mm=None if z_mm is None else (z_mm,),
+            thickness_mm=slice_mm,
         )
         return written
 

@@ -236,7 +236,7 @@ def test_the_synthesiser_writes_all_or_nothing_and_the_same_again(scan_folder: P
     synthesise(tmp_path / "b", water_phantom(), tiny, seed=3)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
-    with pytest.raises(OutputError, match="not an empty folder"):
+    with pytest.raises(OutputError, match="is not empty"):
         synthesise(scan_folder, water_phantom(), tiny)
 
     class Fails:

@@ -14,14 +14,15 @@ and shifts ``dt = -dphi``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ctrecon.dicom.raw.ct_pd_file import Common, Place, read_header, read_projection
+from ctrecon.dicom.series.said import said_in
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.support.arrays import Array, Float64Array
@@ -35,6 +36,7 @@ _EQUAL = 1e-5
 class ProjectionSet:
     """One scan: its files in the order they were taken, and where focal spot and detector stood.
 
+    ``study``: patient and study as its first file says them, by DICOM's keywords; ``notes``: what was left out of that.
     Arrays are ``[projections]``, float64, in rad and mm; angles are unwrapped. ``view(k)`` reads the pixels.
     """
 
@@ -46,6 +48,8 @@ class ProjectionSet:
     angle_shift_rad: Float64Array
     z_shift_mm: Float64Array
     radius_shift_mm: Float64Array
+    study: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def view(self, k: int) -> tuple[Array, Array | None]:
         """Line integrals ``[rows, columns]`` of projection ``k``, float64, and photons per column, or None."""
@@ -115,9 +119,11 @@ def read_projections(
         common = replace(common, centre=(central_column, common.centre[1]))
     order = _order(folder, names, common, table, instances if numbered else None)
     table, files = table[order], tuple(names[k] for k in order)
+    study, notes = said_in(folder / files[0])
     found = ProjectionSet(
         folder=folder, files=files, common=common, angle_rad=np.unwrap(table[:, 0]), z_mm=table[:, 1],
         angle_shift_rad=table[:, 2], z_shift_mm=table[:, 3], radius_shift_mm=table[:, 4],
+        study=study, notes=notes,
     )
     _check_steps(found)
     return found
@@ -142,11 +148,11 @@ def _numbers(place: Place) -> tuple[float, ...]:
 
 
 def _check_same(folder: Path, first: str, common: Common, name: str, own: Common) -> None:
-    for field in fields(Common):
-        a, b = getattr(common, field.name), getattr(own, field.name)
+    for one in fields(Common):
+        a, b = getattr(common, one.name), getattr(own, one.name)
         same = math.isclose(a, b, rel_tol=_EQUAL) if isinstance(a, float) and isinstance(b, float) else a == b
         if not same:
-            what = field.name.replace("_", " ")
+            what = one.name.replace("_", " ")
             raise InputError(
                 f"{folder}: mixes scans: {what} is {str(a)[:80]} in {first} and {str(b)[:80]} in {name}; "
                 "put each scan into a folder of its own"

@@ -95,6 +95,7 @@ def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
         variance=variance,
         water_mu_per_mm=scan.common.water_mu_per_mm,
         patient_position=scan.common.patient_position,
+        study=scan.study,
         z_mm=z_mm,
         source=f"{scan.folder}, z = {z_mm:.3f} mm",
         notes=_notes(scan, geometry, z_mm, missed, few, variance is not None),
@@ -214,7 +215,7 @@ def _notes(
         )
     if c.patient_position not in ("", "FFS"):
         notes.append(f"patient position {c.patient_position}: left and right were only compared for FFS, check them")
-    return tuple(notes)
+    return (*notes, *scan.notes)
 
 
 def _tilt_deg(scan: ProjectionSet, z_mm: float, geometry: ArcFanBeam) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,12 +73,38 @@ def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
     """
     attributes = Dataset()
     notes: list[str] = []
-    side = ""
     attributes.SpecificCharacterSet = "ISO_IR 192"
     if template is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's remarks on sloppy values, which are judged one by one here
             notes += _pass_through(template, attributes)
+    return _with_options(attributes, tuple(notes), given)
+
+
+def study_from_texts(source: str, texts: Mapping[str, Sequence[str]], given: Study) -> Study:
+    """Patient and study as ``source`` states them by keyword, with what it leaves empty from ``given``.
+
+    Raises InputError for what is not valid DICOM, SettingError where ``given`` contradicts it.
+    """
+    attributes = Dataset()
+    attributes.SpecificCharacterSet = "ISO_IR 192"
+    for keyword, values in texts.items():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                _put(attributes, keyword, *(in_form(keyword, text) for text in values))
+        except ValueError as why:
+            raise InputError(f"{source}: its {keyword} is not valid DICOM ({why}); correct it") from None
+    notes = tuple(f"{source}: {note}" for note in complete_or_drop(attributes))
+    options = {e.keyword: str(e.value) for e in given.attributes if e.keyword != "SpecificCharacterSet" and e.value}
+    return _with_options(attributes, (*given.notes, *notes), options, whose="the scan")
+
+
+def _with_options(
+    attributes: Dataset, notes: tuple[str, ...], given: Mapping[str, str], *, whose: str = "the template"
+) -> Study:
+    """Add what was asked for beside, and empty values where there must be one."""
+    side = ""
     if "Laterality" in attributes:  # of some series only, so not among what all files say
         side = str(attributes.Laterality)
         del attributes.Laterality
@@ -86,8 +112,8 @@ def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
         already = str(attributes.get(keyword) or "")
         if already and already != text:
             raise SettingError(
-                f"{keyword} {text!r} contradicts the template, which has another one; the study would be split in a "
-                "PACS: drop the option or the template"
+                f"{keyword} {text!r} contradicts {whose}, which has another one; the study would be split in a "
+                f"PACS: drop the option{' or the template' if whose == 'the template' else ''}"
             )
         try:
             _put(attributes, keyword, text)
@@ -96,7 +122,7 @@ def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
     for keyword in NEEDED:
         if keyword not in attributes and keyword != "StudyInstanceUID":
             setattr(attributes, keyword, "")
-    return Study(attributes, tuple(notes), side)
+    return Study(attributes, notes, side)
 
 
 def _pass_through(template: Path, attributes: Dataset) -> list[str]:
