@@ -14,10 +14,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SECONDS] = {}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether times are taken (``--benchmark-enable``); without, everything runs once and small, to see it works."""
     return not request.config.getoption("benchmark_disable") or bool(request.config.getoption("benchmark_enable"))
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Callable[[tuple[str, ...], float], None]:
+    """``record(("case", "what"), seconds)`` for times that were taken otherwise."""
+    return request.config.stash[SECONDS].__setitem__
 
 
 @pytest.fixture
@@ -60,3 +66,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     ratio("512 x 512: one pass of ct-default / chosen, A of 360 parallel views", ("512", "pass"),
           ("512", "chosen", "A"), "the pass at most 150 ms on two cores")
     ratio("164 x 164, 120 fan views, FBP: one by one / an image of 16", ("164", "fbp"), ("164", "fbp 16"), "", 16)
+    for what in ("reconstruct", "without preview"):
+        ratio(f"164 x 164, 120 fan views, whole process: {what} / import torch", ("process", what),
+              ("process", "import torch"), "processor time; below 2.5" if what == "reconstruct" else "processor time")

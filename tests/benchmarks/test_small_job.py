@@ -1,0 +1,55 @@
+"""What a small reconstruction costs as a whole process: ``pytest tests/benchmarks --benchmark-enable``.
+
+Processor time of the child, user and system, so that other jobs on the machine hardly count; stated as a ratio to
+``python -c "import torch"``, which no reconstruction can do without.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RUNS = 3
+CLI = ("-m", "ctrecon.cli.main")
+
+
+def processor_seconds(*arguments: str) -> float:
+    """Of one run of this Python."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Path:
+    path = tmp_path_factory.mktemp("small") / "scan.npz"
+    size, views = (164, 120) if full else (24, 12)
+    line = f"simulate --phantom chest --size {size} --views {views} --noise 1% --seed 7 -o {path}"
+    subprocess.run([sys.executable, *CLI, *line.split()], check=True, capture_output=True)
+    return path
+
+
+@pytest.mark.parametrize("what", ["reconstruct", "without preview", "import torch"])
+def test_small_job(
+    what: str, full: bool, benchmark: Any, record: Callable[[tuple[str, ...], float], None], request: pytest.FixtureRequest
+) -> None:
+    if what != "reconstruct" and not full:
+        pytest.skip("only the times of these matter")
+    arguments = ["-c", "import torch"]
+    if what != "import torch":
+        path: Path = request.getfixturevalue("scan")
+        arguments = [*CLI, "reconstruct", str(path), "--overwrite", "-o", str(path.with_name("u.npy"))]
+        arguments += ["--no-preview"] if what == "without preview" else []
+    seconds: list[float] = []
+    # The first run is not counted: it compiles what is kept from then on.
+    benchmark.pedantic(lambda: seconds.append(processor_seconds(*arguments)), rounds=RUNS, warmup_rounds=1)
+    if full:
+        record(("process", what), statistics.median(seconds[-RUNS:]))
