@@ -39,7 +39,8 @@ def scan(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Path:
 
 @pytest.mark.parametrize("what", ["reconstruct", "without preview", "import torch"])
 def test_small_job(
-    what: str, full: bool, benchmark: Any, record: Callable[[tuple[str, ...], float], None], request: pytest.FixtureRequest
+    what: str, full: bool, benchmark: Any, record: Callable[[tuple[str, ...], float], None],
+    request: pytest.FixtureRequest,
 ) -> None:
     if what != "reconstruct" and not full:
         pytest.skip("only the times of these matter")
