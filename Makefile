@@ -24,7 +24,7 @@ demo: $(VENV)/.installed
 	@echo "image, certificate and picture: $(DEMO)/chest.npy $(DEMO)/chest.certificate.json $(DEMO)/chest.png"
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -41,6 +41,8 @@ class OnGpu(torch.Tensor):
         elif name == "to" or "device" in kwargs:
             args, kwargs, named = _here(func, args, kwargs)
             target = named or GPU
+        if func is torch.sparse_csr_tensor:
+            return SparseOnGpu(func(*(one.as_subclass(Tensor) for one in args), **kwargs))
         found = super().__torch_function__(func, types, args, kwargs)
         return found if target.type == "cuda" else _as(found, Tensor)
 

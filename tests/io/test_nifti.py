@@ -135,7 +135,7 @@ def test_a_reconstruction_goes_out_in_hounsfield_units(tmp_path, monkeypatch):
     np.testing.assert_allclose(volume.values[0], 1000 * (image / 0.02 - 1), atol=1e-2)
     np.testing.assert_allclose(volume.affine, grid_affine(square(32, 32, told["pixel_mm"])), atol=1e-4)
     said = run("reconstruct", "scan.npz", "--method", "cgls", "--delta", "5%", "-o", "out.mha", "--no-preview",
-               "--water-mu", "0.025", "--slice-mm", "3", "--report", "out.html")  # fmt: skip
+               "--overwrite", "--water-mu", "0.025", "--slice-mm", "3", "--report", "out.html")  # fmt: skip
     assert "note: out.mha is in HU with water at 0.025 per mm (given)" in said
     volume = read_stored_volume(tmp_path / "out.mha")
     np.testing.assert_allclose(volume.values[0], 1000 * (np.load("out.npy") / 0.025 - 1), atol=1e-2)
@@ -175,7 +175,7 @@ def test_a_volume_stands_where_the_series_of_the_same_scan_stands(tmp_path):
     series = itk.ReadImage(str(tmp_path / "series" / "ct-0001.dcm"))
     hu = itk.GetArrayFromImage(series)
     for suffix in (".nii.gz", ".mha", ".nrrd"):
-        Target.at(tmp_path / f"u{suffix}", z_mm=-42.5, slice_mm=2.5).write(result, preview=False)
+        Target.at(tmp_path / f"u{suffix}", z_mm=-42.5, slice_mm=2.5, overwrite=True).write(result, preview=False)
         volume = itk.ReadImage(str(tmp_path / f"u{suffix}"))
         for index in ((0, 0, 0), (55, 0, 0), (0, 39, 0), (55, 39, 0), (13, 29, 0)):
             here, there = (one.TransformIndexToPhysicalPoint(index) for one in (volume, series))
@@ -190,6 +190,6 @@ def test_a_volume_stands_where_the_series_of_the_same_scan_stands(tmp_path):
         assert np.abs(values[:, :, ::-1] - hu).max() > 100
         # The scan's own water is taken, not the usual one, unless another is given.
         np.testing.assert_allclose(values[0], 1000 * (image / 0.0193 - 1), atol=1e-3)
-        Target.at(tmp_path / f"u{suffix}", water_mu=0.025).write(result, preview=False)
+        Target.at(tmp_path / f"u{suffix}", water_mu=0.025, overwrite=True).write(result, preview=False)
         other = itk.GetArrayFromImage(itk.ReadImage(str(tmp_path / f"u{suffix}")))
         np.testing.assert_allclose(other[0], 1000 * (image / 0.025 - 1), atol=1e-3)
