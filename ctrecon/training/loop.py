@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ctrecon.errors import SettingError, WeightsError
 from ctrecon.support.atomic import atomic_write
@@ -155,7 +156,7 @@ class Trainer:
         keep = min(self.plan.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             averaged, current = zip(*self._tracked, strict=True)
-            torch._foreach_lerp_(averaged, current, 1 - keep)
+            get_ema_multi_avg_fn(keep)(list(averaged), list(current), 0)
             value = loss.detach()
             mean = torch.where(torch.isfinite(self._mean_loss), 0.99 * self._mean_loss + 0.01 * value, value)
             self._mean_loss = torch.where(torch.isfinite(value), mean, self._mean_loss)
@@ -166,7 +167,7 @@ class Trainer:
         Decided on the device: asking for the norm would make the processor wait for a GPU in every step.
         """
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        norm = torch.stack(torch._foreach_norm(gradients)).norm()
+        norm = nn.utils.get_total_norm(gradients)
         good = torch.isfinite(norm)
         factor = torch.where(good, (self.plan.clip / (norm + 1e-6)).clamp_max(1.0), 0.0)
         for gradient in gradients:
