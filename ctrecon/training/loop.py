@@ -156,7 +156,7 @@ class Trainer:
         keep = min(self.plan.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             averaged, current = zip(*self._tracked, strict=True)
-            get_ema_multi_avg_fn(keep)(list(averaged), list(current), 0)
+            get_ema_multi_avg_fn(keep)(list(averaged), list(current), 0)  # type: ignore[no-untyped-call]
             value = loss.detach()
             mean = torch.where(torch.isfinite(self._mean_loss), 0.99 * self._mean_loss + 0.01 * value, value)
             self._mean_loss = torch.where(torch.isfinite(value), mean, self._mean_loss)
