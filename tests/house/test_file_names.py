@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_the_links_at_the_top_are_all_and_lead_to_real_folders() -> None:
 
 
 def test_no_tool_walks_a_link() -> None:
-    done = subprocess.run(["ruff", "check", "--show-files", "."], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--show-files", "."], cwd=ROOT, capture_output=True, text=True)
     shown = [Path(line).relative_to(ROOT).as_posix() for line in done.stdout.splitlines()]
     assert any(name.startswith("ctrecon/cli/") for name in shown)
     assert not [name for name in shown if name.startswith(("cli/", "phantoms/"))]
