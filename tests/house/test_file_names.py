@@ -80,7 +80,8 @@ def test_the_links_at_the_top_are_all_and_lead_to_real_folders() -> None:
 
 
 def test_no_tool_walks_a_link() -> None:
-    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--show-files", "."], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "ruff", "check", "--show-files", "."]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     shown = [Path(line).relative_to(ROOT).as_posix() for line in done.stdout.splitlines()]
     assert any(name.startswith("ctrecon/cli/") for name in shown)
     assert not [name for name in shown if name.startswith(("cli/", "phantoms/"))]
