@@ -6,7 +6,7 @@ DEMO ?= demo
 # Waiting threads sleep: on a busy machine spinning ones cost more than they gain.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test lint benchmark table clean
+.PHONY: demo test test-long lint benchmark table clean
 .DELETE_ON_ERROR:
 
 # torch goes first: its pinned version has a small CPU build, and nothing after it may pull another one.
@@ -24,7 +24,11 @@ demo: $(VENV)/.installed
 	@echo "image, certificate and picture: $(DEMO)/chest.npy $(DEMO)/chest.certificate.json $(DEMO)/chest.png"
 
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not long"
+
+# Larger cases of tests that run in small form above.
+test-long: $(VENV)/.installed
+	$(BIN)/python -m pytest -m long
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -163,7 +163,7 @@ def trial(count, folder):
     return held, refused
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.long)])
 def test_honest_ones_pass_and_corrupted_ones_are_refused(count, tmp_path):
     assert trial(count, tmp_path) == (count, count)
 

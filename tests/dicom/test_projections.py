@@ -297,7 +297,7 @@ def test_memory_does_not_grow_with_the_scan(tmp_path: Path) -> None:
     assert large - small < 180 * 700 < pixels / 4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_five_thousand_projections_in_bounded_memory(tmp_path: Path) -> None:
     count, small, large = _peaks(tmp_path, turns=125, per_turn=40)
