@@ -15,9 +15,14 @@ from ctrecon.cli.options import FilePath, overwrite_option
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ctrecon.applications.sudoku.files import PuzzleFile
     from ctrecon.applications.sudoku.solve import Grids, Solutions
     from ctrecon.descent.directions import Direction
+
+    Counts = NDArray[np.int64]
 
 EXIT_NOT_SOLVED = 3
 
@@ -40,12 +45,14 @@ def command(
     """Solve Sudokus by energy dissipation (paper, section 5.4).
 
     PUZZLE is 81 characters, 0 or . for empty; FILE a .csv (puzzle, and its solution where known) or text with a puzzle
-    per line or in nine lines. A grid is reported as solved only if it keeps the rules and the givens. Exit code 0: all
-    solved. 2: bad input, such as givens that contradict each other. 3: some are not solved.
+    per line or in nine lines; what follows # ; or // is a comment. A grid is reported as solved only if it keeps the
+    rules and the givens. How many solutions a puzzle has is counted apart, by search. Exit code 0: all solved. 2: bad
+    input, such as givens that contradict each other. 3: some are not solved.
     """
     import torch
 
     from ctrecon.applications.sudoku.solve import solve
+    from ctrecon.applications.sudoku.solver import count_solutions
     from ctrecon.errors import OutputError
     from ctrecon.support.places import check_places
 
@@ -60,12 +67,13 @@ def command(
     watch = None if as_json or len(read.puzzles) < 100 else _say
     attempt = {"attempt": None} if method == "gradient" else {}
     found = solve(read.puzzles, _direction(method, prior), most_iterations=iterations, watch=watch, **attempt)
+    counts = count_solutions(read.puzzles.reshape(-1, 81))
     if output is not None:
-        _write(output, read.puzzles, found)
+        _write(output, read.puzzles, found, counts)
     if as_json:
-        click.echo(json.dumps(_summary(read, found, method), allow_nan=False))
+        click.echo(json.dumps(_summary(read, found, counts, method), allow_nan=False))
     else:
-        _tell(read, found, show)
+        _tell(read, found, counts, show)
     if not found.solved.all():
         ctx.exit(EXIT_NOT_SOLVED)
 
@@ -97,30 +105,43 @@ def _say(solved: int, done: int) -> None:
     click.echo(f"{solved} of {done} solved", err=True)
 
 
-def _tell(read: PuzzleFile, found: Solutions, show: bool) -> None:
+def _tell(read: PuzzleFile, found: Solutions, counts: Counts, show: bool) -> None:
     from ctrecon.applications.sudoku.files import draw_grid, write_puzzle
 
     if len(read.puzzles) == 1:
         click.echo(draw_grid(found.grids[0]) if found.solved[0] else draw_grid(read.puzzles[0]))
         if show and found.solved[0]:
             click.echo(write_puzzle(found.grids[0]))
-        click.echo(_verdict(found, 0))
+        click.echo(_verdict(found, counts, 0))
         return
     for i, grid in enumerate(found.grids):
         if show and found.solved[i]:
             click.echo(write_puzzle(grid))
         elif show:
-            click.echo(f"puzzle {i + 1}: {_verdict(found, i)}")
+            click.echo(f"puzzle {i + 1}: {_verdict(found, counts, i)}")
     click.echo(f"{int(found.solved.sum())} of {len(found.solved)} solved")
     if not show:
-        for i in (~found.solved).nonzero()[0][:20]:
-            click.echo(f"puzzle {i + 1}: {_verdict(found, i)}")
+        for i in (~found.solved | (counts != 1)).nonzero()[0][:20]:
+            click.echo(f"puzzle {i + 1}: {_verdict(found, counts, i)}")
     if read.solutions is not None:
         same = (found.grids == read.solutions).reshape(len(found.grids), -1)
         click.echo(f"{int(same.all(1).sum())} are the solutions of the file; {same.mean():.2%} of all cells agree")
 
 
-def _verdict(found: Solutions, i: int) -> str:
+# Said of a puzzle by how many solutions an exact search found; of one with a single solution nothing needs to be said.
+SAID = {
+    0: "no grid keeps the rules and its givens, so one of the givens is wrong (searched exhaustively)",
+    2: "more than one grid keeps the rules and its givens, so a given is missing (searched exhaustively)",
+    -1: "how many solutions it has is not known: the search for them was cut short",
+}
+
+
+def _verdict(found: Solutions, counts: Counts, i: int) -> str:
+    more = SAID.get(int(counts[i]))
+    return _outcome(found, i) + (f"; {more}" if more else "")
+
+
+def _outcome(found: Solutions, i: int) -> str:
     count = int(found.iterations[i])
     after = f"{count} iteration{'s' if count != 1 else ''}"
     tries = int(found.attempts[i])
@@ -130,7 +151,7 @@ def _verdict(found: Solutions, i: int) -> str:
     return f"not solved after {after}{starts}: energy {found.energies[i]:.3g}"
 
 
-def _summary(read: PuzzleFile, found: Solutions, method: str) -> dict[str, Any]:
+def _summary(read: PuzzleFile, found: Solutions, counts: Counts, method: str) -> dict[str, Any]:
     from ctrecon.applications.sudoku.files import write_puzzle
 
     return {
@@ -146,23 +167,26 @@ def _summary(read: PuzzleFile, found: Solutions, method: str) -> dict[str, Any]:
                 "energy": float(found.energies[i]),
                 "iterations": int(found.iterations[i]),
                 "starts": int(found.attempts[i]),
+                "solutions": {0: 0, 1: 1, 2: "several"}.get(int(counts[i])),
             }
             for i, puzzle in enumerate(read.puzzles)
         ],
     }
 
 
-def _write(path: Path, puzzles: Grids, found: Solutions) -> None:
+def _write(path: Path, puzzles: Grids, found: Solutions, counts: Counts) -> None:
     from ctrecon.applications.sudoku.files import write_puzzle
     from ctrecon.support.atomic import atomic_write
 
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(("puzzle", "solution", "solved", "energy", "iterations", "starts"))
+    lines.writerow(("puzzle", "solution", "solved", "energy", "iterations", "starts", "solutions"))
     for i, puzzle in enumerate(puzzles):
         # An unsolved grid breaks a rule or a given: it is no solution, and is not written as one.
         solution = write_puzzle(found.grids[i]) if found.solved[i] else ""
-        rest = (int(found.solved[i]), f"{found.energies[i]:.6g}", int(found.iterations[i]), int(found.attempts[i]))
+        number = {0: "0", 1: "1", 2: "several"}.get(int(counts[i]), "")
+        took = (int(found.iterations[i]), int(found.attempts[i]))
+        rest = (int(found.solved[i]), f"{found.energies[i]:.6g}", *took, number)
         lines.writerow((write_puzzle(puzzle), solution, *rest))
     with atomic_write(path) as partial:
         partial.write_text(text.getvalue(), encoding="utf-8")

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from ctrecon.applications.sudoku.convolutional import SudokuConvolutional, SudokuConvolutionalShape
 from ctrecon.applications.sudoku.files import draw_grid, parse_puzzle, read_puzzles, write_puzzle
+from ctrecon.applications.sudoku.guesses import Guesses
 from ctrecon.applications.sudoku.path import SudokuPool
 from ctrecon.applications.sudoku.puzzles import (
     PuzzleSource,
@@ -36,7 +37,7 @@ from ctrecon.applications.sudoku.solve import (
     solve,
     start_of,
 )
-from ctrecon.applications.sudoku.solver import solve_exactly
+from ctrecon.applications.sudoku.solver import count_solutions, solve_exactly
 from ctrecon.cli.main import cli
 from ctrecon.descent.descend import descend
 from ctrecon.descent.directions import NegativeGradient
@@ -192,6 +193,24 @@ def test_whatever_the_direction_the_energy_falls_and_nothing_wrong_is_called_sol
     assert bool((found.energies[~found.solved] > 0).all())
 
 
+def test_assumptions_are_tried_by_their_chances_and_none_is_left_out() -> None:
+    # A puzzle of four open cells, each with the digits that its rows, columns and boxes leave.
+    open_cells = [(0, 2), (1, 2), (2, 2), (0, 3)]
+    puzzle = parse_puzzle(SOLUTION).copy()
+    for cell in open_cells:
+        puzzle[cell] = 0
+    guesses, tried = Guesses(puzzle), []
+    chances = torch.rand(9, 9, 9, generator=torch.Generator().manual_seed(1)).softmax(0)
+    while guesses:
+        tried.append(guesses.next())
+        guesses.failed(tried[-1], chances)
+    assert np.array_equal(tried[0], puzzle)
+    assert any(np.array_equal(grid, parse_puzzle(SOLUTION)) for grid in tried)
+    assert len({grid.tobytes() for grid in tried}) == len(tried)
+    for grid in tried:  # an assumption never contradicts the givens or another one
+        check_givens(grid)
+
+
 def test_a_right_direction_solves_at_once_and_a_wrong_guess_binds_nothing() -> None:
     puzzles, solutions = made(5, seed=1)
     known = {puzzle.tobytes(): solution for puzzle, solution in zip(puzzles, solutions, strict=True)}
@@ -251,6 +270,11 @@ def test_puzzles_are_read_as_people_write_them(tmp_path: Path) -> None:
     assert len(read_puzzles(path).puzzles) == 2
     path.write_text(f"{EASY}\n{HARD.replace('0', '.')}\n")
     assert len(read_puzzles(path).puzzles) == 2
+    path.write_text(f"; of two\n[Puzzle]\n{EASY}  # easy\n// {HARD}\n{HARD}; hard\n")
+    assert np.array_equal(read_puzzles(path).puzzles, np.stack([wanted, parse_puzzle(HARD)]))
+    csv_path = tmp_path / "commented.csv"
+    csv_path.write_text(f"# made by hand\npuzzle,solution\n{EASY},{SOLUTION} # right\n")
+    assert read_puzzles(csv_path).solutions is not None
     path.write_text(f"{EASY}\n{HARD}1\n")
     with pytest.raises(InputError, match=r"p\.txt, puzzle 2"):
         read_puzzles(path)
@@ -272,6 +296,9 @@ def test_the_exact_solver_and_the_makers_of_puzzles_keep_the_rules() -> None:
         assert (solve_exactly(less.astype(np.int8))[1] == 2).all()
     odd = grids(IMPOSSIBLE, "11" + "0" * 79, "0" * 81).reshape(-1, 81)
     assert solve_exactly(odd)[1].tolist() == [0, 0, 2]
+    assert count_solutions(odd).tolist() == [0, 0, 2]
+    # A count that is cut short says so; it is never taken for a count.
+    assert count_solutions(grids(EASY, "0" * 81).reshape(-1, 81), steps=5).tolist() == [-1, -1]
     rng = np.random.default_rng(5)
     puzzle, solution = random_symmetry(rng, puzzles[0].reshape(81), solutions[0].reshape(81))
     assert is_solved(solution.reshape(1, 9, 9), puzzle.reshape(1, 9, 9)).all()
@@ -349,7 +376,15 @@ def test_the_command_solves_refuses_and_gives_up(tmp_path: Path) -> None:
     summary = json.loads(result.output)
     assert summary["puzzles"][0]["solution"] is None
     assert summary["puzzles"][0]["energy"] > 1e-4
-    assert "not solved after 3 iterations: energy" in ask(IMPOSSIBLE, "--iterations", "3").output
+    assert summary["puzzles"][0]["solutions"] == 0
+    said = ask(IMPOSSIBLE, "--iterations", "3").output
+    assert "not solved after 3 iterations: energy" in said
+    assert "no grid keeps the rules and its givens" in said
+    # Without two rows of a band the two can be exchanged: several solutions, one of them given and said so.
+    several = EASY[:27] + "0" * 54
+    result = ask(several, "--json")
+    assert json.loads(result.output)["puzzles"][0]["solutions"] == "several"
+    assert "more than one grid" in ask(several).output
     result = ask("66" + EASY[2:])
     assert result.exit_code == 2
     assert "row 1, column 1 and row 1, column 2" in result.stderr
@@ -371,6 +406,7 @@ def test_the_command_on_files(tmp_path: Path) -> None:
     with output.open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["solution"] for row in rows] == [SOLUTION, ""]
+    assert [row["solutions"] for row in rows] == ["1", "0"]
     before = path.read_bytes()
     assert ask(str(path), "-o", str(path)).exit_code == 2
     assert path.read_bytes() == before

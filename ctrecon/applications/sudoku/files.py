@@ -79,7 +79,7 @@ def draw_grid(grid: Grids) -> str:
 def read_puzzles(path: Path) -> PuzzleFile:
     """Puzzles of a file: ``.csv`` with a puzzle (and its solution) per line, else text with one per line or a grid.
 
-    Raises InputError naming the line.
+    What follows ``#``, ``;`` or ``//`` is a comment. Raises InputError naming the line.
     """
     if path.is_file() and path.stat().st_size > MOST_BYTES:
         raise InputError(f"{path.name} has {path.stat().st_size} bytes; split it into files below {MOST_BYTES}")
@@ -88,8 +88,8 @@ def read_puzzles(path: Path) -> PuzzleFile:
     except UnicodeDecodeError:
         raise InputError(f"{path.name} is no text; give a .csv or .txt file of puzzles") from None
     if path.suffix.lower() == ".csv":
-        return _read_csv(text, path.name)
-    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
+        return _read_csv("\n".join(map(_without_comment, text.split("\n"))), path.name)
+    lines = [line for line in map(_without_comment, text.split("\n")) if line.strip()]
     if not lines:
         raise InputError(f"{path.name} holds no puzzle; give 81 characters per puzzle")
     if all(len(line.strip()) >= 81 for line in lines):
@@ -99,6 +99,15 @@ def read_puzzles(path: Path) -> PuzzleFile:
         raise InputError(f"{path.name} has {len(lines)} lines; give 81 characters in each, or nine lines per puzzle")
     blocks = ["\n".join(lines[i : i + 9]) for i in range(0, len(lines), 9)]
     return PuzzleFile(puzzles=_each(blocks, path.name), solutions=None)
+
+
+def _without_comment(line: str) -> str:
+    """Without what follows ``#``, ``;`` or ``//``, as lists of puzzles have it; nor a heading in brackets."""
+    if line.lstrip().startswith("["):
+        return ""
+    for mark in ("#", ";", "//"):
+        line = line.split(mark, 1)[0]
+    return line.rstrip("\r")
 
 
 def _each(texts: Iterable[str], name: str) -> Grids:

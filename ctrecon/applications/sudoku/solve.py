@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctrecon.applications.sudoku.convolutional import SudokuConvolutional
+from ctrecon.applications.sudoku.guesses import Guesses
 from ctrecon.applications.sudoku.rules import SudokuRules
 from ctrecon.descent.descend import descend
 from ctrecon.descent.directions import Direction
@@ -169,9 +170,9 @@ def solve(
     """Solve ``puzzles`` ``[count, 9, 9]`` with the direction that ``direction`` makes for some of them.
 
     An attempt is a descent from one start. The first start holds the givens; where it ends unsolved after ``attempt``
-    iterations, the next ones hold a guess, too: one digit in one of the cells that the first attempt left most
-    undecided. A start binds nothing (the givens do), so a wrong guess costs iterations only. ``attempt = None`` spends
-    all ``most_iterations`` on the first one. ``watch`` hears now and then how many are solved and how many are done.
+    iterations, the next ones assume digits, too (``guesses.py``). An assumption binds nothing (the givens do), so a
+    wrong one costs iterations only. ``attempt = None`` spends all ``most_iterations`` on the first one. ``watch`` hears
+    now and then how many are solved and how many are done.
     Raises SettingError for impossible numbers, InputError for givens that contradict each other.
     """
     if most_iterations < 1 or (attempt is not None and attempt < 1):
@@ -198,12 +199,12 @@ def _solve_some(
     count = len(puzzles)
     grids, energies, solved = puzzles.copy(), np.full(count, np.inf), np.zeros(count, np.bool_)
     iterations, attempts = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    starts, left, used, number = start_of(puzzles), np.arange(count), 0, 0
-    first = starts.clone()
+    guesses, left, used = [Guesses(puzzle) for puzzle in puzzles], np.arange(count), 0
     while len(left) and used < most_iterations:
         budget = min(attempt, most_iterations - used)
         for some in np.split(left, range(BATCH, len(left), BATCH)):
-            u, energy, spent = _descend(puzzles[some], starts[some], direction, step, budget)
+            assumed = np.stack([guesses[i].next() for i in some])
+            u, energy, spent = _descend(puzzles[some], assumed, direction, step, budget)
             grid = rounded(u)
             found = is_solved(grid, puzzles[some])
             energy = np.where(found, 0.0, energy)
@@ -212,24 +213,26 @@ def _solve_some(
             solved[some] = found
             iterations[some] += np.where(found, spent, budget)
             attempts[some] += 1
-            if number == 0:
-                first[some] = u
-        used, left = used + budget, left[~solved[left]]
-        starts[left] = _guessed(puzzles[left], first[left], number)
-        number += 1
+            for k in np.flatnonzero(~found):
+                guesses[some[k]].failed(assumed[k], u[k])
+        used += budget
+        left = np.array([i for i in left if not solved[i] and guesses[i]], dtype=np.int64)
     return Solutions(grids=grids, solved=solved, energies=energies, iterations=iterations, attempts=attempts)
 
 
 def _descend(
-    puzzles: Grids, u: Tensor, direction: Callable[[Grids], Direction], step: StepSearch, budget: int
+    puzzles: Grids, assumed: Grids, direction: Callable[[Grids], Direction], step: StepSearch, budget: int
 ) -> tuple[Tensor, NDArray[np.float64], NDArray[np.int64]]:
-    """The states reached, their energies, and the iterations taken; solved puzzles leave the batch on the way."""
-    u, energies, spent = u.clone(), np.zeros(len(puzzles)), np.zeros(len(puzzles), np.int64)
+    """The states reached, their energies, and the iterations taken; solved puzzles leave the batch on the way.
+
+    Start and direction take what is ``assumed`` for given; energy, stop and check know the givens of ``puzzles`` alone.
+    """
+    u, energies, spent = start_of(assumed), np.zeros(len(puzzles)), np.zeros(len(puzzles), np.int64)
     going, done = np.arange(len(puzzles)), 0
     while len(going):
         some = puzzles[going]
         iterates = descend(
-            energy_of(some), direction(some), u[going], dissipation=CONE, step=step, stop=(Solved(some),),
+            energy_of(some), direction(assumed[going]), u[going], dissipation=CONE, step=step, stop=(Solved(some),),
             most_iterations=budget - done,
         )
         for iterate in iterates:
@@ -240,18 +243,6 @@ def _descend(
         u[going], energies[going] = iterate.u, iterate.point.value.numpy()
         going, done = going[~ended], done + iterate.k
     return u, energies, spent
-
-
-def _guessed(puzzles: Grids, u: Tensor, number: int) -> Tensor:
-    """Starts with guess ``number``: the cells by their second likeliest digit in ``u``, each with its two likeliest."""
-    starts = start_of(puzzles)
-    for i, two in enumerate(u.flatten(2).topk(2, dim=1).values[:, 1]):
-        place = int(two.argsort(descending=True)[number // 2 % 81])
-        row, column = divmod(place, 9)
-        digit = int(u[i, :, row, column].topk(2).indices[number % 2])
-        starts[i, :, row, column] = 0
-        starts[i, digit, row, column] = 1
-    return starts
 
 
 def load_sudoku_network(name_or_path: str | Path) -> tuple[SudokuRules | SudokuConvolutional, dict[str, Any]]:

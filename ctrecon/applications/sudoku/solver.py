@@ -1,4 +1,7 @@
-"""An exact Sudoku solver by search, for training and tests: ``ctrecon sudoku`` never calls it."""
+"""An exact Sudoku search: it makes puzzles, checks them, and counts solutions. ``ctrecon sudoku`` never solves by it.
+
+The command counts by it how many solutions a puzzle has, which no descent can tell.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ def _all_units() -> NDArray[np.int64]:
 
 
 _UNITS = _all_units()
+NO_LIMIT = 1 << 62
+# A second at most. The hardest puzzles known take some thousand; where nothing fits and little is given it may be more.
+COUNT_STEPS = 2_000_000
 
 
 @numba.njit(cache=True)
@@ -59,8 +65,10 @@ def _branch(
 
 
 @numba.njit(cache=True)
-def search(grid: Grids, most: int, order: NDArray[np.int64], found: Grids) -> int:
+def search(grid: Grids, most: int, order: NDArray[np.int64], found: Grids, steps: int = NO_LIMIT) -> int:
     """How many solutions ``grid`` ``[81]`` has, up to ``most``; ``found`` becomes the last one.
+
+    -1 where ``steps`` (digits placed) did not suffice to tell.
 
     Depth first: a digit with one place or a cell with one digit first, else the cell with the fewest, by ``order``.
     """
@@ -77,9 +85,12 @@ def search(grid: Grids, most: int, order: NDArray[np.int64], found: Grids) -> in
             boxes[b] |= bit
     work = grid.copy()
     cells, left, free = np.zeros(82, np.int64), np.zeros(82, np.int64), np.zeros(81, np.int64)
-    depth, count, down = 0, 0, True
+    depth, count, down, taken = 0, 0, True, 0
     while depth >= 0:
         if down:
+            taken += 1
+            if taken > steps:
+                return -1
             at, choice = _branch(work, rows, columns, boxes, free)
             if at < 0:
                 count += 1
@@ -115,16 +126,22 @@ def search(grid: Grids, most: int, order: NDArray[np.int64], found: Grids) -> in
 
 
 @numba.njit(cache=True)
-def _solve_all(grids: Grids, found: Grids) -> NDArray[np.int64]:
+def _solve_all(grids: Grids, found: Grids, steps: int) -> NDArray[np.int64]:
     counts = np.zeros(len(grids), np.int64)
     order = np.arange(9)
     for i in range(len(grids)):
-        counts[i] = search(grids[i], 2, order, found[i])
+        counts[i] = search(grids[i], 2, order, found[i], steps)
     return counts
 
 
 def solve_exactly(grids: Grids) -> tuple[Grids, NDArray[np.int64]]:
     """A solution of each puzzle ``[count, 81]``, and how many it has: 0, 1, or 2 for "several"."""
     found = np.zeros_like(grids)
-    counts = _solve_all(np.ascontiguousarray(grids), found)
+    counts = _solve_all(np.ascontiguousarray(grids), found, NO_LIMIT)
     return found, counts
+
+
+def count_solutions(grids: Grids, steps: int = COUNT_STEPS) -> NDArray[np.int64]:
+    """How many solutions each puzzle ``[count, 81]`` has: 0, 1, 2 for "several", -1 where ``steps`` do not tell."""
+    counts: NDArray[np.int64] = _solve_all(np.ascontiguousarray(grids), np.zeros_like(grids), steps)
+    return counts
