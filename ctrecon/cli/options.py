@@ -50,3 +50,20 @@ def scan_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def reading_options(function: F) -> F:
+    """How a scan was read, where no history beside a certificate says it."""
+    for option in reversed(
+        (
+            click.option("--geometry", type=FilePath, metavar="FILE|parallel-180|parallel-360",
+                         help="With --scan: as it was reconstructed with, where that was a file."),
+            click.option("--repeat", type=FilePath, help="With --scan: the second scan, where there was one."),
+            click.option("--center", metavar="COLUMN|auto", help="With --scan, where no history says it."),
+            click.option("--row", type=int, help="Likewise."),
+            click.option("--every", type=int, help="Likewise."),
+            click.option("--z", "z_mm", type=float, help="Likewise."),
+        )
+    ):
+        function = option(function)
+    return function

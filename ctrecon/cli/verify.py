@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ctrecon.cli.main import EXIT_BAD_INPUT, printable
-from ctrecon.cli.options import FilePath, FolderPath
+from ctrecon.cli.options import FolderPath, ScanPath, reading_options
 
 if TYPE_CHECKING:
     from ctrecon.workbench.verify import Verified
@@ -22,7 +22,11 @@ EXIT_REFUSED = 1
 @click.option("--image", type=click.Path(path_type=Path), help="The image, where it is not beside its certificate.")
 @click.option("--data", type=click.Path(path_type=Path), help="The data, where they are not beside the certificate.")
 @click.option("--certificates", type=FolderPath, help="With a series: their folder, where it is not in the series.")
-@click.option("--scan", type=FilePath, help="With a series: the scan that it must have been made from.")
+@click.option(
+    "--scan", type=ScanPath,
+    help="The scan that it must have been made from: read again as S.history.json says, and compared value by value.",
+)  # fmt: skip
+@reading_options
 @click.option(
     "--effort", type=click.FloatRange(min=1), default=1.0, show_default=True,
     help="How many times the usual work and memory a check may take.",
@@ -31,20 +35,21 @@ EXIT_REFUSED = 1
 @click.pass_context
 def command(
     ctx: click.Context, files: tuple[Path, ...], image: Path | None, data: Path | None, certificates: Path | None,
-    scan: Path | None, effort: float, as_json: bool,
+    scan: Path | None, effort: float, as_json: bool, **reading: Any,
 ) -> None:
     """Check certificates with numpy and scipy alone, from image and data as they are on disk.
 
     Give S.certificate.json, or the image S.npy beside it. Exit code 0: all valid. 1: one is refused. 2: unreadable.
     Give the folder of a DICOM series, and every file in it is compared with its certificate, none may be missing.
     For super-resolution, a picture S.png, S.tif or S.nii beside them must hold exactly the certified values.
+    With --scan the data and the geometry must be those of that scan; without it they are taken on trust.
     """
     from ctrecon.workbench.verify import verify
 
     if (image or data) and len(files) > 1:
         raise click.UsageError("--image and --data go with one certificate")
-    if (scan or certificates) and not all(file.is_dir() for file in files):
-        raise click.UsageError("--scan and --certificates go with the folder of a DICOM series")
+    if certificates and not all(file.is_dir() for file in files):
+        raise click.UsageError("--certificates goes with the folder of a DICOM series")
 
     def say(finding: Verified) -> None:
         if not finding.readable and finding.kind is None and not finding.path.exists():
@@ -56,7 +61,9 @@ def command(
 
     worst = 0
     for file in files:
-        found = verify(file, image=image, data=data, certificates=certificates, scan=scan, effort=effort, watch=say)
+        found = verify(
+            file, image=image, data=data, certificates=certificates, scan=scan, effort=effort, watch=say, **reading
+        )
         say(found)
         if not found:
             worst = max(worst, EXIT_REFUSED if found.readable else EXIT_BAD_INPUT)

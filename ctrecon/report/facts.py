@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -65,15 +64,12 @@ def geometry_rows(content: Content) -> Rows:
 
 def details(content: Content) -> Rows:
     """How the image was made, as far as its files tell."""
-    history, source = content.history, (content.claim or {}).get("source")
-    rows: list[tuple[str, str]] = []
-    if isinstance(source, Mapping):
-        rows.append(("Scan file", str(source.get("name"))))
-    elif history is not None:
-        rows.append(("Scan file", history.source))
+    # The certificate names a file, too; nobody has compared it here, so it is not repeated.
+    history = content.history
     if history is None:
-        return tuple(rows)
-    rows += [
+        return ()
+    rows = [
+        ("Scan file, as the history has it; not compared here", history.source),
         ("Method", _METHODS.get(history.method, history.method or "not named")),
         ("Ended because", history.reason),
         ("Delta", f"{number(history.delta)} ({history.norm}; {history.delta_from})"),

@@ -108,12 +108,12 @@ def reconstruct_checked(
     if direction is not None:
         plain["prior"] = f"{GIVEN}the direction {getattr(direction, '__qualname__', type(direction).__name__)}"
     settings = dataclasses.replace(Settings() if settings is None else settings, **plain)  # type: ignore[arg-type]
-    ready, file = (apply_to_scan(scan, settings), None) if isinstance(scan, Scan) else _read(scan, settings)
+    ready, file = (apply_to_scan(scan, settings), None) if isinstance(scan, Scan) else read_as(scan, settings)
     if accept is not None:
         accept(ready)
     if not isinstance(second, Scan):
         named = settings.repeat is not None and not settings.repeat.startswith(GIVEN)
-        second = _read(str(settings.repeat), settings)[0] if named else None
+        second = read_as(str(settings.repeat), settings)[0] if named else None
     concluded = run(
         ready, settings, second=second, network=network if isinstance(network, nn.Module) else None,
         direction=direction, energy=energy if isinstance(energy, Energy) else None, source=file, progress=progress,
@@ -122,8 +122,8 @@ def reconstruct_checked(
     return Reconstruction(concluded)
 
 
-def _read(path: str | os.PathLike[str], settings: Settings) -> tuple[Scan, Path | None]:
-    """The scan in a file as the settings want it, and that file; a folder has no hash of its own."""
+def read_as(path: str | os.PathLike[str], settings: Settings) -> tuple[Scan, Path | None]:
+    """The scan in a file as the settings want it, and that file; a folder has no hash of its own. Raises InputError."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"a scan is a ctrecon.Scan or the name of a file, got {type(path).__name__}")
     scan = read_scan(

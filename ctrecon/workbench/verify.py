@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ctrecon.certificates.verify import FILES, Verdict, check
+from ctrecon.certificates.verify import FILES, Refused, Verdict, check, one_line
 from ctrecon.certificates.words import in_words
 from ctrecon.certificates.worth import worth
 from ctrecon.errors import SettingError
@@ -17,7 +17,11 @@ from ctrecon.support.text import printable
 from ctrecon.workbench.verify_picture import fault_of_pictures
 
 if TYPE_CHECKING:
-    from ctrecon.dicom.series.series_check import SeriesVerdict
+    from ctrecon.measurement.scan import Scan
+    from ctrecon.workbench.verify_scan import Reading
+
+ON_TRUST = "taken on trust: data and geometry; --scan FILE compares them with the scan"
+ON_TRUST_PICTURE = "taken on trust: that the data are the picture that was enlarged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +30,8 @@ class Verified:
 
     ``statement`` is the checker's own sentence and ``proved`` the numbers it proved, empty unless ``valid``; ``reason``
     says why not. ``words`` are the meaning of a valid certificate in a few lines for people, and ``worth`` how much it
-    says, as numbers. ``readable`` is False where there was nothing to check.
+    says, as numbers. ``compared`` says which scan it was compared with, empty where data and geometry were taken on
+    trust. ``readable`` is False where there was nothing to check.
     """
 
     path: Path
@@ -38,6 +43,7 @@ class Verified:
     proved: Mapping[str, float] = field(default_factory=dict)
     words: tuple[str, ...] = ()
     worth: Mapping[str, Any] = field(default_factory=dict)
+    compared: str = ""
     readable: bool = True
 
     def __bool__(self) -> bool:
@@ -51,11 +57,12 @@ class Verified:
     def facts(self) -> dict[str, Any]:
         """As plain values, for machines."""
         name = "file" if self.about == "certificate" else self.about
-        common = {name: str(self.path), "valid": self.valid}
+        common: dict[str, Any] = {name: str(self.path), "valid": self.valid}
         said = {"statement": self.statement, "reason": self.reason}
         if self.about != "certificate":
             return common | said
-        return common | {"kind": self.kind} | said | dict(self.proved) | dict(self.worth)
+        trusted = {"on_trust": self.valid and not self.compared, "compared": self.compared}
+        return common | {"kind": self.kind} | said | dict(self.proved) | dict(self.worth) | trusted
 
 
 def verify(
@@ -64,7 +71,13 @@ def verify(
     image: str | os.PathLike[str] | None = None,
     data: str | os.PathLike[str] | None = None,
     certificates: str | os.PathLike[str] | None = None,
-    scan: str | os.PathLike[str] | None = None,
+    scan: Scan | str | os.PathLike[str] | None = None,
+    geometry: str | os.PathLike[str] | None = None,
+    repeat: str | os.PathLike[str] | None = None,
+    center: str | float | None = None,
+    row: int | None = None,
+    every: int | None = None,
+    z_mm: float | None = None,
     effort: float = 1.0,
     watch: Callable[[Verified], None] | None = None,
 ) -> Verified:
@@ -79,7 +92,16 @@ def verify(
         image: The image, where it is not beside the certificate.
         data: The data, where they are not beside it.
         certificates: Of a series: their folder, where it is not in the series.
-        scan: Of a series: the scan that it must have been made from.
+        scan: What it must have been made from. It is read again as ``S.history.json`` says that it was, and data,
+            weights and geometry are compared value by value; one that differs is refused. Without it they are taken on
+            trust.
+        geometry: As for ``reconstruct``, before what the history says; to be given where it was a file, since no name
+            of a file is taken from a file. A series keeps no history: what it was reconstructed with is given again.
+        repeat: Likewise.
+        center: Likewise.
+        row: Likewise.
+        every: Likewise.
+        z_mm: Likewise, for a folder of projections.
         effort: How many times the usual work and memory a check may take, >= 1.
         watch: Hears of each file of a series as it is checked.
 
@@ -87,17 +109,18 @@ def verify(
         True or False in an ``if``; as text, what ``ctrecon verify`` prints. It does not raise for what is refused.
 
     Raises:
-        SettingError: An option that does not go with ``path``.
-        InputError: A ``scan`` that cannot be read.
+        SettingError: An option that does not go with ``path``, or that is missing.
+        InputError: A ``scan`` or history that cannot be read.
 
     """
     path = Path(path)
+    reading = _reading(scan, geometry=geometry, repeat=repeat, center=center, row=row, every=every, z_mm=z_mm)
     if path.is_dir():
         if image is not None or data is not None:
             raise SettingError(f"{path} is a folder; image and data go with one certificate, so drop them")
-        return _series(path, certificates, scan, watch)
-    if certificates is not None or scan is not None:
-        raise SettingError(f"{path} is no folder; certificates and scan go with a DICOM series, so drop them")
+        return _series(path, certificates, reading, watch)
+    if certificates is not None:
+        raise SettingError(f"{path} is no folder; certificates go with a DICOM series, so drop them")
     if path.suffix == ".npy":
         path = path.with_name(path.name.removesuffix(".npy") + FILES[""])
     if not path.is_file():
@@ -108,11 +131,36 @@ def verify(
     found = check(path, image=given, data=None if data is None else Path(data), effort=effort)
     if found.valid and (reason := fault_of_pictures(path, given)):
         found = found._replace(valid=False, statement="", reason=reason)
+    if not found.valid:
+        return Verified(
+            path=path, about="certificate", valid=False, reason=found.reason, kind=found.kind, readable=found.readable
+        )
+    compared = ""
+    if reading is not None:
+        from ctrecon.workbench.verify_scan import compare
+
+        try:
+            compared = compare(found, path, reading)
+        except Refused as why:
+            return Verified(path=path, about="certificate", valid=False, reason=one_line(why), kind=found.kind)
+    trusted = compared or (ON_TRUST_PICTURE if "factor" in found.claims["operator"] else ON_TRUST)
     return Verified(
-        path=path, about="certificate", valid=found.valid, statement=found.statement, reason=found.reason,
-        kind=found.kind, proved=found.proved, readable=found.readable,
-        words=in_words(found) if found.valid else (), worth=_worth(found) if found.valid else {},
-    )  # fmt: skip
+        path=path, about="certificate", valid=True, statement=found.statement, kind=found.kind, proved=found.proved,
+        words=(*in_words(found), trusted), worth=_worth(found), compared=compared,
+    )
+
+
+def _reading(scan: Scan | str | os.PathLike[str] | None, **given: Any) -> Reading | None:
+    """How the scan is to be read again; None where there is none. Raises SettingError for options that go with one."""
+    stated = [name for name, value in given.items() if value is not None]
+    if scan is None:
+        if stated:
+            raise SettingError(f"{', '.join(stated)} say how a scan is read; give the scan, too")
+        return None
+    # Here, because a certificate alone is checked without loading what reads scans.
+    from ctrecon.workbench.verify_scan import reading_of
+
+    return reading_of(scan, given)
 
 
 def _worth(verdict: Verdict) -> dict[str, Any]:
@@ -125,36 +173,31 @@ def _worth(verdict: Verdict) -> dict[str, Any]:
 
 
 def _series(
-    folder: Path, certificates: str | os.PathLike[str] | None, scan: str | os.PathLike[str] | None,
+    folder: Path, certificates: str | os.PathLike[str] | None, reading: Reading | None,
     watch: Callable[[Verified], None] | None,
 ) -> Verified:
     # Here, because a certificate alone is checked without loading what reads DICOM.
     from ctrecon.dicom.series.series_check import check_series
 
+    of_slice, trusted = {}, ON_TRUST
+    if reading is not None:
+        from ctrecon.workbench.verify_scan import compare_slices
+
+        of_slice = {"of_slice": compare_slices(reading)}
+        trusted = f"data and geometry are those of {reading.name}, value by value"
     verdict = check_series(
         folder,
         None if certificates is None else Path(certificates),
         watch=lambda one: None if watch is None else watch(_said(one.path, "file", one.valid, one.said)),
+        **of_slice,
     )
-    if scan is not None and verdict.valid:
-        verdict = _against_scan(verdict, Path(scan))
-    return _said(folder, "series", verdict.valid, verdict.said, readable=verdict.readable)
+    found = _said(folder, "series", verdict.valid, verdict.said, readable=verdict.readable)
+    if not found:
+        return found
+    return replace(found, statement=f"{found.statement}; {trusted}", compared="" if reading is None else trusted)
 
 
 def _said(path: Path, about: Literal["file", "series"], valid: bool, said: str, *, readable: bool = True) -> Verified:
     found = Verified(path=path, about=about, valid=valid, readable=readable)
     return replace(found, statement=said) if valid else replace(found, reason=said)
 
-
-def _against_scan(verdict: SeriesVerdict, scan_file: Path) -> SeriesVerdict:
-    """Whether the certified data are those of a scan: all its views, or every k-th of them."""
-    from ctrecon.certificates.parts import data_hash
-    from ctrecon.dicom.series.series_check import refuse
-    from ctrecon.io.arrays import read_scan
-
-    sinogram = read_scan(scan_file).sinogram
-    for claim in verdict.data:
-        step = -(-len(sinogram) // claim["shape"][0])
-        if data_hash(sinogram[::step]) != claim["sha256"]:
-            return refuse(verdict, f"the certified data are not those of {scan_file.name}, nor every k-th view of them")
-    return verdict

@@ -112,7 +112,7 @@ def test_a_matrix_without_pixel_size_cannot_be_a_series(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
-def test_verify_wants_a_series_for_its_options(scan: Path, tmp_path: Path) -> None:
-    result = run("verify", tmp_path / "x.certificate.json", "--scan", scan)
+def test_verify_wants_a_series_for_the_folder_of_certificates(scan: Path, tmp_path: Path) -> None:
+    result = run("verify", tmp_path / "x.certificate.json", "--certificates", tmp_path)
     assert result.exit_code == 2
     assert "folder of a DICOM series" in result.output

@@ -94,6 +94,16 @@ def test_the_series_is_valid_dicom_and_certified(made: tuple[Path, Result]) -> N
     assert "2 images, none missing" in verified.output
 
 
+def test_every_slice_is_compared_with_the_projections(projections: Path, made: tuple[Path, Result]) -> None:
+    said = run(f"verify {made[0]} --scan {projections}")
+    assert said.exit_code == 0, said.output
+    assert "data and geometry are those of" in said.output
+    assert "taken on trust: data and geometry" in run(f"verify {made[0]}").output
+    other = run(f"verify {made[0]} --scan {projections} --center 9.0")
+    assert other.exit_code == 1
+    assert "differs from that of the scan in" in other.output
+
+
 def test_a_line_for_each_slice_and_what_they_share_once(made: tuple[Path, Result]) -> None:
     lines = made[1].output.splitlines()
     assert sum(line.startswith("slice ") for line in lines) == 2

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -67,16 +67,24 @@ class SeriesVerdict:
         return bool(self.findings) and all(finding.readable for finding in self.findings)
 
 
+OfSlice: TypeAlias = Callable[[verify.Verdict, float], object]
+"""Takes the checker's verdict on a slice and its z in mm; raises Refused where more was demanded and does not hold."""
+
+
 def check_series(
-    folder: Path, certificates: Path | None = None, *, watch: Callable[[Finding], object] = lambda _: None
+    folder: Path,
+    certificates: Path | None = None,
+    *,
+    watch: Callable[[Finding], object] = lambda _: None,
+    of_slice: OfSlice = lambda _, __: None,
 ) -> SeriesVerdict:
     """Check all DICOM files in ``folder``, whatever their names, with the certificates in the folder ``certificates``.
 
     Where there are none, those in its folders, as ``ctrecon dicom get`` lays a study: series that ctrecon had no part
     in are left out there, and counted.
     By default those in ``folder/certificates``, or where a PACS has kept the DICOM files only, those that travel with
-    them as raw data. ``watch`` gets each finding as soon as it is there: a large image takes seconds. Never raises for
-    what a file holds.
+    them as raw data. ``watch`` gets each finding as soon as it is there: a large image takes seconds. ``of_slice`` may
+    demand more of each certificate. Never raises for what a file holds.
     """
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="ctrecon-") as unpacked:
         warnings.simplefilter("ignore")  # pydicom's remarks on damaged files; what is wrong is found here
@@ -91,7 +99,7 @@ def check_series(
                 _unpack_all(datasets, certificates)
         for finding in findings:
             watch(finding)
-        return _check(datasets, findings, certificates, watch, others=others)
+        return _check(datasets, findings, certificates, watch, of_slice, others=others)
 
 
 def _check(
@@ -99,13 +107,14 @@ def _check(
     findings: list[Finding],
     certificates: Path,
     watch: Callable[[Finding], object],
+    of_slice: OfSlice,
     *,
     others: int,
 ) -> SeriesVerdict:
     images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
     claims: list[Json] = []
     for path, ds in images:
-        found, certificate = _guarded(path, partial(_image, certificates, path, ds))
+        found, certificate = _guarded(path, partial(_image, certificates, of_slice, path, ds))
         findings.append(found)
         watch(found)
         claims += [] if certificate is None else [certificate]
@@ -156,7 +165,7 @@ def _guarded(path: Path, look: Callable[[], _Found]) -> _Found:
         return Finding(path, False, verify.one_line(text)), None
 
 
-def _image(certificates: Path, path: Path, ds: Dataset) -> _Found:
+def _image(certificates: Path, of_slice: OfSlice, path: Path, ds: Dataset) -> _Found:
     tie = read_tie(ds)
     if tie is None:
         raise Refused("its private block CTRECON, which ties it to a certificate, is missing or damaged")
@@ -181,6 +190,7 @@ def _image(certificates: Path, path: Path, ds: Dataset) -> _Found:
     require(stored.shape == certified.shape, f"it has {stored.shape} pixels, certified are {certified.shape}")
     differing = int(np.count_nonzero(scale.decode(stored) != certified))
     require(differing == 0, f"{differing} of its pixels do not decode to the certified ones")
+    of_slice(verdict, float(ds.ImagePositionPatient[2]))
     return Finding(path, True, verdict.statement + changes(ds, UNTOUCHED)), claims
 
 
@@ -239,8 +249,3 @@ def _require_whole(images: Sequence[Dataset], everything: Sequence[Dataset]) -> 
     require(numbers == list(range(1, count + 1)), "two images have one InstanceNumber, or there are too many")
     z = [float(ds.ImagePositionPatient[2]) for ds in sorted(images, key=lambda ds: int(ds.InstanceNumber))]
     require(bool((np.diff(z) > 0).all()), "the slices are not in the order of their positions")
-
-
-def refuse(verdict: SeriesVerdict, reason: str) -> SeriesVerdict:
-    """The same findings with a fault of the whole."""
-    return replace(verdict, said=verify.one_line(reason), complete=False)
