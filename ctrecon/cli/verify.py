@@ -34,7 +34,7 @@ EXIT_REFUSED = 1
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per certificate.")
 @click.pass_context
 def command(
-    ctx: click.Context, files: tuple[Path, ...], image: Path | None, data: Path | None, certificates: Path | None,
+    ctx: click.Context, /, files: tuple[Path, ...], image: Path | None, data: Path | None, certificates: Path | None,
     scan: Path | None, effort: float, as_json: bool, **reading: Any,
 ) -> None:
     """Check certificates with numpy and scipy alone, from image and data as they are on disk.
