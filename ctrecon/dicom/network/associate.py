@@ -172,9 +172,9 @@ def _offered(contexts: Sequence[tuple[str, Sequence[str]]]) -> str:
 
 def echo(node: Node, connection: Connection) -> None:
     """C-ECHO (PS3.7, 9.1.5). Raises NetworkError."""
-    from ctrecon.dicom.network.contexts import UNCOMPRESSED
+    from ctrecon.dicom.network.contexts import UNCOMPRESSED, VERIFICATION
 
-    with associate(node, connection, [("1.2.840.10008.1.1", [str(s) for s in UNCOMPRESSED])]) as association:
+    with associate(node, connection, [(VERIFICATION, [str(s) for s in UNCOMPRESSED])]) as association:
         status = association.send_c_echo()
         if "Status" not in status:
             raise NetworkError(f"{node} did not answer the C-ECHO within {connection.timeout_s:g} s")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pydicom import uid
 
+VERIFICATION = "1.2.840.10008.1.1"
 UNCOMPRESSED = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian)
 LOSSLESS = (
     uid.JPEGLossless,

@@ -10,11 +10,11 @@ from typing import Any
 
 from ctrecon.dicom.network.arrivals import Arrivals
 from ctrecon.dicom.network.associate import need_pynetdicom, silence
+from ctrecon.dicom.network.door import Door
 from ctrecon.dicom.network.node import Connection, Node
 from ctrecon.dicom.network.objects import Header, is_dicom, read_header
 from ctrecon.dicom.network.process import Command, Process, ProcessError, StoppedError
 from ctrecon.dicom.network.queue import Queue
-from ctrecon.dicom.network.receive import straight_to_disk
 from ctrecon.dicom.network.store import explain, send, stored
 from ctrecon.dicom.network.study_folder import journal_name
 from ctrecon.errors import CtreconError, InputError, NetworkError
@@ -59,23 +59,21 @@ class Listener:
         """Work until ``stop`` is set; ``started`` is told the port. Raises SettingError, NetworkError, InputError."""
         need_pynetdicom()
         silence()
-        with straight_to_disk(self.queue.arriving):
-            arrivals = Arrivals(self.queue, self.connection, self.log, allowed=self.allowed)
-            server = arrivals.serve(address, port)
-            workers = [threading.Thread(target=work) for work in (self._process_all, self._send_all)]
+        tls = self.connection.tls
+        arrivals = Arrivals(self.queue, self.connection, self.log, allowed=self.allowed)
+        door = Door(arrivals.services(), address, port, None if tls is None else tls.server())
+        workers = [threading.Thread(target=work) for work in (self._process_all, self._send_all)]
+        for worker in workers:
+            worker.start()
+        started(door.port)
+        try:
+            while not self.stop.wait(_TICK_S):
+                self._look(arrivals)
+        finally:
+            self.stop.set()
+            door.close()
             for worker in workers:
-                worker.start()
-            started(int(server.server_address[1]))
-            try:
-                while not self.stop.wait(_TICK_S):
-                    self._look(arrivals)
-            finally:
-                self.stop.set()
-                server.shutdown()
-                for association in server.active_associations:
-                    association.abort(block=False)
-                for worker in workers:
-                    worker.join()
+                worker.join()
 
     def _look(self, arrivals: Arrivals) -> None:
         """Take up what is complete, and keep house."""

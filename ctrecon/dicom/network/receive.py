@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ctrecon.dicom.network.associate import without_delay
+from ctrecon.dicom.network.conversation import Message
 from ctrecon.dicom.network.objects import DEFLATED, content_digest, name_for, read_header, sync_file, sync_folder
 from ctrecon.errors import InputError
 
@@ -53,11 +54,22 @@ class Kept:
         """Keep an object, on the disk itself before success is answered."""
         path = Path(event.dataset_path)
         try:
-            status = self.keep(path, str(event.request.AffectedSOPInstanceUID))
-        except OSError:
-            status = OUT_OF_RESOURCES
+            return self.take(path, str(event.request.AffectedSOPInstanceUID))
         finally:
             path.unlink(missing_ok=True)
+
+    def on_message(self, message: Message) -> int:
+        """The same for what comes by C-MOVE, over an association of the other side's."""
+        if message.path is None:
+            return OUT_OF_RESOURCES
+        return self.take(message.path, message.command.sop_instance)
+
+    def take(self, path: Path, announced: str) -> int:
+        """Keep an object and count what was refused; gives a status of PS3.4, B.2.3."""
+        try:
+            status = self.keep(path, announced)
+        except OSError:
+            status = OUT_OF_RESOURCES
         if status:
             with self._lock:
                 self.refused[status] = self.refused.get(status, 0) + 1

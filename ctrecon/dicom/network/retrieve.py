@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctrecon.dicom.network.associate import associate, entity, need_pynetdicom, silence
+from ctrecon.dicom.network import command_set
+from ctrecon.dicom.network.associate import associate, need_pynetdicom, silence
 from ctrecon.dicom.network.contexts import UNCOMPRESSED, retrieved_pairs
+from ctrecon.dicom.network.conversation import Services
+from ctrecon.dicom.network.door import Door
 from ctrecon.dicom.network.node import Connection, Node
 from ctrecon.dicom.network.query import PENDING
 from ctrecon.dicom.network.receive import Kept, handlers, straight_to_disk
@@ -64,34 +67,24 @@ def move(
     """
     need_pynetdicom()
     silence()
-    from pydicom.uid import UID
-    from pynetdicom import build_context
-
-    accepted: dict[str, list[str]] = {}
+    accepted: dict[str, tuple[str, ...]] = {}
     for sop_class, syntax in retrieved_pairs():
-        accepted.setdefault(sop_class, []).append(syntax)
-    with _incoming(folder) as temporary, straight_to_disk(temporary):
+        accepted[sop_class] = (*accepted.get(sop_class, ()), syntax)
+    with _incoming(folder) as temporary:
         kept = Kept(folder=folder, expect_study=study, most_bytes=most_bytes)
-        ae = entity(connection)
-        ae.require_called_aet = True
-        try:
-            server = ae.start_server(
-                (address, port),
-                block=False,
-                contexts=[build_context(UID(c), [UID(s) for s in syntaxes]) for c, syntaxes in accepted.items()],
-                evt_handlers=handlers(kept),
-                ssl_context=None if connection.tls is None else connection.tls.server(),
-            )
-        except OSError as why:
-            raise NetworkError(f"cannot listen on {address}:{port}: {why.strerror}; use another --port") from None
-        assert server is not None
+        services = Services(
+            title=connection.title, syntaxes=accepted, handlers={command_set.STORE_RQ: kept.on_message},
+            arriving=temporary, timeout_s=connection.timeout_s,
+        )
+        tls = connection.tls
+        door = Door(services, address, port, None if tls is None else tls.server())
         try:
             syntaxes = [str(s) for s in UNCOMPRESSED]
             with associate(node, connection, [(STUDY_ROOT_MOVE, syntaxes)]) as association:
                 answers = association.send_c_move(_identifier(study, series), connection.title, STUDY_ROOT_MOVE)
                 return _follow(answers, kept, node, connection)
         finally:
-            server.shutdown()
+            door.close()
 
 
 @contextmanager

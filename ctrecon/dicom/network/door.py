@@ -1,0 +1,233 @@
+"""The listening side of a node: who connects waits here, briefly and in bounded memory, until an association request
+is complete. Only then is there a thread for it. Silence, noise and handshakes without end cost nobody else a place.
+"""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from ctrecon.dicom.network import pdu
+from ctrecon.dicom.network.conversation import Conversation, Services, printable
+from ctrecon.dicom.network.pdu import PduError
+from ctrecon.dicom.network.room import Room
+from ctrecon.errors import NetworkError
+
+# A connection must have said what it wants after so long, TLS included; and may wait so long for room.
+REQUEST_S, ROOM_S, FAREWELL_S = 5.0, 1.6, 1.0
+MOST_WAITING = 256
+_TICK_S, _PIECE, _REPORT_S = 0.05, 16 << 10, 60.0
+
+
+@dataclass(eq=False)
+class _Guest:
+    """A connection that has no association yet."""
+
+    connection: socket.socket
+    host: str
+    deadline: float
+    secure: bool  # whether a TLS handshake is still to be done
+    content: bytearray = field(default_factory=bytearray)
+    need: int = pdu.HEADER_BYTES
+    leaving: bool = False
+    conversation: Conversation | None = None  # complete, and waiting for room
+
+
+class Door:
+    """Listens on ``address`` and ``port`` until ``close``. Raises NetworkError where that is not possible."""
+
+    def __init__(
+        self, services: Services, address: str, port: int, secure: ssl.SSLContext | None = None,
+        room: Room | None = None,
+    ) -> None:
+        self._services, self._secure = services, secure
+        self.room = room or Room()
+        self._guests: dict[str, dict[_Guest, None]] = {}  # by address, the longest waiting first
+        self._selector = selectors.DefaultSelector()
+        self._strangers, self._reported = 0, time.monotonic()
+        self._stop = threading.Event()
+        try:
+            family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+            self._listening = socket.create_server((address, port), family=family, backlog=1024)
+        except OSError as why:
+            raise NetworkError(
+                f"cannot listen on {address}:{port}: {why.strerror}; use another --port or --bind"
+            ) from None
+        self.port = int(self._listening.getsockname()[1])
+        self._listening.setblocking(False)
+        self._selector.register(self._listening, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._run, name="door", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let nobody in any more, and end every association."""
+        self._stop.set()
+        self._thread.join()
+        for conversation in self.room.everyone():
+            conversation.leave()
+        deadline = time.monotonic() + 5
+        while self.room.everyone() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def waiting(self) -> int:
+        """Connections without an association."""
+        return sum(map(len, self._guests.values()))
+
+    # --- in the door's own thread
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                for key, _ in self._selector.select(_TICK_S):
+                    if key.data is None:
+                        self._let_wait()
+                    elif key.data.host in self._guests and key.data in self._guests[key.data.host]:
+                        self._listen_to(key.data)
+                self._look_at_the_clock()
+        finally:
+            self._selector.close()
+            self._listening.close()
+            for guests in self._guests.values():
+                for guest in guests:
+                    guest.connection.close()
+
+    def _let_wait(self) -> None:
+        for _ in range(64):
+            try:
+                connection, address = self._listening.accept()
+            except OSError as why:
+                if why.errno in (errno.EMFILE, errno.ENFILE) and self._guests:
+                    self._drop_one()
+                return
+            host = str(address[0])
+            try:
+                connection.setblocking(False)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._secure is not None:
+                    connection = self._secure.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                self._selector.register(connection, selectors.EVENT_READ, None)
+            except OSError:
+                connection.close()
+                continue
+            limit = min(REQUEST_S, self._services.timeout_s)
+            guest = _Guest(connection, host, time.monotonic() + limit, self._secure is not None)
+            self._selector.modify(connection, selectors.EVENT_READ, guest)
+            self._guests.setdefault(host, {})[guest] = None
+            if self.waiting() > MOST_WAITING:
+                self._drop_one()
+
+    def _drop_one(self) -> None:
+        """The longest waiting of the address that has the most of them."""
+        self._strangers += 1
+        greediest = max(self._guests, key=lambda host: len(self._guests[host]))
+        self._drop(next(iter(self._guests[greediest])))
+
+    def _listen_to(self, guest: _Guest) -> None:
+        try:
+            self._progress(guest)
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
+            self._selector.modify(guest.connection, selectors.EVENT_READ, guest)
+        except ssl.SSLWantWriteError:
+            self._selector.modify(guest.connection, selectors.EVENT_WRITE, guest)
+        except PduError as why:
+            self._strangers += 1
+            self._say_farewell(guest, pdu.abort(why.reason))
+        except OSError:
+            self._drop(guest)
+
+    def _progress(self, guest: _Guest) -> None:
+        """Read on, as far as there is anything. Raises what sockets raise that would block, and PduError."""
+        if guest.secure:
+            assert isinstance(guest.connection, ssl.SSLSocket)
+            guest.connection.do_handshake()
+            guest.secure = False
+        while True:
+            part = guest.connection.recv(_PIECE if guest.leaving else guest.need - len(guest.content))
+            if not part or (guest.conversation is not None):
+                # Gone; or speaking before it was answered, which nobody who waits for an answer does.
+                raise ConnectionError
+            if guest.leaving:
+                return
+            guest.content += part
+            if len(guest.content) < guest.need:
+                continue
+            if guest.need == pdu.HEADER_BYTES:
+                limits = {pdu.ASSOCIATE_RQ: pdu.MOST_REQUEST_BYTES}
+                guest.need += pdu.header(bytes(guest.content), limits)[1]
+                if guest.need > pdu.HEADER_BYTES:
+                    continue
+            self._ask(guest, bytes(guest.content[pdu.HEADER_BYTES :]))
+            return
+
+    def _ask(self, guest: _Guest, body: bytes) -> None:
+        """The request is complete: whether it is for us, from somebody who may, and whether there is room."""
+        called, calling = pdu.titles(body)
+        who = printable(calling)
+        if called != self._services.title:
+            self._services.log(f"refused an association of {who}: it calls {printable(called)}")
+            self._say_farewell(guest, pdu.reject(pdu.CALLED_UNKNOWN))
+        elif self._services.allowed and calling not in self._services.allowed:
+            self._services.log(f"refused an association of {who}: it is not one of --allow")
+            self._say_farewell(guest, pdu.reject(pdu.CALLING_UNKNOWN))
+        else:
+            guest.conversation = Conversation(guest.connection, self._services, body, guest.host)
+            guest.content = bytearray()
+            guest.deadline = time.monotonic() + ROOM_S
+            self._try_to_enter(guest)
+
+    def _try_to_enter(self, guest: _Guest) -> None:
+        assert guest.conversation is not None
+        if not self.room.enter(guest.conversation):
+            return
+        self._forget(guest)
+        threading.Thread(target=self._serve, args=(guest.conversation,), name="association", daemon=True).start()
+
+    def _serve(self, conversation: Conversation) -> None:
+        try:
+            conversation.run()
+        finally:
+            self.room.exit(conversation)
+
+    def _look_at_the_clock(self) -> None:
+        now = time.monotonic()
+        for guest in [guest for guests in self._guests.values() for guest in guests]:
+            if guest.conversation is not None and not guest.leaving:
+                self._try_to_enter(guest)
+                if now > guest.deadline and guest in self._guests.get(guest.host, ()):
+                    self._services.log(f"refused an association of {printable(guest.conversation.peer.title)}: no room")
+                    self._say_farewell(guest, pdu.reject(pdu.NO_ROOM))
+            elif now > guest.deadline:
+                self._strangers += not guest.leaving
+                self._drop(guest)
+        if self._strangers and now - self._reported > _REPORT_S:
+            # One line for all of them: noise must not fill the log.
+            self._services.log(f"closed {self._strangers} connections that asked for no association")
+            self._strangers, self._reported = 0, now
+
+    def _say_farewell(self, guest: _Guest, last: bytes) -> None:
+        """Send a refusal and wait a moment for the other side to close, so that it is read (PS3.8, 9.1.4)."""
+        guest.leaving, guest.conversation, guest.content = True, None, bytearray()
+        guest.deadline = time.monotonic() + FAREWELL_S
+        with suppress(OSError):
+            guest.connection.send(last)
+            return
+        self._drop(guest)
+
+    def _forget(self, guest: _Guest) -> None:
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(guest.connection)
+        mine = self._guests.get(guest.host, {})
+        mine.pop(guest, None)
+        if not mine:
+            self._guests.pop(guest.host, None)
+
+    def _drop(self, guest: _Guest) -> None:
+        self._forget(guest)
+        with suppress(OSError):
+            guest.connection.close()
