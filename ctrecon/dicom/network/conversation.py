@@ -75,6 +75,7 @@ class Conversation:
     active_at: float = field(default_factory=time.monotonic)
     busy: bool = False
     leaving: bool = False
+    made_room: bool = False  # whether another one was asked to leave for this one
     _syntaxes: dict[int, tuple[str, str]] = field(default_factory=dict)
     _cancels: int = 0
 
@@ -131,6 +132,7 @@ class Conversation:
             request.user is not None and request.user.wants_answer,
         )
         self._write(pdu.accept(self.asked, chosen, information))
+        self.active_at = time.monotonic()
         self.asked = b""
         self.services.log(f"association of {printable(self.peer.title)}")
         return True

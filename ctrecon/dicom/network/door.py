@@ -21,7 +21,8 @@ from ctrecon.errors import NetworkError
 
 # A connection must have said what it wants after so long, TLS included; and may wait so long for room.
 REQUEST_S, ROOM_S, FAREWELL_S = 5.0, 1.6, 1.0
-MOST_WAITING = 256
+# In all: connections, as far as there are file descriptors for them, and what they have said so far.
+MOST_WAITING, MOST_SAID_BYTES = 1024, 64 << 20
 _TICK_S, _PIECE, _REPORT_S = 0.05, 16 << 10, 60.0
 
 
@@ -50,6 +51,8 @@ class Door:
         self.room = room or Room()
         self._guests: dict[str, dict[_Guest, None]] = {}  # by address, the longest waiting first
         self._selector = selectors.DefaultSelector()
+        self._most_waiting = min(MOST_WAITING, descriptors() // 2)
+        self._said = 0
         self._strangers, self._reported = 0, time.monotonic()
         self._stop = threading.Event()
         try:
@@ -119,14 +122,14 @@ class Door:
             guest = _Guest(connection, host, time.monotonic() + limit, self._secure is not None)
             self._selector.modify(connection, selectors.EVENT_READ, guest)
             self._guests.setdefault(host, {})[guest] = None
-            if self.waiting() > MOST_WAITING:
+            if self.waiting() > self._most_waiting:
                 self._drop_one()
 
     def _drop_one(self) -> None:
-        """The longest waiting of the address that has the most of them."""
+        """The longest waiting of the address that has the most of them; who asked for an association comes last."""
         self._strangers += 1
-        greediest = max(self._guests, key=lambda host: len(self._guests[host]))
-        self._drop(next(iter(self._guests[greediest])))
+        greediest = self._guests[max(self._guests, key=lambda host: len(self._guests[host]))]
+        self._drop(next((guest for guest in greediest if guest.conversation is None), next(iter(greediest))))
 
     def _listen_to(self, guest: _Guest) -> None:
         try:
@@ -155,6 +158,9 @@ class Door:
             if guest.leaving:
                 return
             guest.content += part
+            self._said += len(part)
+            if self._said > MOST_SAID_BYTES:
+                raise PduError("too much was said by too many")
             if len(guest.content) < guest.need:
                 continue
             if guest.need == pdu.HEADER_BYTES:
@@ -177,7 +183,6 @@ class Door:
             self._say_farewell(guest, pdu.reject(pdu.CALLING_UNKNOWN))
         else:
             guest.conversation = Conversation(guest.connection, self._services, body, guest.host)
-            guest.content = bytearray()
             guest.deadline = time.monotonic() + ROOM_S
             self._try_to_enter(guest)
 
@@ -208,10 +213,13 @@ class Door:
         if self._strangers and now - self._reported > _REPORT_S:
             # One line for all of them: noise must not fill the log.
             self._services.log(f"closed {self._strangers} connections that asked for no association")
-            self._strangers, self._reported = 0, now
+            self._most_waiting = min(MOST_WAITING, descriptors() // 2)
+        self._said = 0
+        self._strangers, self._reported = 0, now
 
     def _say_farewell(self, guest: _Guest, last: bytes) -> None:
         """Send a refusal and wait a moment for the other side to close, so that it is read (PS3.8, 9.1.4)."""
+        self._said -= len(guest.content)
         guest.leaving, guest.conversation, guest.content = True, None, bytearray()
         guest.deadline = time.monotonic() + FAREWELL_S
         with suppress(OSError):
@@ -224,6 +232,8 @@ class Door:
             self._selector.unregister(guest.connection)
         mine = self._guests.get(guest.host, {})
         mine.pop(guest, None)
+        self._said -= len(guest.content)
+        guest.content = bytearray()
         if not mine:
             self._guests.pop(guest.host, None)
 
@@ -231,3 +241,12 @@ class Door:
         self._forget(guest)
         with suppress(OSError):
             guest.connection.close()
+
+
+def descriptors() -> int:
+    """How many files this process may have open at a time."""
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return 512
+    return int(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
