@@ -10,6 +10,7 @@ sampled in space, so the mean comes out right, and each view counts with the ang
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.classical.fbp_arc import ArcBackProjection
-from ctrecon.classical.fbp_device import DeviceBackProjection
+from ctrecon.classical.fbp_device import DeviceBackProjection, matrix_bytes
 from ctrecon.classical.fbp_flat import FlatBackProjection
 from ctrecon.classical.fbp_rays import ANOTHER_METHOD, fan_rays
 from ctrecon.classical.fbp_weights import view_weights
@@ -48,6 +49,9 @@ SMOOTHEST_FIRST: tuple[tuple[Window, float], ...] = (
 then the windows over all of them (from G. N. Ramachandran, A. V. Lakshminarayanan, PNAS 68, 1971, and L. A. Shepp,
 B. F. Logan, IEEE Trans. Nucl. Sci. 21, 1974, to the cosine windows of signal processing).
 """
+
+SMALL_BYTES = 64 << 20
+"""Up to this size the matrix of a back projection is made sooner than numba's kernels are loaded, and as fast after."""
 
 
 def _straight(s: Float64Array) -> Float64Array:
@@ -89,7 +93,8 @@ def ramp_length(cells: int) -> int:
 class FilteredBackProjection:
     """A linear map from sinograms ``[batch, 1, views, detectors]`` to images ``[batch, 1, rows, columns]`` in 1/mm.
 
-    Works in float32 on the tensor's own device: numba kernels on the CPU, torch elsewhere. Without gradients.
+    Works in float32 on the tensor's own device, without gradients: by torch on a GPU and for a single small image, by
+    numba kernels for the rest on the CPU.
     Where a focal spot flies, rays go back along the lines they came and count with their true angles, but the filter
     takes the angles between them for equal: good to start from and to precondition with, not exact.
     Raises GeometryError for a geometry without a known inversion formula, SettingError for a bad filter.
@@ -111,26 +116,49 @@ class FilteredBackProjection:
         fan = fan_rays(vectors, orbit)
         weights = view_weights(orbit, fan.gamma) * fan.jacobian * self._back.scale
         self._weights = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float32))
-        spacing, cells = self._back.spacing_mm, vectors.columns
-        response = ramp_response(cells, spacing, window, cutoff, chord=self._back.chord)
-        self._response = torch.from_numpy(response.astype(np.float32))
-        self._by_torch: tuple[torch.device, DeviceBackProjection] | None = None
+        self._response = self._filter_response(window, cutoff)
+        self._by_torch: dict[torch.device, DeviceBackProjection] = {}
+        self._small = matrix_bytes(len(weights), grid) <= SMALL_BYTES
+
+    def _filter_response(self, window: Window, cutoff: float) -> Tensor:
+        response = ramp_response(
+            self.geometry.shape[-1], self._back.spacing_mm, window, cutoff, chord=self._back.chord
+        )
+        return torch.from_numpy(response.astype(np.float32))
+
+    def with_filter(self, window: Window, cutoff: float = 1.0) -> FilteredBackProjection:
+        """The same back projection after another filter; what is known of the geometry is shared.
+
+        Args:
+            window: One of ``WINDOWS``.
+            cutoff: The highest frequency kept, relative to Nyquist, in (0, 1].
+
+        Returns:
+            A new map; this one stays as it is.
+
+        Raises:
+            SettingError: For a bad filter.
+        """
+        other = copy(self)
+        other._response = self._filter_response(window, cutoff).to(self._response.device)
+        return other
 
     def __call__(self, sinogram: Tensor) -> Tensor:
         expected = (1, *self.geometry.shape)
         if sinogram.ndim != 4 or tuple(sinogram.shape[1:]) != expected:
             raise OperatorError(f"expected a sinogram [batch, {expected}], got {list(sinogram.shape)}")
         filtered = self._filter(sinogram.detach())
-        if sinogram.device.type != "cpu":
+        if sinogram.device.type != "cpu" or (self._small and len(sinogram) == 1):
             return self.on_device(filtered).to(sinogram.dtype)
         return torch.from_numpy(self._back.on_cpu(filtered[:, 0].numpy())[:, None]).to(sinogram.dtype)
 
     def on_device(self, filtered: Tensor) -> Tensor:
         """The sum over views by torch; what it needs to know of the geometry stays on the device."""
-        if self._by_torch is None or self._by_torch[0] != filtered.device:
-            views, cells = filtered.shape[-2:]
-            self._by_torch = filtered.device, DeviceBackProjection(self._back, views, cells, filtered.device)
-        return self._by_torch[1](filtered)
+        device = filtered.device
+        if device not in self._by_torch:
+            self._by_torch.clear()
+            self._by_torch[device] = DeviceBackProjection(self._back, *filtered.shape[-2:], device)
+        return self._by_torch[device](filtered)
 
     def _filter(self, sinogram: Tensor) -> Tensor:
         """Weighted, filtered, and padded by one zero cell before and two after, float32."""

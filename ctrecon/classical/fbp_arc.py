@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,42 +19,6 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.threads import split
-
-
-@numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz", "contract", "reassoc", "arcp"}, error_model="numpy")
-def _back_project(
-    filtered: Array, table: Array, reach: float, scale: float, first: float, x: Array, y: Array, out: Array,
-    r0: int, r1: int,
-) -> None:
-    """``out[r, c] = sum_v q_v(t) (R / L)^2`` for the rows ``r0..r1``.
-
-    ``table[:, v]``: cosine and sine of the view, its true source, and how far that stands from the nominal one along
-    the detector's axis and the central ray. ``filtered[v]`` has one zero cell before and two after.
-    """
-    last = np.float32(filtered.shape[1] - 2)
-    zero, one, radius = np.float32(0.0), np.float32(1.0), np.float32(reach)
-    for r in range(r0, r1):
-        for c in range(x.size):
-            out[r, c] = zero
-    for v in range(filtered.shape[0]):
-        cos, sin, sx, sy = table[0, v], table[1, v], table[2, v], table[3, v]
-        across, along, square, line = table[4, v], table[5, v], table[6, v], filtered[v]
-        for r in range(r0, r1):
-            for c in range(x.size):
-                dx, dy = x[c] - sx, y[r] - sy
-                a, b = dx * cos + dy * sin, dy * cos - dx * sin
-                inverse = one / (a * a + b * b)
-                root = np.sqrt(inverse)
-                a, b = a * root, b * root
-                # Where the ray from the true source meets the arc about the nominal one: |d + far u| = radius.
-                inner = across * a + along * b
-                far = np.sqrt(radius * radius - square + inner * inner) - inner
-                t = np.float32(scale) * np.arctan((across + far * a) / (along + far * b)) + np.float32(first)
-                t = min(max(t, zero), last)
-                k = np.int32(t)
-                low = line[k]
-                out[r, c] += inverse * (low + (t - np.float32(k)) * (line[k + 1] - low))
-
 
 # Of the radius of the orbit: how far the arc's centre may be from the source.
 _FARTHEST = 0.25
@@ -121,13 +84,15 @@ class ArcBackProjection:
 
     def on_cpu(self, filtered: Array) -> Array:
         """``filtered`` has one zero cell before and two after each view."""
+        from ctrecon.classical import fbp_arc_kernels as kernels
+
         x, y = self.grid.x_mm.astype(np.float32), self.grid.y_mm.astype(np.float32)
         out = np.empty((filtered.shape[0], *self.grid.shape), dtype=np.float32)
         numbers = (self._table, self._radius, self._scale, self._first)
         for one, image in zip(np.ascontiguousarray(filtered), out, strict=True):
 
             def work(a: int, b: int, one: Array = one, image: Array = image) -> None:
-                _back_project(one, *numbers, x, y, image, a, b)
+                kernels.back_project(one, *numbers, x, y, image, a, b)
 
             split(self.grid.rows, work)
         out *= np.float32(self._gain)

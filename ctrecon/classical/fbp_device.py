@@ -19,6 +19,11 @@ MOST_MATRIX_BYTES = 1 << 30
 _CHUNK_NUMBERS = 1 << 24
 
 
+def matrix_bytes(views: int, grid: Grid) -> int:
+    """What the matrix of a back projection takes."""
+    return 16 * views * grid.rows * grid.columns
+
+
 class Places(Protocol):
     """Where pixels stand in a view."""
 
@@ -42,7 +47,7 @@ class DeviceBackProjection:
         self._back, self._views, self._cells, self._device = back, views, cells, device
         pixels = back.grid.rows * back.grid.columns
         self._step = max(1, _CHUNK_NUMBERS // pixels)
-        fits = 16 * views * pixels <= MOST_MATRIX_BYTES
+        fits = matrix_bytes(views, back.grid) <= MOST_MATRIX_BYTES
         self._matrix = self._stored(pixels) if fits else None
 
     def __call__(self, filtered: Tensor) -> Tensor:

@@ -246,9 +246,10 @@ def best_fbp(
     Pixels that not every view sees hold nothing sensible: the oracle sets them to 0 where that is better.
     """
     best, support = _nothing(truth, 2), seen_by_all(geometry, grid)
+    inverse = FilteredBackProjection(geometry, grid)
     for number, window in enumerate(WINDOWS):
         for cutoff in cutoffs:
-            image = FilteredBackProjection(geometry, grid, window=window, cutoff=cutoff)(data)
+            image = inverse.with_filter(window, cutoff)(data)
             for cut in _cuts(image.clamp_min(0) if nonnegative else image, support):
                 best.offer(cut, psnr(cut, truth), float(number), cutoff)
     windows = tuple(WINDOWS[int(number)] for number in best.settings[:, 0].tolist())

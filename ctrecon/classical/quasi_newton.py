@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import scipy.fft
 import torch
 from torch import Tensor
 
@@ -28,6 +27,19 @@ def dots(a: Tensor, b: Tensor) -> Tensor:
     return result
 
 
+def fast_length(least: int) -> int:
+    """The next length whose Fourier transform is fast: no prime factor above 5."""
+    length = least
+    while True:
+        rest = length
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return length
+        length += 1
+
+
 class CirculantModel:
     """``A^T A`` as a convolution, from its answer to one point in the middle of the image ``(1, rows, columns)``.
 
@@ -41,7 +53,7 @@ class CirculantModel:
             raise OperatorError(f"expected an operator on images (1, rows, columns), got {shape}")
         self.rows, self.columns = shape[1:]
         # Room beyond the border, and a length with small factors.
-        self.padded = tuple(scipy.fft.next_fast_len(n + 16, real=True) for n in shape[1:])
+        self.padded = tuple(fast_length(n + 16) for n in shape[1:])
         point = like.new_zeros((1, *shape))
         middle = (self.rows // 2, self.columns // 2)
         point[0, 0, middle[0], middle[1]] = 1

@@ -29,11 +29,11 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from scipy.fft import dct, idct, irfft, rfft
 
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.support.arrays import Array, Float64Array
+from ctrecon.support.cosine import dct, idct
 
 FEWEST_CELLS = 16
 """With fewer detector cells there is no spectrum to speak of."""
@@ -153,10 +153,10 @@ class _Spectrum:
 
         Cosine transforms, since they continue the sinogram by its mirror image, without a jump.
         """
-        filtered = idct(dct(self.values[part].astype(np.float64), axis=1) * amplitude, axis=1)
-        kernel = irfft(np.concatenate([amplitude, amplitude[:, -1:]], axis=1), axis=1)
-        spread = rfft(kernel**2, axis=1).real[:, : self.cells]
-        expected = idct(dct(self.noise[part], axis=1) * spread, axis=1)
+        filtered = idct(dct(self.values[part].astype(np.float64)) * amplitude)
+        kernel = np.fft.irfft(np.concatenate([amplitude, amplitude[:, -1:]], axis=1), axis=1)
+        spread = np.fft.rfft(kernel**2, axis=1).real[:, : self.cells]
+        expected = idct(dct(self.noise[part]) * spread)
         return float((self.weights[part] * (filtered**2 - expected)).sum())
 
     def fit(self) -> tuple[float, float]:
@@ -209,10 +209,12 @@ def _alias_table() -> tuple[Float64Array, Float64Array]:
     phi = (np.arange(120) + 0.5) * math.pi / 240  # a quarter of a turn stands for all
     kx, ky = v[:, None] * np.cos(phi), v[:, None] * np.sin(phi)
     total = np.zeros_like(kx)
-    for gx in range(-2, _REACH + 3):
-        for gy in range(-2, _REACH + 3):
+    whole = range(-2, _REACH + 3)
+    # sinc^4 of each coordinate once, not of each pair's larger one.
+    near_x, near_y = ([(np.abs(k - g), np.sinc(k - g) ** 4) for g in whole] for k in (kx, ky))
+    for gx, (x, x_sinc) in zip(whole, near_x, strict=True):
+        for gy, (y, y_sinc) in zip(whole, near_y, strict=True):
             if gx or gy:
-                x, y = kx - gx, ky - gy
                 # A ray at right angles to k - G sees it; near G itself (1 / 0) the pixel has no response.
-                total += np.sinc(np.maximum(np.abs(x), np.abs(y))) ** 4 / np.maximum(np.hypot(x, y), 0.02)
+                total += np.where(x > y, x_sinc, y_sinc) / np.maximum(np.sqrt(x * x + y * y), 0.02)
     return v, v * ((np.sinc(kx) * np.sinc(ky)) ** 2 * total).mean(axis=1)

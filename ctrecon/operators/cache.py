@@ -29,7 +29,7 @@ import torch
 
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
-from ctrecon.operators.sparse import SparseOperator, joseph_matrix, joseph_transpose, matrix_bytes, sparse_operator
+from ctrecon.operators.sparse import SparseOperator, joseph_matrix, matrix_bytes, sparse_operator
 from ctrecon.support.arrays import Array
 from ctrecon.support.threads import split
 
@@ -72,7 +72,8 @@ def cached_sparse_operator(
     pair = _load(folder, rays, pixels, kind)
     if pair is None:
         shutil.rmtree(folder, ignore_errors=True)
-        pair = joseph_matrix(geometry, grid, kind), joseph_transpose(geometry, grid, kind)
+        matrix = joseph_matrix(geometry, grid, kind)
+        pair = matrix, matrix.T.tocsr()
         _store(folder, pair, limit_bytes)
     return SparseOperator(pair[0], (1, *grid.shape), (1, *geometry.shape), dtype=dtype, transpose=pair[1])
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
@@ -30,141 +29,102 @@ from ctrecon.support.threads import split
 INT32_MAX = int(np.iinfo(np.int32).max)
 
 
-@numba.njit(nogil=True, cache=True)
-def _fill(
-    by_row: Array, start: Array, slope: Array, length: Array, rows: int, columns: int,
-    indptr: Array, indices: Array, data: Array, r0: int, r1: int,
-) -> None:
-    """Write the entries of the rays ``r0..r1``; with empty ``data`` only count them into ``indptr[ray + 1]``."""
-    counting = data.size == 0
-    for ray in range(r0, r1):
-        lines, width = (rows, columns) if by_row[ray] else (columns, rows)
-        at = 0 if counting else indptr[ray]
-        for line in range(lines):
-            x = start[ray] + slope[ray] * line
-            if not -1.0 <= x < width:
-                continue
-            # x >= -1, so truncating x + 1 is its floor.
-            k = int(x + 1.0)
-            w = x + 1.0 - k
-            for side in range(2):
-                pixel = k - 1 + side
-                weight = w if side == 1 else 1.0 - w
-                if pixel < 0 or pixel >= width or weight == 0.0:
-                    continue
-                if not counting:
-                    indices[at] = line * columns + pixel if by_row[ray] else pixel * columns + line
-                    data[at] = length[ray] * weight
-                at += 1
-        if counting:
-            indptr[ray + 1] = at
+# Crossings that are computed in one go: what arises on the way stays in the processor's caches.
+_AT_ONCE = 1 << 16
 
 
-@numba.njit(nogil=True, cache=True)
-def _fill_transpose(
-    by_row: Array, start: Array, slope: Array, length: Array, rows: int, columns: int,
-    indptr: Array, indices: Array, data: Array, a: int, b: int,
-) -> None:
-    """The same entries, pixel by pixel, for the pixels of the image rows ``a..b``; ``indptr`` belongs to pixels.
+class _Entries(NamedTuple):
+    """Of some rows of the matrix: how many each has, and their columns and values, row by row along the ray."""
 
-    Few image rows at a time: their ends, where the next entries go, stay in the processor's cache.
-    """
-    counting = data.size == 0
-    place = np.zeros((b - a) * columns, dtype=np.int64)
-    if not counting:
-        place[:] = indptr[a * columns : b * columns]
-    for ray in range(start.size):
-        first, last, width = a, b, columns
-        if not by_row[ray]:
-            first, last, width = 0, columns, rows
-            if slope[ray] != 0.0:
-                # Only these columns can be where the ray touches the image rows a..b; a column more on each side.
-                one, other = (a - 1 - start[ray]) / slope[ray], (b - start[ray]) / slope[ray]
-                first = int(min(max(min(one, other) - 1.0, 0.0), columns))
-                last = int(min(max(max(one, other) + 2.0, 0.0), columns))
-        for line in range(first, last):
-            x = start[ray] + slope[ray] * line
-            if not -1.0 <= x < width:
-                continue
-            k = int(x + 1.0)
-            w = x + 1.0 - k
-            for side in range(2):
-                pixel = k - 1 + side
-                weight = w if side == 1 else 1.0 - w
-                if pixel < 0 or pixel >= width or weight == 0.0:
-                    continue
-                row, column = (line, pixel) if by_row[ray] else (pixel, line)
-                if row < a or row >= b:
-                    continue
-                own = (row - a) * columns + column
-                if not counting:
-                    indices[place[own]] = ray
-                    data[place[own]] = length[ray] * weight
-                place[own] += 1
-    if counting:
-        indptr[a * columns + 1 : b * columns + 1] = place
+    counts: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int32]
+    values: Array
 
 
-def _flat(table: Footprint) -> list[Array]:
-    return [np.ascontiguousarray(t).reshape(-1) for t in (table.by_row, table.start, table.slope, table.length_mm)]
-
-
-def _stored(
-    fill: Callable[..., None], count: int, pieces: int, table: list[Array], grid: Grid, shape: tuple[int, int],
-    dtype: npt.DTypeLike,
-) -> scipy.sparse.csr_matrix:
-    """Count, then fill, on all threads; ``fill`` works on pieces of ``range(count)``."""
-    indptr = _counted(fill, count, pieces, table, grid, shape[0])
-    entries = int(indptr[-1])
-    if entries > INT32_MAX:
-        raise OperatorError(f"the matrix would have {entries} entries, more than int32 can count; use joseph")
-    indices, data = np.empty(entries, dtype=np.int32), np.empty(entries, dtype=dtype)
-    split(count, lambda a, b: fill(*table, *grid.shape, indptr, indices, data, a, b), pieces=pieces)
-    return scipy.sparse.csr_matrix((data, indices, indptr.astype(np.int32)), shape=shape, copy=False)
-
-
-def _counted(
-    fill: Callable[..., None], count: int, pieces: int, table: list[Array], grid: Grid, rows: int
-) -> npt.NDArray[np.int64]:
-    """Where each row's entries begin, ``[rows + 1]``."""
-    indptr = np.zeros(rows + 1, dtype=np.int64)
-    no_data, no_indices = np.empty(0), np.empty(0, dtype=np.int32)
-    split(count, lambda a, b: fill(*table, *grid.shape, indptr, no_indices, no_data, a, b), pieces=pieces)
-    np.cumsum(indptr, out=indptr)
-    return indptr
+def _entries(table: Footprint, grid: Grid, dtype: npt.DTypeLike) -> _Entries:
+    """Joseph's two weights on each line of the image that each ray of a flat ``table`` crosses."""
+    rows, columns = grid.shape
+    lines, width = np.where(table.by_row, rows, columns), np.where(table.by_row, columns, rows)
+    along, across = np.where(table.by_row, columns, 1), np.where(table.by_row, 1, columns)
+    every = np.arange(max(rows, columns))
+    # One more than the crossing: what counts is then positive, and truncating is taking the floor.
+    crossing = table.start[:, None] + table.slope[:, None] * every + 1.0
+    inside = (crossing >= 0) & (crossing < width[:, None] + 1) & (every < lines[:, None])
+    ray, line = np.nonzero(inside)
+    crossing = crossing[inside]
+    k = crossing.astype(np.int64)
+    weight = np.empty((k.size, 2))
+    np.subtract(crossing, k, out=weight[:, 1])
+    np.subtract(1.0, weight[:, 1], out=weight[:, 0])
+    pixel = np.stack([k - 1, k], axis=1)
+    kept = (weight != 0) & (pixel >= 0) & (pixel < width[ray, None])
+    weight *= table.length_mm[ray, None]
+    column = pixel * across[ray, None] + (line * along[ray])[:, None]
+    counts = np.bincount(ray, weights=kept.sum(axis=1), minlength=table.by_row.size)
+    return _Entries(counts.astype(np.int64), column[kept].astype(np.int32), weight[kept].astype(dtype))
 
 
 def joseph_matrix(
     geometry: Geometry, grid: Grid, dtype: npt.DTypeLike = np.float32
 ) -> scipy.sparse.csr_matrix:
-    """Joseph's weights as a scipy matrix ``[views * detectors, rows * columns]``, in mm.
+    """Joseph's weights as a matrix in compressed rows.
 
-    Raises OperatorError where int32 cannot count its entries.
+    Args:
+        geometry: Of the scan.
+        grid: Of the image.
+        dtype: Of the entries, which are in mm.
+
+    Returns:
+        ``[views * detectors, rows * columns]``, int32 indices; its transpose in compressed rows is ``.T.tocsr()``.
+
+    Raises:
+        OperatorError: Where int32 cannot count its entries.
     """
     rays, pixels = math.prod(geometry.shape), math.prod(grid.shape)
-    return _stored(_fill, rays, 64, _flat(footprint(geometry, grid)), grid, (rays, pixels), dtype)
+    most = _estimated_entries(geometry, grid)
+    if most > INT32_MAX:
+        raise OperatorError(f"the matrix would have about {most} entries, more than int32 can count; use joseph")
+    whole = _all_entries(geometry, grid, dtype)
+    ends = np.concatenate([np.zeros(1, np.int64), *(part.counts for part in whole)]).cumsum()
+    columns, values = (np.concatenate([part[k] for part in whole]) for k in (1, 2))
+    return scipy.sparse.csr_matrix((values, columns, ends.astype(np.int32)), shape=(rays, pixels), copy=False)
 
 
-def joseph_transpose(
-    geometry: Geometry, grid: Grid, dtype: npt.DTypeLike = np.float32
-) -> scipy.sparse.csr_matrix:
-    """The transpose of ``joseph_matrix`` in compressed rows, faster than turning it over."""
-    rays, pixels = math.prod(geometry.shape), math.prod(grid.shape)
-    pieces = math.ceil(grid.rows / 4)
-    return _stored(
-        _fill_transpose, grid.rows, pieces, _flat(footprint(geometry, grid)), grid, (pixels, rays), dtype
-    )
+def _all_entries(geometry: Geometry, grid: Grid, dtype: npt.DTypeLike) -> list[_Entries]:
+    """Of all rays in their order, on all threads."""
+    table = footprint(geometry, grid)
+    flat = [part.reshape(-1) for part in (table.by_row, table.start, table.slope, table.length_mm)]
+    step = max(1, _AT_ONCE // max(grid.shape))
+    parts: dict[int, _Entries] = {}
+
+    def work(first: int, last: int) -> None:
+        for k in range(first, last):
+            parts[k] = _entries(Footprint(*(part[k * step : (k + 1) * step] for part in flat)), grid, dtype)
+
+    split(math.ceil(flat[0].size / step), work)
+    return [parts[k] for k in sorted(parts)]
+
+
+def _estimated_entries(geometry: Geometry, grid: Grid) -> int:
+    """Counted on up to sixteen of the views."""
+    views = geometry.shape[0]
+    some = geometry.views(slice(0, None, math.ceil(views / 16)))
+    counted = sum(int(part.counts.sum()) for part in _all_entries(some, grid, np.float32))
+    return counted * views // some.shape[0]
 
 
 def matrix_bytes(geometry: Geometry, grid: Grid) -> int:
-    """How much memory the matrix and its transpose take in float32, counted on up to sixteen of the views."""
-    views = geometry.shape[0]
-    step = math.ceil(views / 16)
-    some = geometry.views(slice(0, None, step))
-    counted = _counted(_fill, math.prod(some.shape), 16, _flat(footprint(some, grid)), grid, math.prod(some.shape))
-    entries = int(counted[-1]) * views / some.shape[0]
+    """How much memory the matrix and its transpose take in float32, within a few percent.
+
+    Args:
+        geometry: Of the scan.
+        grid: Of the image.
+
+    Returns:
+        Bytes, estimated without computing the matrix.
+    """
     rays, pixels = math.prod(geometry.shape), math.prod(grid.shape)
-    return int(2 * 8 * entries) + 4 * (rays + pixels + 2)
+    return 2 * 8 * _estimated_entries(geometry, grid) + 4 * (rays + pixels + 2)
 
 
 class SparseOperator(LinearOperator):
@@ -282,12 +242,18 @@ def _beta_notice_unheard() -> Iterator[None]:
 
 
 def sparse_operator(geometry: Geometry, grid: Grid, *, dtype: torch.dtype = torch.float32) -> SparseOperator:
-    """Joseph's matrix pair for a geometry: attenuation in 1/mm to line integrals."""
-    numpy_dtype = np.float64 if dtype == torch.float64 else np.float32
-    return SparseOperator(
-        joseph_matrix(geometry, grid, numpy_dtype),
-        (1, *grid.shape),
-        (1, *geometry.shape),
-        dtype=dtype,
-        transpose=joseph_transpose(geometry, grid, numpy_dtype),
-    )
+    """Joseph's matrix and its transpose as an operator: attenuation in 1/mm to line integrals.
+
+    Args:
+        geometry: Of the scan.
+        grid: Of the image.
+        dtype: float32 or float64.
+
+    Returns:
+        ``[batch, 1, rows, columns] -> [batch, 1, views, detectors]``.
+
+    Raises:
+        OperatorError: Where int32 cannot count the matrix's entries.
+    """
+    matrix = joseph_matrix(geometry, grid, np.float64 if dtype == torch.float64 else np.float32)
+    return SparseOperator(matrix, (1, *grid.shape), (1, *geometry.shape), dtype=dtype)

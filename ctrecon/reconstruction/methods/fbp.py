@@ -25,9 +25,9 @@ def filtered_back_projection(
     filters = SMOOTHEST_FIRST if window is None else ((window, 1.0),)
     best, least = problem.start, math.inf
     reason = ""
+    inverse = FilteredBackProjection(problem.scan.geometry, problem.grid)
     for name, cutoff in filters:
-        inverse = FilteredBackProjection(problem.scan.geometry, problem.grid, window=name, cutoff=cutoff)
-        image = inverse(problem.energy.data)
+        image = inverse.with_filter(name, cutoff)(problem.energy.data)
         residual = problem.energy.at(image).discrepancy
         assert residual is not None
         path.add(residual)
