@@ -156,8 +156,9 @@ class FilteredBackProjection:
         """The sum over views by torch; what it needs to know of the geometry stays on the device."""
         device = filtered.device
         if device not in self._by_torch:
+            views, cells = filtered.shape[-2:]
             self._by_torch.clear()
-            self._by_torch[device] = DeviceBackProjection(self._back, *filtered.shape[-2:], device)
+            self._by_torch[device] = DeviceBackProjection(self._back, views, cells, device)
         return self._by_torch[device](filtered)
 
     def _filter(self, sinogram: Tensor) -> Tensor:

@@ -93,15 +93,17 @@ def joseph_matrix(
 def _all_entries(geometry: Geometry, grid: Grid, dtype: npt.DTypeLike) -> list[_Entries]:
     """Of all rays in their order, on all threads."""
     table = footprint(geometry, grid)
-    flat = [part.reshape(-1) for part in (table.by_row, table.start, table.slope, table.length_mm)]
+    by_row = table.by_row.reshape(-1)
+    start, slope, length = (part.reshape(-1) for part in (table.start, table.slope, table.length_mm))
     step = max(1, _AT_ONCE // max(grid.shape))
     parts: dict[int, _Entries] = {}
 
     def work(first: int, last: int) -> None:
         for k in range(first, last):
-            parts[k] = _entries(Footprint(*(part[k * step : (k + 1) * step] for part in flat)), grid, dtype)
+            some = slice(k * step, (k + 1) * step)
+            parts[k] = _entries(Footprint(by_row[some], start[some], slope[some], length[some]), grid, dtype)
 
-    split(math.ceil(flat[0].size / step), work)
+    split(math.ceil(by_row.size / step), work)
     return [parts[k] for k in sorted(parts)]
 
 
