@@ -2,76 +2,83 @@
 
 from __future__ import annotations
 
-import io
-import textwrap
-
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
+from ctrecon.outputs.canvas import BLUE_TO_RED, GRAYS, Box, Canvas, decade_ticks, linear_ticks
 from ctrecon.reconstruction.conclude import Conclusion
+from ctrecon.support.arrays import Float64Array
 
-# Where the three panels stand and their colour bars, from left to right, in parts of the figure's width; between them
-# is room for the widest tick labels. Places that are known need no layout, which would draw everything once more.
+WIDTH, HEIGHT = 1650, 572
+# Where the three panels stand and their colour bars, from left to right, in pixels; between them is room for the widest
+# tick labels.
 _IMAGE, _IMAGE_BAR, _RESIDUAL, _RESIDUAL_BAR, _HISTORY = (
-    (0.045, 0.240), (0.297, 0.012), (0.415, 0.235), (0.662, 0.012), (0.782, 0.210),
+    (74, 470), (490, 510), (685, 1072), (1092, 1112), (1290, 1636),
 )  # fmt: skip
-_SIZE_INCHES = (15.0, 5.2)
-# Of the figure's height: below the panels, above them, and a line of the title.
-_BELOW, _ABOVE, _LINE = 0.105, 0.07, 0.045
+_BELOW, _ABOVE = 60, 40
+_RESIDUAL_COLOUR, _ENERGY_COLOUR, _DELTA_COLOUR = (31, 119, 180), (255, 127, 14), (214, 39, 40)
+_SMALLEST = 1e-30
 
 
 def draw_preview(result: Conclusion) -> bytes:
-    """A PNG with image (1/mm), residual sinogram, and E and residual over the iterations with delta drawn."""
-    stream = io.BytesIO()
-    figure = draw_into(Figure(dpi=110), result)
-    # Not ``savefig``, which draws twice: first to learn sizes that are known here.
-    FigureCanvasAgg(figure).print_png(stream, metadata={"Software": "ctrecon"})  # type: ignore[no-untyped-call]
-    return stream.getvalue()
+    """A PNG with image (1/mm), residual sinogram, and E and residual over the iterations with delta drawn.
+
+    Args:
+        result: What is drawn.
+
+    Returns:
+        The file, 1650 x 572 pixels.
+    """
+    return draw_on_canvas(result).png("ctrecon")
 
 
-def draw_into(figure: Figure, result: Conclusion, *, title: str = "") -> Figure:
-    """The same in an empty figure, with a line above where there is a ``title``; gives the figure."""
-    lines = textwrap.wrap(title, 150)
-    figure.set_size_inches(*_SIZE_INCHES)
-    figure.set_facecolor("white")
-    height = 1 - _BELOW - _ABOVE - _LINE * len(lines)
+def draw_on_canvas(result: Conclusion) -> Canvas:
+    """The same, not yet a file."""
+    canvas = Canvas(WIDTH, HEIGHT)
 
-    def place(panel: tuple[float, float], part: float = 1.0) -> Axes:
-        left, width = panel
-        axis: Axes = figure.add_axes((left, _BELOW + (1 - part) / 2 * height, width, part * height))
-        return axis
+    def place(panel: tuple[int, int], part: float = 1.0) -> Box:
+        height = HEIGHT - _ABOVE - _BELOW
+        return panel[0], _ABOVE + (1 - part) / 2 * height, panel[1], _ABOVE + (1 + part) / 2 * height
 
-    _draw_image(place(_IMAGE), place(_IMAGE_BAR, 0.8), result)
-    _draw_residual(place(_RESIDUAL), place(_RESIDUAL_BAR, 0.8), result)
-    _draw_history(place(_HISTORY), result)
-    if lines:
-        figure.suptitle("\n".join(lines), parse_math=False)
-    return figure
+    _draw_image(canvas, place(_IMAGE), place(_IMAGE_BAR, 0.8), result)
+    _draw_residual(canvas, place(_RESIDUAL), place(_RESIDUAL_BAR, 0.8), result)
+    _draw_history(canvas, place(_HISTORY), result)
+    return canvas
 
 
-def _draw_image(axis: Axes, bar: Axes, result: Conclusion) -> None:
+def _draw_image(canvas: Canvas, panel: Box, bar: Box, result: Conclusion) -> None:
     image, grid = result.image, result.problem.grid
+    rows, columns = image.shape
     low, high = (float(q) for q in np.percentile(image, [0.5, 99.8]))
-    extent = None
+    low, high = min(0.0, low), max(high, low + 1e-12)
+    x, y, width, height = columns / 2 - 0.5, rows / 2 - 0.5, float(columns), float(rows)
+    down = True  # rows count downwards, y in mm upwards
     if grid is not None:
-        (height, width), (x, y) = grid.size_mm, grid.centre_mm[:2]
-        extent = (x - width / 2, x + width / 2, y - height / 2, y + height / 2)
-    drawn = axis.imshow(
-        image, cmap="gray", vmin=min(0.0, low), vmax=max(high, low + 1e-12), extent=extent, interpolation="nearest"
-    )
-    axis.set_title("certified image" if result.certified else "image, NOT certified")
-    mm = result.problem.scan.in_mm
-    axis.set_xlabel(("x in mm" if mm else "x in detector cells") if extent else "column")
-    axis.set_ylabel(("y in mm" if mm else "y in detector cells") if extent else "row")
-    unit = " in 1/mm" if mm else " per detector cell" if extent else ""
-    _colour_bar(bar, drawn, label=f"attenuation{unit}")
+        (height, width), (x, y), down = grid.size_mm, grid.centre_mm[:2], False
+    box = _shaped(panel, width / height)
+    canvas.image(box, image, low, high, GRAYS)
+    mm, place = result.problem.scan.in_mm, grid is not None
+    unit = "mm" if mm else "detector cells"
+    across = linear_ticks(x - width / 2, x + width / 2, most=6)
+    canvas.below(box, across, x - width / 2, x + width / 2, f"x in {unit}" if place else "column")
+    along = linear_ticks(y - height / 2, y + height / 2, most=6)
+    places = [(v - y + height / 2) / height for v in along.at]
+    canvas.beside(box, along, [1 - p for p in places] if down else places, f"y in {unit}" if place else "row")
+    canvas.title(panel, "certified image" if result.certified else "image, NOT certified")
+    canvas.bar(bar, low, high, GRAYS, "attenuation" + (" in 1/mm" if mm else " per detector cell" if place else ""))
 
 
-def _draw_residual(axis: Axes, bar: Axes, result: Conclusion) -> None:
+def _shaped(panel: Box, aspect: float) -> Box:
+    """The largest box in a panel so many times as wide as high, in its middle."""
+    left, top, right, bottom = panel
+    width, height = right - left, bottom - top
+    wide, high = min(width, height * aspect), min(height, width / aspect)
+    wide, high = max(wide, 2.0), max(high, 2.0)
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
+
+
+def _draw_residual(canvas: Canvas, panel: Box, bar: Box, result: Conclusion) -> None:
     energy = result.problem.energy
     u = torch.from_numpy(result.image)[None, None].to(result.problem.device)
     residual = (energy.operator(u) - energy.data)[0, 0]
@@ -80,31 +87,41 @@ def _draw_residual(axis: Axes, bar: Axes, result: Conclusion) -> None:
         residual, label = residual * energy.weights[0, 0].sqrt(), "in standard deviations"
     values = residual.cpu().numpy()
     limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
-    drawn = axis.imshow(
-        values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+    views, cells = values.shape
+    canvas.image(panel, values, -limit, limit, BLUE_TO_RED)
+    canvas.below(panel, linear_ticks(-0.5, cells - 0.5, whole=True), -0.5, cells - 0.5, "detector cell")
+    ticks = linear_ticks(-0.5, views - 0.5, whole=True)
+    canvas.beside(panel, ticks, [1 - (v + 0.5) / views for v in ticks.at], "view")
+    canvas.title(panel, "residual Au - f")
+    canvas.bar(bar, -limit, limit, BLUE_TO_RED, label)
+
+
+def _draw_history(canvas: Canvas, panel: Box, result: Conclusion) -> None:
+    history, delta = result.outcome.history, result.problem.delta.value
+    iteration = np.array([progress.iteration for progress in history], dtype=np.float64)
+    residual, energy = (
+        np.maximum([getattr(p, name) for p in history], _SMALLEST) for name in ("residual", "energy")
     )
-    axis.set_title("residual Au - f")
-    axis.set_xlabel("detector cell")
-    axis.set_ylabel("view")
-    _colour_bar(bar, drawn, label=label)
+    first, last = float(iteration.min()), max(float(iteration.max()), float(iteration.min()) + 1)
+    first, last = first - 0.04 * (last - first), last + 0.04 * (last - first)
+    every = np.concatenate([residual, energy, [delta] if delta > 0 else []])
+    low, high = float(every.min()) / 1.3, float(every.max()) * 1.3
 
+    def height(values: Float64Array) -> Float64Array:
+        return np.asarray(np.log(values / low) / np.log(high / low))
 
-def _colour_bar(axis: Axes, drawn: AxesImage, *, label: str) -> None:
-    axis.figure.colorbar(drawn, cax=axis, label=label)
-    # A factor of all labels ("1e-9") stands above them, not to the left, over the panel.
-    axis.yaxis.set_offset_position("right")
-    axis.yaxis.get_offset_text().set_horizontalalignment("left")
+    def line(k: Float64Array, values: Float64Array) -> Float64Array:
+        return np.stack([(k - first) / (last - first), height(values)], axis=1)
 
-
-def _draw_history(axis: Axes, result: Conclusion) -> None:
-    history = result.outcome.history
-    k = [progress.iteration for progress in history]
-    axis.semilogy(k, [max(p.residual, 1e-30) for p in history], "o-", color="C0", label="residual")
-    axis.semilogy(k, [max(p.energy, 1e-30) for p in history], "s--", color="C1", label="energy E")
-    axis.axhline(result.problem.delta.value, color="C3", label="delta")
-    axis.set_xlabel("iteration")
-    axis.set_title(
-        f"residual {result.residual:.4g} {'<=' if result.certified else '>'} delta {result.problem.delta.value:.4g}"
-    )
-    axis.grid(alpha=0.3)
-    axis.legend()
+    lines = [
+        ("residual", _RESIDUAL_COLOUR, line(iteration, residual), "o"),
+        ("energy E", _ENERGY_COLOUR, line(iteration, energy), "s"),
+    ]
+    if delta > 0:
+        lines.append(("delta", _DELTA_COLOUR, line(np.array([first, last]), np.full(2, delta)), ""))
+    ticks = decade_ticks(low, high)
+    places = height(np.array(ticks.at)).tolist()
+    canvas.curves(panel, lines, places)
+    canvas.beside(panel, ticks, places, "")
+    canvas.below(panel, linear_ticks(first, last, whole=True), first, last, "iteration")
+    canvas.title(panel, f"residual {result.residual:.4g} {'<=' if result.certified else '>'} delta {delta:.4g}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import os
 import tempfile
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -212,11 +214,25 @@ class Reconstruction:
     def show(self) -> Figure:
         """Image, residual and history as one figure, the verdict above; a notebook shows what a cell returns.
 
-        Where matplotlib has windows it opens one. ``figure.savefig`` writes it.
+        Returns:
+            A figure of matplotlib, in a window where matplotlib has some; ``figure.savefig`` writes it.
         """
-        from ctrecon.outputs.preview import draw_into
+        from matplotlib.image import imread
 
-        return draw_into(_blank_figure(), self.conclusion, title=str(self))
+        from ctrecon.outputs.preview import draw_preview
+
+        picture = imread(io.BytesIO(draw_preview(self.conclusion)))
+        lines = textwrap.wrap(str(self), _LINE_CHARACTERS)
+        height, width = picture.shape[0] / _DOTS_PER_INCH, picture.shape[1] / _DOTS_PER_INCH
+        above = _LINE_INCHES * (len(lines) + 1)
+        figure = _blank_figure()
+        figure.set_dpi(_DOTS_PER_INCH)
+        figure.set_size_inches(width, height + above)
+        axis = figure.add_axes((0, 0, 1, height / (height + above)))
+        axis.set_axis_off()
+        axis.imshow(picture, aspect="auto", interpolation="nearest")
+        figure.suptitle("\n".join(lines), parse_math=False)
+        return figure
 
     def _repr_html_(self) -> str:
         """For notebooks: the picture and, as text that can be copied, the verdict."""
@@ -251,4 +267,6 @@ def _blank_figure() -> Figure:
     return Figure()
 
 
+# Of ``show``: as drawn, and what its title takes.
+_DOTS_PER_INCH, _LINE_INCHES, _LINE_CHARACTERS = 110, 0.24, 150
 _WINDOWS = ("gtk3agg", "gtk3cairo", "gtk4agg", "gtk4cairo", "macosx", "qtagg", "qtcairo", "tkagg", "tkcairo", "wxagg")

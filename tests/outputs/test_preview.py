@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import math
-from itertools import pairwise
+from itertools import combinations
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
 import ctrecon as ct
-from ctrecon.outputs.preview import draw_into, draw_preview
+from ctrecon.outputs.canvas import BLUE_TO_RED, GRAYS, Canvas, decade_ticks, linear_ticks
+from ctrecon.outputs.preview import draw_on_canvas, draw_preview
 from ctrecon.reconstruction.conclude import Conclusion
 
 
@@ -28,32 +27,38 @@ def conclusion(scale: float, rows: int = 24, columns: int = 24) -> Conclusion:
     return ct.reconstruct(scan, delta="0.001%", method="cgls", iterations=2).conclusion
 
 
-def cut_or_overlapping(figure: Figure) -> list[str]:
-    """What leaves the figure, or reaches into what is next to it."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    boxes = sorted((axis.get_tightbbox(canvas.get_renderer()) for axis in figure.axes), key=lambda box: float(box.x0))
-    width, height = canvas.get_width_height()
-    found = [f"cut: {box}" for box in boxes if min(box.x0, box.y0, width - box.x1, height - box.y1) < 0]
-    found += [f"overlap: {one} {other}" for one, other in pairwise(boxes) if one.x1 > other.x0]
-    titles = [text.get_window_extent() for text in figure.texts]
-    return found + [f"title: {box}" for box in boxes for title in titles if box.y1 > title.y0]
+def cut_or_overlapping(canvas: Canvas) -> list[str]:
+    """Words that leave the picture, or reach into others."""
+    width, height = canvas.picture.size
+    found = [
+        f"cut: {words} {box}" for words, box in canvas.boxes
+        if min(box[0], box[1], width - box[2], height - box[3]) < 0
+    ]  # fmt: skip
+    for (one, a), (other, b) in combinations(canvas.boxes, 2):
+        if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]:
+            found.append(f"overlap: {one} {a}, {other} {b}")
+    return found
 
 
 @pytest.mark.parametrize(
     ("scale", "shape"), [(1e-9, (24, 24)), (1e-3, (48, 12)), (7.0, (12, 48)), (3e4, (24, 24))]
 )
 def test_nothing_is_cut_off_and_nothing_overlaps(scale: float, shape: tuple[int, int]) -> None:
-    result = conclusion(scale, *shape)
-    assert cut_or_overlapping(draw_into(Figure(dpi=110), result)) == []
-    assert cut_or_overlapping(draw_into(Figure(), result, title="What was proved, at some length. " * 12)) == []
+    canvas = draw_on_canvas(conclusion(scale, *shape))
+    assert cut_or_overlapping(canvas) == []
+    words = [said for said, _ in canvas.boxes]
+    assert {"x in mm", "y in mm", "detector cell", "view", "iteration", "residual Au - f"} <= {
+        said.split(" (")[0] for said in words
+    }
 
 
 def test_it_would_be_noticed() -> None:
-    figure = draw_into(Figure(), conclusion(1.0))
-    left, right = figure.axes[0], figure.axes[1]
-    right.set_position(left.get_position())
-    assert cut_or_overlapping(figure)
+    canvas = Canvas(100, 100)
+    canvas.text(10, 50, "one", "lm")
+    assert cut_or_overlapping(canvas) == []
+    canvas.text(15, 50, "two", "lm")
+    canvas.text(95, 80, "cut off", "lm")
+    assert [said.split(":")[0] for said in cut_or_overlapping(canvas)] == ["cut", "overlap"]
 
 
 def test_png_names_what_made_it() -> None:
@@ -61,3 +66,28 @@ def test_png_names_what_made_it() -> None:
         assert picture.size == (1650, 572)
         assert picture.info["Software"] == "ctrecon"
         assert np.asarray(picture.convert("L")).std() > 10
+
+
+def test_colours_stand_where_the_values_do() -> None:
+    canvas = Canvas(60, 60)
+    canvas.image((10, 10, 50, 50), np.array([[0.0, 1.0], [2.0, 3.0]]), 0.0, 2.0, GRAYS)
+    at = [canvas.picture.getpixel(place) for place in ((20, 20), (40, 20), (20, 40), (40, 40))]
+    assert at == [(0, 0, 0), (128, 128, 128), (255, 255, 255), (255, 255, 255)]
+    canvas.image((10, 10, 50, 50), np.array([[-1.0, 1.0]]), -1.0, 1.0, BLUE_TO_RED)
+    assert [canvas.picture.getpixel(place) for place in ((20, 20), (40, 20))] == [BLUE_TO_RED[0], BLUE_TO_RED[-1]]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3e-7, 2e-7), (5.0, 5.0 + 1e-3), (-1e6, 3e6), (0.0, 0.0)])
+def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
+    ticks = linear_ticks(low, high)
+    assert len(ticks.at) <= 7
+    assert all(low - 1e-9 * (high - low) <= v <= high + 1e-9 * (high - low) for v in ticks.at)
+    factor = float(ticks.factor or 1)
+    assert [float(said) * factor for said in ticks.labels] == pytest.approx(list(ticks.at), rel=1e-4, abs=1e-300)
+    assert len(set(ticks.labels)) == len(ticks.labels)
+
+
+def test_decades_of_a_logarithmic_axis() -> None:
+    assert decade_ticks(0.15, 7.0).at == (0.2, 0.5, 1.0, 2.0, 5.0)
+    assert decade_ticks(1e-30, 1e5).at[0] >= 1e-30
+    assert len(decade_ticks(1e-30, 1e5).at) <= 9
