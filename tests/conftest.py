@@ -49,3 +49,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def axes_series(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The series of ``axes_scan`` for each patient position; the raw data stand beside them."""
+    from axes_scan import POSITIONS, make_series
+
+    folder = tmp_path_factory.mktemp("axes")
+    return {position: make_series(folder, position) for position in POSITIONS}

@@ -34,6 +34,13 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what 
 """Of every command that writes; without it, what is there is refused before any work."""
 
 
+position_option = click.option(
+    "--patient-position", metavar="HFS|FFS|...",
+    help="How the patient lay, where the scan does not say it: head or feet first (HF, FF), then S, P, DR or DL.",
+)
+"""Of every command that needs left, front and head of a scan."""
+
+
 def scan_options(function: F) -> F:
     """How to read a scan file."""
     for option in reversed(
@@ -46,6 +53,7 @@ def scan_options(function: F) -> F:
             click.option("--size", type=int, help="Image size in pixels. Default: from the file or the detector."),
             click.option("--pixel-mm", type=float, help="Pixel size. Default: from the file or the field of view."),
             click.option("--z", "z_mm", type=float, help="Slice of a folder of projections, mm. Default: the middle."),
+            position_option,
         )
     ):
         function = option(function)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ctrecon.cli.main import printable
-from ctrecon.cli.options import FolderPath, overwrite_option
+from ctrecon.cli.options import FolderPath, overwrite_option, position_option
 
 
 @click.command("rebin")
@@ -23,6 +23,7 @@ from ctrecon.cli.options import FolderPath, overwrite_option
 @click.option("--span", type=click.Choice(("auto", "full", "short")), default="auto", show_default=True,
               help="A turn, or half of one and the fan, per slice.")
 @click.option("--central-column", type=float, help="Counted from 1, instead of the files' own.")
+@position_option
 @overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 def command(folder: Path, output: Path, overwrite: bool, as_json: bool, **options: Any) -> None:
@@ -62,7 +63,7 @@ def _is_ours(name: str) -> bool:
 
 def _write(
     folder: Path, output: Path, as_json: bool, *, z_mm: tuple[float, ...], spacing_mm: float | None, span: Any,
-    central_column: float | None,
+    central_column: float | None, patient_position: str | None,
 ) -> list[dict[str, Any]]:
     from ctrecon.dicom.raw.projections import read_projections
     from ctrecon.dicom.raw.rebin import rebin, slice_positions
@@ -72,7 +73,9 @@ def _write(
     if z_mm and spacing_mm is not None:
         raise SettingError("--z and --spacing both say where slices are; drop one of them")
     with _counting(quiet=as_json) as progress:
-        projections = read_projections(folder, central_column=central_column, progress=progress)
+        projections = read_projections(
+            folder, central_column=central_column, patient_position=patient_position, progress=progress
+        )
     places = z_mm or tuple(slice_positions(projections, spacing_mm=spacing_mm, span=span).tolist())
     written: list[dict[str, Any]] = []
     for k, z in enumerate(places, start=1):

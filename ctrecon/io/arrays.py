@@ -25,6 +25,7 @@ from ctrecon.io.sidecar import Arrays, Sidecar, find_sidecar
 from ctrecon.io.transmission import blank_of, read_transmission
 from ctrecon.io.turns import ASK, TURNS, parallel_turn
 from ctrecon.measurement.center import with_center
+from ctrecon.measurement.patient_position import lying
 from ctrecon.measurement.scan import LengthUnit, Scan
 
 
@@ -38,6 +39,7 @@ def read_scan(
     pixel_mm: float | None = None,
     center: float | str | None = None,
     z_mm: float | None = None,
+    patient_position: str | None = None,
 ) -> Scan:
     """Read a measured scan; ``docs/units.md`` lists the formats and what each file must hold.
 
@@ -52,6 +54,7 @@ def read_scan(
         pixel_mm: Of the image, in mm (in cells where lengths are).
         center: The column that the rotation axis projects to, or "auto".
         z_mm: The slice of a folder of projections (``docs/projections.md``), by default the middle one.
+        patient_position: How the patient lay, a term of DICOM such as ``"HFS"``, where the data do not say it.
 
     Returns:
         The scan; what had to be assumed is in its ``notes``.
@@ -65,7 +68,8 @@ def read_scan(
     if path.is_dir():
         if geometry is not None or row is not None:
             raise InputError(f"{path}: projections bring their own geometry; drop --geometry and --row")
-        return with_center(_slice_of(path, z_mm), center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
+        scan = _slice_of(path, z_mm, patient_position)
+        return with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
     if z_mm is not None:
         raise InputError(f"{path}: is a single slice; --z belongs to a folder of projections")
     check_file(path)
@@ -93,15 +97,16 @@ def read_scan(
     )
     if center is None and where.seek_axis:
         center = measured.center
+    scan = lying(scan, patient_position)
     return with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
 
 
-def _slice_of(folder: Path, z_mm: float | None) -> Scan:
+def _slice_of(folder: Path, z_mm: float | None, patient_position: str | None) -> Scan:
     # Here, because the import is slow and most runs do without.
     from ctrecon.dicom.raw.projections import read_projections
     from ctrecon.dicom.raw.rebin import rebin, slice_positions
 
-    projections = read_projections(folder)
+    projections = read_projections(folder, patient_position=patient_position)
     places = slice_positions(projections)
     z = float(places[len(places) // 2]) if z_mm is None else z_mm
     scan = rebin(projections, z)

@@ -19,6 +19,7 @@ from ctrecon.dicom.series.said import study_said
 from ctrecon.dicom.series.series import CERTIFICATES, certificate_name, image_name, is_ours, write_series
 from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
+from ctrecon.measurement.patient_position import position_of
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.millimetres import need_pixels, place_mm
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
@@ -55,6 +56,8 @@ class SeriesTarget:
     def accept(self, scan: Scan) -> None:
         """Before any work is done: raises InputError, SettingError where the scan cannot become a series."""
         need_pixels(scan, _WHAT)
+        if scan.patient_position:
+            position_of(scan.source, scan.patient_position)
         self.of(scan)
 
     def of(self, scan: Scan) -> SeriesTarget:
@@ -79,6 +82,7 @@ class SeriesTarget:
         """
         for result in results:
             need_pixels(result.problem.scan, _WHAT)
+        unplaced = _places(results, z_mm)
         if z_mm is None:
             z_mm = [place_mm(result.problem.scan, None) for result in results]
         if len(z_mm) != len(results):
@@ -98,7 +102,7 @@ class SeriesTarget:
             study=self._study(results),
             method=method,
             iterative=iterative,
-            notes=[*notes, describe(scale, how=known), how_it_lies],
+            notes=[how_it_lies, *unplaced, describe(scale, how=known), *notes],
             frame_of_reference=frame_of_reference,
             patient_position=position,
             overwrite=self.overwrite,
@@ -133,8 +137,6 @@ def paths_of_slice(folder: Path, index: int, *, certified: bool) -> dict[str, Pa
     return paths
 
 
-# Defined terms of PatientPosition, PS3.3 C.7.3.1.1.2.
-_POSITIONS = ("HFS", "FFS", "HFP", "FFP", "HFDR", "HFDL", "FFDR", "FFDL")
 _AXES = (
     "Columns are taken to run to the patient's left, rows to the back, z to the head, with the rotation axis at "
     "x = y = 0"
@@ -147,10 +149,18 @@ def _position(results: Sequence[Conclusion]) -> tuple[str, str]:
     if len(stated) > 1:
         raise InputError(f"the slices were scanned in several patient positions: {', '.join(sorted(stated))}")
     said = stated.pop()
-    if said not in _POSITIONS:
-        return "HFS", f"The patient is taken to lie head first and supine; the scan does not say. {_AXES}."
+    if not said:
+        return "", f"The scan does not say how the patient lay, so left and right are not certain. {_AXES}."
     # What was never compared with other programs is noted where the scan was read.
-    return said, f"The patient position is {said}, as the scan says. {_AXES}."
+    source = results[0].problem.scan.source
+    return position_of(source, said), f"The patient position is {said}, as the scan says. {_AXES}."
+
+
+def _places(results: Sequence[Conclusion], z_mm: Sequence[float] | None) -> list[str]:
+    """A sentence on z where no one said it."""
+    if z_mm is not None or all(result.problem.scan.z_mm is not None for result in results):
+        return []
+    return ["The scan does not say where the slice stands along the axis: z = 0 means nothing."]
 
 
 def describe(scale: HounsfieldScale, *, how: str) -> str:

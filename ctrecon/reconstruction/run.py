@@ -15,6 +15,7 @@ from ctrecon.energies.base import Energy
 from ctrecon.errors import SettingError
 from ctrecon.measurement.center import with_center
 from ctrecon.measurement.delta import Delta, delta_for, mean_of_repeats
+from ctrecon.measurement.patient_position import lying
 from ctrecon.measurement.scan import Scan
 from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.operators.choose import OperatorName, Uses
@@ -47,7 +48,7 @@ def apply_to_scan(scan: Scan, settings: Settings) -> Scan:
     for name in FROM_FILE:
         if getattr(settings, name) is not None:
             raise SettingError(f"{name} says how a file is read, and {scan.source} is at hand already; drop it")
-    scan = with_center(scan, settings.center).every(settings.every)
+    scan = lying(with_center(scan, settings.center).every(settings.every), settings.patient_position)
     return scan.with_grid(size=settings.size, pixel_mm=settings.pixel_mm)
 
 

@@ -53,6 +53,7 @@ class Settings:
         size: Side of the image in pixels; None for the file's, or what covers the field of view.
         pixel_mm: Side of a pixel in mm; None likewise.
         z_mm: Slice of a folder of projections, in mm; None for the middle one.
+        patient_position: How the patient lay, a term of DICOM such as HFS, where the scan does not say it.
 
     Raises:
         SettingError: A value that is out of its range, or that the method has no use for.
@@ -81,6 +82,7 @@ class Settings:
     size: int | None = None
     pixel_mm: float | None = None
     z_mm: float | None = None
+    patient_position: str | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -49,6 +49,7 @@ class Options(TypedDict, total=False):
     size: int | None
     pixel_mm: float | None
     z_mm: float | None
+    patient_position: str | None
 
 
 def reconstruct(
@@ -129,6 +130,7 @@ def read_as(path: str | os.PathLike[str], settings: Settings) -> tuple[Scan, Pat
     scan = read_scan(
         path, geometry=settings.geometry, row=settings.row, every=settings.every, size=settings.size,
         pixel_mm=settings.pixel_mm, center=settings.center, z_mm=settings.z_mm,
+        patient_position=settings.patient_position,
     )  # fmt: skip
     return scan, None if Path(path).is_dir() else Path(path)
 

@@ -59,7 +59,7 @@ def reconstruct_slices(
         raise SettingError(f"{folder}: projections bring their own geometry; drop --geometry, --row and --center")
     if settings.repeat is not None or settings.z_mm is not None:
         raise SettingError("--all-slices takes every slice of one scan; drop --z and --repeat")
-    projections = read_projections(folder)
+    projections = read_projections(folder, patient_position=settings.patient_position)
     places = [float(z) for z in slice_positions(projections, spacing_mm=spacing_mm)]
     once, results, grid = Once(), list[Reconstruction](), None
     try:

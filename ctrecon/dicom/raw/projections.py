@@ -6,9 +6,9 @@ The format's frame, for the focal centre of view ``k`` at angle ``phi``, radius 
     focal centre   (-rho sin phi, rho cos phi, z)
     focal spot     ((rho + drho) (-sin(phi + dphi), cos(phi + dphi)), z + dz)
     cell (i, j)    focal centre + d0 (sin(phi + g), -cos(phi + g)), at height z - (j - cy) row pitch
-with g = (i - cx) column pitch / d0, columns i and rows j counted from 1. The images here have x = -x and
-y = y of that frame, for a patient lying feet first on the back a radiologist's view; so angles become ``t = pi - phi``
-and shifts ``dt = -dphi``.
+with g = (i - cx) column pitch / d0, columns i and rows j counted from 1. A scan is read as if the patient had lain feet
+first on the back (``patient_axes.py`` turns it); the images here have x = -x and y = y of that frame, the radiologist's
+view, so angles become ``t = pi - phi`` and shifts ``dt = -dphi``.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ctrecon.dicom.raw.ct_pd_file import Common, Place, read_header, read_projection
+from ctrecon.dicom.raw.patient_axes import PatientAxes
 from ctrecon.dicom.series.said import said_in
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.arc_fan import ArcFanBeam
+from ctrecon.measurement.patient_position import position_of
 from ctrecon.support.arrays import Array, Float64Array
 
 MAX_PROJECTIONS = 1_000_000
@@ -37,12 +39,15 @@ class ProjectionSet:
     """One scan: its files in the order they were taken, and where focal spot and detector stood.
 
     ``study``: patient and study as its first file says them, by DICOM's keywords; ``notes``: what was left out of that.
-    Arrays are ``[projections]``, float64, in rad and mm; angles are unwrapped. ``view(k)`` reads the pixels.
+    Arrays are ``[projections]``, float64, in rad and mm; angles are unwrapped. ``view(k)`` reads the pixels. All are in
+    the frame of a patient lying feet first on the back, z to the head, to which ``axes`` turned them; ``common`` holds
+    what the files say.
     """
 
     folder: Path
     files: tuple[str, ...]
     common: Common
+    axes: PatientAxes
     angle_rad: Float64Array
     z_mm: Float64Array
     angle_shift_rad: Float64Array
@@ -53,7 +58,13 @@ class ProjectionSet:
 
     def view(self, k: int) -> tuple[Array, Array | None]:
         """Line integrals ``[rows, columns]`` of projection ``k``, float64, and photons per column, or None."""
-        return read_projection(self.folder / self.files[k], self.common)
+        values, photons = read_projection(self.folder / self.files[k], self.common)
+        return self.axes.cells(values), None if photons is None else self.axes.cells(photons)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Central column and row, counted from 1 in the order of ``view``."""
+        return self.axes.centre(self.common.centre, self.common.columns, self.common.rows)
 
     @property
     def helical(self) -> bool:
@@ -79,7 +90,7 @@ class ProjectionSet:
             angles_rad=tuple((math.pi - self.angle_rad[views]).tolist()),
             detector_count=c.columns,
             detector_spacing_mm=c.column_pitch_mm,
-            detector_offset_mm=((c.columns + 1) / 2 - c.centre[0]) * c.column_pitch_mm,
+            detector_offset_mm=((c.columns + 1) / 2 - self.centre[0]) * c.column_pitch_mm,
             source_to_axis_mm=c.radius_mm,
             source_to_detector_mm=c.distance_mm,
             source_angle_shift_rad=tuple((0.0 - self.angle_shift_rad[views]).tolist()),
@@ -88,13 +99,21 @@ class ProjectionSet:
 
 
 def read_projections(
-    folder: Path, *, central_column: float | None = None, progress: Callable[[int, int], None] | None = None
+    folder: Path, *, central_column: float | None = None, patient_position: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ProjectionSet:
-    """Read all headers of a folder, sort and check them. ``progress`` is told files read and files there.
+    """Read all headers of a folder, sort and check them, and turn them to the patient's axes.
 
-    ``central_column``, counted from 1, stands in for that of the files.
+    Args:
+        folder: Of DICOM-CT-PD files, one scan.
+        central_column: Counted from 1, stands in for that of the files.
+        patient_position: One of ``POSITIONS``, where the files state none.
+        progress: Is told files read and files there.
 
-    Raises InputError where a file is none of the format, scans are mixed, or projections are missing or doubled.
+    Raises:
+        InputError: Where a file is none of the format, scans are mixed, projections are missing or doubled, or nothing
+            says how the patient lay.
+        SettingError: For a column that is not there, or a position that contradicts the files.
     """
     names = _file_names(folder)
     common: Common | None = None
@@ -117,12 +136,14 @@ def read_projections(
         if not 1 <= central_column <= common.columns:
             raise SettingError(f"the central column must be from 1 to {common.columns}, got {central_column:g}")
         common = replace(common, centre=(central_column, common.centre[1]))
+    axes = PatientAxes(position_of(folder, common.patient_position, patient_position))
     order = _order(folder, names, common, table, instances if numbered else None)
     table, files = table[order], tuple(names[k] for k in order)
     study, notes = said_in(folder / files[0])
     found = ProjectionSet(
-        folder=folder, files=files, common=common, angle_rad=np.unwrap(table[:, 0]), z_mm=table[:, 1],
-        angle_shift_rad=table[:, 2], z_shift_mm=table[:, 3], radius_shift_mm=table[:, 4],
+        folder=folder, files=files, common=common, axes=axes,
+        angle_rad=axes.angles(np.unwrap(table[:, 0])), z_mm=axes.along(table[:, 1]),
+        angle_shift_rad=axes.along(table[:, 2]), z_shift_mm=axes.along(table[:, 3]), radius_shift_mm=table[:, 4],
         study=study, notes=notes,
     )
     _check_steps(found)

@@ -30,18 +30,20 @@ Span = Literal["auto", "full", "short"]
 # A ray may need a row that is not there by so much (in rows), before it counts as missed.
 _BEYOND = 0.5
 MAX_SLICES = 100_000
+_COMPARED = "as others found for a scanner's own images"
+_NEVER_COMPARED = "never compared with a scanner's own images of this position: check left and head against one"
 
 
 def read_projection_slices(
     folder: Path, *, z_mm: Sequence[float] | None = None, spacing_mm: float | None = None, span: Span = "auto",
-    central_column: float | None = None,
+    central_column: float | None = None, patient_position: str | None = None,
 ) -> Iterator[tuple[float, Scan]]:
     """The slices at ``z_mm``, or every ``spacing_mm`` (default: a detector row at the axis) where the scan reaches.
 
     Yields z and a scan with the geometry, line integrals, variances (where photon statistics are there), water and
     notes; only one slice is in memory. Raises InputError for what cannot be read or a z that was not scanned.
     """
-    scan = read_projections(folder, central_column=central_column)
+    scan = read_projections(folder, central_column=central_column, patient_position=patient_position)
     for z in slice_positions(scan, spacing_mm=spacing_mm, span=span) if z_mm is None else z_mm:
         yield float(z), rebin(scan, float(z), span=span)
 
@@ -94,7 +96,7 @@ def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
         geometry=geometry,
         variance=variance,
         water_mu_per_mm=scan.common.water_mu_per_mm,
-        patient_position=scan.common.patient_position,
+        patient_position=scan.axes.position,
         study=scan.study,
         z_mm=z_mm,
         source=f"{scan.folder}, z = {z_mm:.3f} mm",
@@ -117,9 +119,9 @@ def _rows(
     nearest = -(point * direction).sum(-1) / length
     spot = scan.z_mm[k] + scan.z_shift_mm[k]
     climb = (z_mm - spot) * length / nearest
-    rows = c.centre[1] - 1 - (spot + climb - scan.z_mm[k]) / c.row_pitch_mm
+    rows = scan.centre[1] - 1 - (spot + climb - scan.z_mm[k]) / c.row_pitch_mm
     # The tilt is that of the row that is there.
-    taken = scan.z_mm[k] + (c.centre[1] - 1 - np.clip(rows, 0, c.rows - 1)) * c.row_pitch_mm - spot
+    taken = scan.z_mm[k] + (scan.centre[1] - 1 - np.clip(rows, 0, c.rows - 1)) * c.row_pitch_mm - spot
     return rows, length / np.hypot(length, taken)
 
 
@@ -213,9 +215,17 @@ def _notes(
             f"GE scanners are said to count the central column ({c.centre[0]:g}) from the other end: if edges are "
             f"double, use --central-column {c.columns - c.centre[0]:g}"
         )
-    if c.patient_position not in ("", "FFS"):
-        notes.append(f"patient position {c.patient_position}: left and right were only compared for FFS, check them")
+    notes.append(_how_it_lay(scan))
     return (*notes, *scan.notes)
+
+
+def _how_it_lay(scan: ProjectionSet) -> str:
+    position = scan.axes.position
+    own = scan.common.patient_position.strip().upper() == position
+    return (
+        f"the patient lay {position}, as {'the files say' if own else '--patient-position says'}; left, front and head "
+        f"follow from the format's frame ({_COMPARED if position == 'FFS' else _NEVER_COMPARED})"
+    )
 
 
 def _tilt_deg(scan: ProjectionSet, z_mm: float, geometry: ArcFanBeam) -> float:

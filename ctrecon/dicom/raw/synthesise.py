@@ -1,7 +1,8 @@
 """Small, valid DICOM-CT-PD scans of solids, for trying the whole way from raw data to images, and for the tests.
 
 Rays are computed in the format's own frame (``projections.py`` states it), not by the geometry that later reads them,
-and line integrals are exact (``ctrecon.phantoms.solids``).
+put to the patient's axes by where left, front and head then point, and line integrals are exact
+(``ctrecon.phantoms.solids``).
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ SLOPE, INTERCEPT = 2e-4, -0.5
 """Line integrals from -0.5 to 12.6 in 16 bits."""
 
 WATER_MU_PER_MM = 0.0192
+
+# Where the patient's front points, as seen from the table before the gantry: x to the right, y up, z out of the gantry.
+# Lying on the right side is DR, so that the front of who went in head first points to the left.
+_FRONT = {
+    "HFS": (0, 1, 0), "HFP": (0, -1, 0), "HFDR": (-1, 0, 0), "HFDL": (1, 0, 0),
+    "FFS": (0, 1, 0), "FFP": (0, -1, 0), "FFDR": (1, 0, 0), "FFDL": (-1, 0, 0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +74,8 @@ class Protocol:
                 raise SettingError(f"{name} must be from 1 to 65535, got {value}")
         if self.photons is not None and not 0 < self.photons < 1e15:
             raise SettingError(f"photons must be a number > 0 and below 1e15, got {self.photons}")
+        if self.patient_position not in _FRONT:
+            raise SettingError(f"patient_position must be one of {', '.join(_FRONT)}, got {self.patient_position!r}")
         if not 0 < self.turns * self.per_turn < 1e6:
             raise SettingError(f"{self.turns:g} turns of {self.per_turn} projections are none or too many")
 
@@ -97,18 +107,29 @@ class Protocol:
         return angle * half_column, height, radius
 
     def rays(self, k: int) -> tuple[Float64Array, Float64Array]:
-        """Focal spot ``[1, 1, 3]`` and directions to the cells, ``[columns, rows, 3]``, in the image's axes."""
+        """Focal spot ``[1, 1, 3]`` and directions to the cells, ``[columns, rows, 3]``, in the patient's axes.
+
+        These are x to the left, y to the front and z to the head, as in the images made of it.
+        """
         (phi, z), (dphi, dz, drho) = self.position(k), self.shifts(k)
         rho, d0, (cx, cy) = self.source_to_axis_mm, self.source_to_detector_mm, self.centre
         g = (np.arange(1, self.columns + 1) - cx) * self.column_pitch_mm / d0
         height = z - (np.arange(1, self.rows + 1) - cy) * self.row_pitch_mm
         cells = np.empty((self.columns, self.rows, 3))
-        cells[..., 0] = -(-rho * math.sin(phi) + d0 * np.sin(phi + g))[:, None]
+        cells[..., 0] = (-rho * math.sin(phi) + d0 * np.sin(phi + g))[:, None]
         cells[..., 1] = (rho * math.cos(phi) - d0 * np.cos(phi + g))[:, None]
         cells[..., 2] = height
         far = rho + drho
-        spot = np.array([far * math.sin(phi + dphi), far * math.cos(phi + dphi), z + dz])[None, None]
-        return spot, cells - spot
+        spot = np.array([-far * math.sin(phi + dphi), far * math.cos(phi + dphi), z + dz])[None, None]
+        to_patient = self.left_front_head.T
+        return spot @ to_patient, (cells - spot) @ to_patient
+
+    @property
+    def left_front_head(self) -> Float64Array:
+        """The patient's left, front and head as rows, in the format's frame."""
+        front = np.array(_FRONT[self.patient_position], dtype=np.float64)
+        head = np.array([0.0, 0.0, -1.0 if self.patient_position.startswith("HF") else 1.0])
+        return np.stack([np.cross(head, front), front, head])
 
 
 def water_phantom(inserts_hu: tuple[float, ...] = (100.0, -150.0, 300.0, 50.0), ball_hu: float | None = None) -> Body:
@@ -123,6 +144,19 @@ def water_phantom(inserts_hu: tuple[float, ...] = (100.0, -150.0, 300.0, 50.0), 
     if ball_hu is not None:
         solids.append(Ellipsoid(center=(0.0, 0.0, 0.0), semi_axes=(15.0,) * 3, value=ball_hu / 1000 * WATER_MU_PER_MM))
     return Body(tuple(solids))
+
+
+def axes_phantom(right_hu: float = 900.0, front_hu: float = 600.0, head_hu: float = 300.0) -> Body:
+    """A water cylinder of 200 mm with a ball of 30 mm at the patient's right, one in front, one towards the head.
+
+    Of three densities, so that no exchange of axes and no mirror image looks the same. The one towards the head stands
+    at the axis, 20 mm up; the others at z = 0, 60 mm away from it.
+    """
+    balls = (((-60.0, 0.0, 0.0), right_hu), ((0.0, 60.0, 0.0), front_hu), ((0.0, 0.0, 20.0), head_hu))
+    return Body((
+        Cylinder(center=(0.0, 0.0), semi_axes=(100.0, 100.0), value=WATER_MU_PER_MM),
+        *(Ellipsoid(center=c, semi_axes=(15.0,) * 3, value=hu / 1000 * WATER_MU_PER_MM) for c, hu in balls),
+    ))  # fmt: skip
 
 
 def synthesise(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
@@ -23,6 +23,7 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.support.arrays import Array
 
 NOT_FOR_DIAGNOSIS = "RESEARCH ONLY, not for diagnostic use."
+_MOST_COMMENT = 10_000
 WINDOWS = (("soft tissue", 40, 400), ("lung", -600, 1500), ("bone", 500, 2000))
 
 
@@ -90,6 +91,23 @@ def contributing_equipment() -> Dataset:
     return item
 
 
+def comments(notes: Sequence[str]) -> str:
+    """What is not certain of an image, where whoever opens it alone can read it: at most 10240 characters (LT)."""
+    said = [f"{NOT_FOR_DIAGNOSIS} See the structured report of this study."]
+    for k, note in enumerate(notes):
+        line = f"Assumed: {clean(note)}"
+        if sum(map(len, said)) + 2 * len(said) + len(line) > _MOST_COMMENT:
+            said.append(f"{len(notes) - k} more assumptions stand in the report.")
+            break
+        said.append(line)
+    return "\r\n".join(said)
+
+
+def clean(text: str) -> str:
+    """Text from elsewhere on one line, without control characters."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split())) or "?"
+
+
 def derivation(slice_: SeriesSlice, method: str) -> str:
     """How the image came about and what is proved, at most 1024 characters."""
     bound = f"||Au - f|| <= {slice_.delta:.9g} ({slice_.norm})"
@@ -103,12 +121,12 @@ def derivation(slice_: SeriesSlice, method: str) -> str:
 
 def describe_image(
     slice_: SeriesSlice, index: int, count: int, *, scale: HounsfieldScale, study: Study, frame_of_reference: str,
-    method: str, iterative: bool, patient_position: str = "HFS",
+    method: str, iterative: bool, patient_position: str = "", notes: Sequence[str] = (),
 ) -> Dataset:
     """The dataset of slice ``index`` (from 1) of ``count``, without its series and instance UIDs.
 
-    The patient is taken to lie on the back, seen from the feet: columns run to the patient's left, rows to the back, z
-    to the head, and the rotation axis is x = y = 0. ``patient_position`` is only passed on.
+    Columns run to the patient's left, rows to the back, z to the head, and the rotation axis is x = y = 0: the axes
+    of a scan whatever ``patient_position`` says, which is only passed on. ``notes``: what was assumed, in ImageComments.
     """
     grid = slice_.grid
     ds = Dataset()
@@ -121,7 +139,7 @@ def describe_image(
     certified = "certified" if slice_.certificate is not None else "NOT certified"
     ds.SeriesDescription = f"RESEARCH {certified} {method}, not for diagnosis"[:64]
     ds.SeriesNumber = SERIES_NUMBERS["images"]
-    ds.ImageComments = f"{NOT_FOR_DIAGNOSIS} See the structured report of this study."
+    ds.ImageComments = comments(notes)
     ds.DerivationDescription = derivation(slice_, method)
     ds.DerivationCodeSequence = DicomSequence([ITERATIVE if iterative else FILTERED])
     ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])

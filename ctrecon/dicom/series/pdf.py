@@ -22,11 +22,12 @@ from ctrecon.dicom.series.ct_image import (
     SERIES_NUMBERS,
     SeriesSlice,
     certificate_hash,
+    clean,
     code,
     contributing_equipment,
     program_version,
 )
-from ctrecon.dicom.series.sr import CERTIFICATE, clean
+from ctrecon.dicom.series.sr import CERTIFICATE
 from ctrecon.dicom.series.study import Study
 
 MOST_ROWS = 400

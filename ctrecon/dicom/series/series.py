@@ -65,14 +65,14 @@ def write_series(
     iterative: bool = True,
     notes: Sequence[str] = (),
     frame_of_reference: str | None = None,
-    patient_position: str = "HFS",
+    patient_position: str = "",
     overwrite: bool = False,
 ) -> WrittenSeries:
     """Write ``slices`` (sorted by z here) as one CT series with report, PDF and map of the residual to ``folder``.
 
     ``method`` names how the images were made, ``iterative`` is False for filtered back projection, ``notes`` what was
     assumed. ``frame_of_reference`` is the UID of a frame that the slices are known to stand in; by default a new one.
-    ``patient_position`` is a term of DICOM.
+    ``patient_position`` is a term of DICOM, empty where nobody knows how the patient lay.
     The same arguments give the same bytes.
     Raises InputError for slices that do not make a series, OutputError where ``folder`` cannot be written or holds
     other things.
@@ -86,7 +86,7 @@ def write_series(
     images = [
         describe_image(
             one, k, len(slices), scale=scale, study=study, frame_of_reference=frame, method=method,
-            iterative=iterative, patient_position=patient_position,
+            iterative=iterative, patient_position=patient_position, notes=notes,
         )
         for k, one in enumerate(slices, start=1)
     ]

@@ -18,6 +18,7 @@ from ctrecon.dicom.series.ct_image import (
     SERIES_NUMBERS,
     SeriesSlice,
     certificate_hash,
+    clean,
     contributing_equipment,
     derivation,
     nameless,
@@ -130,8 +131,3 @@ def _slice(image: Dataset, one: SeriesSlice, method: str) -> hd.sr.ContainerCont
         items.append(text(FILE, certificate_hash(one.certificate)))
     part.ContentSequence = hd.sr.ContentSequence(items)
     return part
-
-
-def clean(text: str) -> str:
-    """Text from elsewhere on one line, without control characters."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split())) or "?"

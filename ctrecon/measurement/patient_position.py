@@ -1,0 +1,52 @@
+"""How the patient lay on the table: the terms of DICOM's PatientPosition (PS3.3 C.7.3.1.1.2) for people.
+
+Head or feet first into the gantry (H, F), and supine, prone, or in decubitus on the right or left side (S, P, DR, DL).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ctrecon.errors import InputError, SettingError
+from ctrecon.measurement.scan import Scan
+
+POSITIONS = ("HFS", "FFS", "HFP", "FFP", "HFDR", "HFDL", "FFDR", "FFDL")
+
+
+def position_of(source: object, stated: str, given: str | None = None) -> str:
+    """The patient position of a scan, one of ``POSITIONS``.
+
+    Args:
+        source: The scan, for messages.
+        stated: What it says itself; empty where it does not.
+        given: By whom asks; may only fill what the scan leaves open.
+
+    Raises:
+        InputError: Where neither says a known position.
+        SettingError: Where ``given`` is none, or the scan says another one.
+    """
+    stated = stated.strip().upper()
+    if given is not None and given not in POSITIONS:
+        raise SettingError(f"patient_position must be one of {', '.join(POSITIONS)}, got {given!r}")
+    if given is not None and stated in POSITIONS and given != stated:
+        raise SettingError(
+            f"{source}: PatientPosition is {stated}, --patient-position {given}; drop the option, or correct the files"
+        )
+    found = given or stated
+    if found in POSITIONS:
+        return found
+    said = f"PatientPosition is {stated[:40]!r}, which is not known" if stated else "PatientPosition is missing"
+    raise InputError(
+        f"{source}: {said}, so left and right would be a guess; give --patient-position "
+        f"({', '.join(POSITIONS)}) if you know how the patient lay"
+    )
+
+
+def lying(scan: Scan, given: str | None) -> Scan:
+    """The scan with its patient position as ``given``, where it states none. Raises as ``position_of``.
+
+    The axes of the image are those of the scan and stay: x to the patient's left, y to the front.
+    """
+    if given is None:
+        return scan
+    return replace(scan, patient_position=position_of(scan.source, scan.patient_position, given))
