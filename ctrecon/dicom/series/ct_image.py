@@ -126,7 +126,7 @@ def describe_image(
     """The dataset of slice ``index`` (from 1) of ``count``, without its series and instance UIDs.
 
     Columns run to the patient's left, rows to the back, z to the head, and the rotation axis is x = y = 0: the axes
-    of a scan whatever ``patient_position`` says, which is only passed on. ``notes``: what was assumed, in ImageComments.
+    of a scan whatever ``patient_position`` says, which is only passed on. ``notes``: assumed, and in ImageComments.
     """
     grid = slice_.grid
     ds = Dataset()
