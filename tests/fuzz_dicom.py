@@ -111,8 +111,8 @@ def case(number: int, seed: int, files: list[tuple[str, bytes]]) -> tuple[str, b
 def examine(name: str, content: bytes) -> str:
     """What became of a case: ``read`` or ``refused``. Whatever else is raised is a bug and passes through."""
     from ctrecon.dicom.common.files import Source
-    from ctrecon.dicom.deidentify.dataset import Identity
     from ctrecon.dicom.deidentify.files import deidentified_bytes
+    from ctrecon.dicom.deidentify.identity import Identity
     from ctrecon.dicom.images.images import read_volume_from
     from ctrecon.errors import CtreconError
     from ctrecon.io.arrays import read_scan

@@ -20,28 +20,54 @@ from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
     help="At least 16 bytes that decide the new UIDs, to use again for more of the same patients. Default: random.",
 )
 @click.option("--move-dates", is_flag=True, help="Move dates by days that belong to the patient, instead of removing.")
+@click.option("--retain-uids", is_flag=True, help="Keep UIDs as they are; whoever has the originals can find them.")
+@click.option(
+    "--clean-descriptors", is_flag=True,
+    help="Keep of descriptions the words that describe images (anatomy, planes, phases), instead of removing them.",
+)
+@click.option("--remove-private", is_flag=True, help="Remove all private attributes, those known to be harmless too.")
+@click.option(
+    "--report", "report_file", type=FilePath,
+    help="Write what was changed, attribute by attribute and without values, to this JSON file.",
+)
 @overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 def command(
-    given: Path, folder: Path, secret_file: Path | None, move_dates: bool, overwrite: bool, as_json: bool,
+    given: Path, folder: Path, secret_file: Path | None, move_dates: bool, retain_uids: bool, clean_descriptors: bool,
+    remove_private: bool, report_file: Path | None, overwrite: bool, as_json: bool,
 ) -> None:
     """Write the DICOM images of IN (a folder, a .zip, a file) to the new folder OUT, without what identifies patients.
 
-    Pixels are not changed: look for burned-in text yourself. Whoever has the secret file can test guesses: keep it
-    apart from the images, or let it be random, which no file remembers.
+    Attributes stay where they are known to be harmless, pixels are written anew, without whatever else a file can hold;
+    their values are not changed: look for burned-in text yourself. Whoever has the secret file can test guesses: keep
+    it apart from the images, or let it be random, which no file remembers.
     """
-    from ctrecon.dicom.deidentify.dataset import Identity
     from ctrecon.dicom.deidentify.files import deidentify_folder
+    from ctrecon.dicom.deidentify.identity import Identity
+    from ctrecon.dicom.deidentify.options import Options
     from ctrecon.errors import InputError
+    from ctrecon.support.atomic import atomic_write
+    from ctrecon.support.places import check_places
 
     secret = secrets.token_bytes(32)
     if secret_file is not None:
         if not secret_file.is_file():
             raise InputError(f"there is no file {secret_file}")
         secret = secret_file.read_bytes()[:4096]
-    done = deidentify_folder(given, folder, Identity(secret=secret, move_dates=move_dates), overwrite=overwrite)
+    options = Options(
+        clean_descriptors=clean_descriptors, retain_uids=retain_uids, safe_private=not remove_private
+    )
+    if report_file is not None:
+        check_places([report_file], overwrite=overwrite)
+    identity = Identity(secret=secret, move_dates=move_dates)
+    done = deidentify_folder(given, folder, identity, options, overwrite=overwrite)
+    codes = options.codes(move_dates=move_dates)
+    if report_file is not None:
+        report = {"written": done.written, "left_out": done.left_out, "codes": codes, "changes": list(done.changes)}
+        with atomic_write(report_file) as partial:
+            partial.write_text(json.dumps(report, indent=1), encoding="ascii")
     if as_json:
-        told = {"written": done.written, "left_out": done.left_out, "warnings": list(done.warnings)}
+        told = {"written": done.written, "left_out": done.left_out, "warnings": list(done.warnings), "codes": codes}
         click.echo(json.dumps({**told, "folder": str(folder)}))
         return
     for warning in done.warnings:

@@ -18,8 +18,8 @@ from pydicom.dataset import Dataset
 
 from ctrecon.certificates import verify
 from ctrecon.cli.main import cli
-from ctrecon.dicom.deidentify.dataset import Identity
 from ctrecon.dicom.deidentify.files import deidentified_bytes, deidentify_folder
+from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.deidentify.safe_private import names_nobody
 from ctrecon.dicom.series.raw_certificate import ELEMENTS, LENGTHS, files_of
 from ctrecon.dicom.series.series_check import check_series

@@ -12,8 +12,8 @@ from dicom_series import dicom_files, errors_of, letter, reconstruct
 from pydicom import dcmread
 
 from ctrecon.dicom.common.private import PIXEL, read_tie
-from ctrecon.dicom.deidentify.dataset import Identity
 from ctrecon.dicom.deidentify.files import deidentify_folder
+from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.series.series_check import check_series
 from ctrecon.dicom.series.study import study_of
 from ctrecon.geometry.grid import Grid

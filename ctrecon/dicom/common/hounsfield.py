@@ -9,6 +9,7 @@ second rounds three times, everywhere alike. What is certified is ``mu`` from th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -76,3 +77,14 @@ def finest_scale(images: Iterable[Array], water_mu: float) -> HounsfieldScale:
     if least >= AIR_HU and (most - AIR_HU) / slope <= LARGEST_STORED:
         least = AIR_HU  # what readers expect
     return HounsfieldScale(water_mu=water_mu, slope=slope, intercept=float(least))
+
+
+_MEANS_HU = re.compile(
+    r"h\.?u\.?|\[hnsf'u\]|h(?:ou|o|u|au)n+d?s?fi?e?i?ld'?s?(?:[ _-]?units?)?(?: ?\(hu\))?", re.IGNORECASE
+)
+
+
+def rescale_type(text: str) -> str:
+    """RescaleType as it was meant: ``HU`` for how it is spelt ("hu", "Houndsfield Unit"), others as they are."""
+    bare = " ".join(text.strip("\0 ").split())
+    return "HU" if _MEANS_HU.fullmatch(bare) else bare

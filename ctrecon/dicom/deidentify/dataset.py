@@ -1,43 +1,41 @@
-"""De-identification of a DICOM dataset by the basic profile (``profile.py``), alike for all files of one run.
+"""De-identification of a DICOM dataset by the basic profile of PS3.15, alike for all files of one run.
 
-UIDs and patient numbers become keyed hashes (HMAC-SHA-256): the same for the same secret, so references still lead
-where they led, and without the secret nobody can test a guess. Dates are removed, or moved by a number of days that
-belongs to the patient. Pixels are not looked at: a name that is burned into them stays, and is warned of.
+Nothing is taken out of a dataset: a new one is built, and what comes into it is named by a list. An attribute of Table
+E.1-1 is treated as the table says (``profile.py``), another stays if it is known to be harmless and so is its value
+(``harmless.py``), of coded items the code with the dictionary's meaning (``codes.py``), of pixel data the pixels
+(``rewritten.py``), of private data what can be nothing but known numbers (``safe_private.py``). The rest is gone,
+whatever it was.
 """
 
 from __future__ import annotations
 
-import datetime
-import hashlib
-import hmac
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from ctrecon.dicom.common.files import refusing, text_of
-from ctrecon.dicom.deidentify.profile import Action, action_for, is_time
+from ctrecon.dicom.common.files import DAMAGE, refusing, text_of
+from ctrecon.dicom.deidentify.changes import EMPTIED, MOVED, NEW_UID, REMOVED, REPLACED, Changes
+from ctrecon.dicom.deidentify.codes import is_code, known_code
+from ctrecon.dicom.deidentify.descriptors import KEYWORDS, clean
+from ctrecon.dicom.deidentify.harmless import action_for, harmless_value, registered
+from ctrecon.dicom.deidentify.identity import Identity
+from ctrecon.dicom.deidentify.options import MEANINGS, Options
+from ctrecon.dicom.deidentify.profile import Action, table
+from ctrecon.dicom.deidentify.rewritten import rewritten
 from ctrecon.dicom.deidentify.safe_private import safe_elements
 from ctrecon.errors import InputError
 
-BASIC, SAFE_PRIVATE, MODIFIED_DATES = "113100", "113111", "113107"
-_MEANINGS = {
-    BASIC: "Basic Application Confidentiality Profile",
-    SAFE_PRIVATE: "Retain Safe Private Option",
-    MODIFIED_DATES: "Retain Longitudinal Temporal Information Modified Dates Option",
-}
 _PATIENT = 0x0010
-_MOST_DAYS = 3650
-_SHORTEST_NAME = 3
-_DIRECT = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "AccessionNumber",
-           "PatientMotherBirthName", "PatientBirthDate", "PatientAddress", "PatientTelephoneNumbers")  # fmt: skip
-_TEXT_VRS = frozenset(("AE", "CS", "LO", "SH", "LT", "ST", "UT", "UC", "PN", "UR"))
+_TIMES = frozenset(("DA", "DT", "TM"))
+_PIXELS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _DUMMIES: dict[str, Any] = {
     "AE": "REMOVED", "AS": "000Y", "CS": "REMOVED", "DA": "19000101", "DS": "0", "DT": "19000101000000", "FD": 0.0,
     "FL": 0.0, "IS": "0", "LO": "REMOVED", "LT": "REMOVED", "PN": "REMOVED", "SH": "REMOVED", "SL": 0, "SS": 0,
@@ -47,54 +45,43 @@ _DUMMIES: dict[str, Any] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """What makes the new names: ``secret`` (16 bytes or more), and whether dates are moved instead of removed."""
+def deidentify(
+    ds: FileDataset, identity: Identity, name: str, options: Options | None = None, changes: Changes | None = None
+) -> FileDataset:
+    """The dataset without what identifies, uncompressed.
 
-    secret: bytes
-    move_dates: bool = False
+    Args:
+        ds: An image, or raw data of ours; it is not changed.
+        identity: What makes the new names.
+        name: The file's name, for messages.
+        options: Those of PS3.15, E.3; by default harmless private numbers stay.
+        changes: Where what is done is counted.
 
-    def __post_init__(self) -> None:
-        if len(self.secret) < 16:
-            raise InputError(f"the secret must have at least 16 bytes, got {len(self.secret)}; make a longer one")
+    Returns:
+        A new dataset in explicit little endian, with file meta, to be written.
 
-    def _hash(self, kind: str, value: str) -> bytes:
-        return hmac.digest(self.secret, f"{kind}\0{value}".encode(), hashlib.sha256)
-
-    def uid(self, value: str) -> UID:
-        """``2.25.`` and 122 bits of the hash, laid out as a UUID of version 8 (PS3.5, B.2)."""
-        number = int.from_bytes(self._hash("uid", value.strip("\0 "))[:16], "big")
-        number = number & ~(0xF << 76) | (8 << 76)
-        return UID(f"2.25.{number & ~(3 << 62) | (2 << 62)}")
-
-    def patient(self, value: str) -> str:
-        return "ANON-" + self._hash("patient", value.strip()).hex()[:16].upper()
-
-    def days(self, patient: str) -> int:
-        """How far this patient's dates move into the past, from 1 to 3,650 days."""
-        return 1 + int.from_bytes(self._hash("days", patient.strip())[:8], "big") % _MOST_DAYS
-
-
-def deidentify(ds: FileDataset, identity: Identity, name: str) -> FileDataset:
-    """Change the dataset, file meta and all, in place; gives it back. ``name`` is for messages.
-
-    Raises InputError for damaged files and for documents (reports, PDF), of which the profile would leave nothing.
+    Raises:
+        InputError: For damaged files, and for documents (reports, PDF), of which the profile would leave nothing.
     """
+    options = options or Options()
     with refusing(f"{name}: cannot be de-identified"):
         if is_document(ds):
             raise InputError(f"{name}: is a document, all of which may identify; only images are de-identified")
         patient = text_of(ds, "PatientID", name)
-        direct = sorted(set(_direct_identifiers(ds)), key=len, reverse=True)
-        work = _Work(identity, patient, direct)
-        work.walk(ds)
-        for element in work.kept_text(ds):
-            element.value = _DUMMIES[element.VR]
-        # The options of the run, alike in all files of a patient, whether or not a file has such attributes.
-        codes = [BASIC, *([MODIFIED_DATES] if identity.move_dates else []), SAFE_PRIVATE]
-        _mark(ds, codes, moved=identity.move_dates)
-        ds.PatientID = ds.PatientName = identity.patient(patient)
-        _renew_meta(ds)
-    return ds
+        names = _names(ds) if options.clean_descriptors else _NO_NAMES
+        work = _Work(identity, options, changes or Changes(), patient, names)
+        clean_ds = FileDataset("", {}, file_meta=_new_meta(), preamble=bytes(128))
+        work.fill(clean_ds, ds, safe_elements(ds) if options.safe_private else _NO_TAGS)
+        _add_pixels(clean_ds, ds, name)
+        _mark(clean_ds, options.codes(move_dates=identity.move_dates), moved=identity.move_dates)
+        clean_ds.PatientID = clean_ds.PatientName = identity.patient(patient)
+        clean_ds.file_meta.MediaStorageSOPClassUID = clean_ds.get("SOPClassUID") or UID("")
+        clean_ds.file_meta.MediaStorageSOPInstanceUID = clean_ds.get("SOPInstanceUID") or UID("")
+    return clean_ds
+
+
+_NO_NAMES: frozenset[str] = frozenset()
+_NO_TAGS: frozenset[int] = frozenset()
 
 
 def is_document(ds: Dataset) -> bool:
@@ -102,82 +89,124 @@ def is_document(ds: Dataset) -> bool:
     return "ContentSequence" in ds or "EncapsulatedDocument" in ds
 
 
-def _direct_identifiers(ds: Dataset) -> Iterator[str]:
-    """Words that name the patient or the visit, wherever in the dataset they are declared as such."""
-    for element in ds.iterall():
-        if element.keyword in _DIRECT:
-            values = element.value if isinstance(element.value, MultiValue | list) else [element.value]
-            for value in values:
-                parts = re.split(r"[\^=\s,;]+", str(value or ""))
-                yield from (part for part in parts if len(part) >= _SHORTEST_NAME)
+def _names(ds: Dataset) -> frozenset[str]:
+    """Words of names, numbers and places in the dataset, in lower case, however short."""
+
+    def words() -> Iterator[str]:
+        for element in ds.iterall():
+            if element.VR in ("PN", "AE") or element.tag.group == _PATIENT:
+                values = element.value if isinstance(element.value, MultiValue | list) else [element.value]
+                for value in values:
+                    yield from re.split(r"[\^=\s,;\\/:_+()\[\]-]+", str(value or "").lower())
+
+    return frozenset(words()) - {""}
 
 
 @dataclass(frozen=True)
 class _Work:
     identity: Identity
+    options: Options
+    changes: Changes
     patient: str
-    direct: list[str]
+    names: frozenset[str]
 
-    def walk(self, ds: Dataset) -> None:
-        """Apply the actions to every attribute, sequences included."""
-        ours = safe_elements(ds)
-        for tag in list(ds.keys()):
-            if not tag.is_private:
-                self._act(ds, ds[tag])
-            elif tag not in ours:
-                del ds[tag]
+    def fill(self, clean_ds: Dataset, ds: Dataset, private: frozenset[int] = _NO_TAGS) -> None:
+        """Put into ``clean_ds`` what of ``ds`` may stay; of private attributes, ``private``."""
+        for tag in sorted(ds.keys()):
+            if tag.is_private:
+                if tag in private:
+                    clean_ds.add(ds[tag])
+                else:
+                    self.changes.note(tag, REMOVED)
+            elif tag not in _PIXELS:
+                try:
+                    element = ds[tag]
+                except DAMAGE:  # text where a number belongs, and the like
+                    self.changes.note(tag, REMOVED)
+                else:
+                    self._one(clean_ds, element)
 
-    def _act(self, ds: Dataset, element: DataElement) -> None:
-        action = action_for(element)
-        movable = is_time(element) and action is not Action.KEEP and element.tag.group != _PATIENT
-        if self.identity.move_dates and movable:
-            element.value = self._moved(element)
-        elif action is Action.REMOVE:
-            del ds[element.tag]
-        elif element.VR == "SQ":
-            if action is Action.KEEP or (action is Action.DUMMY and element.value):
-                for item in element.value:
-                    self.walk(item)
+    def _one(self, clean_ds: Dataset, element: DataElement) -> None:
+        tag, action, vr = int(element.tag), action_for(int(element.tag)), _vr_of(element)
+        if vr in _TIMES and self.identity.move_dates and element.tag.group != _PATIENT and tag in table():
+            moved = _each(element.value, lambda value: self.identity.moved(vr, str(value or ""), self.patient))
+            self._put(clean_ds, tag, vr, moved, MOVED)
+        elif self.options.clean_descriptors and element.keyword in KEYWORDS:
+            text = clean(str(element.value or ""), self.names)
+            if text or action is not Action.REMOVE:
+                self._put(clean_ds, tag, vr, text or (_DUMMIES[vr] if action is Action.DUMMY else None), REPLACED)
             else:
-                element.value = Sequence()
+                self.changes.note(tag, REMOVED)
+        elif action is Action.REMOVE:
+            self.changes.note(tag, REMOVED)
+        elif vr == "SQ":
+            self._sequence(clean_ds, element, action)
         elif action is Action.EMPTY:
-            element.value = None
-        elif action is Action.UID:
-            element.value = _each(element.value, lambda value: self.identity.uid(str(value)) if value else value)
+            self._put(clean_ds, tag, vr, None, EMPTIED)
         elif action is Action.DUMMY:
-            element.value = _DUMMIES.get(element.VR) if element.VR != "UI" else self.identity.uid(str(element.value))
+            value = self.identity.uid(str(element.value)) if vr == "UI" else _DUMMIES.get(vr)
+            self._put(clean_ds, tag, vr, value, REPLACED)
+        elif vr == "UI":
+            new = _each(element.value, self._uid)
+            self._put(clean_ds, tag, vr, new, "" if new == element.value else NEW_UID)
+        elif action is Action.UID or (kept := harmless_value(tag, element.value)) is None:
+            self.changes.note(tag, REMOVED)
+        else:
+            self._put(clean_ds, tag, *kept, "" if _same(element.value, kept[1]) else REPLACED)
 
-    def _moved(self, element: DataElement) -> Any:
-        """Dates earlier by the patient's own number of days, times as they are, zones and what is neither removed."""
-        shift = datetime.timedelta(days=self.identity.days(self.patient))
+    def _sequence(self, clean_ds: Dataset, element: DataElement, action: Action) -> None:
+        if action is Action.EMPTY:
+            self._put(clean_ds, element.tag, "SQ", Sequence(), EMPTIED)
+            return
+        kept = []
+        for item in element.value if element.VR == "SQ" and element.value else []:
+            inner, known = known_code(item) if is_code(item) else (Dataset(), True)
+            if not known:
+                self.changes.note(element.tag, REPLACED)
+            if not is_code(item):
+                self.fill(inner, item)
+            kept.append(inner)
+        clean_ds.add_new(element.tag, "SQ", Sequence(kept))
 
-        def move(value: Any) -> str:
-            text = str(value or "")
-            if element.VR == "TM":
-                return text if re.fullmatch(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", text) else ""
-            found = re.fullmatch(r"(\d{8})(\d{2,6}(?:\.\d{1,6})?)?([+-]\d{4})?", text)
-            if found is None or (element.VR == "DA" and found[0] != found[1]):
-                return ""
-            try:
-                day = datetime.datetime.strptime(found[1], "%Y%m%d") - shift
-            except (ValueError, OverflowError):
-                return ""
-            return f"{day:%Y%m%d}" + (found[2] or "")
+    def _uid(self, value: Any) -> Any:
+        text = str(value or "").strip("\0 ")
+        well_formed = re.fullmatch(r"[0-9]+(\.[0-9]+)*", text) is not None and len(text) <= 64
+        if not text or registered(text) or (self.options.retain_uids and well_formed):
+            return UID(text)
+        return self.identity.uid(text)
 
-        return _each(element.value, move)
+    def _put(self, clean_ds: Dataset, tag: int, vr: str, value: Any, action: str) -> None:
+        clean_ds.add_new(tag, vr, value)
+        if action:
+            self.changes.note(tag, action)
 
-    def kept_text(self, ds: Dataset) -> Iterator[DataElement]:
-        """Text that was kept and holds a word that names the patient."""
-        words = [word.casefold() for word in self.direct]
-        for element in ds.iterall():
-            if element.VR in _TEXT_VRS and element.keyword != "SpecificCharacterSet" and not element.tag.is_private:
-                text = str(element.value or "").casefold()
-                if any(word in text for word in words):
-                    yield element
+
+def _vr_of(element: DataElement) -> str:
+    """As the dictionary says, never the file; the first of several."""
+    try:
+        return dictionary_VR(element.tag).split(" ")[0]
+    except KeyError:
+        return "UN"
+
+
+def _same(before: Any, after: Any) -> bool:
+    many = isinstance(before, MultiValue | list)
+    return (list(before) == after) if many else (before == after or (before in (None, "") and after is None))
 
 
 def _each(value: Any, change: Any) -> Any:
     return [change(one) for one in value] if isinstance(value, MultiValue | list | tuple) else change(value)
+
+
+def _add_pixels(clean_ds: FileDataset, ds: FileDataset, name: str) -> None:
+    found = rewritten(ds, name)
+    if found is None:
+        return
+    for keyword, value in found.attributes.items():
+        setattr(clean_ds, keyword, value)
+    setattr(clean_ds, found.keyword, found.data)
+    if found.keyword == "PixelData":
+        clean_ds["PixelData"].VR = "OB" if found.attributes["BitsAllocated"] <= 8 else "OW"
 
 
 def _mark(ds: Dataset, codes: list[str], *, moved: bool) -> None:
@@ -186,22 +215,12 @@ def _mark(ds: Dataset, codes: list[str], *, moved: bool) -> None:
     items = []
     for code in codes:
         item = Dataset()
-        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "DCM", _MEANINGS[code]
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "DCM", MEANINGS[code]
         items.append(item)
     ds.DeidentificationMethodCodeSequence = Sequence(items)
-    if "DeidentificationMethod" in ds:
-        # What others did before, in their words; the codes say what was done now.
-        del ds.DeidentificationMethod
 
 
-def _renew_meta(ds: FileDataset) -> None:
-    """A preamble of zeros, and of the old file meta nothing but the transfer syntax and the class."""
-    meta = ds.file_meta
-    for tag in list(meta.keys()):
-        if meta[tag].keyword not in ("TransferSyntaxUID", "MediaStorageSOPClassUID"):
-            del meta[tag]
-    if "SOPClassUID" in ds:
-        meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    if "SOPInstanceUID" in ds:
-        meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    ds.preamble = bytes(128)
+def _new_meta() -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return meta

@@ -6,13 +6,16 @@ import re
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from pydicom.dataset import FileDataset
 
 from ctrecon.dicom.common.files import is_dicom, read_dataset, refusing, sources, text_of
-from ctrecon.dicom.deidentify.dataset import Identity, deidentify, is_document
+from ctrecon.dicom.deidentify.changes import Changes
+from ctrecon.dicom.deidentify.dataset import deidentify, is_document
+from ctrecon.dicom.deidentify.identity import Identity
+from ctrecon.dicom.deidentify.options import Options
 from ctrecon.dicom.deidentify.safe_private import holds_certificate, names_nobody
-from ctrecon.dicom.deidentify.stripped import strip_comments
 from ctrecon.errors import InputError, OutputError
 from ctrecon.support.folders import new_folder
 from ctrecon.support.places import check_new_folder
@@ -22,25 +25,31 @@ DICOMDIR = "1.2.840.10008.1.3.10"
 
 @dataclass(frozen=True, kw_only=True)
 class Deidentified:
-    """How many files were written and left out, and what a person should look at."""
+    """How many files were written and left out, what a person should look at, and what was changed.
+
+    ``changes``: a row for each attribute and action with ``tag``, ``keyword``, ``action`` and ``count``, no value.
+    """
 
     written: int
     left_out: int
     warnings: tuple[str, ...]
+    changes: tuple[dict[str, Any], ...] = ()
 
 
-def deidentified_bytes(name: str, data: bytes, identity: Identity) -> tuple[bytes, FileDataset]:
+def deidentified_bytes(
+    name: str, data: bytes, identity: Identity, options: Options | None = None, changes: Changes | None = None
+) -> tuple[bytes, FileDataset]:
     """One file's bytes, de-identified, and the dataset they are of. Raises InputError for damaged files."""
-    ds = read_dataset(name, data)
-    strip_comments(ds, name)
-    deidentify(ds, identity, name)
+    ds = deidentify(read_dataset(name, data), identity, name, options, changes)
     stream = BytesIO()
     with refusing(f"{name}: cannot be written de-identified"):
         ds.save_as(stream, enforce_file_format=True)
     return stream.getvalue(), ds
 
 
-def deidentify_folder(given: Path, folder: Path, identity: Identity, *, overwrite: bool = False) -> Deidentified:
+def deidentify_folder(
+    given: Path, folder: Path, identity: Identity, options: Options | None = None, *, overwrite: bool = False
+) -> Deidentified:
     """De-identify a file, a ``.zip`` or a folder into the new ``folder``, as 00001.dcm, 00002.dcm, ...
 
     Files that are no DICOM images' (and a DICOMDIR, which lists patients) are left out and counted. Raises InputError
@@ -53,6 +62,7 @@ def deidentify_folder(given: Path, folder: Path, identity: Identity, *, overwrit
     found = sources(given)
     written = left_out = 0
     warned: set[str] = set()
+    changes = Changes()
     with new_folder(folder, ours=_is_ours, overwrite=overwrite) as partial:
         for source in found:
             data = source.read()
@@ -76,10 +86,13 @@ def deidentify_folder(given: Path, folder: Path, identity: Identity, *, overwrit
                 continue
             warned |= _warnings(before, source.name)
             written += 1
-            partial.joinpath(f"{written:05d}.dcm").write_bytes(deidentified_bytes(source.name, data, identity)[0])
+            clean, _ = deidentified_bytes(source.name, data, identity, options, changes)
+            partial.joinpath(f"{written:05d}.dcm").write_bytes(clean)
         if not written:
             raise InputError(f"{given}: holds no DICOM images")
-    return Deidentified(written=written, left_out=left_out, warnings=tuple(sorted(warned)))
+    return Deidentified(
+        written=written, left_out=left_out, warnings=tuple(sorted(warned)), changes=tuple(changes.rows())
+    )
 
 
 def _is_ours(name: str) -> bool:

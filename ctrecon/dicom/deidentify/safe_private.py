@@ -1,15 +1,18 @@
-"""What of our own private block may stay in a de-identified file: numbers, hashes, and certificates that name nobody.
+"""What of private attributes may stay in a de-identified file: numbers, hashes, and certificates that name nobody.
 
-Anybody can write a block ``CTRECON``, so nothing in it is believed: a value stays only where it can be nothing but what
-we write. A certificate stays where its words are those that the checker makes of its numbers, and its source is null;
-its data, where every byte is an array's header or value.
+Of other makers' blocks, the numbers that PS3.15, Table E.3.10-1 lists as safe and that CT has. Of our own: anybody can
+write a block ``CTRECON``, so nothing in it is believed, and a value stays only where it can be nothing but what we
+write. A certificate stays where its words are those that the checker makes of its numbers, and its source is null; its
+data, where every byte is an array's header or value.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,13 +30,27 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[0-9a-z.+-]{1,40}")
 _MADE_WITH = {"ctrecon", "python", "numpy", "scipy"}
 _NUMBERS = {WATER: 1, PIXEL: 2}  # how many at most
+# Group, creator, element: numbers of Table E.3.10-1 (pitch, rotation, table, rows of the detector, SUV).
+_LISTED = (
+    (0x0019, "GEMS_ACQU_01", 0x23), (0x0019, "GEMS_ACQU_01", 0x24), (0x0019, "GEMS_ACQU_01", 0x27),
+    (0x0045, "GEMS_HELIOS_01", 0x01), (0x0045, "GEMS_HELIOS_01", 0x02), (0x00E1, "ELSCINT1", 0x21),
+    (0x00E1, "ELSCINT1", 0x50), (0x01F1, "ELSCINT1", 0x07), (0x01F1, "ELSCINT1", 0x26), (0x01F1, "ELSCINT1", 0x27),
+    (0x7053, "Philips PET Private Group", 0x00), (0x7053, "Philips PET Private Group", 0x09),
+)  # fmt: skip
 _CERTIFICATE = frozenset((*ELEMENTS.values(), LENGTHS))
 
 
 def safe_elements(ds: Dataset) -> frozenset[int]:
-    """The tags of our private block in ``ds`` that may stay, its creator's included; none where there are none."""
+    """The tags of private blocks in ``ds`` that may stay, their creators' included; none where there are none."""
     certificate: bool | None = None
-    kept, creators = set(), set()
+    kept: set[int] = set()
+    creators: set[int] = set()
+    for group, creator, offset in _LISTED:
+        if creator in ds.private_creators(group):
+            block = ds.private_block(group, creator)
+            if offset in block and _is_number(block[offset].value):
+                kept.add(block.get_tag(offset))
+                creators.add(block.get_tag(offset) & 0xFFFF0000 | block.block_start >> 8)
     for element in ds.group_dataset(GROUP):
         tag = element.tag
         place = (GROUP << 16) | (tag.element >> 8)
@@ -42,7 +59,7 @@ def safe_elements(ds: Dataset) -> frozenset[int]:
         offset = tag.element & 0xFF
         if offset in _CERTIFICATE and certificate is None:
             certificate = ds.get("SOPClassUID") == RawDataStorage and names_nobody(ds)
-        if (offset in _CERTIFICATE and certificate) or _is_tie(offset, element):
+        if (offset in _CERTIFICATE and certificate) or _is_tie(offset, element, ds):
             kept.add(int(tag))
             creators.add(place)
     return frozenset(kept | creators)
@@ -67,17 +84,43 @@ def names_nobody(ds: Dataset) -> bool:
         return False
 
 
-def _is_tie(offset: int, element: DataElement) -> bool:
+def _is_number(value: Any) -> bool:
+    """One number that text cannot pass for: in text plain digits, in single precision within 1e-3 and 1e3."""
+    if isinstance(value, float | int):
+        return value == 0 or (math.isfinite(value) and 1e-3 <= abs(value) <= 1e3)
+    return re.fullmatch(r"[+-]?\d{1,4}(\.\d{1,6})?", str(value).strip()) is not None
+
+
+def _is_tie(offset: int, element: DataElement, ds: Dataset) -> bool:
     """Numbers (two sides where pixels are not square) and a hash. Under implicit VR, where nobody says what they are,
-    they arrive as bytes.
+    they arrive as bytes. Eight letters would be a number, too: water's attenuation is within what it can be, and as
+    short as a person writes it or of single precision; the sides are those that PixelSpacing says.
     """
     value = element.value
-    if offset in _NUMBERS:
-        if isinstance(value, bytes):
-            return len(value) in (8, 8 * _NUMBERS[offset])
-        several = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        return len(several) in (1, _NUMBERS[offset]) and all(isinstance(number, float) for number in several)
-    return offset == HASH and (not value or bool(_HASH.fullmatch(_text(value))))
+    if offset == HASH:
+        return not value or bool(_HASH.fullmatch(_text(value)))
+    if offset not in _NUMBERS:
+        return False
+    if isinstance(value, bytes):
+        if len(value) not in (8, 8 * _NUMBERS[offset]):
+            return False
+        numbers = list(struct.unpack(f"<{len(value) // 8}d", value))
+    else:
+        numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    if len(numbers) not in (1, _NUMBERS[offset]) or not all(isinstance(number, float) for number in numbers):
+        return False
+    return _is_water(numbers[0]) if offset == WATER else _are_sides(numbers, ds)
+
+
+def _is_water(value: float) -> bool:
+    return 1e-4 < value < 1 and (float(f"{value:.9g}") == value or float(np.float32(value)) == value)
+
+
+def _are_sides(numbers: list[float], ds: Dataset) -> bool:
+    said = ds.get("PixelSpacing")
+    if said is None or len(said) != 2:
+        return False
+    return all(abs(a - float(b)) <= 1e-9 * abs(a) for a, b in zip((numbers[0], numbers[-1]), said, strict=True))
 
 
 def _text(value: Any) -> str:
