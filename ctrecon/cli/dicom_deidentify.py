@@ -22,6 +22,10 @@ from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
 @click.option("--move-dates", is_flag=True, help="Move dates by days that belong to the patient, instead of removing.")
 @click.option("--retain-uids", is_flag=True, help="Keep UIDs as they are; whoever has the originals can find them.")
 @click.option(
+    "--clean-pixel-data", is_flag=True,
+    help="Leave out images into which text is drawn, by a recogniser, or may be, by what they say.",
+)
+@click.option(
     "--clean-descriptors", is_flag=True,
     help="Keep of descriptions the words that describe images (anatomy, planes, phases), instead of removing them.",
 )
@@ -33,8 +37,8 @@ from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
 @overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 def command(
-    given: Path, folder: Path, secret_file: Path | None, move_dates: bool, retain_uids: bool, clean_descriptors: bool,
-    remove_private: bool, report_file: Path | None, overwrite: bool, as_json: bool,
+    given: Path, folder: Path, secret_file: Path | None, move_dates: bool, retain_uids: bool, clean_pixel_data: bool,
+    clean_descriptors: bool, remove_private: bool, report_file: Path | None, overwrite: bool, as_json: bool,
 ) -> None:
     """Write the DICOM images of IN (a folder, a .zip, a file) to the new folder OUT, without what identifies patients.
 
@@ -55,8 +59,9 @@ def command(
             raise InputError(f"there is no file {secret_file}")
         secret = secret_file.read_bytes()[:4096]
     options = Options(
-        clean_descriptors=clean_descriptors, retain_uids=retain_uids, safe_private=not remove_private
-    )
+        clean_pixels=clean_pixel_data, clean_descriptors=clean_descriptors, retain_uids=retain_uids,
+        safe_private=not remove_private,
+    )  # fmt: skip
     if report_file is not None:
         check_places([report_file], overwrite=overwrite)
     identity = Identity(secret=secret, move_dates=move_dates)

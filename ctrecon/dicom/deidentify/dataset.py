@@ -22,6 +22,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from ctrecon.dicom.common.files import DAMAGE, refusing, text_of
+from ctrecon.dicom.deidentify.burned import check_no_text
 from ctrecon.dicom.deidentify.changes import EMPTIED, MOVED, NEW_UID, REMOVED, REPLACED, Changes
 from ctrecon.dicom.deidentify.codes import is_code, known_code
 from ctrecon.dicom.deidentify.descriptors import KEYWORDS, clean
@@ -61,7 +62,8 @@ def deidentify(
         A new dataset in explicit little endian, with file meta, to be written.
 
     Raises:
-        InputError: For damaged files, and for documents (reports, PDF), of which the profile would leave nothing.
+        InputError: For damaged files, for documents (reports, PDF), of which the profile would leave nothing, and with
+            ``clean_pixels`` for images into which text may be drawn (TextFoundError).
     """
     options = options or Options()
     with refusing(f"{name}: cannot be de-identified"):
@@ -72,7 +74,7 @@ def deidentify(
         work = _Work(identity, options, changes or Changes(), patient, names)
         clean_ds = FileDataset("", {}, file_meta=_new_meta(), preamble=bytes(128))
         work.fill(clean_ds, ds, safe_elements(ds) if options.safe_private else _NO_TAGS)
-        _add_pixels(clean_ds, ds, name)
+        _add_pixels(clean_ds, ds, name, check=options.clean_pixels)
         _mark(clean_ds, options.codes(move_dates=identity.move_dates), moved=identity.move_dates)
         clean_ds.PatientID = clean_ds.PatientName = identity.patient(patient)
         clean_ds.file_meta.MediaStorageSOPClassUID = clean_ds.get("SOPClassUID") or UID("")
@@ -198,10 +200,12 @@ def _each(value: Any, change: Any) -> Any:
     return [change(one) for one in value] if isinstance(value, MultiValue | list | tuple) else change(value)
 
 
-def _add_pixels(clean_ds: FileDataset, ds: FileDataset, name: str) -> None:
+def _add_pixels(clean_ds: FileDataset, ds: FileDataset, name: str, *, check: bool) -> None:
     found = rewritten(ds, name)
     if found is None:
         return
+    if check:
+        check_no_text(ds, found.frames, name)
     for keyword, value in found.attributes.items():
         setattr(clean_ds, keyword, value)
     setattr(clean_ds, found.keyword, found.data)

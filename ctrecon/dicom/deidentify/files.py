@@ -11,6 +11,7 @@ from typing import Any
 from pydicom.dataset import FileDataset
 
 from ctrecon.dicom.common.files import is_dicom, read_dataset, refusing, sources, text_of
+from ctrecon.dicom.deidentify.burned import TextFoundError
 from ctrecon.dicom.deidentify.changes import Changes
 from ctrecon.dicom.deidentify.dataset import deidentify, is_document
 from ctrecon.dicom.deidentify.identity import Identity
@@ -84,9 +85,16 @@ def deidentify_folder(
                 )
                 left_out += 1
                 continue
+            try:
+                clean, _ = deidentified_bytes(source.name, data, identity, options, changes)
+            except TextFoundError as error:
+                if len(found) == 1:
+                    raise
+                warned.add(f"images into which text may be drawn were left out, such as {error}")
+                left_out += 1
+                continue
             warned |= _warnings(before, source.name)
             written += 1
-            clean, _ = deidentified_bytes(source.name, data, identity, options, changes)
             partial.joinpath(f"{written:05d}.dcm").write_bytes(clean)
         if not written:
             raise InputError(f"{given}: holds no DICOM images")
