@@ -47,13 +47,13 @@ def check_no_text(ds: Dataset, frames: npt.NDArray[Any], name: str) -> None:
     """
     burned = text_of(ds, "BurnedInAnnotation", name)
     if burned == "YES":
-        raise TextFoundError(f"{name}: says that text is burned into its pixels; paint it over and say BurnedInAnnotation NO")
+        raise TextFoundError(f"{name}: says text is burned into its pixels; paint it over, say BurnedInAnnotation NO")
     if burned != "NO" and str(ds.get("SOPClassUID", "")) not in _RECONSTRUCTED:
-        raise TextFoundError(f"{name}: may be a captured screen and does not say BurnedInAnnotation NO; look at it first")
+        raise TextFoundError(f"{name}: may be a captured screen and does not say BurnedInAnnotation NO")
     for k, frame in enumerate(frames):
         for plane in np.moveaxis(frame.reshape(*frame.shape[:2], -1), -1, 0):
             if lines_of_text(plane):
-                raise TextFoundError(f"{name}: frame {k + 1} seems to have text drawn into it; look at it and paint it over")
+                raise TextFoundError(f"{name}: frame {k + 1} seems to have text drawn into it; paint it over")
 
 
 def lines_of_text(plane: npt.NDArray[Any]) -> int:
