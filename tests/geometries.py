@@ -5,11 +5,14 @@ import math
 
 import numpy as np
 
+from ctrecon.geometry.arc_cone import ArcCone
 from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.geometry.cone import ConeBeam, HelicalCone
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.parallel_rows import ParallelRows
 from ctrecon.geometry.vector_geometry import VectorGeometry
+from ctrecon.geometry.vectors_in_space import VectorsInSpace
 from ctrecon.phantoms.base import Phantom
 from ctrecon.phantoms.ellipse import Ellipse
 
@@ -40,6 +43,14 @@ def wobbling_short():
     return free.with_axis_shift(WOBBLE)
 
 
+def leaning():
+    """A cone whose detector rolls, leans and swivels."""
+    return ConeBeam(
+        **FAN, detector_rows=5, detector_row_spacing_mm=0.8, detector_row_offset_mm=0.7, roll_rad=0.05, tilt_rad=-0.08,
+        swivel_rad=0.06,
+    )
+
+
 def mirrored(geometry):
     """The same cells counted from the other end."""
     turned = -np.array(geometry.detector_axis)
@@ -65,11 +76,28 @@ EXAMPLES = {
         "backwards arc": lambda: mirrored(VectorGeometry.of(ArcFanBeam(**FAN))),
         "no orbit": lambda: dataclasses.replace(wobbling(FanBeam(**FAN)), angles_rad=None),
     },
-    ConeBeam: {"cone": lambda: ConeBeam(**FAN, detector_rows=5, detector_row_spacing_mm=0.8)},
+    ConeBeam: {
+        "cone": lambda: ConeBeam(**FAN, detector_rows=5, detector_row_spacing_mm=0.8),
+        "leaning cone": leaning,
+    },
     HelicalCone: {
         "helix": lambda: HelicalCone(
             **FAN, detector_rows=4, detector_row_offset_mm=0.4, pitch_mm=3.0, start_mm=-2.0
         )
+    },
+    ArcCone: {
+        "arc cone": lambda: ArcCone(**FAN, detector_rows=5, detector_row_spacing_mm=0.8),
+        "flying helix": lambda: ArcCone(
+            **FAN, detector_rows=4, detector_row_offset_mm=0.4, source_z_mm=3.0 * TURN / 6 - 2,
+            source_angle_shift_rad=0.004 * (2 * ODD - 1), source_radius_shift_mm=0.6 * ODD,
+            source_z_shift_mm=0.3 * (1 - ODD),
+        ),
+    },
+    ParallelRows: {"parallel rows": lambda: ParallelRows(**ROW, detector_rows=5, detector_row_spacing_mm=0.8)},
+    VectorsInSpace: {
+        "free cone": lambda: VectorsInSpace.of(leaning()),
+        "free arc": lambda: VectorsInSpace.of(EXAMPLES[ArcCone]["flying helix"]()),
+        "free rows": lambda: VectorsInSpace.of(EXAMPLES[ParallelRows]["parallel rows"]()),
     },
 }
 

@@ -51,7 +51,7 @@ def exclude(
     *,
     lo: float,
     hi: float,
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     weights: Array | None = None,
     matrix: scipy.sparse.spmatrix | scipy.sparse.csr_matrix | None = None,
     source: str | Path | None = None,

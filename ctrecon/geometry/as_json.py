@@ -13,13 +13,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ctrecon.errors import GeometryError
+from ctrecon.geometry.arc_cone import ArcCone
 from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.cone import ConeBeam, HelicalCone
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.parallel_rows import ParallelRows
 from ctrecon.geometry.vector_geometry import VectorGeometry
+from ctrecon.geometry.vectors_in_space import VectorsInSpace
 
 Kind = TypeVar("Kind", bound=type[Geometry])
 
@@ -45,7 +48,9 @@ def register(geometry: Kind) -> Kind:
     return geometry
 
 
-for _known in (ParallelBeam, FanBeam, ArcFanBeam, VectorGeometry, ConeBeam, HelicalCone):
+for _known in (
+    ParallelBeam, FanBeam, ArcFanBeam, VectorGeometry, ConeBeam, HelicalCone, ArcCone, ParallelRows, VectorsInSpace,
+):
     register(_known)
 
 

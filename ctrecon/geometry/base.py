@@ -104,8 +104,8 @@ class Geometry(ABC):
         vectors = self.to_vectors()
         if not vectors.planar:
             raise GeometryError(
-                f"{type(self).__name__} measures in space, and there is no projector for that yet: it has no rays in "
-                "the plane; rebin the scan to slices"
+                f"{type(self).__name__} measures in space and has no rays in the plane, which are needed here; rebin "
+                "the scan to slices"
             )
         points, directions = vectors.views(views).split(per_cell).rays()
         return points[:, 0, :, :2], directions[:, 0, :, :2]

@@ -1,22 +1,25 @@
 """Cone beams on flat detectors: in a circle about the axis, and along a helix.
 
-Prepared: arrays, JSON and checks are here, projectors come with volumes. What needs one says so before any work.
-The axis of rotation is z; the detector's rows are level and its columns parallel to the axis.
+The axis of rotation is z. A detector that does not lean has level rows and columns parallel to the axis.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
-from ctrecon.geometry.base import Geometry, turned_axes
+from ctrecon.errors import GeometryError
+from ctrecon.geometry.base import Geometry, Orbit, turned_axes
 from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, angles, count, finite, positive
 from ctrecon.geometry.fan import check_distances
 from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Float64Array
+
+_WIDEST_RAD = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,9 @@ class ConeBeam(Geometry):
         detector_row_offset_mm: the same along the columns, upwards.
         source_to_axis_mm: the circle's radius.
         source_to_detector_mm: along the central ray.
+        roll_rad: the detector turned in its own plane about its middle, from its rows' direction towards its columns'.
+        tilt_rad: then leaning about its rows: its upper edge goes away from the source.
+        swivel_rad: then turned about the vertical through its middle, counter-clockwise as seen from above.
 
     Raises:
         GeometryError: for what cannot be.
@@ -50,6 +56,9 @@ class ConeBeam(Geometry):
     detector_row_offset_mm: float = 0.0
     source_to_axis_mm: float
     source_to_detector_mm: float
+    roll_rad: float = 0.0
+    tilt_rad: float = 0.0
+    swivel_rad: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "angles_rad", angles(self.angles_rad))
@@ -59,29 +68,70 @@ class ConeBeam(Geometry):
             "detector_spacing_mm", "detector_row_spacing_mm", "source_to_axis_mm", "source_to_detector_mm",
         ):
             object.__setattr__(self, name, positive(name, getattr(self, name)))
-        for name in ("detector_offset_mm", "detector_row_offset_mm"):
+        for name in ("detector_offset_mm", "detector_row_offset_mm", "roll_rad", "tilt_rad", "swivel_rad"):
             object.__setattr__(self, name, finite(name, getattr(self, name)))
+        for name in ("tilt_rad", "swivel_rad"):
+            if abs(getattr(self, name)) > _WIDEST_RAD:
+                raise GeometryError(
+                    f"{name} must be from -{_WIDEST_RAD:g} to {_WIDEST_RAD:g}, got {getattr(self, name)}; is it in "
+                    "degrees?"
+                )
         check_distances(self.source_to_axis_mm, self.source_to_detector_mm)
 
     @property
     def shape(self) -> tuple[int, ...]:
         return len(self.angles_rad), self.detector_rows, self.detector_count
 
+    @property
+    def upright(self) -> bool:
+        """Whether the detector neither rolls, leans nor swivels."""
+        return not (self.roll_rad or self.tilt_rad or self.swivel_rad)
+
+    @property
+    def orbit(self) -> Orbit:
+        return Orbit(
+            angles_rad=self.angles_rad, detector_offset_mm=self.detector_offset_mm,
+            source_to_axis_mm=self.source_to_axis_mm, source_to_detector_mm=self.source_to_detector_mm,
+            steady=self.upright,
+        )
+
     def heights_mm(self) -> Float64Array:
         """The z of the source, ``[views]``."""
         return np.zeros(len(self.angles_rad))
+
+    def with_center(self, column: float) -> Self:
+        if not 0 <= column <= self.detector_count - 1:
+            raise GeometryError(
+                f"the rotation axis must project to columns 0 to {self.detector_count - 1}, got {column}"
+            )
+        offset = ((self.detector_count - 1) / 2 - column) * self.detector_spacing_mm
+        return dataclasses.replace(self, detector_offset_mm=offset)
 
     def to_vectors(self) -> Vectors:
         across, along = turned_axes(self.angles_rad)
         z, up = self.heights_mm()[:, None], np.broadcast_to([0.0, 0.0, 1.0], (len(self.angles_rad), 3))
         behind = self.source_to_detector_mm - self.source_to_axis_mm
         middle = behind * along + self.detector_offset_mm * across
+        u, v = self._leaning(np.pad(across, ((0, 0), (0, 1))), np.pad(along, ((0, 0), (0, 1))), up)
         return Vectors(
             parallel=False, source=np.hstack([-self.source_to_axis_mm * along, z]),
-            detector=np.hstack([middle, z + self.detector_row_offset_mm]), u=np.pad(across, ((0, 0), (0, 1))), v=up,
+            detector=np.hstack([middle, z + self.detector_row_offset_mm]), u=u, v=v,
             rows=self.detector_rows, columns=self.detector_count, row_mm=self.detector_row_spacing_mm,
             column_mm=self.detector_spacing_mm,
         )
+
+    def _leaning(
+        self, across: Float64Array, along: Float64Array, up: Float64Array
+    ) -> tuple[Float64Array, Float64Array]:
+        """Rolled, tilted, swivelled: the detector's axes from those of an upright one."""
+        if self.upright:
+            return across, up
+        # Tilt and swivel turn the upright axes; the roll is within the plane that comes of it.
+        sine, cosine = math.sin(self.swivel_rad), math.cos(self.swivel_rad)
+        across, along = cosine * across + sine * along, cosine * along - sine * across
+        up = math.cos(self.tilt_rad) * up + math.sin(self.tilt_rad) * along
+        sine, cosine = math.sin(self.roll_rad), math.cos(self.roll_rad)
+        return cosine * across + sine * up, cosine * up - sine * across
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +157,11 @@ class HelicalCone(ConeBeam):
         first = self.angles_rad[0] if self.first_angle_rad is None else self.first_angle_rad
         for name, value in (("pitch_mm", self.pitch_mm), ("start_mm", self.start_mm), ("first_angle_rad", first)):
             object.__setattr__(self, name, finite(name, value))
+
+    @property
+    def orbit(self) -> Orbit:
+        """That of a turning scanner, not steady: it climbs."""
+        return dataclasses.replace(super().orbit, steady=False)
 
     def heights_mm(self) -> Float64Array:
         assert self.first_angle_rad is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -155,9 +155,15 @@ def _pixel(pixel_mm: Any) -> float | tuple[float, float]:
 def field_of_view_mm(geometry: Geometry) -> float:
     """Diameter of the circle around the axis that every view sees whole (the smaller side counts), in mm.
 
-    0 where a view does not see the axis from both sides. Of a scanner that turns one view says it for all.
+    0 where a view does not see the axis from both sides. Of a scanner that turns one view says it for all. In space it
+    is what the middle row sees from above.
     """
-    points, directions = geometry.rays(slice(None) if geometry.orbit is None else slice(0, 1))
+    some = slice(None) if geometry.orbit is None else slice(0, 1)
+    if len(geometry.shape) == 2:
+        points, directions = geometry.rays(some)
+    else:
+        middle = replace(geometry.to_vectors().views(some), rows=1)
+        points, directions = (part[:, 0, :, :2] for part in middle.rays())
     edge = [0, -1]
     point, direction = points[:, edge], directions[:, edge]
     cross = point[..., 0] * direction[..., 1] - point[..., 1] * direction[..., 0]
@@ -168,11 +174,52 @@ def field_of_view_mm(geometry: Geometry) -> float:
 
 
 def default_grid(geometry: Geometry, *, size: int | None = None, pixel_mm: float | None = None) -> Grid:
-    """A square grid that covers the field of view; ``size`` defaults to the number of detector cells."""
+    """A square grid that covers the field of view; ``size`` defaults to the number of detector cells.
+
+    In space its slices are as far apart as the detector's rows seem at the axis, and cover there what any view sees.
+    """
     size = geometry.detector_count if size is None else size
     if pixel_mm is None:
         width = field_of_view_mm(geometry)
         if width <= 0:
             raise GeometryError("the detector does not see the rotation axis from both sides; give --pixel-mm")
         pixel_mm = width / count("size", size, MAX_IMAGE_SIDE)
-    return Grid(rows=size, columns=size, pixel_mm=pixel_mm)
+    square = Grid(rows=size, columns=size, pixel_mm=pixel_mm)
+    if len(geometry.shape) == 2:
+        return square
+    low, high, slice_mm = _heights_at_the_axis(geometry)
+    slices = max(1, round((high - low) / slice_mm))
+    return replace(square, slices=slices, slice_mm=slice_mm, centre_mm=(0.0, 0.0, (low + high) / 2))
+
+
+def _heights_at_the_axis(geometry: Geometry) -> tuple[float, float, float]:
+    """From where to where the rows see the axis, edges of cells included, and how far apart they are there, in mm."""
+    vectors = geometry.to_vectors()
+    points, directions = (part[:, 0] for part in replace(vectors, rows=1).rays())
+    away = points[..., 0] * directions[..., 1] - points[..., 1] * directions[..., 0]
+    away *= np.where(away[:, :1] > away[:, -1:], -1.0, 1.0)  # it grows along the row
+    z = np.empty((len(away), vectors.rows))
+    for view, beside in enumerate(away):
+        one = vectors.views(slice(view, view + 1))
+        middle = np.interp(0.0, beside, vectors.column_places_mm)  # where the axis projects to
+        cells, source = one.cells_at(np.array([middle]))[0, :, 0], one.source
+        point, direction = (cells, source + 0 * cells) if vectors.parallel else (source + 0 * cells, cells - source)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = -(point[:, :2] * direction[:, :2]).sum(axis=-1) / (direction[:, :2] ** 2).sum(axis=-1)
+            z[view] = point[:, 2] + t * direction[:, 2]
+    if not np.isfinite(z).all():
+        raise GeometryError("some rays run along the axis, so no slices follow from the geometry; give a grid")
+    rows = z.shape[1]
+    apart = float(np.median(np.abs(z[:, -1] - z[:, 0]))) / (rows - 1) if rows > 1 else _row_mm(geometry)
+    if not apart > 0:
+        raise GeometryError("all rows see the axis at one height, so no slices follow from the geometry; give a grid")
+    return float(z.min()) - apart / 2, float(z.max()) + apart / 2, apart
+
+
+def _row_mm(geometry: Geometry) -> float:
+    """The height of a single row, as it seems at the axis."""
+    vectors = geometry.to_vectors()
+    if vectors.parallel:
+        return vectors.row_mm
+    near, far = np.linalg.norm(vectors.source[:, :2], axis=1), np.linalg.norm(vectors.source - vectors.detector, axis=1)
+    return float(vectors.row_mm * np.median(near / far))

@@ -12,6 +12,7 @@ from ctrecon.support.arrays import Array
 LARGEST_VALUE = 1e30
 """Squares and sums of what is measured must stay far from overflow, in float64."""
 
+_DIMENSIONAL = {2: "two", 3: "three"}
 _REMEDIES = {
     "c": "take its real part or its modulus",
     "b": "truth values are no measurement; convert it with .astype(numpy.float32) if they are",
@@ -89,13 +90,13 @@ def _tensor(source: str, name: str, values: Any) -> Any:
 
 
 def check_values(
-    source: str, name: str, values: Array, shape: tuple[int, ...] | None, axes: tuple[str, str]
+    source: str, name: str, values: Array, shape: tuple[int, ...] | None, axes: tuple[str, ...]
 ) -> None:
-    """Raises InputError unless ``values`` are two-dimensional, not empty, finite, and of ``shape`` where given."""
-    if values.ndim != 2 or 0 in values.shape:
+    """Raises InputError unless ``values`` have these axes, are not empty, finite, and of ``shape`` where given."""
+    if values.ndim != len(axes) or 0 in values.shape:
         raise InputError(
-            f"{source}: the {name} must be two-dimensional, [{axes[0]}s, {axes[1]}s] with at least one of each, "
-            f"got shape {values.shape}; reshape or cut it"
+            f"{source}: the {name} must be {_DIMENSIONAL[len(axes)]}-dimensional, [{', '.join(f'{a}s' for a in axes)}] "
+            f"with at least one of each, got shape {values.shape}; reshape or cut it"
         )
     if shape is not None and values.shape != shape:
         raise InputError(f"{source}: the {name} has shape {values.shape}, the sinogram {shape}; they must agree")
@@ -104,7 +105,8 @@ def check_values(
         first = np.unravel_index(int(np.argmax(bad)), bad.shape)
         raise InputError(
             f"{source}: the {name} holds {int(bad.sum())} values that are not finite (NaN or Inf), the first at "
-            f"{axes[0]} {first[0]}, {axes[1]} {first[1]}; replace them or drop those {axes[0]}s"
+            f"{', '.join(f'{axis} {at}' for axis, at in zip(axes, first, strict=True))}; replace them or drop those "
+            f"{axes[0]}s"
         )
     largest = float(np.abs(values).max())
     if largest > LARGEST_VALUE:

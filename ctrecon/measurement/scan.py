@@ -27,8 +27,9 @@ class Scan:
     """A sinogram of line integrals and all that is known of how it was measured.
 
     Args:
-        sinogram: ``[views, detectors]``, float32 or float64, without unit (1/mm times mm). Whatever holds such numbers
-            is taken (``given.plain_floats``), here and below.
+        sinogram: ``[views, detectors]``, where the geometry measures in space ``[views, rows, columns]``, float32 or
+            float64, without unit (1/mm times mm). Whatever holds such numbers is taken (``given.plain_floats``), here
+            and below.
         geometry: None only where ``matrix`` is given.
         grid: The image grid the file asks for, or None; ``default_grid`` then covers the field of view.
         variance: Of each line integral, same shape, > 0; from counts (``measurement.counts``).
@@ -62,7 +63,7 @@ class Scan:
     whitened_mean: float = 1.0
     whitened_spread: float = 1.0
     matrix: Any = None
-    image_shape: tuple[int, int] | None = None
+    image_shape: tuple[int, ...] | None = None
     length_unit: LengthUnit = "mm"
     water_mu_per_mm: float | None = None
     patient_position: str = ""
@@ -74,8 +75,8 @@ class Scan:
     def __repr__(self) -> str:
         where = "a matrix" if self.geometry is None else repr(self.geometry)
         known = [name for name in ("variance", "counts", "white") if getattr(self, name) is not None]
-        views, cells = self.sinogram.shape
-        return f"Scan({views} x {cells} of {self.source!r}, {where}" + "".join(f", {name}" for name in known) + ")"
+        shape = " x ".join(map(str, self.sinogram.shape))
+        return f"Scan({shape} of {self.source!r}, {where}" + "".join(f", {name}" for name in known) + ")"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notes", tuple(self.notes))
@@ -86,16 +87,13 @@ class Scan:
                 raise InputError(f"{self.source}: {name} must be a finite number > 0, got {getattr(self, name)}")
         if self.geometry is None and self.matrix is None:
             raise InputError(f"{self.source}: neither a geometry nor a matrix says what was measured; give --geometry")
-        if self.geometry is not None and len(self.geometry.shape) != 2:
-            try:
-                self.geometry.rays(slice(0, 1))
-            except GeometryError as error:
-                raise InputError(f"{self.source}: {error}") from None
         if self.geometry is not None and self.geometry.shape != shape:
-            views, detectors = self.geometry.shape
+            names = ("angles", "detectors") if len(shape) == 2 else ("angles", "rows", "detectors")
+            known = " and ".join(f"{n} {name}" for n, name in zip(self.geometry.shape, names, strict=True))
             raise InputError(
-                f"{self.source}: angles that do not match: the sinogram has {shape[0]} views of {shape[1]} detectors, "
-                f"the geometry {views} angles and {detectors} detectors; correct the geometry or transpose the data"
+                f"{self.source}: angles that do not match: the sinogram has {shape[0]} views of "
+                f"{' x '.join(map(str, shape[1:]))} detectors, the geometry {known}; correct the geometry or transpose "
+                "the data"
             )
         if self.length_unit not in get_args(LengthUnit):
             units = " or ".join(get_args(LengthUnit))
@@ -109,7 +107,7 @@ class Scan:
             self._check_matrix()
 
     def _check_arrays(self) -> None:
-        axes = ("view", "detector")
+        axes: tuple[str, ...] = ("view", "row", "detector") if self.in_space else ("view", "detector")
         shape: tuple[int, ...] | None = None
         for name in ("sinogram", "variance", "counts", "white"):
             values = getattr(self, name)
@@ -125,6 +123,11 @@ class Scan:
             raise InputError(f"{self.source}: counts and white field must be given together")
 
     @property
+    def in_space(self) -> bool:
+        """Whether it is of a volume, measured by several rows of a detector at once."""
+        return self.geometry is not None and len(self.geometry.shape) == 3
+
+    @property
     def in_mm(self) -> bool:
         """Whether lengths are known: only then attenuation is in 1/mm, and there can be HU."""
         return self.geometry is not None and self.length_unit == "mm"
@@ -137,14 +140,18 @@ class Scan:
             return self.water_mu_per_mm, "from the scan"
         return WATER_MU_PER_MM, "assumed, about 70 keV"
 
-    def _image_shape(self) -> tuple[int, int] | None:
+    def _image_shape(self) -> tuple[int, ...] | None:
         if self.grid is not None:
             if self.image_shape is not None and self.image_shape != self.grid.shape:
                 raise InputError(f"{self.source}: image_shape {self.image_shape} is not the grid's {self.grid.shape}")
-            try:
-                return self.grid.in_plane("a scan").plane
-            except GeometryError as error:
-                raise InputError(f"{self.source}: {error}") from None
+            if self.in_space != (self.grid.slices is not None):
+                found = "one plane" if self.in_space else f"{self.grid.slices} slices"
+                remedy = "give slices and slice_mm" if self.in_space else "drop slices and slice_mm"
+                raise InputError(
+                    f"{self.source}: was measured in {'space' if self.in_space else 'one plane'}, and its grid has "
+                    f"{found}; {remedy}"
+                )
+            return self.grid.shape
         if self.image_shape is not None or self.matrix is None:
             return self.image_shape
         side = math.isqrt(self.matrix.shape[1])
@@ -210,7 +217,8 @@ class Scan:
     def with_grid(self, *, size: int | None = None, pixel_mm: float | None = None) -> Scan:
         """The scan with a grid: what is given, the rest such that the same square stays covered.
 
-        That square is the file's own grid, else the field of view.
+        That square is the file's own grid, else the field of view. Slices of a volume stay what they are; without a
+        grid they are as many and as far apart as the detector's rows seem at the axis, over all that any view sees.
         """
         if self.matrix is not None:
             if (size is not None and (size, size) != self.image_shape) or (self.geometry is None and pixel_mm):
@@ -230,7 +238,9 @@ class Scan:
             pixel_mm = width / size
         square = default_grid(self.geometry, size=size, pixel_mm=pixel_mm)
         if self.grid is not None:
-            square = replace(square, centre_mm=self.grid.centre_mm)
+            square = replace(
+                square, centre_mm=self.grid.centre_mm, slices=self.grid.slices, slice_mm=self.grid.slice_mm
+            )
         return replace(self, grid=square, image_shape=None)
 
 

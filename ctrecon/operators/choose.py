@@ -13,6 +13,7 @@ from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.cache import cached_sparse_operator
 from ctrecon.operators.joseph import JosephOperator
 from ctrecon.operators.sparse import SparseOperator, matrix_bytes
+from ctrecon.operators.volume.joseph import VolumeJosephOperator
 from ctrecon.support.device import CPU, automatic_device, device_of, free_bytes, gpu_is_listed, in_a_line
 
 OperatorName = Literal["sparse", "joseph", "astra"]
@@ -58,8 +59,9 @@ def choose(
     if device is not None:
         where = device_of(device)
         return Choice(choose_operator(geometry, grid, device=where, name=name, uses=uses), where)
-    if name == "joseph":
-        return Choice(JosephOperator(geometry, grid), CPU, _GPU_IDLE if gpu_is_listed() else None)
+    if name == "joseph" or in_space(geometry):
+        operator = choose_operator(geometry, grid, name=name)
+        return Choice(operator, CPU, _GPU_IDLE if gpu_is_listed() else None)
     where, note = automatic_device()
     if where.type != "cpu":
         try:
@@ -73,6 +75,18 @@ def choose(
                 raise
             note = f"the GPU is not used ({in_a_line(why)}); the CPU is"
     return Choice(choose_operator(geometry, grid, name=name, uses=uses), CPU, note)
+
+
+def in_space(geometry: Geometry) -> bool:
+    """Whether a geometry measures a volume: data of views, rows and columns."""
+    return len(geometry.shape) == 3
+
+
+def _in_space(geometry: Geometry, grid: Grid, where: torch.device, name: OperatorName | None) -> LinearOperator:
+    if name not in (None, "joseph") or where.type != "cpu":
+        asked = f"on {where}" if name in (None, "joseph") else f"by {name}"
+        raise OperatorError(f"volumes are projected by joseph on the CPU, not {asked}; drop operator and device")
+    return VolumeJosephOperator(geometry, grid)
 
 
 def place_matrix(operator: SparseOperator, *, device: str | None = None) -> Choice:
@@ -126,6 +140,8 @@ def choose_operator(
 ) -> LinearOperator:
     """A projector ``[batch, 1, rows, columns] -> [batch, 1, views, detectors]`` for ``dtype`` on a given device.
 
+    For a geometry in space ``[batch, 1, slices, rows, columns] -> [batch, 1, views, rows, columns]``, by ``joseph``.
+
     On a GPU ``astra`` where it serves, else ``sparse``. On the CPU ``sparse`` where the matrix and its transpose fit
     the budget and will serve many products, else ``joseph``, which needs no memory and no preparation.
 
@@ -142,6 +158,8 @@ def choose_operator(
         OperatorError: The name does not exist or cannot serve ``dtype`` on ``device``.
     """
     where = torch.device("cpu" if device is None else device)
+    if in_space(geometry):
+        return _in_space(geometry, grid, where, name)
     if name is None:
         if where.type != "cpu":
             name = _name_on_gpu(geometry, grid, where, "many") or "sparse"

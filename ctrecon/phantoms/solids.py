@@ -1,4 +1,4 @@
-"""Solids with exact line integrals in space: what a helical scan is simulated with.
+"""Solids with exact line integrals in space: what scans of volumes are simulated with.
 
 x and y are those of an image, z grows along the rotation axis; lengths in mm, attenuation in 1/mm.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from ctrecon.errors import SettingError
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
-from ctrecon.support.arrays import Float64Array
+from ctrecon.support.arrays import Float32Array, Float64Array
 
 
 class Solid(ABC):
@@ -82,22 +84,30 @@ class Cylinder(Solid):
 
 @dataclass(frozen=True, kw_only=True)
 class Ellipsoid(Solid):
-    """An ellipsoid with axes along x, y and z."""
+    """An ellipsoid with an axis along z; ``angle_rad`` is the counter-clockwise turn of the others from x and y."""
 
     center: tuple[float, float, float]
     semi_axes: tuple[float, float, float]
     value: float
+    angle_rad: float = 0.0
+
+    def _turned(self, x: Float64Array, y: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """The parts along its own axes."""
+        cos, sin = math.cos(self.angle_rad), math.sin(self.angle_rad)
+        return cos * x + sin * y, cos * y - sin * x
 
     def chord(self, points: Float64Array, directions: Float64Array) -> Float64Array:
-        u = (points - np.asarray(self.center)) / np.asarray(self.semi_axes)
-        d = directions / np.asarray(self.semi_axes)
+        u, d = points - np.asarray(self.center), directions
+        if self.angle_rad:
+            u, d = (np.stack([*self._turned(part[..., 0], part[..., 1]), part[..., 2]], axis=-1) for part in (u, d))
+        u, d = u / np.asarray(self.semi_axes), d / np.asarray(self.semi_axes)
         enter, leave = _quadric((d * d).sum(-1), (u * d).sum(-1), (u * u).sum(-1) - 1.0)
         return leave - enter
 
     def inside(self, x: Float64Array, y: Float64Array, z: float) -> npt.NDArray[np.bool_]:
         a, b, c = self.semi_axes
-        u, v, w = (x - self.center[0]) / a, (y - self.center[1]) / b, (z - self.center[2]) / c
-        within: npt.NDArray[np.bool_] = u * u + v * v + w * w < 1
+        u, v = self._turned(x - self.center[0], y - self.center[1])
+        within: npt.NDArray[np.bool_] = (u / a) ** 2 + (v / b) ** 2 + ((z - self.center[2]) / c) ** 2 < 1
         return within
 
     @property
@@ -120,11 +130,45 @@ class Body:
         total *= np.sqrt((directions * directions).sum(-1))
         return total
 
+    def sinogram(self, geometry: Geometry, oversample: int = 1) -> Float32Array:
+        """Exact line integrals ``[views, rows, columns]``.
+
+        Args:
+            geometry: Of the scan; in the plane it measures at z = 0.
+            oversample: Each value is the mean over so many rays squared, evenly spread over the cell.
+
+        Returns:
+            In the shape of the geometry.
+
+        Raises:
+            SettingError: For an oversampling below 1.
+        """
+        if oversample < 1:
+            raise SettingError(f"oversample must be a whole number of at least 1, got {oversample!r}")
+        vectors = geometry.to_vectors()
+        fine = replace(
+            vectors.split(oversample), rows=vectors.rows * oversample, row_mm=vectors.row_mm / oversample
+        )
+        out = np.empty((len(vectors.source), vectors.rows, vectors.columns), dtype=np.float32)
+        for view in range(len(out)):
+            points, directions = fine.views(slice(view, view + 1)).rays()
+            values = self.line_integral(points[0], directions[0])
+            out[view] = values.reshape(vectors.rows, oversample, vectors.columns, oversample).mean(axis=(1, 3))
+        return out.reshape(geometry.shape)
+
+    def volume(self, grid: Grid, oversample: int = 2) -> Float32Array:
+        """Each voxel's mean attenuation, ``[slices, rows, columns]``, by ``oversample`` sub-samples along each side."""
+        offsets = ((np.arange(oversample) + 0.5) / oversample - 0.5) * (grid.slice_mm or 0.0)
+        planes = [
+            np.mean([self.slice(grid, float(z + off), oversample) for off in offsets], axis=0) for z in grid.z_mm
+        ]
+        return np.asarray(planes, dtype=np.float32)
+
     def slice(self, grid: Grid, z_mm: float, oversample: int = 4) -> Float64Array:
         """Each pixel's mean attenuation in the plane ``z_mm``, ``[rows, columns]``."""
         fine = grid.finer(oversample)
         x, y = fine.x_mm[None, :], fine.y_mm[:, None]
-        out = np.zeros(fine.shape)
+        out = np.zeros(fine.plane)
         for solid in self.solids:
             out += solid.mu_per_mm * solid.inside(x, y, z_mm)
         means: Float64Array = out.reshape(grid.rows, oversample, grid.columns, oversample).mean(axis=(1, 3))

@@ -48,7 +48,7 @@ class Problem:
     operator: LinearOperator
     energy: LeastSquares
     precondition: Precondition
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     device: torch.device
     most_attenuation: float
 
@@ -137,7 +137,7 @@ def prepare(
         operator=built,
         energy=LeastSquares(built, data, weights),
         precondition=precondition,
-        shape=(built.domain_shape[1], built.domain_shape[2]),
+        shape=built.domain_shape[1:],
         device=where,
         most_attenuation=most_attenuation,
     )

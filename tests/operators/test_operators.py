@@ -24,6 +24,7 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.vectors_in_space import VectorsInSpace
 from ctrecon.operators.astra import AstraCpuOperator, AstraOperator, cuda_is_usable
 from ctrecon.operators.base import Adjoint, LinearOperator, Multiple, Product, Sum
 from ctrecon.operators.cache import cached_sparse_operator
@@ -33,6 +34,7 @@ from ctrecon.operators.lanes import batches
 from ctrecon.operators.pooling import AveragePooling
 from ctrecon.operators.sparse import SparseOperator, joseph_matrix, matrix_bytes, sparse_operator
 from ctrecon.operators.stack import Stack
+from ctrecon.operators.volume.joseph import VolumeJosephOperator
 from ctrecon.support.arrays import Float64Array
 
 GRID = Grid(rows=13, columns=18, pixel_mm=0.7)
@@ -83,6 +85,11 @@ def moved(geometry: Geometry) -> Geometry:
     return replace(geometry, detector_offset_mm=geometry.detector_offset_mm + 0.2)
 
 
+def raised(geometry: Geometry) -> Geometry:
+    """With four rows of cells in the place of one."""
+    return VectorsInSpace.from_vectors(replace(geometry.to_vectors(), rows=4, row_mm=1.1))
+
+
 EXAMPLES: dict[type[LinearOperator], Callable[[Geometry, Grid], tuple[LinearOperator, torch.dtype]]] = {
     JosephOperator: lambda geometry, grid: (JosephOperator(geometry, grid), torch.float64),
     SparseOperator: lambda geometry, grid: (sparse_operator(geometry, grid, dtype=torch.float64), torch.float64),
@@ -94,6 +101,9 @@ EXAMPLES: dict[type[LinearOperator], Callable[[Geometry, Grid], tuple[LinearOper
         JosephOperator(geometry, grid) - sparse_operator(moved(geometry), grid, dtype=torch.float64), torch.float64
     ),
     Multiple: lambda geometry, grid: (-2.5 * JosephOperator(geometry, grid), torch.float64),
+    VolumeJosephOperator: lambda geometry, grid: (
+        VolumeJosephOperator(raised(geometry), replace(grid, slices=3, slice_mm=0.9)), torch.float64
+    ),
     Stack: lambda geometry, grid: (
         Stack(JosephOperator(geometry, grid), JosephOperator(moved(geometry), grid), axis=2), torch.float64
     ),
