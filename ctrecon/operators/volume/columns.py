@@ -92,6 +92,8 @@ def project_columns(
                         at = p[v, c, 1 - axis] + t * d[v, c, 1 - axis]
                         j = math.floor(at)
                         w = at - j
+                        if j < -1 or j >= across:  # by rounding
+                            continue
                         start, step = z[v, 0] + t * z[v, 1], z[v, 2] + t * z[v, 3]
                         r0, r1 = _rows_within(start, step, rows, nz)
                         if r0 >= r1:
@@ -168,6 +170,8 @@ def back_project_columns(
                     at = p[v, c, 1 - axis] + t * d[v, c, 1 - axis]
                     j = math.floor(at)
                     w = at - j
+                    if j < -1 or j >= across:  # by rounding
+                        continue
                     start, step = z[v, 0] + t * z[v, 1], z[v, 2] + t * z[v, 3]
                     r0, r1 = _rows_within(start, step, rows, nz)
                     if r0 >= r1:
