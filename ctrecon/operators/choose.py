@@ -13,7 +13,6 @@ from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.cache import cached_sparse_operator
 from ctrecon.operators.joseph import JosephOperator
 from ctrecon.operators.sparse import SparseOperator, matrix_bytes
-from ctrecon.operators.volume.joseph import VolumeJosephOperator
 from ctrecon.support.device import CPU, automatic_device, device_of, free_bytes, gpu_is_listed, in_a_line
 
 OperatorName = Literal["sparse", "joseph", "astra"]
@@ -86,6 +85,9 @@ def _in_space(geometry: Geometry, grid: Grid, where: torch.device, name: Operato
     if name not in (None, "joseph") or where.type != "cpu":
         asked = f"on {where}" if name in (None, "joseph") else f"by {name}"
         raise OperatorError(f"volumes are projected by joseph on the CPU, not {asked}; drop operator and device")
+    # Here, because numba is slow to import and slices do without.
+    from ctrecon.operators.volume.joseph import VolumeJosephOperator
+
     return VolumeJosephOperator(geometry, grid)
 
 

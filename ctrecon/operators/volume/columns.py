@@ -17,7 +17,7 @@ import math
 import numba
 import numpy as np
 
-from ctrecon.operators.lanes import pair_add
+from ctrecon.operators.lane_instructions import pair_add
 from ctrecon.support.arrays import Array
 
 # Zeros before and after a line: a ray at the border needs no question.
