@@ -19,10 +19,13 @@ from ctrecon.errors import InputError, SettingError
 from ctrecon.measurement.discretisation import FEWEST_CELLS, SPREAD, discretisation
 from ctrecon.measurement.noise_level import estimate_sigma
 from ctrecon.measurement.scan import Scan
-from ctrecon.measurement.zingers import zingers
+from ctrecon.measurement.without_zingers import without_zingers
 from ctrecon.support.arrays import Array, Float64Array
 
 Norm = Literal["2-norm", "whitened"]
+
+# The quantile of the residual and the share of that at which images are best (docs/units.md).
+AIM_QUANTILE, AIM_SHARE = 0.1, 0.985
 
 _NUMBER = "a number, a percentage like 1.5% or auto"
 
@@ -33,6 +36,10 @@ class Delta:
 
     The whitened norm weighs each ray with ``1 / variance``. ``model_error`` is the part of ``value`` that was given for
     what is no noise; ``discretisation`` is the estimate of what the pixels cost, 0 where there is none.
+
+    ``aim``, at most ``value``, is where a method ends whose image is the smoother the larger its residual may be. A
+    bound has to be rather too large; an image is best where its residual is a little less than the true image's own
+    (``docs/units.md``). None where ``value`` was given.
     """
 
     value: float
@@ -40,6 +47,12 @@ class Delta:
     how: str
     model_error: float = 0.0
     discretisation: float = 0.0
+    aim: float | None = None
+
+    @property
+    def aims(self) -> tuple[float, ...]:
+        """``aim`` where there is one, then ``value``, for where ``aim`` is out of reach."""
+        return (self.value,) if self.aim is None or self.aim >= self.value else (self.aim, self.value)
 
 
 def delta_from_variance(m: int, q: float = 0.95) -> float:
@@ -70,7 +83,7 @@ def delta_for(scan: Scan, text: str, quantile: float = 0.95, *, model_error: str
         InputError: Where the data do not allow an estimate.
     """
     if text.strip().lower() == "auto":
-        scan, said = _without_zingers(scan)
+        scan, said = without_zingers(scan)
         found = _bound(scan, _noise(scan, quantile), quantile, model_error)
         return replace(found, how=found.how + said)
     number, is_percentage = _number(text, "delta", _NUMBER)
@@ -146,7 +159,7 @@ def mean_of_repeats(
 class _Noise:
     """What is known of ``||n||^2`` in ``norm``: its mean and variance, and ``largest``, its quantile.
 
-    ``each``: the variance of each ray, or ``[1, 1]`` for all.
+    ``each``: the variance of each ray, or ``[1, 1]`` for all. ``likely``: the mean without caution, as a share of it.
     """
 
     mean: float
@@ -155,23 +168,7 @@ class _Noise:
     norm: Norm
     each: Float64Array
     how: str
-
-
-def _without_zingers(scan: Scan) -> tuple[Scan, str]:
-    """The scan as the estimates should see it, and what is to be said of that."""
-    if scan.sinogram.ndim != 2:
-        return scan, ""
-    orbit = None if scan.geometry is None else scan.geometry.orbit
-    clean, found = zingers(scan.sinogram, None if orbit is None else np.argsort(orbit.angles_rad, kind="stable"))
-    count = int(found.sum())
-    if not count:
-        return scan, ""
-    excess = float(np.linalg.norm((scan.sinogram - clean)[found]))
-    said = (
-        f"; {count} single rays stand out from all their neighbours (zingers, or detail of one cell), by {excess:.6g} "
-        "in the 2-norm: left out of the estimate, not of the data; correct or mask them where delta is not met"
-    )
-    return replace(scan, sinogram=clean), said
+    likely: float = 1.0
 
 
 def _noise(scan: Scan, quantile: float) -> _Noise:
@@ -185,7 +182,8 @@ def _noise(scan: Scan, quantile: float) -> _Noise:
             mean=mean, variance=variance, largest=_scaled_chi_square(mean, variance, quantile), norm="whitened",
             each=scan.variance.astype(np.float64), how=f"{how}, each weighted by 1 / variance",
         )  # fmt: skip
-    sigma, where = estimate_sigma(scan.sinogram, scan.geometry)
+    level, where = estimate_sigma(scan.sinogram, scan.geometry)
+    sigma = level.most
     # What is left of data without noise is their rounding.
     if sigma <= 1e-12 * float(np.linalg.norm(scan.sinogram)) / math.sqrt(m):
         raise InputError(
@@ -198,7 +196,7 @@ def _noise(scan: Scan, quantile: float) -> _Noise:
     return _Noise(
         mean=m * sigma**2, variance=2 * m * sigma**4, norm="2-norm",
         largest=delta_from_variance(m, quantile) ** 2 * sigma**2,
-        each=np.full((1, 1), sigma**2), how=how,
+        each=np.full((1, 1), sigma**2), how=how, likely=(level.likely / sigma) ** 2,
     )  # fmt: skip
 
 
@@ -210,7 +208,7 @@ def _bound(scan: Scan, noise: _Noise, quantile: float, model_error: str) -> Delt
     taken from the multiple of a chi-square variable that has this mean and variance (P. B. Patnaik, Biometrika 36,
     1949, for the noncentral law).
     """
-    alone = Delta(value=math.sqrt(noise.largest), norm=noise.norm, how=noise.how)
+    alone = Delta(value=math.sqrt(noise.largest), norm=noise.norm, how=noise.how, aim=_aim(noise, scan, 0.0))
     if model_error.strip().lower() != "auto":
         return _with_model_error(alone, scan, model_error)
     why = ""
@@ -231,7 +229,19 @@ def _bound(scan: Scan, noise: _Noise, quantile: float, model_error: str) -> Delt
     added -= _scaled_chi_square(noise.mean, noise.variance, quantile)
     value, pixels = math.sqrt(noise.largest + added), math.sqrt(found)
     how = f"{alone.how}; {alone.value:.6g} for noise, and a discretisation error of {pixels:.6g} by the spectrum of f"
-    return replace(alone, value=value, discretisation=pixels, how=how)
+    return replace(alone, value=value, discretisation=pixels, how=how, aim=_aim(noise, scan, found))
+
+
+def _aim(noise: _Noise, scan: Scan, pixels: float) -> float:
+    """A little less than ``||n + d||`` is likely to be, for noise that is ``likely`` and the ``pixels``' error ``d^2``.
+
+    Too little is better than too much: beside the true residual an image gains from a smaller aim, as long as noise is
+    not fitted, and loses from a larger one. Where the error of the pixels decides, whose estimate is off by a few per
+    cent, the quantile leaves more room than where noise does.
+    """
+    mean, variance = noise.likely * noise.mean, noise.likely**2 * noise.variance
+    spread = variance + 4 * pixels * mean / scan.sinogram.size + (2 * SPREAD * pixels) ** 2
+    return AIM_SHARE * math.sqrt(_scaled_chi_square(mean + pixels, spread, AIM_QUANTILE))
 
 
 def _with_model_error(delta: Delta, scan: Scan, text: str) -> Delta:

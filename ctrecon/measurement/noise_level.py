@@ -15,8 +15,11 @@ from scipy.special import gammainc, gammaincinv
 
 from ctrecon.errors import InputError
 from ctrecon.geometry.base import Geometry
-from ctrecon.measurement.wedge import CAUTION, beyond_the_wedge, beyond_the_wedge_of_any_views
+from ctrecon.measurement.noise_spectrum import CAUTION, Level
+from ctrecon.measurement.wedge import beyond_the_wedge, beyond_the_wedge_of_any_views
 from ctrecon.support.arrays import Float64Array
+
+WEAKEST = "what local cubics along the detector leave, the weakest way"
 
 # Windows of so many cells, fitted by a cubic, in so many classes of brightness.
 _CELLS, _DEGREE, _CLASSES = 10, 3, 5
@@ -24,18 +27,17 @@ _CELLS, _DEGREE, _CLASSES = 10, 3, 5
 
 def estimate_sigma(
     sinogram: npt.NDArray[np.floating], geometry: Geometry | None = None
-) -> tuple[float, str]:
-    """Root mean square of the noise, with ``CAUTION``, and where it was looked for.
+) -> tuple[Level, str]:
+    """Root mean square of the noise, and where it was looked for.
 
-    Flickering and other noise that cells share is counted beyond the wedge, and smooth noise rather too high; windows
-    miss it.
+    Flickering and other noise that cells share is counted beyond the wedge; windows miss it.
 
     Args:
         sinogram: ``[views, detectors]``.
         geometry: Without it there are only windows.
 
     Returns:
-        The estimate, rather too large than too small, and the way in words.
+        The estimate as it is and with ``CAUTION``, then rather too large than too small; and the way in words.
 
     Raises:
         InputError: For fewer than 10 detectors.
@@ -53,10 +55,10 @@ def estimate_sigma(
         if beyond is not None:
             why = "a fit since the views close no turn in even steps"
             return beyond, f"angular frequencies that no object reaches, by {why}"
-    return _in_windows(values), "what local cubics along the detector leave, the weakest way"
+    return _in_windows(values), WEAKEST
 
 
-def _in_windows(values: Float64Array) -> float:
+def _in_windows(values: Float64Array) -> Level:
     """Ten neighbours on the detector, less the cubic through them, are noise wherever no edge passes.
 
     Their sum of squares is then ``sigma^2 chi2(6)``. Starting from the smallest tenth, the windows that fit one sigma
@@ -71,7 +73,8 @@ def _in_windows(values: Float64Array) -> float:
     classes = np.array_split(squares[order], min(_CLASSES, max(1, squares.size // 100)))
     mean = sum(_variance_of_clean(part) * part.size for part in classes) / squares.size
     # Windows overlap five times, and the cut leaves about half: a number in each of six is good for half of one.
-    return math.sqrt(mean) * (1 + CAUTION / math.sqrt(2 * max(1.0, squares.size / 2)))
+    likely = math.sqrt(mean)
+    return Level(likely, likely * (1 + CAUTION / math.sqrt(2 * max(1.0, squares.size / 2))))
 
 
 def _variance_of_clean(squares: Float64Array) -> float:

@@ -15,26 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ctrecon.geometry.base import Orbit
+from ctrecon.measurement.noise_spectrum import Level, Lines, level_of
 from ctrecon.support.arrays import Float64Array
 
-CAUTION = 2.0
-"""The estimate is the value found plus so many of its standard errors: a bound on the noise must not be too small."""
-
-# The wedge is drawn this much narrower and wider; each serves some objects best, and all err on the large side.
-_WIDTHS = (0.9, 1.0, 1.1, 1.25, 1.5)
+# The wedge is drawn this much narrower and wider, and its edge softer; each serves some objects best, and all err on
+# the large side.
 # Bessel functions J_n(x), of which sinograms are made, fade beyond n = x over a distance like the cube root of x.
-_FADING = 2.0
-_FEWEST = 50
-# Up to so many of the lowest frequencies along the detector are looked at one by one, where a beam that flickers is.
-_FLICKER = 4
+_SHAPES = ((0.9, 2.0), (1.0, 2.0), (1.1, 2.0), (1.25, 2.0), (1.5, 2.0), (1.0, 3.0), (1.25, 4.0))
 # Of other views: directions that the fit reaches more weakly than this are left to the noise, so many frequencies along
-# the detector are looked at, none with more unknowns than this, and so many dimensions are the fewest.
-_REACHED, _LINES, _UNKNOWNS, _FEWEST_LEFT = 1e-3, 16, 240, 16
+# the detector are looked at, the lowest one by one, and none with more unknowns than this.
+_REACHED, _LINES, _LOWEST, _UNKNOWNS = 1e-3, 16, 4, 240
 
 
 def beyond_the_wedge(
     values: Float64Array, orbit: Orbit, spacing_mm: float, order: npt.NDArray[np.intp]
-) -> float | None:
+) -> Level | None:
     """The noise's root mean square, of a whole turn (parallel: or half of one) of even steps.
 
     Args:
@@ -65,36 +60,22 @@ def beyond_the_wedge(
     # Along the detector's axis a curve falls more steeply on its near side (seen from the source) than on its far side.
     near, far = _slopes(orbit, float(np.abs(places_mm).max()) + spacing_mm / 2)
     reach = np.abs(w) * np.where(n * w >= 0, near, far)
+    line = np.abs(np.rint(np.fft.fftfreq(cells) * cells)).astype(int)
+    copies = 2 if mirrored else 1
+
+    def lines_of(chosen: npt.NDArray[np.bool_]) -> tuple[Float64Array, Float64Array]:
+        sums = (np.where(chosen, power, 0).sum(0), chosen.sum(0, dtype=np.float64))
+        return np.bincount(line, sums[0]) / copies, np.bincount(line, sums[1]) / copies
+
+    everything, share = lines_of(np.ones(power.shape, dtype=np.bool_)), np.bincount(line) / cells
     found = []
-    for width in _WIDTHS:
-        noise = (np.abs(n) > width * reach + _FADING * np.cbrt(1 + width * reach)) & (n != 0)
-        if noise.sum() >= _FEWEST * (2 if mirrored else 1):
-            found.append(_root_mean_square(power, noise, 2 if mirrored else 1))
-    return min(found, default=None)
+    for width, fading in _SHAPES:
+        beyond = lines_of((np.abs(n) > width * reach + fading * np.cbrt(1 + width * reach)) & (n != 0))
+        found.append(Lines(*beyond, *everything, share))
+    return level_of(found)
 
 
-def _root_mean_square(power: Float64Array, noise: npt.NDArray[np.bool_], copies: int) -> float:
-    """Over all frequencies along the detector, from the coefficients ``noise``; each is there ``copies`` times.
-
-    White, but for the lowest frequencies while they stand out by 5 standard errors: they count for themselves.
-    """
-    cells = power.shape[1]
-    column = np.abs(np.rint(np.fft.fftfreq(cells) * cells))[None, :]
-    total, share = 0.0, 1.0
-    for lowest in range(_FLICKER):
-        own, rest = noise & (column == lowest), noise & (column > lowest)
-        if rest.sum() < _FEWEST * copies or not own.any():
-            break
-        error = math.sqrt(2 * copies / own.sum())
-        if power[own].mean() <= power[rest].mean() * (1 + 5 * error):
-            break
-        part = np.count_nonzero(column == lowest) / cells
-        total, share, noise = total + part * float(power[own].mean()) * (1 + CAUTION * error), share - part, rest
-    white = float(power[noise].mean()) * (1 + CAUTION * math.sqrt(2 * copies / noise.sum()))
-    return math.sqrt(total + share * white)
-
-
-def beyond_the_wedge_of_any_views(values: Float64Array, orbit: Orbit, spacing_mm: float) -> float | None:
+def beyond_the_wedge_of_any_views(values: Float64Array, orbit: Orbit, spacing_mm: float) -> Level | None:
     """The same of views at any angles, in the orbit's own order.
 
     Returns:
@@ -104,27 +85,30 @@ def beyond_the_wedge_of_any_views(values: Float64Array, orbit: Orbit, spacing_mm
         return None
     angles, cells = np.asarray(orbit.angles_rad), values.shape[1]
     places_mm = (np.arange(cells, dtype=np.float64) - (cells - 1) / 2) * spacing_mm + orbit.detector_offset_mm
-    w = 2 * np.pi * np.arange((cells + 1) // 2) / (cells * spacing_mm)
-    lines = np.fft.rfft(values, axis=1)[:, : w.size] * np.exp(-1j * w * places_mm[0]) / math.sqrt(cells)
+    w = 2 * np.pi * np.arange(cells // 2 + 1) / (cells * spacing_mm)
+    lines = np.fft.rfft(values, axis=1) * np.exp(-1j * w * places_mm[0]) / math.sqrt(cells)
+    line = np.abs(np.rint(np.fft.fftfreq(cells) * cells)).astype(int)
+    once = np.bincount(line).astype(np.float64)  # real numbers: one for the lowest frequency, two for others
+    everything = (np.sum(np.abs(lines) ** 2, axis=0) * once, len(angles) * once)
     copies = 1
     if orbit.parallel:
         lines, angles, copies = np.concatenate([lines, lines.conj()]), np.concatenate([angles, angles + math.pi]), 2
     near, far = _slopes(orbit, float(np.abs(places_mm).max()) + spacing_mm / 2)
     found = []
-    for width in _WIDTHS:
+    for width, fading in _SHAPES:
         above, below = (
-            np.floor(width * w * slope + _FADING * np.cbrt(1 + width * w * slope)).astype(int) for slope in (near, far)
+            np.floor(width * w * slope + fading * np.cbrt(1 + width * w * slope)).astype(int) for slope in (near, far)
         )
         unknowns = above + below + 1
         eligible = np.flatnonzero(unknowns <= min(_UNKNOWNS, len(angles) - 1))
         if eligible.size > _LINES:
-            lowest = eligible[:_FLICKER]
-            spread = np.linspace(_FLICKER, eligible.size - 1, _LINES - _FLICKER).round().astype(int)
-            eligible = np.concatenate([lowest, eligible[spread]])
-        left = [_left(lines[:, k], angles, int(above[k]), int(below[k])) for k in eligible]
-        sigma = _mean_of_lines(np.array([one[0] for one in left]), np.array([one[1] for one in left]), copies, cells)
-        found += [] if sigma is None else [sigma]
-    return min(found, default=None)
+            spread = np.linspace(_LOWEST, eligible.size - 1, _LINES - _LOWEST).round().astype(int)
+            eligible = np.concatenate([eligible[:_LOWEST], eligible[spread]])
+        power, free = np.zeros(w.size), np.zeros(w.size)
+        for k in eligible:
+            power[k], free[k] = _left(lines[:, k], angles, int(above[k]), int(below[k]))
+        found.append(Lines(power * once / copies, free * once / copies, *everything, once / cells))
+    return level_of(found)
 
 
 def _left(
@@ -136,26 +120,6 @@ def _left(
     seen = squares > _REACHED**2 * squares[-1]
     u = basis @ (v[:, seen] / np.sqrt(squares[seen]))
     return float(np.linalg.norm(line - u @ (u.conj().T @ line)) ** 2), len(angles) - int(seen.sum())
-
-
-def _mean_of_lines(power: Float64Array, free: Float64Array, copies: int, cells: int) -> float | None:
-    """The root of the mean power of all frequencies along the detector; the lowest count for themselves, as above."""
-    total, share = 0.0, 1.0
-    for lowest in range(_FLICKER):
-        rest = float(free[1:].sum())
-        if rest < _FEWEST_LEFT * copies or free[0] < 1:
-            break
-        error = math.sqrt(2 * copies / free[0] / (1 if lowest == 0 else 2))
-        if power[0] / free[0] <= float(power[1:].sum()) / rest * (1 + 5 * error):
-            break
-        part = (1 if lowest == 0 else 2) / cells
-        total, share = total + part * float(power[0] / free[0]) * (1 + CAUTION * error), share - part
-        power, free = power[1:], free[1:]
-    dimensions = float(free.sum())
-    if dimensions < _FEWEST_LEFT * copies:
-        return None
-    white = float(power.sum()) / dimensions * (1 + CAUTION * math.sqrt(copies / dimensions))
-    return math.sqrt(total + share * white)
 
 
 def _whole_turn(angles: Float64Array, *, halves: bool) -> tuple[int, bool] | None:

@@ -8,16 +8,20 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 
 
 def huber_tv(problem: Problem, *, watch: Watch | None = None) -> Outcome:
-    """Huber-TV with non-negativity, its weight chosen so that the residual meets delta (Morozov).
+    """Huber-TV with non-negativity, its weight chosen by the residual (Morozov).
 
-    The history runs through the trials of all weights, so its residual need not fall.
+    The larger the residual, the smoother the image, so it ends where delta aims at, or, where no weight leads there, at
+    delta itself. The history runs through the trials of all weights, so its residual need not fall.
     """
     path = Following(problem, watch)
-    result = tv_at_discrepancy(
-        problem.operator,
-        problem.energy.data,
-        problem.delta.value * (1 - ROUNDING),
-        weights=problem.energy.weights,
-        watch=path.add,
-    )
+    for aim in problem.delta.aims:
+        result = tv_at_discrepancy(
+            problem.operator,
+            problem.energy.data,
+            aim * (1 - ROUNDING),
+            weights=problem.energy.weights,
+            watch=path.add,
+        )
+        if float(result.discrepancy[0]) <= aim:
+            break
     return path.outcome(result.image, result.reason[0])
