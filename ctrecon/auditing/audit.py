@@ -61,7 +61,7 @@ def assume(
         scan = {"views": evidence.data.shape[0], "side": max(evidence.image.shape)}
         factor = allowance(evidence.share, **scan, learned=learned)
         # No image that explains the scan is smoother than the smoothest, whatever made it.
-        rough, whose = variation(evidence.smoothest), "the smoothest image that explains the scan"
+        rough, whose = variation(evidence.smoothest), "the smoothest image found that meets delta"
         if learned and variation(single(evidence.image)) >= rough:
             rough, whose = variation(single(evidence.image)), "this image, a learned one"
         kappa, kappa_from = factor * rough, f"{factor:.3g} times {whose}; 95% of simulated objects meet that"
@@ -161,7 +161,7 @@ class Audit:
         kappa, unit = self.assumptions.kappa, self.evidence.unit
         times = ", ".join(
             f"{kappa / tv:.3g} times {whose}" for tv, whose in (
-                (self.own_roughness, "this image"), (self.least_roughness, "the smoothest that explains the scan")
+                (self.own_roughness, "this image"), (self.least_roughness, "the smoothest found that meets delta")
             ) if tv > 0
         )
         return f"if the object is no rougher than TV = {kappa:.4g}{unit} ({times})"
@@ -170,7 +170,7 @@ class Audit:
         """The largest kappa at which the sign is still certain, beside the roughness of the images at hand."""
         kappa, unit = answer.certain_up_to, self.evidence.unit
         if kappa < self.least_roughness:
-            return "no sign is certain for any kappa: objects as smooth as that do not explain the scan"
+            return "no sign is certain for any kappa that an image found for this scan has"
         if math.isinf(kappa):
             return "the sign is certain for every kappa"
         own = f", {kappa / self.own_roughness:.3g} times this image" if self.own_roughness > 0 else ""

@@ -17,8 +17,7 @@ def in_words(verdict: Verdict) -> tuple[str, ...]:
     """
     found = worth(verdict)
     meaning = {"feasible": _feasible, "infeasible": _infeasible, "interval": _interval}[str(verdict.kind)](verdict)
-    if found.nothing:
-        meaning = f"true, but it says nothing: {'; '.join(found.nothing)}"
+    meaning = found.said if found.nothing else meaning
     little = [f"it says little: {'; '.join(found.little)}"] if found.little else []
     label = [_label(verdict)] if verdict.kind == "interval" else []
     return (f"in words: {meaning}", *little, _delta(verdict, found), *label)
@@ -39,7 +38,10 @@ def _interval(verdict: Verdict) -> str:
     lower, upper = verdict.proved["lower"], verdict.proved["upper"]
     limits = f"within delta, with TV <= {v['kappa']:.4g} and values from {v['lo']:.4g} to {v['hi']:.4g}"
     if lower <= 0 <= upper:
-        return f"the data do not decide: images {limits} show {lower:.4g} to {upper:.4g} at most, 0 among it"
+        return (
+            f"the data do not decide, as far as this proves: no image {limits} shows less than {lower:.4g} or more "
+            f"than {upper:.4g}, and 0 lies between"
+        )
     return (
         f"in the data, if the object is no rougher than TV = {v['kappa']:.4g}: every image {limits} shows {lower:.4g} "
         f"to {upper:.4g}, never 0; the sign stays proved up to TV = {still_decided(verdict):.4g}"

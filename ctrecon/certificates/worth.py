@@ -6,12 +6,14 @@ that see no data, of a functional that is 0. Nothing of this is refused, since i
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ctrecon.certificates.parts import Certificate
 from ctrecon.certificates.verify import Verdict
 from ctrecon.support.arrays import Float64Array
 
@@ -34,6 +36,21 @@ class Worth:
     values: int
     nothing: tuple[str, ...] = ()
     little: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """Why the statement says nothing, or little, as one clause; "" where it says as much as it seems to."""
+        if self.nothing:
+            return f"true, but it says nothing: {'; '.join(self.nothing)}"
+        return f"it says little: {'; '.join(self.little)}" if self.little else ""
+
+
+def worth_of(certificate: Certificate) -> Worth:
+    """The same of a certificate that was just made, from its own files in memory."""
+    v = certificate.values
+    parts = {name: raw for name, raw in certificate.files.items() if name in v}
+    arrays = {name: np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False) for name, raw in parts.items()}
+    return worth(Verdict(True, v["kind"], certificate.statement, claims=dict(v), arrays=arrays))
 
 
 def worth(verdict: Verdict) -> Worth:

@@ -34,7 +34,8 @@ def command(ctx: click.Context, /, file: Path, output: Path | None, water_mu: fl
     check_place(page, file, overwrite=overwrite)
     content = gather(file)
     write_page(page, content, water_mu_per_mm=water_mu)
-    click.echo(f"report: {printable(str(page))}  ({content.status})")
+    worth = content.worth.said if content.worth is not None and content.worth.said else ""
+    click.echo(f"report: {printable(str(page))}  ({content.status}{'; ' if worth else ''}{worth})")
     for audit in content.audits:
         if audit.refused:
             click.echo(f"REFUSED  {printable(audit.name)}: {printable(audit.refused)}", err=True)

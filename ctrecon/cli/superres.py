@@ -44,7 +44,9 @@ def command(
     verify` checks. Exit code 0: certified. 2: bad input. 3: tolerance not met; the image is written all the same.
     """
     from ctrecon.applications.superresolution.enlarge import enlarge_levels, load_superresolution_network
+    from ctrecon.certificates.feasible import FeasibleCertificate
     from ctrecon.certificates.pooled import certify_pooled
+    from ctrecon.certificates.worth import worth_of
     from ctrecon.errors import SettingError
     from ctrecon.io.pictures import read_picture
     from ctrecon.outputs.picture import PictureTarget
@@ -75,6 +77,7 @@ def command(
         "shape": list(larger.shape),
         "tolerance": tolerance,
         "largest_difference": certificate.residual,
+        "says": worth_of(certificate).said if isinstance(certificate, FeasibleCertificate) else "",
         "image": str(written["picture"]),
         "values": str(written["image"]),
         "certificate": str(written["certificate"]) if "certificate" in written else None,
@@ -96,7 +99,7 @@ def _tell(facts: dict[str, Any], picture: Picture, written: dict[str, Path]) -> 
     click.echo(
         f"{facts['status']} after {facts['seconds']:.1f} s: {rows} x {columns} pixels are now {facts['shape'][0]} x "
         f"{facts['shape'][1]}; pooled again they differ by at most {facts['largest_difference']:.3g} grey levels "
-        f"(tolerance {facts['tolerance']:g})"
+        f"(tolerance {facts['tolerance']:g})" + (f"; {facts['says']}" if facts["says"] else "")
     )
     for what, path in written.items():
         click.echo(f"{what:>12}: {printable(str(path))}")

@@ -155,5 +155,7 @@ def _history(result: Conclusion, image: bytes) -> History:
         best_residual=None if missed is None else missed.best_residual,
         most_attenuation=None if missed is None else missed.most_attenuation,
         length_unit=scan.length_unit,
+        says_nothing=() if result.worth is None else result.worth.nothing,
+        says_little=() if result.worth is None else result.worth.little,
         settings=None if result.settings is None else result.settings.to_dict(),
     )

@@ -30,6 +30,7 @@ class History:
     """The facts of one run. ``image_sha256`` is of the file ``S.npy``; ``timings`` are seconds by what was done.
 
     ``operator`` says geometry and grid as the certificate would, or is None where the scan brought its own matrix.
+    ``says_nothing`` and ``says_little``: why the certificate is empty or weak, one clause each.
     Where delta is missed, no image with values from 0 to ``most_attenuation`` has a residual below ``lower_bound``, and
     one was found with ``best_residual``; None where delta is met. ``length_unit`` is what lengths count: "mm", or
     "cell" of the detector. ``settings`` is what was asked for, as
@@ -57,6 +58,8 @@ class History:
     best_residual: float | None = None
     most_attenuation: float | None = None
     length_unit: str = "mm"
+    says_nothing: tuple[str, ...] = ()
+    says_little: tuple[str, ...] = ()
     settings: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
@@ -148,7 +151,9 @@ _READERS: dict[str, Any] = {
     "certified": _truth,
     "progress": _progress,
     "timings": lambda value: {_text(name): _number(number) for name, number in _entries(value).items()},
-    "notes": lambda value: tuple(_text(item) for item in _items(value)),
+    **dict.fromkeys(
+        ("notes", "says_nothing", "says_little"), lambda value: tuple(_text(item) for item in _items(value))
+    ),
     "operator": lambda value: None if value is None else _entries(value),
     "settings": lambda value: None if value is None else Settings.from_dict(_entries(value)).to_dict(),
     "made_with": lambda value: {_text(name): _text(text) for name, text in _entries(value).items()},

@@ -64,8 +64,16 @@ def _draw_image(canvas: Canvas, panel: Box, bar: Box, result: Conclusion) -> Non
     along = linear_ticks(y - height / 2, y + height / 2, most=6)
     places = [(v - y + height / 2) / height for v in along.at]
     canvas.beside(box, along, [1 - p for p in places] if down else places, f"y in {unit}" if place else "row")
-    canvas.title(panel, "certified image" if result.certified else "image, NOT certified")
+    canvas.title(panel, image_title(result))
     canvas.bar(bar, low, high, GRAYS, "attenuation" + (" in 1/mm" if mm else " per detector cell" if place else ""))
+
+
+def image_title(result: Conclusion) -> str:
+    """What stands above the image: certified, not certified, or certified to no avail."""
+    if not result.certified:
+        return "image, NOT certified"
+    empty = result.worth is not None and result.worth.nothing
+    return "image; its certificate says nothing" if empty else "certified image"
 
 
 def _shaped(panel: Box, aspect: float) -> Box:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
 from ctrecon.certificates.infeasible import InfeasibleCertificate, exclude
+from ctrecon.certificates.worth import Worth, worth_of
 from ctrecon.classical.box import Proving, fit_in_box
 from ctrecon.descent.stopping import Reason
 from ctrecon.reconstruction.go_on import MOST_TURNS, go_on, met_by_the_solver
@@ -59,6 +61,12 @@ class Conclusion:
     @property
     def certified(self) -> bool:
         return self.certificate is not None
+
+    @cached_property
+    def worth(self) -> Worth | None:
+        """What the certificate says is worth, that of the image or that no image meets delta; None without one."""
+        made = self.certificate or (None if self.missed is None else self.missed.certificate)
+        return None if made is None else worth_of(made)
 
     @property
     def iterations(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ctrecon.certificates import verify
+from ctrecon.certificates.worth import worth
 from ctrecon.support.arrays import Array
 
 
@@ -34,10 +35,13 @@ class Audit:
     functional: Array | None = None
     value: float = math.nan
     """<c, u> of the image that is shown."""
+    nothing: tuple[str, ...] = ()
+    """Why the range says nothing, or (``little``) little."""
+    little: tuple[str, ...] = ()
 
     @property
     def decided(self) -> bool:
-        return self.lower > 0 or self.upper < 0
+        return (self.lower > 0 or self.upper < 0) and not self.nothing
 
 
 def find_audits(
@@ -103,6 +107,7 @@ def _audit(
         return refused(f"it speaks of an image of shape {functional.shape}, the one shown has {image.shape}")
     if fault := _fault(functional, values, claim):
         return refused(fault)
+    found = worth(verdict)
     value = float(np.vdot(functional.astype(np.float64), image.astype(np.float64)))
     return Audit(
         name=path.name,
@@ -115,4 +120,6 @@ def _audit(
         hi=numbers["hi"],
         functional=functional,
         value=value,
+        nothing=found.nothing,
+        little=found.little,
     )

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ctrecon.certificates import verify
+from ctrecon.certificates.worth import Worth, worth
 from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.geometry.base import Geometry
@@ -54,7 +55,8 @@ class StoredFile:
 class Content:
     """Everything a report shows. ``image`` is ``[rows, columns]`` in 1/mm (no unit where ``grid`` is None).
 
-    ``verdict`` is the checker's finding on ``claim``, the certificate's values; both None where there is none.
+    ``verdict`` is the checker's finding on ``claim``, the certificate's values; both None where there is none, and
+    ``worth``, what the statement says beside the data, where none holds.
     ``missing`` says, per part that is left out ("history", "residual", "geometry"), why.
     """
 
@@ -65,6 +67,7 @@ class Content:
     geometry: Geometry | None
     verdict: verify.Verdict | None
     claim: Mapping[str, Any] | None
+    worth: Worth | None
     delta: float | None
     norm: str | None
     residual: Residual | None
@@ -72,6 +75,11 @@ class Content:
     audits: tuple[Audit, ...]
     files: tuple[StoredFile, ...]
     missing: Mapping[str, str]
+
+    @property
+    def empty(self) -> bool:
+        """Whether the certificate holds and says nothing."""
+        return self.worth is not None and bool(self.worth.nothing)
 
     @property
     def length(self) -> str:
@@ -128,6 +136,7 @@ def gather(path: Path, *, scan: Scan | None = None, check: Checker = verify.chec
         geometry=geometry,
         verdict=verdict,
         claim=claim,
+        worth=None if verdict is None or not verdict.valid else worth(verdict),
         delta=delta,
         norm=norm,
         residual=residual,

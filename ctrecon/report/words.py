@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Context
 
 from ctrecon.outputs.history import History
@@ -12,11 +12,13 @@ from ctrecon.report.content import Content, Residual, Status
 from ctrecon.report.scale import Scale
 
 HEADLINES: dict[Status, str] = {
-    "certified": "Certified: this image explains the measurement",
-    "infeasible": "Not certified: proved that no image explains the measurement this closely",
+    "certified": "Certified: this image explains the stored data to within delta",
+    "infeasible": "Not certified: proved that no image within the limits explains the stored data to within delta",
     "refused": "Refused: the certificate does not hold",
-    "not certified": "Not certified: this image does not explain the measurement to within delta",
+    "not certified": "Not certified: this image does not explain the data to within delta",
 }
+EMPTY = "True, but it says nothing: the certificate holds and is empty"
+"""The headline where the statement is worth nothing, whatever it is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +68,26 @@ def whole(value: float) -> str:
 
 
 def say(content: Content) -> Said:
-    return {"certified": _certified, "infeasible": _infeasible, "refused": _refused, "not certified": _missed}[
+    if content.empty:
+        return _empty(content)
+    said = {"certified": _certified, "infeasible": _infeasible, "refused": _refused, "not certified": _missed}[
         content.status
     ](content)
+    little = () if content.worth is None else content.worth.little
+    return replace(said, lead=f"{said.lead} It says little: {'; '.join(little)}.") if little else said
+
+
+def _empty(content: Content) -> Said:
+    """A certificate that holds, of any kind, and speaks of nothing."""
+    assert content.worth is not None
+    why = "; ".join(content.worth.nothing)
+    return Said(
+        headline=EMPTY,
+        lead=f"Why: {why}. So an image that shows nothing at all would have the same certificate.",
+        proved=("Nothing that an image without any structure would not meet as well. The checker's sentence below is "
+                "true, and empty.",),
+        not_proved=_SILENT,
+    )  # fmt: skip
 
 
 def _certified(content: Content) -> Said:
@@ -78,20 +97,21 @@ def _certified(content: Content) -> Said:
     residual, count = content.residual, _measured(content)
     within, allowed = _in_order(proved, delta)
     lead = (
-        f"Scanned again by calculation, this image gives back the {count} measured values to within {within}"
-        f"{_share(proved, residual)}; up to {allowed}{_share(delta, residual)} was allowed for noise."
+        f"Projected again by calculation, this image gives back the {count} stored values to within {within}"
+        f"{_share(proved, residual)}; delta, up to which it was allowed to miss them, is {allowed}"
+        f"{_share(delta, residual)}."
     )
     if residual is not None and residual.whitened:
         each = proved / math.sqrt(residual.values.size)
-        lead += f" That is {number(each, 3)} times the standard deviation of the noise, in the quadratic mean."
+        lead += f" That is {number(each, 3)} times the standard deviation that the weights assume, in quadratic mean."
     return Said(
         headline=HEADLINES["certified"],
         lead=lead,
         proved=(
-            f"This image, pixel by pixel as it is stored, explains the measurement to within {within}: "
-            f"{NORM_WORDS.get(str(content.norm), str(content.norm))} between the measured values and those that the "
-            "image would give.",
-            "It was checked independently when this page was written: by a program that knows nothing of how the image "
+            f"This image, pixel by pixel as it is stored, misses the stored data by at most {within}: "
+            f"{NORM_WORDS.get(str(content.norm), str(content.norm))} between the stored values and those that the "
+            "image gives by the geometry and projector stated here.",
+            "It was checked anew when this page was written: by a program that knows nothing of how the image "
             "was made, from the stored files alone, with a bound on its own rounding. You can repeat that.",
         ),
         not_proved=_SILENT,
@@ -114,17 +134,18 @@ def _infeasible(content: Content) -> Said:
     return Said(
         headline=HEADLINES["infeasible"],
         lead=f"No image with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the "
-        f"{_measured(content)} measured values than {downward(lower, 5)}; {number(delta, 5)} was demanded.",
+        f"{_measured(content)} stored values than {downward(lower, 5)}; {number(delta, 5)} was demanded.",
         proved=(
-            f"Every such image misses the measurement by at least {downward(lower, 5)}. This is the smallest delta "
-            "that is not excluded.",
-            "It was checked independently when this page was written, from the stored files alone.",
+            f"Every such image misses the stored data by at least {downward(lower, 5)}. Any smaller delta is excluded, "
+            "for these limits; whether a larger one can be met is not said.",
+            "It was checked anew when this page was written, from the stored files alone.",
         ),
         not_proved=(
             "The picture on this page is the best that was found. It is not certified: it shows how far the attempt "
             "came, and must not be read as a result." + _outside(content, lo, hi),
             "It is not said why nothing fits: the geometry may be wrong, the detector may be faulty, the patient may "
-            "have moved, or delta may have been set too small for the noise.",
+            "have moved, delta may have been set too small for the noise, or the limits too narrow.",
+            _TRUSTED,
         ),
     )
 
@@ -160,8 +181,8 @@ def _missed(content: Content) -> Said:
     times = history.residual / history.delta if history.delta > 0 else math.inf
     return Said(
         headline=HEADLINES["not certified"],
-        lead=f"Scanned again by calculation, it misses the measured values by {upward(history.residual)}, "
-        f"{number(times, 3)} times the {number(history.delta)} that was allowed for noise.",
+        lead=f"By its history, projected again it misses the data by {upward(history.residual)}, "
+        f"{number(times, 3)} times delta, which was {number(history.delta)}.",
         proved=(
             "Nothing is proved about the picture on this page. It is the best that the method found.",
             *_not_excluded(history),
@@ -177,22 +198,22 @@ def _not_excluded(history: History) -> tuple[str, ...]:
         return ()
     unit = "" if history.operator is None else " per mm" if history.length_unit == "mm" else " per detector cell"
     return (
-        f"The smallest delta that is not excluded is {downward(lower)}: no image with attenuation from 0 to "
-        f"{number(most)}{unit} comes closer, as was computed when this one was made. No certificate of that is stored, "
-        "since it does not exclude the delta that was asked for.",
+        f"By its history, no image with attenuation from 0 to {number(most)}{unit} comes closer than "
+        f"{downward(lower)}, as was computed when this one was made. No certificate of that is stored, since it does "
+        "not exclude the delta that was asked for.",
     )
 
 
 def _another(history: History) -> str:
     if history.best_residual is not None and history.best_residual <= history.delta:
         return (
-            "It is not said that the measurement cannot be explained: when this image was made, another one was found "
-            f"that misses it by {upward(history.best_residual)} only. The method ended too early; more iterations or "
-            "another method will help."
+            "It is not said that no image meets delta: by the history another one was found that misses the data by "
+            f"{upward(history.best_residual)} only. The method ended too early; more iterations or another method may "
+            "help."
         )
     return (
-        "It is not said whether another image would explain the measurement: the method may have ended too early, "
-        "or the scan may not fit the geometry and the noise that were assumed."
+        "It is not said whether another image meets delta: the method may have ended too early, or the scan may not "
+        "fit the geometry and the noise that were assumed."
     )
 
 
@@ -202,11 +223,15 @@ NORM_WORDS = {
     "max": "the largest difference",
 }
 
+_TRUSTED = (
+    "Whether the stored data and geometry are those of a scan: both are taken on trust here. ctrecon verify --scan "
+    "FILE compares them with the scan, value by value."
+)
 _SILENT = (
-    "Whether a structure in the image is real. Where the measurement leaves a choice (few views, fine detail, weak "
-    "contrast) the method chose, and other images explain the measurement as well. Only an audited region "
-    "says more.",
+    "Whether a structure in the image is real. Where the data leave a choice (few views, fine detail, weak "
+    "contrast) the method chose, and other images meet delta as well. Only an audited region says more.",
     "Whether the geometry, the noise and delta were right; they are printed here so that you can judge them.",
+    _TRUSTED,
     "Who made the files, and of whom the scan is.",
 )
 
@@ -214,38 +239,43 @@ _SILENT = (
 def verdict_of(audit: Audit) -> str:
     if audit.refused:
         return "refused"
+    if audit.nothing:
+        return "says nothing"
     return "in the data" if audit.decided else "the data do not decide"
 
 
 def say_audit(audit: Audit, scale: Scale) -> str:
     if audit.refused:
         return f"The checker says: {audit.refused}"
+    if audit.nothing:
+        return f"The certificate holds, but it says nothing: {'; '.join(audit.nothing)}."
+    little = f" It says little: {'; '.join(audit.little)}." if audit.little else ""
     lower, upper = whole(scale.outward(audit.lower, up=False)), whole(scale.outward(audit.upper, up=True))
     if audit.decided:
         brighter = audit.lower > 0
         more = "brighter" if brighter else "darker"
         least, most = (lower, upper) if brighter else (upper.lstrip("−"), lower.lstrip("−"))  # noqa: RUF001
         return (
-            f"Every image that explains the scan, within the limits below, shows this region {more} than its "
-            f"surroundings, by at least {least} and at most {most} {scale.unit}."
+            f"If the object is within the limits below, this region is {more} than its surroundings, by at least "
+            f"{least} and at most {most} {scale.unit}: every image within them shows that.{little}"
         )
     return (
-        f"Images that explain the scan equally well show this region anywhere from {lower} to {upper} {scale.unit} "
-        "against its surroundings. What this image shows here is not settled by the data."
+        f"No image within the limits below shows this region below {lower} or above {upper} {scale.unit} against its "
+        f"surroundings. That leaves open which is the brighter one: it is not decided here.{little}"
     )
 
 
 def limits_of(audit: Audit) -> str:
     return (
-        f"Over all images with misfit at most {number(audit.delta)}, total variation at most {number(audit.kappa)} and "
-        f"values from {number(audit.lo)} to {number(audit.hi)} (1/mm)."
+        f"The limits, assumed of the object and not proved: misfit at most {number(audit.delta)}, total variation at "
+        f"most {number(audit.kappa)} and values from {number(audit.lo)} to {number(audit.hi)} (1/mm)."
     )
 
 
 def _share(value: float, residual: Residual | None) -> str:
     if residual is None or residual.of_data == 0:
         return ""
-    return f" ({100 * value / residual.of_data:.2f} % of the measurement)"
+    return f" ({100 * value / residual.of_data:.2f} % of the data)"
 
 
 def _measured(content: Content) -> str:

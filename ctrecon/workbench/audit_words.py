@@ -10,7 +10,7 @@ from typing import Any
 from ctrecon.auditing.audit import Answer, Audit
 from ctrecon.auditing.tiles import Map
 from ctrecon.certificates.interval import Empty
-from ctrecon.certificates.worth import worth
+from ctrecon.certificates.worth import worth, worth_of
 from ctrecon.support.text import printable
 
 
@@ -46,7 +46,7 @@ CURVE = (1.0, 1.1, 1.25, 1.5, 2.0)
 
 def answer_facts(answer: Answer, path: Path | None, audit: Audit) -> dict[str, Any]:
     """One region's answer."""
-    certain = answer.certain_up_to
+    certain, found = answer.certain_up_to, worth_of(answer.certificate)
     kappas = [times * audit.own_roughness for times in CURVE]
     curve = [dict(zip(("kappa", "lower", "upper"), (k, *answer.curve.range_at(k)), strict=True)) for k in kappas]
     return {
@@ -55,6 +55,7 @@ def answer_facts(answer: Answer, path: Path | None, audit: Audit) -> dict[str, A
         "found": None if answer.found is None else list(answer.found), "verdict": answer.verdict,
         "condition": audit.condition, "curve": curve,
         "certain_up_to_kappa": certain if math.isfinite(certain) else None,
+        "says_nothing": list(found.nothing), "says_little": list(found.little),
         "converged": answer.converged, "iterations": answer.iterations, "seconds": round(answer.seconds, 3),
         "certificate": None if path is None else str(path),
     }  # fmt: skip
@@ -65,7 +66,7 @@ def answer_lines(answer: Answer, path: Path | None, audit: Audit) -> list[str]:
     made, unit = answer.certificate, audit.evidence.unit
     reached = "  no image well inside of all bounds was found, so the range may be wider than need be"
     if answer.found is not None:
-        reached = f"  images found that show {answer.found[0]:.6g} and {answer.found[1]:.6g}"
+        reached = f"  images found, by the solver alone, that show {answer.found[0]:.6g} and {answer.found[1]:.6g}"
         reached += "" if answer.converged else "; more --iterations may narrow the certified range"
     where = "" if path is None else f"; certificate: {printable(str(path))}"
     return [
@@ -74,6 +75,7 @@ def answer_lines(answer: Answer, path: Path | None, audit: Audit) -> list[str]:
         f"  certified for every such image: {made.lower:.6g} to {made.upper:.6g}{unit}",
         reached,
         f"  verdict: {answer.verdict.upper() if answer.decided else answer.verdict}, {audit.condition}",
+        *([f"  {said}"] if (said := worth_of(made).said) else []),
         f"  {audit.certainty(answer)}",
         f"  {answer.iterations} iterations, {answer.seconds:.1f} s{where}",
     ]
@@ -83,7 +85,7 @@ def empty_line(audit: Audit, empty: Empty) -> str:
     """That there is nothing to ask, and what would change that."""
     a = audit.assumptions
     return (
-        f"no image explains the scan within delta = {audit.evidence.delta:.6g} with TV <= {a.kappa:.6g} and values "
+        f"no image is within delta = {audit.evidence.delta:.6g} with TV <= {a.kappa:.6g} and values "
         f"from {a.lo:g} to {a.hi:g} (proved: its contrast would be above {empty.lower:.6g} and below "
         f"{empty.upper:.6g}); raise --kappa, --hi or lower --lo"
     )

@@ -252,6 +252,8 @@ class Reconstruction:
         rows, columns = self.image.shape
         sign = "<=" if self.certified else "against"
         said = f"residual {self.residual:.6g} {sign} delta {self.delta.value:.6g}"
+        if self.certified and self.conclusion.worth is not None and self.conclusion.worth.nothing:
+            said += ", which says nothing"
         return f"<Reconstruction {rows} x {columns}, {'certified' if self.certified else 'NOT certified'}, {said}>"
 
 

@@ -13,8 +13,9 @@ def verdict(result: Conclusion) -> str:
     """What is proved of the image, or how far it is from delta and what to do, in a line."""
     delta, count, missed = result.problem.delta, result.iterations, result.missed
     after = f"after {count} iteration{'s' if count != 1 else ''}, {result.seconds:.1f} s"
+    worth = "" if result.worth is None or not result.worth.said else f"; {result.worth.said}"
     if result.certificate is not None:
-        return f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}"
+        return f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}{worth}"
     grid = result.problem.grid
     length = "mm" if result.problem.scan.in_mm else "detector cells"
     finer = "" if grid is None else f"pixels smaller than {max(grid.spacing_mm):.3g} {length} (--pixel-mm), or "
@@ -27,7 +28,7 @@ def verdict(result: Conclusion) -> str:
         return (
             f"infeasible {after}: no image with 0 <= u <= {missed.most_attenuation:.4g} meets delta {delta.value:.6g}, "
             f"which is proved; the smallest delta not excluded is {missed.lower_bound:.6g}, the best residual found "
-            f"there {missed.best_residual:.6g}; check geometry and data, or try "
+            f"there {missed.best_residual:.6g}{worth}; check geometry and data, or try "
             f"{finer}--delta {missed.best_residual * 1.01:.4g}"
         )
     return (
@@ -61,6 +62,8 @@ def facts(result: Conclusion, written: Mapping[str, Path]) -> dict[str, Any]:
         "model_error": result.problem.delta.model_error,
         "discretisation": result.problem.delta.discretisation,
         "residual": result.residual,
+        "says_nothing": [] if result.worth is None else list(result.worth.nothing),
+        "says_little": [] if result.worth is None else list(result.worth.little),
         **({} if result.missed is None else _known(result.missed)),
         "iterations": result.iterations,
         "image": str(written["image"]),

@@ -86,7 +86,7 @@ def test_what_is_assumed_and_the_verdict_stand_in_the_answer(folder):
     result = run("audit", folder / "u.certificate.json", "--roi-mm", "1,1,1", *RING, "--iterations", 50)
     assert result.exit_code == 0, result.output
     condition = "if the object is no rougher than TV = "
-    smoothest = "times the smoothest image that explains the scan"
+    smoothest = "times the smoothest image found that meets delta"
     for words in (condition, smoothest, "0 <= u <= 0.1 1/mm", "verdict", "certified for every such image"):
         assert words in result.output
 

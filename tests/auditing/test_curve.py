@@ -102,7 +102,7 @@ def test_what_is_certain_is_said_beside_the_images_at_hand(audit, answer):
 def test_the_default_kappa_is_above_the_smoothest_image_and_admits_a_truth_rougher_than_it(evidence):
     found = assume(evidence)
     assert found.kappa > variation(evidence.smoothest) * 1.02
-    assert "the smoothest image that explains the scan" in found.kappa_from
+    assert "the smoothest image found that meets delta" in found.kappa_from
     assert assume(evidence, learned=True).kappa < found.kappa
     assert "a learned one" in assume(evidence, learned=True).kappa_from
     truth = variation(single(evidence.image))

@@ -167,7 +167,7 @@ def test_what_is_known_where_delta_is_missed() -> None:
     grid = Grid(rows=4, columns=4)
     content = Content(
         stem="u", status="not certified", image=np.zeros((4, 4)), grid=grid, geometry=None, verdict=None, claim=None,
-        delta=1.5, norm="2-norm", residual=None, audits=(), files=(), missing={}, history=None,
+        worth=None, delta=1.5, norm="2-norm", residual=None, audits=(), files=(), missing={}, history=None,
     )  # fmt: skip
 
     def words(**known: float) -> str:
@@ -176,11 +176,11 @@ def test_what_is_known_where_delta_is_missed() -> None:
 
     box = {"most_attenuation": 0.06}
     near = words(lower_bound=1.23456, best_residual=1.6, **box)
-    assert "smallest delta that is not excluded is 1.234: no image with attenuation from 0 to 0.06" in near
-    assert "whether another image would explain" in near
+    assert "no image with attenuation from 0 to 0.06 comes closer than 1.234" in near
+    assert "whether another image meets delta" in near
     met = words(lower_bound=-0.3, best_residual=1.43219, **box)
-    assert "not excluded" not in met
-    assert "misses it by 1.433 only" in met
+    assert "comes closer" not in met
+    assert "misses the data by 1.433 only" in met
     assert words() == words(lower_bound=0.0, best_residual=1.51, **box)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydicom.uid import CTImageStorage
 from pydicom.valuerep import DSfloat
 
 from ctrecon.certificates.feasible import FeasibleCertificate
+from ctrecon.certificates.worth import Worth, worth_of
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.private import Tie, write_tie
 from ctrecon.dicom.series.study import Study
@@ -50,6 +52,16 @@ class SeriesSlice:
     misfit: Array
     thickness_mm: float | None = None
     picture: Callable[[], bytes] | None = field(default=None, repr=False)
+
+    @cached_property
+    def worth(self) -> Worth | None:
+        """What its certificate is worth; None where it has none."""
+        return None if self.certificate is None else worth_of(self.certificate)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it is certified, and the certificate is empty."""
+        return self.worth is not None and bool(self.worth.nothing)
 
     def __post_init__(self) -> None:
         for name in ("stored", "misfit"):
@@ -108,11 +120,16 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split())) or "?"
 
 
+def _worth_said(slice_: SeriesSlice) -> str:
+    said = "" if slice_.worth is None else slice_.worth.said
+    return f" {said[0].upper()}{said[1:]}." if said else ""
+
+
 def derivation(slice_: SeriesSlice, method: str) -> str:
     """How the image came about and what is proved, at most 1024 characters."""
     bound = f"||Au - f|| <= {slice_.delta:.9g} ({slice_.norm})"
     proved = (
-        f"Certified for the stored pixels: {bound}."
+        f"Certified for the stored pixels: {bound}.{_worth_said(slice_)}"
         if slice_.certificate is not None
         else f"NOT certified: the residual is {slice_.residual:.9g}, {bound} does not hold."
     )
@@ -137,6 +154,7 @@ def describe_image(
     ds.Manufacturer = ds.ManufacturerModelName = "ctrecon"
     ds.SoftwareVersions = program_version()
     certified = "certified" if slice_.certificate is not None else "NOT certified"
+    certified = "certificate says nothing:" if slice_.says_nothing else certified
     ds.SeriesDescription = f"RESEARCH {certified} {method}, not for diagnosis"[:64]
     ds.SeriesNumber = SERIES_NUMBERS["images"]
     ds.ImageComments = comments(notes)

@@ -92,8 +92,9 @@ def draw_pdf(slices: Sequence[SeriesSlice], *, method: str, notes: Sequence[str]
         pdf,
         f"Made by ctrecon {program_version()}, method {clean(method)}. {certified} of {len(slices)} "
         f"slice{'s are' if len(slices) != 1 else ' is'} certified: projected again, the pixels as they are stored "
-        "explain the measured data to within delta.",
+        "miss the stored data by at most delta. That these are the data of a scan is taken on trust here.",
     )
+    _worth(pdf, slices)
     first = next((one for one in slices if one.certificate is not None), None)
     if first is not None and first.certificate is not None:
         _heading(pdf, "What is proved", 12)
@@ -113,6 +114,14 @@ def draw_pdf(slices: Sequence[SeriesSlice], *, method: str, notes: Sequence[str]
     _heading(pdf, "All slices", 12)
     _table(pdf, slices)
     return bytes(pdf.output())
+
+
+def _worth(pdf: fpdf.FPDF, slices: Sequence[SeriesSlice]) -> None:
+    """Of certificates that are empty or weak: how many, and why."""
+    found = [one.worth.said for one in slices if one.worth is not None and one.worth.said]
+    for said in dict.fromkeys(found):
+        count = found.count(said)
+        _paragraph(pdf, f"Of {count} of these certificates: {said}.", bold=True)
 
 
 def key_slices(slices: Sequence[SeriesSlice]) -> list[tuple[int, SeriesSlice]]:
@@ -140,7 +149,7 @@ def _table(pdf: fpdf.FPDF, slices: Sequence[SeriesSlice]) -> None:
         table.row(("slice", "z in mm", "certified", "residual", "delta", "norm", "SHA-256 of the certificate"))
         for k, one in enumerate(slices[:MOST_ROWS], start=1):
             sha256 = "-" if one.certificate is None else certificate_hash(one.certificate)
-            word = "NO" if one.certificate is None else "yes"
+            word = "NO" if one.certificate is None else "empty" if one.says_nothing else "yes"
             table.row((str(k), f"{one.z_mm:g}", word, f"{one.residual:.7g}", f"{one.delta:.7g}", one.norm, sha256))
     if len(slices) > MOST_ROWS:
         _paragraph(pdf, f"{len(slices) - MOST_ROWS} more slices stand in the structured report.")

@@ -22,6 +22,7 @@ from pydicom.uid import CTImageStorage, RawDataStorage
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.verify import Json, Refused, require
+from ctrecon.certificates.worth import worth
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.private import read_tie
 from ctrecon.dicom.series.evidence_check import UNTOUCHED, changes, check_evidence
@@ -191,7 +192,8 @@ def _image(certificates: Path, of_slice: OfSlice, path: Path, ds: Dataset) -> _F
     differing = int(np.count_nonzero(scale.decode(stored) != certified))
     require(differing == 0, f"{differing} of its pixels do not decode to the certified ones")
     of_slice(verdict, float(ds.ImagePositionPatient[2]))
-    return Finding(path, True, verdict.statement + changes(ds, UNTOUCHED)), claims
+    said = worth(verdict).said
+    return Finding(path, True, verdict.statement + (f" ({said})" if said else "") + changes(ds, UNTOUCHED)), claims
 
 
 def _scale(ds: Dataset, water_mu: float) -> HounsfieldScale:

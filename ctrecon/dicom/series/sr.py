@@ -30,6 +30,7 @@ SCHEME = "99CTRECON"
 CERTIFICATE = Code("certificate", SCHEME, "Certificate of a CT reconstruction")
 SLICE = Code("slice", SCHEME, "Reconstructed slice")
 STATEMENT = Code("statement", SCHEME, "What is proved")
+WORTH = Code("worth", SCHEME, "What the statement is worth")
 SHORTFALL = Code("shortfall", SCHEME, "Why nothing is proved")
 LIMITS = Code("limits", SCHEME, "What is not proved")
 METHOD = Code("method", SCHEME, "Method of reconstruction")
@@ -118,7 +119,8 @@ def _slice(image: Dataset, one: SeriesSlice, method: str) -> hd.sr.ContainerCont
             relationship_type=contains,
         ),
         hd.sr.CodeContentItem(
-            name=CERTIFIED, value=YES if one.certificate is not None else NO, relationship_type=contains
+            name=CERTIFIED, value=YES if one.certificate is not None and not one.says_nothing else NO,
+            relationship_type=contains,
         ),
         text(SHORTFALL, derivation(one, method)) if one.certificate is None else text(
             STATEMENT, one.certificate.statement
@@ -129,5 +131,7 @@ def _slice(image: Dataset, one: SeriesSlice, method: str) -> hd.sr.ContainerCont
     ]
     if one.certificate is not None:
         items.append(text(FILE, certificate_hash(one.certificate)))
+    if one.worth is not None and one.worth.said:
+        items.append(text(WORTH, one.worth.said))
     part.ContentSequence = hd.sr.ContentSequence(items)
     return part
