@@ -39,8 +39,8 @@ def _interval(verdict: Verdict) -> str:
     limits = f"within delta, with TV <= {v['kappa']:.4g} and values from {v['lo']:.4g} to {v['hi']:.4g}"
     if lower <= 0 <= upper:
         return (
-            f"the data do not decide, as far as this proves: no image {limits} shows less than {lower:.4g} or more "
-            f"than {upper:.4g}, and 0 lies between"
+            f"the data do not decide: no image {limits} shows less than {lower:.4g} or more "
+            f"than {upper:.4g}; 0 lies between, so that no sign is proved"
         )
     return (
         f"in the data, if the object is no rougher than TV = {v['kappa']:.4g}: every image {limits} shows {lower:.4g} "
