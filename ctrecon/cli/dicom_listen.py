@@ -34,10 +34,13 @@ from ctrecon.cli.main import DEBUG, printable
 @click.option("--max-studies", type=click.IntRange(min=1), default=100, show_default=True, help="Most waiting studies.")
 @click.option("--keep-hours", type=click.FloatRange(min=0), default=24.0, show_default=True,
               help="Keep objects of finished studies so long.")
+@click.option("--wait-hours", type=click.FloatRange(min=0), default=24.0, show_default=True,
+              help="Wait so long for objects that were refused or broke off; then the study fails.")
 @connection_options
 def command(
     port: int, bind: str, folder: Path, send_to: str, allow: tuple[str, ...], quiet_s: float, instances: int | None,
-    command_line: str | None, time_limit: float, max_gb: float, max_studies: int, keep_hours: float, **options: Any,
+    command_line: str | None, time_limit: float, max_gb: float, max_studies: int, keep_hours: float, wait_hours: float,
+    **options: Any,
 ) -> None:
     """Receive studies (C-STORE), reconstruct each when it is complete, and send the result on.
 
@@ -65,7 +68,7 @@ def command(
     listener = Listener(
         queue, connection, to, _log,
         process=Command(words=words, most_seconds=time_limit, stop=stop, lines_kept=60 if debug else 1),
-        rules=Rules(quiet_s=quiet_s, instances=instances, keep_s=keep_hours * 3600),
+        rules=Rules(quiet_s=quiet_s, instances=instances, keep_s=keep_hours * 3600, wait_s=wait_hours * 3600),
         allowed=tuple(ae_title(title) for title in allow), stop=stop, debug=debug,
     )
     for number in (signal.SIGTERM, signal.SIGINT):

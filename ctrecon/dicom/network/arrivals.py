@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
 
 from ctrecon.dicom.network import command_set
 from ctrecon.dicom.network.contexts import RECEIVED_CLASSES, RECEIVED_SYNTAXES, UNCOMPRESSED, VERIFICATION
 from ctrecon.dicom.network.conversation import Message, Services, printable
 from ctrecon.dicom.network.node import Connection
-from ctrecon.dicom.network.objects import name_for, read_header
+from ctrecon.dicom.network.objects import header_in, name_for, read_header
 from ctrecon.dicom.network.pdu import User
 from ctrecon.dicom.network.queue import ConflictError, FullError, Queue
 from ctrecon.errors import InputError
@@ -33,7 +35,8 @@ class Arrivals:
     allowed: tuple[str, ...] = ()
     most_object_bytes: int = 4 << 30
     _last: dict[str, float] = field(default_factory=dict)
-    _open: dict[int, set[str]] = field(default_factory=dict)
+    _open: dict[int, dict[str, tuple[str, set[str]]]] = field(default_factory=dict)
+    _torn: set[int] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def services(self) -> Services:
@@ -43,24 +46,37 @@ class Arrivals:
             title=self.connection.title,
             syntaxes={**syntaxes, VERIFICATION: tuple(map(str, UNCOMPRESSED))},
             handlers={command_set.STORE_RQ: self.on_store, command_set.ECHO_RQ: self.on_echo},
-            arriving=self.queue.arriving, allowed=self.allowed, known=self.is_known, log=self.log, ended=self.on_ended,
-            timeout_s=self.connection.timeout_s, most_object_bytes=self.most_object_bytes,
+            arriving=self.queue.arriving, allowed=self.allowed, known=self.is_known, log=self.log,
+            released=self.on_released, ended=self.on_ended, timeout_s=self.connection.timeout_s,
+            most_object_bytes=self.most_object_bytes,
         )
 
     def quiet(self, seconds: float, instances: int | None) -> list[str]:
-        """Keys of the studies that are complete: so many objects came, or no association that brings any is open and
-        nothing came for so long. After a start, the time counts from the start.
+        """Keys of the studies that are complete: so many objects came; or nothing is known to be missing, no
+        association that brings any is open, and nothing came for so long. The time counts from the start at the latest.
         """
         now = time.monotonic()
+        missing = self.queue.missing.studies()
         with self._lock:
             busy = set().union(*self._open.values()) if self._open else set()
             found = []
             for key in self.queue.studies("incoming"):
                 last = self._last.setdefault(key, now)
                 enough = instances is not None and self.queue.count(key) >= instances
-                if enough or (key not in busy and now - last >= seconds):
+                if enough or (key not in busy and key not in missing and now - last >= seconds):
                     found.append(key)
             return found
+
+    def given_up(self, quiet_s: float, wait_s: float) -> list[tuple[str, int]]:
+        """Keys of the studies of which something has been missing for so long, and how much."""
+        with self._lock:
+            busy = set().union(*self._open.values()) if self._open else set()
+        missing = self.queue.missing
+        return [
+            (key, count)
+            for key, count in missing.studies().items()
+            if key not in busy and missing.older_than(key, max(quiet_s, wait_s))
+        ]
 
     def forget(self, key: str) -> None:
         with self._lock:
@@ -90,23 +106,38 @@ class Arrivals:
     def _keep(self, message: Message) -> tuple[int, str]:
         if not self.is_known(message.peer.user):
             return NOT_AUTHORISED, ""
-        if message.path is None:
-            return (OUT_OF_RESOURCES if message.command.has_data else NOT_UNDERSTOOD), ""
+        if not message.command.has_data:
+            return NOT_UNDERSTOOD, ""
         try:
-            header = read_header(message.path)
+            if message.path is None:
+                header = header_in(BytesIO(message.data), Path("an object that could not be kept"))
+            else:
+                header = read_header(message.path)
         except InputError:
+            if message.path is None:
+                # Nobody knows whose it was: of one of those that this association brings.
+                self._torn.add(message.association)
+                return OUT_OF_RESOURCES, ""
             return NOT_UNDERSTOOD, ""
         if header.sop_instance != message.command.sop_instance:
             return MISMATCH, ""
         if not (header.study and header.series):
             return NOT_UNDERSTOOD, ""
-        key = name_for(header.study)
-        with self._lock:
-            # Before it is there, so that nobody takes the study for complete in between.
-            self._open.setdefault(message.association, set()).add(key)
+        key, instance = name_for(header.study), name_for(header.sop_instance)
+        missing = self.queue.missing
         try:
+            with self._lock:
+                # Before it is there, so that nobody takes the study for complete in between.
+                mine = self._open.setdefault(message.association, {})
+                if key not in mine:
+                    mine[key] = missing.opened(key)
+            if message.path is None:
+                raise FullError
             self.queue.add(message.path, header)
+            missing.arrived(key, instance)
         except (FullError, OSError):
+            with suppress(OSError):
+                missing.refused(key, instance, begun=self.queue.at("incoming", key).exists())
             return OUT_OF_RESOURCES, key
         except ConflictError:
             return CONFLICT, key
@@ -125,9 +156,18 @@ class Arrivals:
         right_password = hmac.compare_digest(user.secondary, identity.password.encode())
         return user.kind in (1, 2) and right_user and right_password
 
+    def on_released(self, association: int) -> None:
+        """It brought all that it wanted to bring, but for what was refused."""
+        with self._lock:
+            if association not in self._torn:
+                for name, before in self._open.get(association, {}).values():
+                    with suppress(OSError):
+                        self.queue.missing.ended(name, before)
+
     def on_ended(self, association: int) -> None:
         """Its studies are quiet from now on."""
         with self._lock:
+            self._torn.discard(association)
             for key in self._open.pop(association, ()):
                 if key in self._last:
                     self._last[key] = time.monotonic()

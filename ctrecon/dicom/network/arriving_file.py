@@ -9,27 +9,34 @@ from pathlib import Path
 
 from ctrecon.dicom.network.associate import IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION
 
+_HEAD_BYTES = 64 << 10
+
 
 class ArrivingFile:
     """Takes every byte, and keeps them as long as the disk does: ``path`` is None once it did not, or an object is
     larger than ``most_bytes``, so that its sender can be told at the end of the message instead of being cut off.
+    ``head`` is the beginning of the file all the same: it says whose object it was.
     """
 
     def __init__(self, folder: Path, sop_class: str, sop_instance: str, syntax: str, most_bytes: int) -> None:
         self.path: Path | None = None
         self._left = most_bytes
         self._stream = None
+        self.head = bytearray(file_header(sop_class, sop_instance, syntax))
         try:
             # Closed at the end of the message, not of this function.
             self._stream = tempfile.NamedTemporaryFile(
                 dir=folder, suffix=".dcm", delete=False, buffering=1 << 18
             )
             self.path = Path(self._stream.name)
-            self._stream.write(file_header(sop_class, sop_instance, syntax))
+            self._stream.write(self.head)
         except OSError:
             self.discard()
 
     def write(self, content: memoryview) -> None:
+        """Take a piece of the data set."""
+        if len(self.head) < _HEAD_BYTES:
+            self.head += content
         if self._stream is None:
             return
         self._left -= len(content)

@@ -31,7 +31,9 @@ class Peer:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A request with its data set: in a file for C-STORE (None where it could not be kept), else in memory."""
+    """A request with its data set: in a file for C-STORE, else in memory. Of an object that could not be kept there
+    is no file, and ``data`` has its beginning, with a file's header.
+    """
 
     command: Command
     syntax: str
@@ -48,7 +50,8 @@ Handler = Callable[[Message], int]
 class Services:
     """What is offered: transfer syntaxes by SOP class, and what answers each kind of request with a status.
 
-    ``arriving`` is where objects lie until their handler has moved them. ``ended`` is told the association's number.
+    ``arriving`` is where objects lie until their handler has moved them. ``released`` is told the association's
+    number before its end in good order is confirmed, ``ended`` after every end.
     """
 
     title: str
@@ -59,6 +62,7 @@ class Services:
     both_roles: tuple[str, ...] = ()
     known: Callable[[User], bool] = lambda user: True
     log: Callable[[str], None] = lambda line: None
+    released: Callable[[int], None] = lambda association: None
     ended: Callable[[int], None] = lambda association: None
     timeout_s: float = 30.0
     most_object_bytes: int = 4 << 30
@@ -172,6 +176,7 @@ class Conversation:
                 self.active_at = time.monotonic()
             return memoryview(body)
         if kind == pdu.RELEASE_RQ and between:
+            self.services.released(id(self))
             self._write(pdu.released())
         return None
 
@@ -219,7 +224,8 @@ class Conversation:
             return NOT_SUPPORTED
         message = Message(
             command=command, syntax=syntax, association=id(self), peer=self.peer,
-            path=one.file.path if one.file is not None else None, data=bytes(one.memory),
+            path=one.file.path if one.file is not None else None,
+            data=bytes(one.memory if one.file is None else one.file.head),
         )
         try:
             return handler(message)

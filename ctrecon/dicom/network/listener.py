@@ -26,13 +26,16 @@ _MOST_PAUSE_S = 300.0
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """When a study is complete, how often its delivery is tried, how long its objects are kept afterwards."""
+    """When a study is complete, how often its delivery is tried, how long its objects are kept afterwards, and how
+    long one waits of which something is missing.
+    """
 
     quiet_s: float = 30.0
     instances: int | None = None
     most_refusals: int = 5
     keep_s: float = 24 * 3600.0
     first_pause_s: float = 1.0
+    wait_s: float = 24 * 3600.0
 
 
 @dataclass
@@ -88,6 +91,12 @@ class Listener:
                 arrivals.forget(key)
                 said = {"known": "was done before", "failed": "failed", "ready": "is complete"}[outcome]
                 self.log(f"study {key[:12]}: {count} objects, {said}")
+        for key, count in arrivals.given_up(self.rules.quiet_s, self.rules.wait_s):
+            if self.queue.at("incoming", key).exists():
+                reason = f"{count} refused objects or broken associations were not made good; send it all again"
+                self.queue.give_up_waiting(key, reason)
+                self.log(f"study {key[:12]}: failed: it never became whole")
+            self.queue.missing.forget(key)
         arrivals.sweep()
         self.queue.give_up_older_than(self.rules.keep_s)
 

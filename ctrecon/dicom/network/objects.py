@@ -8,11 +8,12 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ctrecon.errors import InputError
 
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+_TAGS: tuple[Any, ...] = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
@@ -41,18 +42,31 @@ def read_header(path: Path) -> Header:
 
     Of a deflated data set only the file's own header is read: its size unpacked is not known before.
     """
-    from pydicom.filereader import read_file_meta_info, read_partial
+    try:
+        with path.open("rb") as stream:
+            return header_in(stream, path)
+    except OSError as why:
+        raise InputError(f"{path}: cannot be read: {why.strerror}") from None
 
-    def past_series(tag: Any, vr: str | None, length: int) -> bool:
-        return int(tag) > _SERIES
+
+def header_in(stream: BinaryIO, path: Path) -> Header:
+    """The same of the beginning of a file; ``path`` is what it is called. Raises InputError."""
+    from pydicom.filereader import read_dataset, read_partial
+
+    def past_meta(tag: Any, vr: str | None, length: int) -> bool:
+        return int(tag) >> 16 != 2 or length > 1 << 16
+
+    def far_enough(tag: Any, vr: str | None, length: int) -> bool:
+        # A UID has 64 characters; what announces more is not read, whatever the rest of the file is.
+        return int(tag) > _SERIES or (int(tag) in _TAGS and length > 1024)
 
     try:
-        with warnings.catch_warnings(), path.open("rb") as stream:
+        with warnings.catch_warnings():
             # A warning may quote the value that it complains about.
             warnings.simplefilter("ignore")
             if stream.read(132)[128:] != b"DICM":
                 raise InputError(f"{path}: not a DICOM file: no DICM after 128 bytes")
-            meta = read_file_meta_info(path)
+            meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=past_meta)
             values = [str(meta.get(k, "")) for k in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID")]
             syntax = str(meta.get("TransferSyntaxUID", ""))
             if not (all(values) and syntax):
@@ -61,8 +75,7 @@ def read_header(path: Path) -> Header:
             if syntax == DEFLATED:
                 return header
             stream.seek(0)
-            tags: list[Any] = [_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES]
-            data = read_partial(stream, stop_when=past_series, specific_tags=tags)
+            data = read_partial(stream, stop_when=far_enough, specific_tags=list(_TAGS))
     except InputError:
         raise
     except Exception as why:  # pydicom raises what it meets: EOFError, struct.error, RecursionError, KeyError, ...

@@ -17,9 +17,11 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ctrecon.dicom.network.missing import Missing
 from ctrecon.dicom.network.objects import Header, content_digest, name_for, sync_file, sync_folder
 from ctrecon.dicom.network.study_folder import (
     ATTEMPTS,
@@ -73,10 +75,11 @@ class Queue:
                 f"{self.folder}: a queue locks files as POSIX does, which this system cannot; use Linux or macOS"
             ) from None
         self.lock = threading.RLock()
+        self.missing = Missing(self.folder / "missing")
         self._contents: dict[str, dict[str, str]] = {}
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for state in (*STATES, "arriving", "trash"):
+            for state in (*STATES, "arriving", "trash", "missing"):
                 (self.folder / state).mkdir(mode=0o700, exist_ok=True)
             self._lock_file = (self.folder / "lock").open("a")
         except OSError as why:
@@ -132,11 +135,18 @@ class Queue:
                 return key
             self._make_room(size, new=not study.exists())
             fresh = not place.exists()
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_file(path)
-            path.replace(place / name)
-            for parent in (place, place.parent, study, study.parent) if fresh else (place,):
-                sync_folder(parent)
+            try:
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                sync_file(path)
+                path.replace(place / name)
+                for parent in (place, place.parent, study, study.parent) if fresh else (place,):
+                    sync_folder(parent)
+            except OSError:
+                # No room even for that: what is empty now is no study.
+                for folder in (place, place.parent, study):
+                    with suppress(OSError):
+                        folder.rmdir()
+                raise
             self.bytes += size
             known[f"{place.name}/{name_for(header.sop_instance)}"] = digest
             return key
@@ -196,6 +206,7 @@ class Queue:
                     self.fail("incoming", key, reason)
                     return "failed"
             self._move("incoming", "ready", key)
+            self.missing.forget(key)
             if self.at("failed", key).exists():
                 self._discard(self.at("failed", key))
             return "ready"
@@ -212,6 +223,15 @@ class Queue:
                 os.link(source, target)
                 self.bytes += size_of(target)
         return missing
+
+    def give_up_waiting(self, key: str, reason: str) -> None:
+        """What was missing of a study never came: put aside what did."""
+        with self.lock:
+            earlier = self.at("failed", key)
+            if earlier.exists():
+                self._link(earlier, names_of(earlier), self.at("incoming", key))
+            self.fail("incoming", key, reason)
+            self.missing.forget(key)
 
     # --- work
 

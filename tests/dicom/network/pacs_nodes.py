@@ -46,6 +46,7 @@ class Listening:
     options: tuple[object, ...] = ()
     title: str = "NODE"
     env: dict[str, str] = field(default_factory=dict)
+    before: tuple[object, ...] = ()  # words in front of the command
     process: Any = None
     port: int = 0
 
@@ -53,8 +54,8 @@ class Listening:
         log = self.folder.with_suffix(".log")
         before = log.stat().st_size if log.exists() else 0
         words = [
-            sys.executable, "-m", "ctrecon.cli.main", "dicom", "listen", "--port", self.port, "--folder", self.folder,
-            "--send-to", self.send_to, "--ae-title", self.title, *self.options,
+            *self.before, sys.executable, "-m", "ctrecon.cli.main", "dicom", "listen", "--port", self.port,
+            "--folder", self.folder, "--send-to", self.send_to, "--ae-title", self.title, *self.options,
         ]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **self.env}
         with log.open("ab") as stream:
