@@ -52,6 +52,9 @@ def command(
     match = {key: value for key, value in given.items() if value}
     if study is not None and (patient_id or patient_name or date or accession):
         raise click.UsageError("--study lists the series of one study; drop the others")
+    from ctrecon.dicom.network.query_keys import check_match
+
+    check_match(match)
     connection, there, web = other_side(node, url, "--from", options)
     from ctrecon.dicom.network.query import find
 

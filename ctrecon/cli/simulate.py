@@ -25,6 +25,8 @@ FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 @click.option("--from-dicom", type=ScanPath, help="Scan slices of this CT series (folder, .zip, file; or NIfTI in HU).")
 @click.option("--slice", "which", metavar="N|all", help="Of --from-dicom, from 1. Default: the middle one.")
 @click.option("--series", type=int, help="Of --from-dicom: its SeriesNumber, where there are several.")
+@click.option("--series-uid", metavar="UID", help="Of --from-dicom: its SeriesInstanceUID, where numbers are the same.")
+@click.option("--insist-hu", is_flag=True, help="Of --from-dicom: values are HU, whatever the files call them.")
 @click.option("--geometry", "geometry_file", type=FilePath, help="Scanner and grid as JSON.")
 @click.option("--beam", type=click.Choice(("fan", "parallel")), show_default="fan")
 @click.option("--size", type=click.IntRange(8, 4096), show_default="164", help="Image side and detector.")
@@ -37,7 +39,8 @@ FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 def command(
     output: Path, as_json: bool, noise: float, photons: float | None, electronic_sigma: float, seed: int,
-    from_dicom: Path | None, which: str | None, series: int | None, phantom: str | None, image_file: Path | None,
+    from_dicom: Path | None, which: str | None, series: int | None, series_uid: str | None, insist_hu: bool,
+    phantom: str | None, image_file: Path | None,
     geometry_file: Path | None, beam: str | None, size: int | None, views: int | None,
     overwrite: bool,
 ) -> None:
@@ -47,6 +50,7 @@ def command(
     The delta printed is the true one, ||A u - f|| of the true image on the grid, noise and discretisation together.
     With --slice all, slice K is written as NAME.000K.npz, with the seed SEED + K - 1.
     """
+    from ctrecon.dicom.images.images import Choice
     from ctrecon.errors import SettingError
     from ctrecon.support.places import check_places
     from ctrecon.workbench import simulate as bench
@@ -60,15 +64,18 @@ def command(
     numbers: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     if from_dicom is None:
-        if which is not None or series is not None:
-            raise SettingError("--slice and --series choose from a series; give it with --from-dicom")
+        if which is not None or series is not None or series_uid is not None or insist_hu:
+            raise SettingError(
+                "--slice and --series choose from a series, --series-uid and --insist-hu too; give it with --from-dicom"
+            )
         subject = image_file or phantom or bench.PHANTOM
         scans = (bench.simulate(subject, size=size, **how) for _ in (0,))
     else:
         for name, value in (("--phantom", phantom), ("--image", image_file), ("--size", size)):
             if value is not None:
                 raise SettingError(f"--from-dicom brings its own picture and size; drop {name} {value}")
-        made = bench.simulate_slices(from_dicom, which=which, series=series, **how)
+        choice = Choice(number=series, uid=series_uid, insist_hu=insist_hu)
+        made = bench.simulate_slices(from_dicom, which=which, choice=choice, **how)
         scans, numbers, notes = made.scans, made.numbers if which == "all" else (), made.notes
     places = [output.with_name(f"{output.stem}.{n:04d}{output.suffix}") for n in numbers] or [output]
     ours = [path for place in places for path in bench.scan_paths(place).values()]

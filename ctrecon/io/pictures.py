@@ -46,12 +46,18 @@ def kind_of(path: Path) -> str:
     return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
 
 
+def is_dicom_file(path: Path) -> bool:
+    """Whether it says so at byte 128: scanners and archives write such files without a suffix."""
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
 def read_picture(path: Path) -> Picture:
     """Read a picture or one slice. Raises InputError for anything else."""
     if not path.is_file():
         raise InputError(f"there is no file {path}")
     try:
-        if kind_of(path) == ".dcm":
+        if kind_of(path) == ".dcm" or is_dicom_file(path):
             return _dicom(path)
         if kind_of(path) in MEDICAL:
             return _medical(path)

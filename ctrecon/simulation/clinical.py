@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ctrecon.dicom.images.frames import HIGHEST_HU, LOWEST_HU
-from ctrecon.dicom.images.images import Volume, attenuation, read_volume
+from ctrecon.dicom.images.images import ANY, Choice, Volume, attenuation, read_volume
 from ctrecon.errors import InputError
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
@@ -34,7 +34,7 @@ class ClinicalSlice:
 
 
 def clinical_slices(
-    path: Path, *, which: str | None = None, series: int | None = None, beam: str = "fan", views: int = VIEWS
+    path: Path, *, which: str | None = None, choice: Choice = ANY, beam: str = "fan", views: int = VIEWS
 ) -> tuple[list[ClinicalSlice], tuple[str, ...]]:
     """Slices of the CT series at ``path`` (or of a volume in HU, as NIfTI, MetaImage or NRRD), and what was assumed.
 
@@ -43,7 +43,7 @@ def clinical_slices(
     The scanner's axis is taken to go through the middle of the picture; its distances are those of the files, else
     ``COMMON_DISTANCES_MM``. Raises InputError for pixels that are not square and numbers that do not exist.
     """
-    volume = _from_nifti(path) if volume_suffix(path) else read_volume(path, series=series)
+    volume = _from_nifti(path) if volume_suffix(path) else read_volume(path, choice=choice)
     count, rows, columns = volume.hu.shape
     row_mm, column_mm = volume.spacing_mm[1:]
     if not math.isclose(row_mm, column_mm, rel_tol=1e-4):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctrecon.dicom.images.images import ANY, Choice
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.as_json import geometry_from_dict
 from ctrecon.geometry.base import Geometry
@@ -83,7 +84,7 @@ def simulate_slices(
     path: str | os.PathLike[str],
     *,
     which: str | None = None,
-    series: int | None = None,
+    choice: Choice = ANY,
     geometry: Geometry | str | os.PathLike[str] | None = None,
     beam: str | None = None,
     views: int | None = None,
@@ -97,7 +98,7 @@ def simulate_slices(
     Args:
         path: The series.
         which: ``"all"``, or a number from 1; None for the middle one.
-        series: Its SeriesNumber, where there are several.
+        choice: Which series, where there are several.
         geometry: As of ``simulate``; None for the series' own scanner.
         beam: ``"fan"`` (the default) or ``"parallel"``.
         views: None for 720.
@@ -111,7 +112,7 @@ def simulate_slices(
 
     """
     slices, notes = clinical_slices(
-        Path(path), which=which, series=series, beam=beam or BEAM, views=views or CLINICAL_VIEWS
+        Path(path), which=which, choice=choice, beam=beam or BEAM, views=views or CLINICAL_VIEWS
     )
     scanner = None if geometry is None else _scanner(geometry, None, beam, None, views)[0]
 

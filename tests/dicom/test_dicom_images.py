@@ -15,7 +15,7 @@ from highdicom.legacy import LegacyConvertedEnhancedCTImage
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRBigEndian, RLELossless
 
-from ctrecon.dicom.images.images import attenuation, read_ct_slice, read_grey_slice, read_volume
+from ctrecon.dicom.images.images import Choice, attenuation, read_ct_slice, read_grey_slice, read_volume
 from ctrecon.errors import InputError
 
 
@@ -78,10 +78,10 @@ def test_one_of_several_series_is_chosen_by_its_number(tmp_path):
     folder = save(tmp_path / "both", *(ct(k) for k in range(3)), *others)
     with pytest.raises(InputError, match="2 series, with the numbers 3, 8; give one of them with --series"):
         read_volume(folder)
-    assert len(read_volume(folder, series=3).hu) == 3
-    assert read_volume(folder, series=8).hu[0, 0, 0] == 900
+    assert len(read_volume(folder, choice=Choice(number=3)).hu) == 3
+    assert read_volume(folder, choice=Choice(number=8)).hu[0, 0, 0] == 900
     with pytest.raises(InputError, match="no CT slices of series 5"):
-        read_volume(folder, series=5)
+        read_volume(folder, choice=Choice(number=5))
 
 
 def test_an_enhanced_file_is_the_same_volume(tmp_path):

@@ -10,11 +10,14 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset
 
 from ctrecon.dicom.common.files import number_of, numbers_of, refusing, short, text_of, value_of
+from ctrecon.dicom.common.hounsfield import rescale_type
 from ctrecon.dicom.common.pixels import PixelFormat
 from ctrecon.errors import InputError
 from ctrecon.support.arrays import Float64Array, Int32Array
 
 # Beyond any scanner's extended scale: then the sign, or the rescale, is not what the header says.
+HU_TYPES = ("", "HU", "HU_MOD", "US")
+"""RescaleType of CT images in HU; unspecified ones are."""
 LOWEST_HU, HIGHEST_HU = -32768, 61439
 _UNIT_TOLERANCE = 1e-3
 
@@ -62,8 +65,13 @@ class Slice:
         return np.cross(self.along_row, self.along_column)
 
 
-def slices_of(ds: FileDataset, name: str, source: int, form: PixelFormat) -> list[Slice]:
-    """All frames of a CT file. ``source`` numbers the file. Raises InputError for what is missing or impossible."""
+def slices_of(
+    ds: FileDataset, name: str, source: int, form: PixelFormat, *, insist_hu: bool = False
+) -> list[Slice]:
+    """All frames of a CT file. ``source`` numbers the file; ``insist_hu`` takes values of another type for HU.
+
+    Raises InputError for what is missing or impossible.
+    """
     shared = _groups(ds, "SharedFunctionalGroupsSequence", name)
     per_frame = _groups(ds, "PerFrameFunctionalGroupsSequence", name)
     if not per_frame and form.frames > 1:
@@ -77,7 +85,7 @@ def slices_of(ds: FileDataset, name: str, source: int, form: PixelFormat) -> lis
         along_row, along_column = look.orientation()
         slices.append(
             Slice(
-                name=look.name, source=source, frame=k, form=form, rescale=rescale_of(look, form),
+                name=look.name, source=source, frame=k, form=form, rescale=rescale_of(look, form, insist_hu=insist_hu),
                 position=look.vector("PlanePositionSequence", "ImagePositionPatient", 3),
                 along_row=along_row, along_column=along_column, spacing_mm=look.spacing(),
                 thickness_mm=look.thickness(), **same,
@@ -144,7 +152,7 @@ class Lookup:
 
 
 
-def rescale_of(look: Lookup, form: PixelFormat) -> Rescale:
+def rescale_of(look: Lookup, form: PixelFormat, *, insist_hu: bool = False) -> Rescale:
     """Raises InputError where slope or intercept is missing, no number, or zero, or the values are not HU."""
     home, name = look.home("PixelValueTransformationSequence"), look.name
     slope, intercept = number_of(home, "RescaleSlope", name), number_of(home, "RescaleIntercept", name)
@@ -153,8 +161,10 @@ def rescale_of(look: Lookup, form: PixelFormat) -> Rescale:
     if slope == 0 or max(abs(slope), abs(intercept)) > 1e6:
         raise InputError(f"{name}: RescaleSlope {slope:g} and RescaleIntercept {intercept:g} give no HU; correct them")
     kind = text_of(home, "RescaleType", name)
-    if kind not in ("", "HU", "HU_MOD", "US"):
-        raise InputError(f"{name}: its values are not in HU (RescaleType {short(kind)!r}); give a series in HU")
+    if rescale_type(kind) not in HU_TYPES and not insist_hu:
+        raise InputError(
+            f"{name}: its values are not in HU (RescaleType {short(kind)!r}); give a series in HU, or --insist-hu"
+        )
     return Rescale(slope=slope, intercept=intercept, padding=padding_of(look.ds, name, form))
 
 

@@ -6,6 +6,7 @@ patient's left, y to the back, z to the head, in mm. (ITK uses the same; NIfTI o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,18 @@ from ctrecon.dicom.common.files import (
     sources,
     text_of,
 )
+from ctrecon.dicom.common.hounsfield import rescale_type
 from ctrecon.dicom.common.pixels import PixelFormat, pixel_format, stored_frames
-from ctrecon.dicom.images.frames import Lookup, Rescale, Slice, check_plausible, padding_of, rescale_of, slices_of
+from ctrecon.dicom.images.frames import (
+    HU_TYPES,
+    Lookup,
+    Rescale,
+    Slice,
+    check_plausible,
+    padding_of,
+    rescale_of,
+    slices_of,
+)
 from ctrecon.dicom.images.stack import stack
 from ctrecon.errors import InputError
 from ctrecon.measurement.scan import WATER_MU_PER_MM
@@ -64,17 +75,45 @@ def attenuation(hu: npt.NDArray[np.floating], water_mu: float = WATER_MU_PER_MM)
     return np.maximum(water_mu * (1 + hu.astype(np.float64) / 1000), 0).astype(np.float32)
 
 
-def read_volume(path: Path, *, series: int | None = None) -> Volume:
-    """A CT series from a folder, a ``.zip`` or one (also multi-frame) file. ``series``: its SeriesNumber, if several.
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which series of several, and how sure a person is of its values.
+
+    ``number``: its SeriesNumber, however it is written. ``uid``: its SeriesInstanceUID, where numbers are the same.
+    ``insist_hu``: values that the files call something else (RescaleType) are taken for HU.
+    """
+
+    number: int | None = None
+    uid: str | None = None
+    insist_hu: bool = False
+
+    def takes(self, ds: FileDataset, name: str) -> bool:
+        """Whether a file is of this series: "000005" is number 5."""
+        number = text_of(ds, "SeriesNumber", name).strip()
+        same = bool(re.fullmatch(r"[+-]?\d{1,12}", number)) and int(number) == self.number
+        return (self.number is None or same) and (
+            self.uid is None or text_of(ds, "SeriesInstanceUID", name).strip("\0 ") == self.uid
+        )
+
+    def __str__(self) -> str:
+        number = "" if self.number is None else f" of series {self.number}"
+        return number + ("" if self.uid is None else f" of series {short(self.uid)}")
+
+
+ANY = Choice()
+
+
+def read_volume(path: Path, *, choice: Choice = ANY) -> Volume:
+    """A CT series from a folder, a ``.zip`` or one (also multi-frame) file. ``choice``: which, where there are several.
 
     Raises InputError for what is no CT, for damaged files, and for slices that are not one regular volume.
     """
-    return read_volume_from(sources(path), str(path), series=series)
+    return read_volume_from(sources(path), str(path), choice=choice)
 
 
-def read_volume_from(files: list[Source], what: str, *, series: int | None = None) -> Volume:
+def read_volume_from(files: list[Source], what: str, *, choice: Choice = ANY) -> Volume:
     """``read_volume`` of files given one by one; ``what`` names them in messages."""
-    found, notes, scanner = _headers(files, what, series)
+    found, notes, scanner = _headers(files, what, choice)
     ordered = stack(found, what)
     form = ordered.slices[0].form
     shape = (len(found), form.rows, form.columns)
@@ -108,12 +147,13 @@ def _value_notes(hu: Float32Array, padding: BoolArray) -> Iterable[str]:
 _Found = tuple[list[Slice], list[str], tuple[float | None, float | None]]
 
 
-def _headers(files: list[Source], what: str, series: int | None) -> _Found:
+def _headers(files: list[Source], what: str, choice: Choice) -> _Found:
     """The slices of the one series, notes, and the scanner's distances; pixels are dropped again."""
     found: list[Slice] = []
     numbers: dict[str, str] = {}
     scanner: tuple[float | None, float | None] = (None, None)
     others = localizers = captures = 0
+    called: set[str] = set()
     for k, file in enumerate(files):
         data = file.read()
         if len(files) > 1 and not is_dicom(data) and not file.name.lower().endswith(".dcm"):
@@ -124,7 +164,7 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
             others += 1  # a report, a DICOMDIR
             continue
         number = text_of(ds, "SeriesNumber", file.name)
-        if series is not None and number != str(series):
+        if not choice.takes(ds, file.name):
             continue
         if len(files) > 1 and _is_no_slice(ds, file.name):
             captures += 1  # a dose report as a picture, a segmentation
@@ -133,17 +173,19 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
         if "LOCALIZER" in text_of(ds, "ImageType", file.name).split("\\"):
             localizers += 1
             continue
-        found += slices_of(ds, file.name, k, pixel_format(ds, file.name))
+        found += slices_of(ds, file.name, k, pixel_format(ds, file.name), insist_hu=choice.insist_hu)
+        called |= _kinds_of(ds, file.name)
         numbers[found[-1].series] = number
         scanner = _scanner(ds, file.name)
     if not found:
-        which = "" if series is None else f" of series {series}"
         left = f"{others + captures} other files, {localizers} localizers"
-        raise InputError(f"{what}: holds no CT slices{which} ({left})")
+        raise InputError(f"{what}: holds no CT slices{choice} ({left})")
     if len(numbers) > 1:
+        same = choice.number is not None or len(set(numbers.values())) < len(numbers)
+        by_uid = f"; where numbers are the same, --series-uid one of {', '.join(sorted(numbers))}" if same else ""
         raise InputError(
             f"{what}: holds {len(numbers)} series, with the numbers {', '.join(sorted(numbers.values()))}; "
-            "give one of them with --series NUMBER, or its own folder"
+            f"give one of them with --series NUMBER, or its own folder{by_uid}"
         )
     notes = []
     if others:
@@ -153,9 +195,20 @@ def _headers(files: list[Source], what: str, series: int | None) -> _Found:
         notes.append(f"{captures} images in {what} are no CT slices ({kinds}) and were left out")
     if localizers:
         notes.append(f"{localizers} localizer images (scouts) were left out")
+    for kind in sorted(called):
+        meant = "taken for HU" if rescale_type(kind) == "HU" else "taken for HU, as --insist-hu asks"
+        notes.append(f"the files call their values {short(kind)!r} (RescaleType), {meant}")
     if any(s.form.inverted for s in found):
         notes.append("MONOCHROME1 says how to show the values, not what they are: HU are taken as they stand")
     return found, notes, scanner
+
+
+def _kinds_of(ds: FileDataset, name: str) -> set[str]:
+    """Names of its values' type that are not the standard's for HU."""
+    groups = [ds]
+    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        groups += [one for item in ds.get(keyword) or [] for one in item.get("PixelValueTransformationSequence") or []]
+    return {text_of(group, "RescaleType", name) for group in groups} - set(HU_TYPES)
 
 
 def _class_of(ds: FileDataset, name: str) -> str:
