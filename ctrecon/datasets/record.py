@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ import requests
 
 from ctrecon.datasets.sets import DataSet, RemoteFile, safe_name
 from ctrecon.errors import InputError
+from ctrecon.support.json_text import parse_json
 
 _MOST_BYTES = 8 << 20
 TIMEOUT_S = 60
@@ -37,8 +37,8 @@ def files_of(data_set: DataSet) -> Record:
     if len(body) > _MOST_BYTES:
         raise InputError(f"{data_set.record} answers with more than {_MOST_BYTES} bytes, so it is no record; report it")
     try:
-        return _parse(json.loads(body), data_set.record)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _parse(parse_json(body), data_set.record)
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{data_set.record} answers with something that is no record of files; report it") from None
 
 

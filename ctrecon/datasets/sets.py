@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import platformdirs
 
 from ctrecon.errors import InputError
+from ctrecon.support.json_text import parse_json
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()+-]{0,199}")
 
@@ -56,8 +56,8 @@ def read_sets(path: Path | None = None) -> dict[str, DataSet]:
             text = (resources.files("ctrecon.datasets") / "sets.json").read_text(encoding="utf-8")
         else:
             text = path.read_text(encoding="utf-8")
-        return {safe_name(name, where): _data_set(name, entry, where) for name, entry in json.loads(text).items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return {safe_name(name, where): _data_set(name, entry, where) for name, entry in parse_json(text).items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{where} is no list of data sets: {error}; docs/datasets.md shows one") from None
 
 

@@ -14,6 +14,7 @@ from ctrecon.support.arrays import Array
 MAX_IMAGE_SIDE = 16384
 MAX_DETECTOR_CELLS = 65536
 MAX_VIEWS = 1_000_000
+LARGEST = 1e9
 _PRINTED = 4
 
 
@@ -48,7 +49,7 @@ def positive(name: str, value: float) -> float:
     number = _number(name, value)
     if not math.isfinite(number) or number <= 0:
         raise GeometryError(f"{name} must be a finite number > 0, got {value!r}")
-    return number
+    return _sensible(name, number)
 
 
 def finite(name: str, value: float) -> float:
@@ -56,6 +57,13 @@ def finite(name: str, value: float) -> float:
     number = _number(name, value)
     if not math.isfinite(number):
         raise GeometryError(f"{name} must be finite, got {value!r}")
+    return _sensible(name, number)
+
+
+def _sensible(name: str, number: float) -> float:
+    """No scanner has lengths of a thousand kilometres; squares of such numbers overflow later, unexplained."""
+    if abs(number) > LARGEST:
+        raise GeometryError(f"{name} must be at most {LARGEST:g}, got {number:g}; is it in another unit?")
     return number
 
 

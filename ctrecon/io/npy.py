@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.lib import format as npy_format
 from ctrecon.errors import InputError
 from ctrecon.io.arrayfile import missing
 from ctrecon.support.arrays import Array
+from ctrecon.support.json_text import parse_json
 from ctrecon.support.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
 
 _MOST_MEMBERS = 256
@@ -111,8 +111,8 @@ class NpzFile:
         """A member that holds one text, read as JSON."""
         values = self._load(name, text=True)
         try:
-            return json.loads(str(values.reshape(())))
-        except (ValueError, RecursionError) as error:
+            return parse_json(str(values.reshape(())))
+        except ValueError as error:
             raise InputError(f"{self.path}: {name} is not JSON text ({reason(error)})") from None
 
     def _load(self, name: str, *, text: bool) -> Array:

@@ -6,7 +6,9 @@ is decoded by ``ctrecon/dicom/images/images.py``, as everywhere.
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,11 @@ from PIL import UnidentifiedImageError
 from ctrecon.errors import InputError, OutputError
 from ctrecon.support.arrays import Float64Array
 
+_DAMAGE = (
+    UnidentifiedImageError, OSError, RuntimeError, ValueError, SyntaxError, TypeError, LookupError, OverflowError,
+    AttributeError, MemoryError, struct.error, zlib.error, Warning,
+)
+"""What Pillow and SimpleITK raise for damaged files: they document no common class."""
 MEDICAL = (".nii", ".nii.gz")
 LOSSLESS = (".png", ".tif", ".tiff")
 
@@ -62,16 +69,16 @@ def read_picture(path: Path) -> Picture:
         if kind_of(path) in MEDICAL:
             return _medical(path)
         return _picture(path)
-    except (UnidentifiedImageError, OSError, RuntimeError, ValueError, SyntaxError) as why:
-        reason = str(why).strip().splitlines()[-1] if str(why).strip() else type(why).__name__
-        raise InputError(f"{path.name} cannot be read as a picture: {reason}") from None
     except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning):
         raise InputError(f"{path.name} claims to have too many pixels; enlarge parts of it") from None
+    except _DAMAGE as why:
+        reason = str(why).strip().splitlines()[-1] if str(why).strip() else type(why).__name__
+        raise InputError(f"{path.name} cannot be read as a picture: {reason}") from None
 
 
 def _picture(path: Path) -> Picture:
     with warnings.catch_warnings():
-        warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
+        warnings.simplefilter("error")  # what Pillow remarks of a damaged file, it skips and goes on
         try:
             with PillowImage.open(path) as image:
                 if not _is_deep_colour(image, path):

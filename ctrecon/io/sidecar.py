@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from ctrecon.geometry.as_json import geometry_from_dict
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.io.facts import read_facts
+from ctrecon.support.json_text import parse_json
 from ctrecon.support.limits import reason
 
 _LARGEST = 64 * 2**20
@@ -69,8 +69,8 @@ def find_sidecar(data: Path, geometry_file: Path | None) -> Sidecar | None:
     try:
         if path.stat().st_size > _LARGEST:
             raise InputError(f"{path}: has {path.stat().st_size} bytes, too many for a geometry; is it the right file?")
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        values = parse_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise InputError(f"{path}: is not JSON text ({reason(error)}); docs/units.md shows the format") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None

@@ -20,6 +20,7 @@ from ctrecon.networks.dncnn import DnCNN
 from ctrecon.networks.stored import StoredNetwork
 from ctrecon.networks.unet import UNet
 from ctrecon.support.atomic import atomic_write
+from ctrecon.support.json_text import parse_json
 
 FORMAT = "ctrecon-network/1"
 MOST_BYTES = 1 << 30
@@ -76,12 +77,12 @@ def load_network(name_or_path: str | Path, kinds: Sequence[type[N]]) -> tuple[N,
         raise WeightsError(f"{path.name} has {path.stat().st_size} bytes, more than the {MOST_BYTES} of any network")
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("ctrecon", "null"))
+            header = parse_json((file.metadata() or {}).get("ctrecon", "null"))
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
             network = _build(header, kinds, path.name, sum(math.prod(shape) for shape in shapes.values()))
             _check_shapes(network, shapes, path.name)
             weights = {key: file.get_tensor(key) for key in file.keys()}
-    except (SafetensorError, json.JSONDecodeError, OSError, RecursionError) as error:
+    except (SafetensorError, ValueError, OSError) as error:
         raise WeightsError(f"{path.name} is no safetensors file that can be read: {error}") from None
     for key, value in weights.items():
         if not value.is_floating_point():

@@ -18,6 +18,7 @@ from typing import Any
 from ctrecon.errors import InputError, SettingError
 from ctrecon.reconstruction.problem import IterationRecord
 from ctrecon.reconstruction.settings import Settings
+from ctrecon.support.json_text import parse_json
 
 FORMAT = "ctrecon-history/1"
 SUFFIX = ".history.json"
@@ -74,11 +75,11 @@ def read_history(path: Path) -> History:
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"{path}: has {size} bytes, at most {MAX_BYTES} belong there; reconstruct again")
     try:
-        values = json.loads(path.read_bytes())
+        values = parse_json(path.read_bytes())
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
         return History(**{name: _READERS[name](value) for name, value in values.items()})
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError, SettingError) as why:
+    except (ValueError, TypeError, KeyError, OverflowError, SettingError) as why:
         text = "".join(c if c.isprintable() else "?" for c in str(why))[:120]
         raise InputError(f"{path}: is not a history as ctrecon writes it ({text}); reconstruct again") from None
 

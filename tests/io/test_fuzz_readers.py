@@ -1,0 +1,71 @@
+"""A few mutated files of every reader; ``python -m tests.io.fuzz_readers --cases 2000`` is the long run."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from fuzz_readers import GEOMETRY, outcome, run
+
+from ctrecon.errors import InputError
+from ctrecon.io.arrays import read_scan
+from ctrecon.io.pictures import read_picture
+from ctrecon.support.json_text import MAX_DEPTH, TOO_DEEP, parse_json
+
+
+def test_every_mutated_file_is_read_or_refused_in_one_line():
+    found = run(12, 1)
+    assert len(found) == 15
+    assert {name: counts["BUG"] for name, counts in found.items() if counts["BUG"]} == {}
+    assert sum(counts["read"] for counts in found.values()) > 20
+    assert sum(counts["refused"] for counts in found.values()) > 50
+
+
+def test_a_bug_would_be_seen():
+    with pytest.raises(ZeroDivisionError):
+        outcome(lambda: 1 / 0)
+
+    def talk():
+        raise InputError("x" * 1001)
+
+    with pytest.raises(RuntimeError, match="not one short line"):
+        outcome(talk)
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+def test_nothing_is_deeper_than_any_file_may_be(tmp_path):
+    assert parse_json(nested(MAX_DEPTH))
+    for depth in (MAX_DEPTH + 1, 5000, 200_000):
+        with pytest.raises(ValueError, match=TOO_DEEP):
+            parse_json(nested(depth))
+    np.save(tmp_path / "a.npy", np.ones((12, 16), np.float32))
+    for depth in (65, 5000):
+        (tmp_path / "a.json").write_text(json.dumps(GEOMETRY)[:-1] + f', "scan": {nested(depth)}}}')
+        with pytest.raises(InputError, match="nested more than 64 deep"):
+            read_scan(tmp_path / "a.npy")
+        np.savez(tmp_path / "b.npz", sinogram=np.ones((12, 16)), geometry=nested(depth))
+        with pytest.raises(InputError, match="nested more than 64 deep"):
+            read_scan(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("key", ["detector_spacing_mm", "source_to_axis_mm", "detector_offset_mm"])
+def test_lengths_that_no_scanner_has(tmp_path, key):
+    np.save(tmp_path / "a.npy", np.ones((12, 16), np.float32))
+    (tmp_path / "a.json").write_text(json.dumps({**GEOMETRY, key: 9e18}))
+    with pytest.raises(InputError, match=f"{key} must be at most 1e\\+09, got 9e\\+18"):
+        read_scan(tmp_path / "a.npy")
+
+
+def test_a_tiff_without_dimensions(tmp_path):
+    entries = [(259, 3, 1, 1), (262, 3, 1, 1)]  # compression and photometric only
+    raw = b"II*\0" + (8).to_bytes(4, "little") + len(entries).to_bytes(2, "little")
+    for tag, kind, count, value in entries:
+        raw += b"".join((tag.to_bytes(2, "little"), kind.to_bytes(2, "little"), count.to_bytes(4, "little"),
+                         value.to_bytes(4, "little")))  # fmt: skip
+    (tmp_path / "a.tif").write_bytes(raw + bytes(4))
+    with pytest.raises(InputError, match="cannot be read as a picture"):
+        read_picture(tmp_path / "a.tif")
