@@ -171,7 +171,8 @@ def sentence(c, M, zero):
         A = f"the mean over {g['factor']} x {g['factor']} pixels, which does not see what differs within them"
     norm = {"2-norm": "||A u - f||", "max": "max |A u - f|", "whitened": "||W^(1/2) (A u - f)||"}[c["norm"]]
     tail = f"the {M} values of the data f as stored, A {A}"
-    tail += f", W the stored weights, {zero} of them zero." if c["norm"] == "whitened" else "."
+    some = f", W the stored weights, {zero} of them zero, so {M - zero} values count."
+    tail += some if c["norm"] == "whitened" else "."
     if c["kind"] == "feasible":
         return f"{norm} <= {c['delta']} (proved: <= {c['residual_upper_bound']}) for the image u and {tail}"
     if c["kind"] == "infeasible":

@@ -60,10 +60,18 @@ def _values(what: str, certified: Array, own: Array) -> str:
 
 def _weights(certified: Array | None, scan: Scan) -> str:
     if certified is None:
-        return ""  # it speaks of the 2-norm, in which every value counts alike
-    if scan.variance is None:
+        # It speaks of the 2-norm, in which every value counts alike.
+        return "" if scan.mask is None else "it counts all rays, and some are missing from the scan"
+    if scan.variance is None and scan.mask is None:
         return "it weighs the rays, and the scan has no variances to weigh them by"
-    return _values("weights", certified, 1 / scan.variance)
+    fault = ""
+    for whitened in (True, False):  # by their variances, or only those that are missing by 0
+        own = scan.weights(whitened=whitened)
+        if own is not None:
+            fault = fault or _values("weights", certified, own)
+            if not _values("weights", certified, own):
+                return ""
+    return fault
 
 
 def _operator(claimed: Mapping[str, Any], scan: Scan) -> str:

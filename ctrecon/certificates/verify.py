@@ -366,8 +366,10 @@ def afford(operator: Json, shape: list[int], values: int, kind: str, effort: flo
 
 def statement(v: Json, operator: str, unweighted: int) -> str:
     """What the numbers of the certificate ``v`` say, in words."""
-    weights = f", W the stored weights, {unweighted} of them zero" if v["weights"] is not None else ""
-    rest = f"the {math.prod(v['data']['shape'])} values of the data f as stored, A {operator}{weights}."
+    values, weights = math.prod(v["data"]["shape"]), ""
+    if v["weights"] is not None:
+        weights = f", W the stored weights, {unweighted} of them zero, so {values - unweighted} values count"
+    rest = f"the {values} values of the data f as stored, A {operator}{weights}."
     return STATEMENTS[v["kind"]].format(**{**v, "norm": NORMS[v["norm"]]}, rest=rest)
 
 

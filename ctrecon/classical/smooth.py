@@ -6,14 +6,13 @@ for what it lacks; with the oracle's weight it would be the yardstick of every c
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from ctrecon.classical.cgls import cgls
 from ctrecon.classical.tv import RELATIVE_EPSILON
 from ctrecon.classical.tv_solver import HuberTVSolver
+from ctrecon.energies.least_squares import values_that_count
 from ctrecon.errors import SettingError
 
 # The weight in units of the noise's pull at a pixel. The best one by PSNR lies between 0.35 and 1.2.
@@ -39,7 +38,8 @@ def smooth_image(
         raise SettingError(f"delta must be > 0, got {float(delta.min())}")
     image = cgls(solver.operator, data, most_iterations=8, weights=weights).image
     span = image.flatten(1).amax(1).clamp_min(0) - image.flatten(1).amin(1).clamp_min(0)
-    pull = delta.double().to(data.device) / math.sqrt(data[0].numel()) * solver.column
+    count = torch.as_tensor(values_that_count(data, weights), dtype=torch.float64, device=data.device)
+    pull = delta.double().to(data.device) / count.sqrt() * solver.column
     if weights is not None:
         pull = pull * weights.double().flatten(1).mean(1).sqrt()
     return solver.solve(

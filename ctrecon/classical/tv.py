@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ctrecon.classical.cgls import cgls
 from ctrecon.classical.tv_solver import HuberTVSolver, TVResult
-from ctrecon.energies.least_squares import LeastSquares
+from ctrecon.energies.least_squares import LeastSquares, values_that_count
 from ctrecon.errors import SettingError
 from ctrecon.operators.base import LinearOperator
 
@@ -89,7 +89,8 @@ def tv_at_discrepancy(
         epsilon = (RELATIVE_EPSILON * span).clamp_min(1e-12)
     each = torch.as_tensor(epsilon, dtype=torch.float64, device=device).expand(batch)
     # If delta is noise, this is about the noise's pull at a pixel, the scale on which alpha works.
-    unit = bound / math.sqrt(data[0].numel()) * solver.column * mean_weight.sqrt()
+    count = torch.as_tensor(values_that_count(data, weights), dtype=torch.float64, device=device)
+    unit = bound / count.sqrt() * solver.column * mean_weight.sqrt()
     log_alpha = unit.clamp_min(1e-30).log()
     for accuracy, growth in ((max(tolerance, 1e-3), 4.0), (tolerance, 1.05)):
 

@@ -13,6 +13,11 @@ from ctrecon.errors import SettingError
 from ctrecon.operators.base import LinearOperator
 
 
+def values_that_count(data: Tensor, weights: Tensor | None) -> Tensor | int:
+    """How many values of ``data`` ``[batch, *range_shape]`` have a weight above zero: ``[batch]``, or one number."""
+    return data[0].numel() if weights is None else (weights > 0).flatten(1).sum(1).clamp_min(1)
+
+
 class LeastSquares(Energy):
     """``data`` is ``[batch, *range_shape]``; ``weights`` (>= 0, same shape, or of batch 1) default to 1.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -110,16 +111,21 @@ class Geometry(ABC):
         points, directions = vectors.views(views).split(per_cell).rays()
         return points[:, 0, :, :2], directions[:, 0, :, :2]
 
-    def views(self, index: slice) -> Self:
+    def views(self, index: slice | Sequence[int]) -> Self:
         """The same scanner with some of its views.
+
+        Args:
+            index: A slice, or the numbers of the views from 0.
 
         Raises:
             GeometryError: for a class whose entries for each view were not made by ``checks.each_view``.
         """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-        cut = {name: PerView(value[index]) for name, value in fields.items() if isinstance(value, PerView)}
+        listed = {name: value for name, value in fields.items() if isinstance(value, PerView)}
+        kept = range(self.shape[0])[index] if isinstance(index, slice) else [int(number) for number in index]
+        cut = {name: PerView(value[number] for number in kept) for name, value in listed.items()}
         some = dataclasses.replace(self, **cut)  # type: ignore[type-var]
-        if some.shape[0] != len(range(*index.indices(self.shape[0]))):
+        if some.shape[0] != len(kept):
             raise GeometryError(
                 f"{type(self).__name__} has {some.shape[0]} views after some were chosen: make what has one entry for "
                 "each view by checks.each_view, or give it a method views"

@@ -25,6 +25,8 @@ from ctrecon.io.sidecar import Arrays, Sidecar, find_sidecar
 from ctrecon.io.transmission import blank_of, read_transmission
 from ctrecon.io.turns import ASK, TURNS, parallel_turn
 from ctrecon.measurement.center import with_center
+from ctrecon.measurement.dead import without_stuck
+from ctrecon.measurement.mask import mask_of_lines
 from ctrecon.measurement.patient_position import lying
 from ctrecon.measurement.scan import LengthUnit, Scan
 
@@ -89,12 +91,17 @@ def read_scan(
         geometry=where.geometry,
         grid=where.grid,
         variance=measured.variance,
+        mask=measured.mask,
         counts=measured.counts,
         white=measured.white,
         matrix=measured.matrix,
         source=str(path),
         **facts,
     )
+    if sidecar is not None and (sidecar.bad_columns or sidecar.bad_views):
+        bad = mask_of_lines(str(sidecar.path), scan.sinogram.shape, sidecar.bad_columns, sidecar.bad_views)
+        scan = scan.without(bad, f"by {sidecar.path.name}")
+    scan = without_stuck(scan)
     if center is None and where.seek_axis:
         center = measured.center
     scan = lying(scan, patient_position)

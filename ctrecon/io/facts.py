@@ -13,7 +13,7 @@ from typing import Any
 from ctrecon.errors import InputError
 from ctrecon.measurement.scan import Scan
 
-ARRAYS = ("sinogram", "variance", "counts", "white")
+ARRAYS = ("sinogram", "variance", "mask", "counts", "white")
 ELSEWHERE = (*ARRAYS, "matrix", "geometry", "grid", "source")
 """Fields with a place of their own; ``source`` is the file that is read."""
 FACTS = tuple(field.name for field in fields(Scan) if field.name not in ELSEWHERE)

@@ -68,7 +68,8 @@ class Hdf5File:
     def _is_numbers(self, name: str) -> bool:
         with suppress(InputError), _whole(self.path, name):
             found = self.find(name)
-            return isinstance(found, h5py.Dataset) and found.dtype.kind in "fiuc"
+            kinds = "bfiuc" if name == "mask" else "fiuc"
+            return isinstance(found, h5py.Dataset) and found.dtype.kind in kinds
         return False
 
     def __contains__(self, name: object) -> bool:

@@ -22,12 +22,14 @@ class Measured:
     ``angles_deg`` without a geometry: the views are known, the scanner is not.
     ``center``: the column of the rotation axis, "auto" where it is known not to be the middle.
     ``length_unit``: what the lengths of ``geometry`` count, None where they are in mm or ``facts`` says it.
+    ``mask``: True or 1 where a ray is usable.
     ``facts``: other fields of the scan as ``facts.read_facts`` gives them.
     ``geometry_from``: a note on where the geometry comes from, for those whom no JSON file tells another one.
     """
 
     sinogram: Array
     variance: Array | None = None
+    mask: Array | None = None
     counts: Array | None = None
     white: Array | None = None
     whitened_mean: float = 1.0
@@ -52,17 +54,19 @@ def from_counts(
     *,
     electronic_sigma: float = 0.0,
     gain: float = 1.0,
+    mask: Array | None = None,
     notes: tuple[str, ...] = (),
     **more: Any,
 ) -> Measured:
     """Counts as line integrals with variances. Raises the errors of ``line_integrals`` with the file's name."""
     try:
-        result = line_integrals(counts, white, dark, electronic_sigma=electronic_sigma, gain=gain)
+        result = line_integrals(counts, white, dark, electronic_sigma=electronic_sigma, gain=gain, mask=mask)
     except CtreconError as error:
         raise type(error)(f"{path}: {error}") from None
     return Measured(
         sinogram=result.values,
         variance=result.variance,
+        mask=result.mask,
         counts=result.counts,
         white=result.white,
         whitened_mean=result.whitened_mean,

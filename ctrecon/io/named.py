@@ -38,11 +38,14 @@ def read_named(file: ArrayFile, arrays: Arrays | None, row: int | None, open_fil
         arrays = _guess(file)
     if arrays.sinogram is not None:
         sinogram = _rays(file, arrays.sinogram, arrays, row, open_file)
+        mask = _mask(file, arrays, row, open_file)
         if arrays.variance is None:
-            return _with_geometry(file, Measured(sinogram=sinogram))
+            return _with_geometry(file, Measured(sinogram=sinogram, mask=mask))
         variance = _rays(file, arrays.variance, arrays, row, open_file)
         mean, spread = (number(file, name) if name in file else 1.0 for name in ("whitened_mean", "whitened_spread"))
-        measured = Measured(sinogram=sinogram, variance=variance, whitened_mean=mean, whitened_spread=spread)
+        measured = Measured(
+            sinogram=sinogram, variance=variance, mask=mask, whitened_mean=mean, whitened_spread=spread
+        )
         return _with_geometry(file, measured)
     assert arrays.counts is not None
     assert arrays.white is not None
@@ -51,20 +54,23 @@ def read_named(file: ArrayFile, arrays: Arrays | None, row: int | None, open_fil
     dark = 0.0 if arrays.dark is None else _field(file, arrays.dark, arrays, row, counts, open_file)
     notes = ("no dark field: taken as zero",) if arrays.dark is None else ()
     measured = from_counts(
-        file.path, counts, white, dark, electronic_sigma=arrays.electronic_sigma, gain=arrays.gain, notes=notes
+        file.path, counts, white, dark, electronic_sigma=arrays.electronic_sigma, gain=arrays.gain, notes=notes,
+        mask=_mask(file, arrays, row, open_file),
     )
     return _with_geometry(file, measured)
 
 
 def _guess(file: ArrayFile) -> Arrays:
     names = file.names()
+    mask = "mask" if "mask" in names else None
     if "sinogram" in names:
-        return Arrays(sinogram="sinogram", variance="variance" if "variance" in names else None)
+        return Arrays(sinogram="sinogram", variance="variance" if "variance" in names else None, mask=mask)
     white = next((name for name in _WHITE_NAMES if name in names), None)
     if "counts" in names and white is not None:
-        return Arrays(counts="counts", white=white, dark="dark" if "dark" in names else None)
-    if len(names) == 1:
-        return Arrays(sinogram=names[0])
+        return Arrays(counts="counts", white=white, dark="dark" if "dark" in names else None, mask=mask)
+    one = [name for name in names if name != mask]
+    if len(one) == 1:
+        return Arrays(sinogram=one[0], mask=mask)
     raise InputError(
         f"{file.path}: it is not clear which of its arrays ({', '.join(names) or 'none of numbers'}) is the sinogram; "
         'name it by "arrays" in the JSON file beside it (docs/units.md)'
@@ -89,6 +95,10 @@ def _rays(file: ArrayFile, reference: str, arrays: Arrays, row: int | None, open
     path, name, values = _load(file, reference, open_file)
     values = as_rays(path, name, values, row)
     return np.ascontiguousarray(values.T) if arrays.detectors_first else values
+
+
+def _mask(file: ArrayFile, arrays: Arrays, row: int | None, open_file: Open) -> Array | None:
+    return None if arrays.mask is None else _rays(file, arrays.mask, arrays, row, open_file)
 
 
 def _field(

@@ -15,7 +15,8 @@ from ctrecon.support.json_text import parse_json
 from ctrecon.support.limits import reason
 
 _LARGEST = 64 * 2**20
-_ARRAYS = ("sinogram", "variance", "counts", "white", "dark")
+_ARRAYS = ("sinogram", "variance", "mask", "counts", "white", "dark")
+_BAD = ("bad_columns", "bad_views")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Arrays:
 
     sinogram: str | None = None
     variance: str | None = None
+    mask: str | None = None
     counts: str | None = None
     white: str | None = None
     dark: str | None = None
@@ -37,15 +39,18 @@ class Arrays:
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """What one JSON file says. ``geometry`` is the object without ``arrays`` and ``scan``; None where nothing is left.
+    """What one JSON file says. ``geometry`` is the object without the other entries; None where nothing is left.
 
-    ``facts`` are other fields of the scan, the entry ``scan``.
+    ``facts`` are other fields of the scan, the entry ``scan``. ``bad_columns`` (detector cells) and ``bad_views`` are
+    numbers from 0: rays that are missing.
     """
 
     path: Path
     geometry: dict[str, Any] | None
     arrays: Arrays | None
     facts: dict[str, Any]
+    bad_columns: tuple[int, ...] = ()
+    bad_views: tuple[int, ...] = ()
 
     def read_geometry(self, detector_count: int) -> tuple[Geometry, Grid | None]:
         """Raises InputError that names this file."""
@@ -78,7 +83,14 @@ def find_sidecar(data: Path, geometry_file: Path | None) -> Sidecar | None:
         raise InputError(f"{path}: must hold a JSON object, not a {type(values).__name__}; docs/units.md shows it")
     arrays = None if "arrays" not in values else _arrays(path, values.pop("arrays"))
     facts = read_facts(str(path), values.pop("scan", {}))
-    return Sidecar(path=path, geometry=values or None, arrays=arrays, facts=facts)
+    bad = {name: _numbers(path, name, values.pop(name, [])) for name in _BAD}
+    return Sidecar(path=path, geometry=values or None, arrays=arrays, facts=facts, **bad)
+
+
+def _numbers(path: Path, name: str, values: Any) -> tuple[int, ...]:
+    if not isinstance(values, list) or not all(type(value) is int for value in values):
+        raise InputError(f'{path}: "{name}" must be a list of whole numbers, counted from 0, got {str(values)[:80]!r}')
+    return tuple(values)
 
 
 def _arrays(path: Path, values: Any) -> Arrays:

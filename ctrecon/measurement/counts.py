@@ -17,9 +17,11 @@ import numpy.typing as npt
 from scipy.special import gammaincinv
 
 from ctrecon.errors import InputError, SettingError
+from ctrecon.measurement.dead import MOST_DEAD, dead_rays
 from ctrecon.measurement.few_counts import FEWEST_COUNTS, expected_photons, relative_variance, whitened_moments
 from ctrecon.measurement.given import LARGEST_VALUE
-from ctrecon.support.arrays import Array, Float64Array
+from ctrecon.measurement.mask import as_mask, missing_note
+from ctrecon.support.arrays import Array, BoolArray, Float64Array
 
 # Counts less the dark field may be negative by so many sigma of the electronic noise.
 _BELOW_SIGMAS = 8.0
@@ -32,6 +34,8 @@ _ABOVE_SHARE = 0.05
 class LineIntegrals:
     """What ``line_integrals`` gives: all arrays ``[views, detectors]`` in float64, and what had to be assumed.
 
+    ``mask``: which rays are usable, None where all are; the values of the others mean nothing.
+
     ``whitened_mean``: mean over the rays of the expected ``(f - E f)^2 / var(f)``. It would be 1, were counts
     Gaussian and their variance known; for counts below a thousand the difference decides about delta.
     ``whitened_spread``: the standard deviation of their sum over that of a chi-square variable of the same mean, above
@@ -42,6 +46,7 @@ class LineIntegrals:
     variance: Float64Array
     counts: Float64Array
     white: Float64Array
+    mask: BoolArray | None
     whitened_mean: float
     whitened_spread: float
     notes: tuple[str, ...]
@@ -68,7 +73,7 @@ def _first(bad: npt.NDArray[np.bool_]) -> str:
 
 
 def line_integrals(
-    counts: Any, white: Any, dark: Any = 0.0, *, electronic_sigma: float = 0.0, gain: float = 1.0
+    counts: Any, white: Any, dark: Any = 0.0, *, electronic_sigma: float = 0.0, gain: float = 1.0, mask: Any = None
 ) -> LineIntegrals:
     """``log(white / counts)`` and its variance for counts ``[views, detectors]``.
 
@@ -76,8 +81,11 @@ def line_integrals(
     ``electronic_sigma``: standard deviation of the electronic noise, in counts. ``gain``: variance of a count over
     its mean, 1 where photons are counted, another number where a camera counts digital units.
 
-    No ray is lost: one below ``FEWEST_COUNTS`` after the dark field is taken to have that many, with the variance of
-    its neighbourhood, and a note counts such rays. Rays brighter than the white field are kept where noise
+    ``mask``: which rays are usable, where that is known. NaN is missing as well, and so are cells that are dead in the
+    white field or in the counts (``dead.py``), a few of them at most; a note names them.
+
+    No other ray is lost: one below ``FEWEST_COUNTS`` after the dark field is taken to have that many, with the variance
+    of its neighbourhood, and a note counts such rays. Rays brighter than the white field are kept where noise
     explains them; a few more (refraction at edges does it) are kept with a note.
     Raises InputError where a white field is not above the dark one, a count is negative by more than electronic noise
     explains or not finite, or rays are
@@ -92,6 +100,10 @@ def line_integrals(
         raise SettingError(f"gain must be a finite number > 0, got {gain}")
     shape = (measured.shape[0], measured.shape[1])
     blank, black = _field("white", white, shape), _field("dark", dark, shape)
+    known = np.ones(shape, dtype=np.bool_) if mask is None else as_mask("the counts", mask, shape)
+    alive = known & np.isfinite(measured) & np.isfinite(blank) & np.isfinite(black) & ~(blank <= black)
+    alive = known if alive.sum() < (1 - MOST_DEAD) * known.sum() else alive
+    measured, blank, black = np.where(alive, measured, 0), np.where(alive, blank, 1), np.where(alive, black, 0)
     for name, values in (("counts", measured), ("white field", blank), ("dark field", black)):
         bad = ~np.isfinite(values)
         if bad.any():
@@ -114,7 +126,11 @@ def line_integrals(
             f"the white field is not above the dark field on {int(dim.sum())} rays, {_first(dim)}; "
             "leave those detectors out or check which field is which"
         )
+    alive &= dead_rays(N, np.where(alive, W, 0), electronic_sigma)
+    N = np.where(alive, N, W)
     notes = []
+    if not bool((alive == known).all()):
+        notes.append(f"dead in counts, white or dark field: {missing_note(alive | ~known)}")
     spread = np.sqrt(gain * W + electronic_sigma**2)
     above = N > W + _ABOVE_SIGMAS * spread
     gross = above & (N > _ABOVE_FACTOR * W)
@@ -145,6 +161,7 @@ def line_integrals(
         variance=relative_variance(expected, few_photons, sigma, least),
         counts=np.maximum(N, 0.0),
         white=np.ascontiguousarray(W),
+        mask=None if bool(alive.all()) else alive,
         whitened_mean=mean,
         whitened_spread=broader,
         notes=tuple(notes),

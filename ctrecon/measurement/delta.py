@@ -17,7 +17,9 @@ from scipy.special import fdtri, gammaincinv
 
 from ctrecon.errors import InputError, SettingError
 from ctrecon.measurement.discretisation import FEWEST_CELLS, SPREAD, discretisation
+from ctrecon.measurement.mask import together
 from ctrecon.measurement.noise_level import estimate_sigma
+from ctrecon.measurement.noise_spectrum import Level
 from ctrecon.measurement.scan import Scan
 from ctrecon.measurement.without_zingers import without_zingers
 from ctrecon.support.arrays import Array, Float64Array
@@ -132,16 +134,20 @@ def mean_of_repeats(
     variance: Array | None = None
     if first.variance is not None and second.variance is not None:
         variance = (first.variance.astype(np.float64) + second.variance) / 4
+    mask = together(first.mask, second.mask)
     squares = ((f - g) / 2) ** 2 / (1.0 if variance is None else variance)
+    if mask is not None:
+        squares = squares[mask]
     total = float(squares.sum())
     if total == 0:
         raise InputError(f"{second.source}: holds the same values as {first.source}; a repeat has noise of its own")
     freedom = max(1.0, 3 * total * (total / float(np.square(squares).sum())))
     notes: tuple[str, ...] = (*first.notes, "the mean of two scans of the same object")
     if variance is not None:
-        notes = (*notes, f"the two scans differ by {math.sqrt(total / f.size):.3g} times what their variances explain")
+        times = math.sqrt(total / squares.size)
+        notes = (*notes, f"the two scans differ by {times:.3g} times what their variances explain")
     mean = replace(
-        first, sinogram=(f + g) / 2, variance=variance, counts=None, white=None, whitened_mean=1.0,
+        first, sinogram=(f + g) / 2, variance=variance, mask=mask, counts=None, white=None, whitened_mean=1.0,
         whitened_spread=1.0, notes=notes
     )
     noise = _Noise(
@@ -149,7 +155,7 @@ def mean_of_repeats(
         variance=4 * total**2 / freedom,
         largest=total * float(fdtri(freedom, freedom, quantile)),
         norm="2-norm" if variance is None else "whitened",
-        each=total / f.size * (np.ones((1, 1)) if variance is None else variance),
+        each=total / squares.size * (np.ones((1, 1)) if variance is None else variance),
         how=f"from two scans: half their difference has norm {math.sqrt(total):.6g}, F quantile {quantile:g}",
     )
     return mean, _bound(mean, noise, quantile, model_error)
@@ -172,7 +178,7 @@ class _Noise:
 
 
 def _noise(scan: Scan, quantile: float) -> _Noise:
-    m = scan.sinogram.size
+    m = scan.usable_count
     if scan.variance is not None:
         mean, how = m * scan.whitened_mean, f"from counts: chi-square quantile {quantile:g} for {m} rays"
         variance = 2 * m * (scan.whitened_mean * scan.whitened_spread) ** 2
@@ -182,7 +188,7 @@ def _noise(scan: Scan, quantile: float) -> _Noise:
             mean=mean, variance=variance, largest=_scaled_chi_square(mean, variance, quantile), norm="whitened",
             each=scan.variance.astype(np.float64), how=f"{how}, each weighted by 1 / variance",
         )  # fmt: skip
-    level, where = estimate_sigma(scan.sinogram, scan.geometry)
+    level, where = _sigma(scan)
     sigma = level.most
     # What is left of data without noise is their rounding.
     if sigma <= 1e-12 * float(np.linalg.norm(scan.sinogram)) / math.sqrt(m):
@@ -198,6 +204,21 @@ def _noise(scan: Scan, quantile: float) -> _Noise:
         largest=delta_from_variance(m, quantile) ** 2 * sigma**2,
         each=np.full((1, 1), sigma**2), how=how, likely=(level.likely / sigma) ** 2,
     )  # fmt: skip
+
+
+def _sigma(scan: Scan) -> tuple[Level, str]:
+    """The noise of a usable ray, and where it was looked for: of views that are there, the gaps in them filled."""
+    if scan.mask is None or scan.geometry is None:
+        return estimate_sigma(scan.sinogram, scan.geometry)
+    seen = scan.mask.any(axis=tuple(range(1, scan.mask.ndim)))
+    level, where = estimate_sigma(scan.sinogram[seen], scan.geometry.views(np.flatnonzero(seen).tolist()))
+    # White noise loses strength where a ray is a mean of its neighbours.
+    there = np.repeat(seen, scan.mask[0].size)
+    squares = scan.mask.ravel().astype(np.float64)
+    filled = scan.filling()
+    squares[filled.missing] = np.asarray(filled.matrix.multiply(filled.matrix).sum(axis=1)).ravel()
+    share = math.sqrt(float(squares[there].mean()))
+    return Level(level.likely / share, level.most / share), where
 
 
 def _bound(scan: Scan, noise: _Noise, quantile: float, model_error: str) -> Delta:
@@ -223,8 +244,8 @@ def _bound(scan: Scan, noise: _Noise, quantile: float, model_error: str) -> Delt
         return replace(alone, how=f"{alone.how}; nothing for the discretisation error, since {why}")
     found = discretisation(
         scan.sinogram, scan.geometry, grid, noise.each, whitened=noise.norm == "whitened"
-    ).square
-    spread = noise.variance + 4 * found * noise.mean / scan.sinogram.size + (2 * SPREAD * found) ** 2
+    ).square * scan.usable_count / scan.sinogram.size
+    spread = noise.variance + 4 * found * noise.mean / scan.usable_count + (2 * SPREAD * found) ** 2
     added = _scaled_chi_square(noise.mean + found, spread, quantile)
     added -= _scaled_chi_square(noise.mean, noise.variance, quantile)
     value, pixels = math.sqrt(noise.largest + added), math.sqrt(found)
@@ -280,8 +301,9 @@ def _number(text: str, what: str, forms: str) -> tuple[float, bool]:
 
 
 def _size(scan: Scan, norm: Norm) -> float:
+    weights = scan.weights(whitened=norm == "whitened")
     f = scan.sinogram.astype(np.float64)
-    size = float(np.linalg.norm(f if norm == "2-norm" or scan.variance is None else f / np.sqrt(scan.variance)))
+    size = float(np.linalg.norm(f if weights is None else f * np.sqrt(weights)))
     if size == 0:
         raise InputError(f"{scan.source}: the sinogram is zero everywhere, so is a percentage of it; give a value")
     return size

@@ -13,11 +13,15 @@ from scipy import sparse
 from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
+from ctrecon.measurement.filling import Filling, filling
 from ctrecon.measurement.given import LARGEST_VALUE, check_values, plain_floats
+from ctrecon.measurement.mask import MOST_MISSING, Mask, as_mask, missing_note, together, unmasked
 from ctrecon.support.arrays import Array
 
 Unit = Literal["1/mm", "HU"]
 LengthUnit = Literal["mm", "cell"]
+
+_ARRAYS = ("sinogram", "variance", "counts", "white")
 
 WATER_MU_PER_MM = 0.02
 """Attenuation of water at about 70 keV."""
@@ -33,6 +37,10 @@ class Scan:
         geometry: None only where ``matrix`` is given.
         grid: The image grid the file asks for, or None; ``default_grid`` then covers the field of view.
         variance: Of each line integral, same shape, > 0; from counts (``measurement.counts``).
+        mask: ``[views, detectors]``, True where a ray is *usable*, or None where all are. A ray that is not is missing:
+            it has weight zero in energies, delta and certificates, and its values here are those that its neighbours
+            suggest (``filling.py``), whatever was handed over. Values that are NaN, infinite or masked (``numpy.ma``)
+            are missing as well.
         counts: What the detector counted, dark field taken off.
         white: What it would have counted without an object, dark field taken off.
         whitened_mean: The expected square of noise over its variance, a little off 1 at low counts (``counts.py``).
@@ -58,6 +66,7 @@ class Scan:
     _: KW_ONLY
     grid: Grid | None = None
     variance: Array | None = None
+    mask: Mask | None = None
     counts: Array | None = None
     white: Array | None = None
     whitened_mean: float = 1.0
@@ -74,7 +83,7 @@ class Scan:
 
     def __repr__(self) -> str:
         where = "a matrix" if self.geometry is None else repr(self.geometry)
-        known = [name for name in ("variance", "counts", "white") if getattr(self, name) is not None]
+        known = [name for name in ("variance", "mask", "counts", "white") if getattr(self, name) is not None]
         shape = " x ".join(map(str, self.sinogram.shape))
         return f"Scan({shape} of {self.source!r}, {where}" + "".join(f", {name}" for name in known) + ")"
 
@@ -109,18 +118,69 @@ class Scan:
     def _check_arrays(self) -> None:
         axes: tuple[str, ...] = ("view", "row", "detector") if self.in_space else ("view", "detector")
         shape: tuple[int, ...] | None = None
-        for name in ("sinogram", "variance", "counts", "white"):
-            values = getattr(self, name)
-            if values is None and name != "sinogram":
+        found: Mask | None = None
+        given: dict[str, Array] = {}
+        for name in _ARRAYS:
+            if getattr(self, name) is None and name != "sinogram":
                 continue
-            values = plain_floats(self.source, name, values)
-            check_values(self.source, name, values, shape, axes)
-            object.__setattr__(self, name, values)
-            shape = self.sinogram.shape
+            values, there = unmasked(getattr(self, name))
+            given[name] = values = plain_floats(self.source, name, values)
+            there = np.isfinite(values) if there is None else there & np.isfinite(values)
+            check_values(self.source, name, np.where(there, 1.0, 0.0), shape, axes)  # its shape
+            shape = values.shape
+            found = together(found, there)
+        size = given["sinogram"].shape
+        mask = None if self.mask is None else as_mask(self.source, self.mask, size)
+        assert found is not None
+        news = found if mask is None else found | ~mask  # lacks what the mask does not say already
+        if not bool(news.all()):
+            if news.mean() < 1 - MOST_MISSING:
+                for name, values in given.items():
+                    check_values(self.source, name, values, shape, axes)
+            mask = as_mask(self.source, news if mask is None else mask & news, news.shape)
+            note = f"values that are NaN, infinite or masked: {missing_note(news)}"
+            object.__setattr__(self, "notes", (*self.notes, note))
+        object.__setattr__(self, "mask", None if mask is None or bool(mask.all()) else mask)
+        for name, values in given.items():
+            filled = values if self.mask is None else self.filling(positive=name != "sinogram")(values)
+            check_values(self.source, name, filled, shape, axes)
+            object.__setattr__(self, name, filled)
         if self.variance is not None and not bool((self.variance > 0).all()):
             raise InputError(f"{self.source}: the variance must be > 0 everywhere, got {self.variance.min()}")
         if (self.counts is None) != (self.white is None):
             raise InputError(f"{self.source}: counts and white field must be given together")
+
+    def filling(self, *, positive: bool = False) -> Filling:
+        """How missing rays follow from usable ones; ``positive`` for what must not fall below zero."""
+        assert self.mask is not None
+        return filling(self.mask, self.geometry, positive=positive)
+
+    @property
+    def usable_count(self) -> int:
+        """How many rays are usable."""
+        return self.sinogram.size if self.mask is None else int(np.count_nonzero(self.mask))
+
+    def weights(self, *, whitened: bool) -> Array | None:
+        """What each ray counts in ``||W^(1/2) (A u - f)||^2``, ``[views, detectors]``; None where all count 1.
+
+        Args:
+            whitened: 1 / variance where the scan has variances, else 1; missing rays have 0 in either case.
+        """
+        if whitened and self.variance is not None:
+            weights: Array = 1 / self.variance
+            return weights if self.mask is None else np.where(self.mask, weights, 0).astype(weights.dtype)
+        return None if self.mask is None else self.mask.astype(self.sinogram.dtype)
+
+    def without(self, mask: Mask, why: str) -> Scan:
+        """The scan with the rays missing that ``mask`` lacks, besides those that are already; ``why`` begins a note.
+
+        Raises InputError where no ray is left.
+        """
+        both = together(self.mask, as_mask(self.source, mask, self.sinogram.shape))
+        assert both is not None
+        if bool((both == (True if self.mask is None else self.mask)).all()):
+            return self
+        return replace(self, mask=both, notes=(*self.notes, f"{why}: {missing_note(mask)}"))
 
     @property
     def in_space(self) -> bool:
@@ -191,7 +251,7 @@ class Scan:
         if matrix is not None:
             matrix = matrix[np.arange(self.sinogram.size).reshape(self.sinogram.shape)[kept].ravel()]
 
-        def cut(values: Array | None) -> Array | None:
+        def cut(values: Any) -> Any:
             return None if values is None else np.ascontiguousarray(values[kept])
 
         return replace(
@@ -199,6 +259,7 @@ class Scan:
             sinogram=np.ascontiguousarray(self.sinogram[kept]),
             geometry=None if self.geometry is None else self.geometry.views(kept),
             variance=cut(self.variance),
+            mask=cut(self.mask),
             counts=cut(self.counts),
             white=cut(self.white),
             matrix=matrix,

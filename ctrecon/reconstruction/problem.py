@@ -12,10 +12,12 @@ from torch import Tensor
 
 from ctrecon.classical.cgls import cgls
 from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.classical.filled import Filled
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import GeometryError, InputError, SettingError
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.delta import Delta
+from ctrecon.measurement.mask import missing_note
 from ctrecon.measurement.scan import Scan
 from ctrecon.networks.direction import Precondition
 from ctrecon.operators.base import LinearOperator
@@ -58,7 +60,8 @@ class Problem:
 
     @property
     def weights(self) -> Array | None:
-        return None if self.delta.norm == "2-norm" or self.scan.variance is None else 1 / self.scan.variance
+        """What each ray counts, ``[views, detectors]``, 0 where it is missing; None where all count 1."""
+        return self.scan.weights(whitened=self.delta.norm == "whitened")
 
     @property
     def grid(self) -> Grid | None:
@@ -113,8 +116,8 @@ def prepare(
         except GeometryError:
             # A geometry without an inversion formula of its own.
             precondition = _few_conjugate_gradients(built)
-    if note is not None:
-        scan = replace(scan, notes=(*scan.notes, note))
+    missing = None if scan.mask is None else missing_note(scan.mask)
+    scan = replace(scan, notes=(*scan.notes, *filter(None, (note, missing))))
     if norm is not None:
         built.know_norm(norm)
     if built.norm() == 0:
@@ -128,9 +131,10 @@ def prepare(
     if not (math.isfinite(most_attenuation) and most_attenuation >= 0):
         raise SettingError(f"the most attenuation must be a finite number >= 0, got {most_attenuation}")
     data = torch.from_numpy(scan.sinogram)[None, None].to(where, torch.float32)
-    weights = None
-    if delta.norm == "whitened" and scan.variance is not None:
-        weights = torch.from_numpy(1 / scan.variance)[None, None].to(where, torch.float32)
+    counted = scan.weights(whitened=delta.norm == "whitened")
+    weights = None if counted is None else torch.from_numpy(counted)[None, None].to(where, torch.float32)
+    if scan.mask is not None:
+        precondition = Filled(scan.filling(), precondition, where)
     return Problem(
         scan=scan,
         delta=delta,

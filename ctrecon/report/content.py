@@ -249,7 +249,7 @@ def _residual(
             matrix = _matrix(operator, paths["matrix"])
     elif scan is not None:
         data = scan.sinogram
-        weights = 1 / scan.variance if norm == "whitened" and scan.variance is not None else None
+        weights = scan.weights(whitened=norm == "whitened")
     else:
         return None
     if data.ndim != 2:

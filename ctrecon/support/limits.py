@@ -43,7 +43,9 @@ def check_claim(path: Path, what: str, claimed: int, stored: int) -> None:
 
 
 def check_number_type(path: Path, what: str, dtype: np.dtype[Any]) -> None:
-    """Raises InputError, with the remedy, unless ``dtype`` is of real numbers."""
+    """Raises InputError, with the remedy, unless ``dtype`` is of real numbers; a mask may hold truth values."""
+    if dtype.kind == "b" and what.rpartition("/")[2] == "mask":
+        return
     if dtype.names is not None:
         raise InputError(f"{path}: {what} is a structured array with fields {', '.join(dtype.names)}; store one field")
     remedies = {

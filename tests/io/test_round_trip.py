@@ -33,6 +33,7 @@ VALUES = {
     "geometry": GEOMETRY,
     "grid": Grid(rows=3, columns=4, pixel_mm=0.6),
     "variance": values(1),
+    "mask": np.eye(VIEWS, DETECTORS) == 0,
     "counts": values(2).astype(np.float32),
     "white": values(3),
     "whitened_mean": 0.97,
@@ -53,6 +54,7 @@ NOT_KEPT = ("source",)
 
 
 def same(a, b):
+    """What a mask lacks is filled, so the values that stand there are the same, too."""
     if sparse.issparse(a):
         return a.shape == b.shape and a.dtype == b.dtype and (a != b).nnz == 0
     if isinstance(a, np.ndarray):
@@ -73,7 +75,7 @@ def test_every_field_survives_or_is_refused_by_name(tmp_path, suffix, name):
     given = {key: VALUES[key] for key in (name, *TOGETHER.get(name, ()))}
     scan = Scan(**({"sinogram": VALUES["sinogram"], "geometry": GEOMETRY} | given))
     path = tmp_path / f"s{suffix}"
-    if suffix == ".npy" and name in ("variance", "counts", "white", "matrix", "image_shape"):
+    if suffix == ".npy" and name in ("variance", "mask", "counts", "white", "matrix", "image_shape"):
         with pytest.raises(InputError, match="matrix" if name == "image_shape" else name):
             write_scan(path, scan)
         assert not list(tmp_path.iterdir())

@@ -41,7 +41,12 @@ def test_values_that_are_not_finite_are_counted_and_found(bad, name):
     arrays = {key: values(k) + 1 for k, key in enumerate(("sinogram", "variance", "counts", "white"))}
     Scan(geometry=parallel(), **arrays)
     arrays[name][2, 5] = arrays[name][4, 1] = bad
-    with pytest.raises(InputError, match=rf"a\.npy: the {name} holds 2 values .* first at view 2, detector 5"):
+    found = Scan(geometry=parallel(), source="a.npy", **arrays)
+    assert np.argwhere(~found.mask).tolist() == [[2, 5], [4, 1]]
+    assert np.isfinite(getattr(found, name)).all()
+    assert "2 of 54 rays are missing and have no weight: 2 single rays" in found.notes[-1]
+    arrays[name][1:, 1:] = bad
+    with pytest.raises(InputError, match=rf"a\.npy: the {name} holds 40 values .* first at view 1, detector 1"):
         Scan(geometry=parallel(), source="a.npy", **arrays)
 
 

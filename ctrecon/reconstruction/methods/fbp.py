@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import torch
+
 from ctrecon.classical.fbp import SMOOTHEST_FIRST, FilteredBackProjection, Window
+from ctrecon.classical.filled import refilled
 from ctrecon.reconstruction.methods.following import ROUNDING, Following
 from ctrecon.reconstruction.needs import inversion_formula, needs
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
@@ -16,18 +19,23 @@ def filtered_back_projection(
 ) -> Outcome:
     """FBP with the smoothest filter of a known family that meets delta; each filter tried is one "iteration".
 
-    Where none meets it, the one of least residual. ``window`` fixes the filter, at full bandwidth. Needs a geometry.
+    Where none meets it, the one of least residual. ``window`` fixes the filter, at full bandwidth. Missing rays are
+    filled by projections of a first image. Needs a geometry.
     """
     inversion_formula(problem.scan)
     assert problem.scan.geometry is not None
     assert problem.grid is not None
     path = Following(problem, watch)
     filters = SMOOTHEST_FIRST if window is None else ((window, 1.0),)
+    inverse = FilteredBackProjection(problem.scan.geometry, problem.grid)
+    data, mask = problem.energy.data, problem.scan.mask
+    if mask is not None:
+        usable = torch.from_numpy(mask)[None, None].to(problem.device)
+        data = refilled(problem.operator, inverse.with_filter("hann"), data, usable)
     best, least = problem.start, math.inf
     reason = ""
-    inverse = FilteredBackProjection(problem.scan.geometry, problem.grid)
     for name, cutoff in filters:
-        image = inverse.with_filter(name, cutoff)(problem.energy.data)
+        image = inverse.with_filter(name, cutoff)(data)
         residual = problem.energy.at(image).discrepancy
         assert residual is not None
         path.add(residual)

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from ctrecon.energies.base import Energy, SumEnergy
-from ctrecon.energies.least_squares import LeastSquares
+from ctrecon.energies.least_squares import LeastSquares, values_that_count
 from ctrecon.reconstruction.problem import Problem
 
 
@@ -33,4 +33,4 @@ def judged(problem: Problem, energy: Energy) -> Energy:
 def pull_of(energy: LeastSquares, delta: float, column: float) -> float:
     """Of noise of norm ``delta``; ``column`` is the norm of a middle column of A."""
     weight = 1.0 if energy.weights is None else float(energy.weights.double().mean())
-    return column * delta / math.sqrt(energy.data.numel()) * math.sqrt(weight)
+    return column * delta / math.sqrt(float(values_that_count(energy.data, energy.weights))) * math.sqrt(weight)

@@ -24,11 +24,15 @@ def poisson(problem: Problem) -> Objective:
     counts_and_white(scan)
     assert scan.counts is not None
     assert scan.white is not None
+    # A ray that would count nothing without an object, and counts nothing, says nothing: a missing one.
     counts, white = (
-        torch.from_numpy(values)[None, None].to(problem.device, torch.float64) for values in (scan.counts, scan.white)
+        torch.from_numpy(values if scan.mask is None else values * scan.mask)[None, None].to(
+            problem.device, torch.float64
+        )
+        for values in (scan.counts, scan.white)
     )
     column = HuberTVSolver(problem.operator, problem.energy.data).column
     pull = column * math.sqrt(float(counts.mean()))
     energy = Transmission(problem.operator, counts.float(), white)
-    level = problem.delta.value**2 / 2 if problem.delta.norm == "whitened" else counts.numel() / 2
+    level = problem.delta.value**2 / 2 if problem.delta.norm == "whitened" else scan.usable_count / 2
     return Objective(energy=judged(problem, energy), pull=pull, level=level)
