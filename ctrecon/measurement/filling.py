@@ -57,14 +57,29 @@ def filling(mask: Mask, geometry: Geometry | None = None, *, positive: bool = Fa
     order, wraps, step = _turn(geometry, views, cells)
     if mask.ndim == 2:
         return _between(mask, order, wraps, step, positive)
-    # Row by row, one below the other; the first view of a row comes after the last one of the row before.
-    rows = mask.shape[1]
-    orders = np.concatenate([order + row * views for row in range(rows)])
-    found = _between(mask.transpose(1, 0, 2).reshape(-1, cells), orders, False, step, positive)
-    at = np.arange(mask.size).reshape(mask.shape).transpose(1, 0, 2).ravel()
-    coo = found.matrix.tocoo()
-    matrix = sparse.csr_matrix((coo.data, (coo.row, at[coo.col])), shape=coo.shape)
-    return Filling(at[found.missing], matrix)
+    at = np.arange(mask.size).reshape(mask.shape)
+    there = np.flatnonzero(mask.any(axis=(0, 2)))
+    missing, parts = [], []
+    for row in np.flatnonzero(~mask.all(axis=(0, 2))):
+        nearest = int(there[np.abs(there - row).argmin()])  # another one where all of the row is missing
+        found = _between(mask[:, nearest], order, wraps, step, positive)
+        lost = found.missing
+        if nearest != row:
+            found = Filling(np.arange(views * cells), _whole(mask[:, nearest], found))
+            lost = found.missing
+        coo = found.matrix.tocoo()
+        columns = at[:, nearest].ravel()[coo.col]
+        parts.append(sparse.csr_matrix((coo.data, (coo.row, columns)), shape=(coo.shape[0], mask.size)))
+        missing.append(at[:, row].ravel()[lost])
+    return Filling(np.concatenate(missing), sparse.csr_matrix(sparse.vstack(parts)))
+
+
+def _whole(mask: Mask, found: Filling) -> sparse.csr_matrix:
+    """All rays of a plane, filled, by those that are usable."""
+    own = sparse.diags_array(mask.reshape(-1).astype(np.float64), format="csr")
+    places = (found.missing, np.arange(found.missing.size))
+    spread = sparse.csr_matrix((np.ones(found.missing.size), places), shape=(mask.size, found.missing.size))
+    return sparse.csr_matrix(own + spread @ found.matrix)
 
 
 def _between(mask: Mask, order: Indices, wraps: bool, step: float, positive: bool) -> Filling:
@@ -105,9 +120,7 @@ def _between(mask: Mask, order: Indices, wraps: bool, step: float, positive: boo
     others = mask.copy()
     others.reshape(-1)[missing[~crossing]] = True
     last = _between(others, order, wraps, step, positive)
-    whole = sparse.diags_array(mask.reshape(-1).astype(np.float64), format="csr")
-    spread = sparse.csr_matrix((np.ones(len(at)), (missing, np.arange(len(at)))), shape=(mask.size, len(at)))
-    rest = sparse.csr_matrix(last.matrix @ (whole + spread @ matrix))
+    rest = sparse.csr_matrix(last.matrix @ _whole(mask, Filling(missing, matrix)))
     found = np.concatenate([missing[~crossing], last.missing])
     return Filling(found, sparse.csr_matrix(sparse.vstack([matrix[np.flatnonzero(~crossing)], rest])))
 

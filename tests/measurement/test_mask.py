@@ -239,3 +239,21 @@ def test_a_matrix_scan_has_a_mask_too():
     mask = MASKS["a view"]
     scan = Scan(bump(), matrix=matrix, mask=mask)
     assert scan.weights(whitened=True)[7].sum() == 0
+
+
+def test_in_space_every_row_is_filled_by_itself():
+    f = np.stack([bump(), 2 + bump(PARALLEL), 5 - bump()], axis=1)
+    mask = np.random.default_rng(0).random(f.shape) > 0.03
+    mask[:, 1, 20], mask[7] = False, False
+    fill = filling(mask, FAN)
+    np.testing.assert_allclose(fill.matrix.sum(axis=1), 1)
+    found = fill(np.where(mask, f, np.nan))
+    np.testing.assert_array_equal(found[mask], f[mask])
+    assert np.abs(found - f).max() < 0.5
+    mask[:, 2] = False  # all of a row: as the next one
+    np.testing.assert_allclose(filling(mask, FAN)(f)[:, 2], filling(mask, FAN)(f)[:, 1])
+    mask[:] = True
+    mask[7], mask[:, 1, 20], mask[0, 0, 0] = False, False, False
+    assert in_words(mask) == "column (1, 20), view 7 and 1 single ray"
+    f[:, 1, 20] = 0.25
+    assert np.argwhere(~stuck_lines(f)).tolist() == [[view, 1, 20] for view in range(VIEWS)]
