@@ -261,7 +261,7 @@ def _aim(noise: _Noise, scan: Scan, pixels: float) -> float:
     cent, the quantile leaves more room than where noise does.
     """
     mean, variance = noise.likely * noise.mean, noise.likely**2 * noise.variance
-    spread = variance + 4 * pixels * mean / scan.sinogram.size + (2 * SPREAD * pixels) ** 2
+    spread = variance + 4 * pixels * mean / scan.usable_count + (2 * SPREAD * pixels) ** 2
     return AIM_SHARE * math.sqrt(_scaled_chi_square(mean + pixels, spread, AIM_QUANTILE))
 
 
