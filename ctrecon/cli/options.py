@@ -71,6 +71,7 @@ def reading_options(function: F) -> F:
             click.option("--row", type=int, help="Likewise."),
             click.option("--every", type=int, help="Likewise."),
             click.option("--z", "z_mm", type=float, help="Likewise."),
+            click.option("--patient-position", metavar="HFS|FFS|...", help="Likewise."),
         )
     ):
         function = option(function)

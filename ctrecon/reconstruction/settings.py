@@ -15,7 +15,7 @@ from ctrecon.reconstruction.objectives import ENERGIES, REGULARISERS
 
 FROM_FILE = ("geometry", "row", "z_mm")
 """Settings that say how a file is read, and mean nothing where a scan is at hand already."""
-OF_READING = (*FROM_FILE, "center", "every", "repeat")
+OF_READING = (*FROM_FILE, "patient_position", "center", "every", "repeat")
 """Settings that decide which values are reconstructed, and by which geometry: a certificate's data follow from them."""
 GIVEN = "given in Python: "
 """How ``prior``, ``repeat`` and ``energy`` begin where they stand for an object: to repeat it, give that again."""

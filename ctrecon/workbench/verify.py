@@ -78,6 +78,7 @@ def verify(
     row: int | None = None,
     every: int | None = None,
     z_mm: float | None = None,
+    patient_position: str | None = None,
     effort: float = 1.0,
     watch: Callable[[Verified], None] | None = None,
 ) -> Verified:
@@ -102,6 +103,7 @@ def verify(
         row: Likewise.
         every: Likewise.
         z_mm: Likewise, for a folder of projections.
+        patient_position: Likewise.
         effort: How many times the usual work and memory a check may take, >= 1.
         watch: Hears of each file of a series as it is checked.
 
@@ -114,7 +116,10 @@ def verify(
 
     """
     path = Path(path)
-    reading = _reading(scan, geometry=geometry, repeat=repeat, center=center, row=row, every=every, z_mm=z_mm)
+    reading = _reading(
+        scan, geometry=geometry, repeat=repeat, center=center, row=row, every=every, z_mm=z_mm,
+        patient_position=patient_position,
+    )
     if path.is_dir():
         if image is not None or data is not None:
             raise SettingError(f"{path} is a folder; image and data go with one certificate, so drop them")

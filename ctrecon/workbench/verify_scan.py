@@ -105,7 +105,8 @@ def compare_slices(reading: Reading) -> Callable[[Verdict, float], None]:
         from ctrecon.dicom.raw.projections import read_projections
         from ctrecon.dicom.raw.rebin import rebin
 
-        projections, center = read_projections(reading.scan), reading.given.get("center")
+        position, center = reading.given.get("patient_position"), reading.given.get("center")
+        projections = read_projections(reading.scan, patient_position=position)
 
         def at(z_mm: float) -> Scan:
             return with_center(rebin(projections, z_mm), center)

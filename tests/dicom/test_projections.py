@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -148,15 +149,17 @@ FAULTS = {
     "parallel beams": (_set(tags.BEAM, b"PARALLELBEAM"), "says parallel beams"),
     "two spectra": (_set(tags.SPECTRA, b"\2\0"), "several spectra"),
     "water as text": (_set(tags.WATER, b"wet "), "WaterAttenuationCoefficient holds 'wet', not a number"),
-    "water in 1/cm times 1000": (_set(tags.WATER, b"192 "), "which water has not in 1/mm"),
-    "no pitch": (_set(tags.ROW_PITCH, bytes(4)), "must be > 0 mm, got 0"),
+    "water in 1/cm": (_set(tags.WATER, b".192"), "Coefficient is 0.192, which no scanner has (from 0.01 to"),
+    "no pitch": (_set(tags.ROW_PITCH, bytes(4)), "DetectorElementAxialSpacing is 0, which no scanner has"),
+    "no slope": (_delete(0x00281053), "RescaleSlope is missing"),
+    "no scale": (_assign(RescaleSlope="0"), "make no scale"),
     "another size": (_assign(Rows=23), "its image is 23 x 4, its detector 24 columns of 4 cells"),
     "another series": (_assign(SeriesInstanceUID="2.25.7"), "mixes scans: series is"),
-    "another detector": (_set(tags.COLUMN_PITCH, b"\0\0\x80\x3f"), "mixes scans: column pitch mm is"),
+    "another detector": (_set(tags.COLUMN_PITCH, struct.pack("<f", 39.5)), "mixes scans: column pitch mm is"),
     "the same number twice": (_assign(InstanceNumber=4), "InstanceNumber 4 stands in both"),
     "eight bits": (_assign(BitsAllocated=8), "has 8 bits a pixel"),
     "frames": (_assign(NumberOfFrames=100000), "several frames"),
-    "an angle back": (_set(tags.ANGLE, bytes(4)), "two projections stand at one angle"),
+    "an angle back": (_set(tags.ANGLE, bytes(4)), "the angle moves back"),
 }
 
 
@@ -172,8 +175,6 @@ def test_faults_of_headers_are_named_in_one_line(fault: str, broken: Callable[..
 PIXEL_FAULTS = {
     "no pixels": (_delete(0x7FE00010), "holds no pixels"),
     "short pixels": (_assign(PixelData=bytes(10)), "its pixels cannot be read"),
-    "no slope": (_delete(0x00281053), "RescaleSlope is missing"),
-    "no scale": (_assign(RescaleSlope="0"), "make no scale"),
     "photons of another detector": (
         lambda d: d.__setitem__(tags.PHOTONS.number, pydicom.DataElement(tags.PHOTONS.number, "UN", bytes(12))),
         "PhotonStatistics must be 24 numbers > 0",
@@ -196,8 +197,12 @@ def test_missing_projections_are_noticed(scan_folder: Path, tmp_path: Path) -> N
     for path in sorted(scan_folder.iterdir()):
         if path.name not in ("projection_000020.dcm", "projection_000021.dcm"):
             shutil.copy(path, tmp_path / path.name)
-    with pytest.raises(InputError, match=r"2 projections are missing between \w+19.dcm and \w+22.dcm"):
-        read_projections(tmp_path)
+    scan = read_projections(tmp_path)
+    assert scan.notes[0].startswith(
+        "2 projections are missing (2 between projection_000019.dcm and projection_000022.dcm): their rays are a gap"
+    )
+    assert scan.step.tolist() == [*range(19), *range(21, 54)]
+    assert (scan.steps, scan.between(18, 22)) == (54, slice(18, 20))
 
 
 def test_folders_that_hold_no_scan(tmp_path: Path) -> None:
@@ -206,7 +211,7 @@ def test_folders_that_hold_no_scan(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no files"):
         read_projections(tmp_path)
     (tmp_path / "a.dcm").write_bytes(b"hello" * 100)
-    with pytest.raises(InputError, match="is not a whole DICOM file"):
+    with pytest.raises(InputError, match=r"none of its 1 files .a.dcm. is a DICOM-CT-PD projection"):
         read_projections(tmp_path)
 
 

@@ -21,15 +21,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ctrecon.dicom.raw.ct_pd_file import Common, Place, read_header, read_projection
+from ctrecon.dicom.raw import ct_pd_tags as tags
+from ctrecon.dicom.raw.ct_pd_bounds import check_travel
+from ctrecon.dicom.raw.ct_pd_file import Common, NoProjectionError, Place, read_header, read_projection
 from ctrecon.dicom.raw.patient_axes import PatientAxes
+from ctrecon.dicom.raw.raw_folder import dicom_names, none_is_one, passed_over
+from ctrecon.dicom.raw.steps import Steps, check_flight, steps_of
 from ctrecon.dicom.series.said import said_in
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.measurement.patient_position import position_of
 from ctrecon.support.arrays import Array, Float64Array
 
-MAX_PROJECTIONS = 1_000_000
+_SHIFTS = (tags.ANGLE_SHIFT, tags.Z_SHIFT, tags.RADIUS_SHIFT)
+# No message may quote who it is.
+_UNSAID = ("patient",)
 # FL has 24 bits; what a scanner means to be equal differs by less than this.
 _EQUAL = 1e-5
 
@@ -41,13 +47,14 @@ class ProjectionSet:
     ``study``: patient and study as its first file says them, by DICOM's keywords; ``notes``: what was left out of that.
     Arrays are ``[projections]``, float64, in rad and mm; angles are unwrapped. ``view(k)`` reads the pixels. All are in
     the frame of a patient lying feet first on the back, z to the head, to which ``axes`` turned them; ``common`` holds
-    what the files say.
+    what the files say. ``step`` numbers them from 0, and leaves numbers out where projections are missing.
     """
 
     folder: Path
     files: tuple[str, ...]
     common: Common
     axes: PatientAxes
+    step: Steps
     angle_rad: Float64Array
     z_mm: Float64Array
     angle_shift_rad: Float64Array
@@ -55,6 +62,16 @@ class ProjectionSet:
     radius_shift_mm: Float64Array
     study: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """How many projections there are, the missing ones counted."""
+        return int(self.step[-1]) + 1
+
+    def between(self, first: int, after: int) -> slice:
+        """Which projections have numbers from ``first`` to below ``after``."""
+        low, high = np.searchsorted(self.step, (first, after))
+        return slice(int(low), int(high))
 
     def view(self, k: int) -> tuple[Array, Array | None]:
         """Line integrals ``[rows, columns]`` of projection ``k``, float64, and photons per column, or None."""
@@ -83,7 +100,7 @@ class ProjectionSet:
         """The thickness of a detector row, seen at the rotation axis."""
         return self.common.row_pitch_mm * self.common.radius_mm / self.common.distance_mm
 
-    def geometry(self, views: slice) -> ArcFanBeam:
+    def geometry(self, views: slice | npt.NDArray[np.intp]) -> ArcFanBeam:
         """The fan of the central plane for some views, axes and order of cells as in ``ArcFanBeam``."""
         c = self.common
         return ArcFanBeam(
@@ -115,23 +132,32 @@ def read_projections(
             says how the patient lay.
         SettingError: For a column that is not there, or a position that contradicts the files.
     """
-    names = _file_names(folder)
+    names, strays = dicom_names(folder)
     common: Common | None = None
     # Numbers in one array, not objects in a list: a million views must fit.
     table = np.empty((len(names), 5))
     instances = np.empty(len(names), dtype=np.int64)
-    numbered = True
-    for k, name in enumerate(names):
-        own, place = read_header(folder / name)
+    numbered, held, scales = True, list[str](), list[tuple[str, tuple[float, float]]]()
+    for k, name in enumerate(names, start=1):
+        try:
+            own, place = read_header(folder / name)
+        except NoProjectionError:
+            strays.append(name)
+            continue
         if common is None:
             common = own
-        _check_same(folder, names[0], common, name, own)
-        table[k] = _numbers(place)
+        _check_same(folder, held[0] if held else name, common, name, own)
+        table[len(held)] = _numbers(place)
+        if not scales or (len(scales) == 1 and place.scale != scales[0][1]):
+            scales.append((name, place.scale))
         numbered = numbered and place.instance is not None
-        instances[k] = -1 if place.instance is None else place.instance
+        instances[len(held)] = -1 if place.instance is None else place.instance
+        held.append(name)
         if progress is not None:
-            progress(k + 1, len(names))
-    assert common is not None
+            progress(k, len(names))
+    if common is None:
+        raise none_is_one(folder, strays)
+    names, table, instances = held, table[: len(held)], instances[: len(held)]
     if central_column is not None:
         if not 1 <= central_column <= common.columns:
             raise SettingError(f"the central column must be from 1 to {common.columns}, got {central_column:g}")
@@ -139,29 +165,32 @@ def read_projections(
     axes = PatientAxes(position_of(folder, common.patient_position, patient_position))
     order = _order(folder, names, common, table, instances if numbered else None)
     table, files = table[order], tuple(names[k] for k in order)
-    study, notes = said_in(folder / files[0])
-    found = ProjectionSet(
-        folder=folder, files=files, common=common, axes=axes,
-        angle_rad=axes.angles(np.unwrap(table[:, 0])), z_mm=axes.along(table[:, 1]),
-        angle_shift_rad=axes.along(table[:, 2]), z_shift_mm=axes.along(table[:, 3]), radius_shift_mm=table[:, 4],
-        study=study, notes=notes,
+    study, left_out = said_in(folder / files[0])
+    turned, helical = np.unwrap(table[:, 0]), common.kind == "HELICAL"
+    row_mm = common.row_pitch_mm * common.radius_mm / common.distance_mm
+    numbers, missing = steps_of(
+        folder, files, turned, table[:, 1], per_turn=common.per_turn, helical=helical, row_mm=row_mm
     )
-    _check_steps(found)
+    check_flight(folder, files, numbers, dict(zip(_SHIFTS, table[:, 2:].T, strict=True)))
+    found = ProjectionSet(
+        folder=folder, files=files, common=common, axes=axes, step=numbers,
+        angle_rad=axes.angles(turned), z_mm=axes.along(table[:, 1]),
+        angle_shift_rad=axes.along(table[:, 2]), z_shift_mm=axes.along(table[:, 3]), radius_shift_mm=table[:, 4],
+        study=study, notes=(*passed_over(strays), *missing, *_scaled(scales), *left_out),
+    )
+    if len(files) > 1:
+        check_travel(
+            folder, helical=helical, feed_mm=found.feed_mm, collimation_mm=common.rows * row_mm, pitch=common.pitch
+        )
     return found
 
 
-def _file_names(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise InputError(f"{folder}: is not a folder; give the folder with the projections")
-    names = sorted(
-        entry.name for entry in folder.iterdir()
-        if entry.is_file() and not entry.name.startswith(".") and entry.name.upper() not in ("DICOMDIR", "LICENSE")
-    )
-    if not names:
-        raise InputError(f"{folder}: holds no files; give the folder with the projections")
-    if len(names) > MAX_PROJECTIONS:
-        raise InputError(f"{folder}: holds {len(names)} files, more than {MAX_PROJECTIONS}; give one scan")
-    return names
+def _scaled(scales: list[tuple[str, tuple[float, float]]]) -> tuple[str, ...]:
+    """A note where not all files have one scale, with the first that differs."""
+    if len(scales) < 2:
+        return ()
+    said = " and ".join(f"{slope:g} and {intercept:g} in {name}" for name, (slope, intercept) in scales)
+    return (f"RescaleSlope and RescaleIntercept are not the same in all files ({said}): each file's own were used",)
 
 
 def _numbers(place: Place) -> tuple[float, ...]:
@@ -174,6 +203,11 @@ def _check_same(folder: Path, first: str, common: Common, name: str, own: Common
         same = math.isclose(a, b, rel_tol=_EQUAL) if isinstance(a, float) and isinstance(b, float) else a == b
         if not same:
             what = one.name.replace("_", " ")
+            if one.name in _UNSAID:
+                raise InputError(
+                    f"{folder}: mixes scans: {first} and {name} are not of the same {what}; put each into a folder of "
+                    "its own"
+                )
             raise InputError(
                 f"{folder}: mixes scans: {what} is {str(a)[:80]} in {first} and {str(b)[:80]} in {name}; "
                 "put each scan into a folder of its own"
@@ -196,26 +230,3 @@ def _order(
     if common.kind == "HELICAL":
         return np.argsort(table[:, 1], kind="stable")
     return np.lexsort((np.mod(table[:, 0], 2 * math.pi), np.round(table[:, 1], 3)))
-
-
-def _check_steps(scan: ProjectionSet) -> None:
-    """Raises InputError where the angle jumps within a helix or a circle: a projection is missing or doubled."""
-    count, step = len(scan.files), 2 * math.pi / scan.common.per_turn
-    if count < 2:
-        return
-    steps = np.diff(scan.angle_rad)
-    within = np.ones(count - 1, dtype=bool)
-    if not scan.helical:
-        within = np.abs(np.diff(scan.z_mm)) < 0.5 * scan.row_at_axis_mm
-    # A step less than half or more than one and a half of what it should be, or against the scan's sense.
-    sense = np.sign(np.median(steps[within])) if within.any() else 1.0
-    bad = within & (np.abs(sense * steps / step - 1) > 0.5)
-    if not bad.any():
-        return
-    k = int(np.argmax(bad))
-    jump = sense * steps[k] / step
-    what = f"{round(jump) - 1} projections are missing" if jump > 1 else "two projections stand at one angle"
-    raise InputError(
-        f"{scan.folder}: {what} between {scan.files[k]} and {scan.files[k + 1]}: the angle moves by {jump:.3g} "
-        f"steps of {scan.common.per_turn} in a turn ({int(bad.sum())} such places); copy the scan again, whole"
-    )

@@ -18,7 +18,9 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ctrecon.dicom.raw import ct_pd_tags as tags
 from ctrecon.dicom.raw.projections import ProjectionSet, read_projections
+from ctrecon.dicom.raw.views import Views, kept
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.measurement.few_counts import FEWEST_COUNTS
@@ -74,8 +76,12 @@ def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
     sinogram = np.empty(geometry.shape, dtype=np.float32)
     variance: npt.NDArray[np.float32] | None = np.empty(geometry.shape, dtype=np.float32)
     missed = few = 0
+    used, looked = np.ones(geometry.shape[0], dtype=bool), Views(scan.folder)
     for v, k in enumerate(range(views.start, views.stop)):
         values, photons = scan.view(k)
+        used[v] = looked.accept(scan.files[k], values, photons)
+        if not used[v]:
+            continue
         rows, shortened = _rows(scan, geometry, v, k, z_mm)
         held = np.clip(rows, 0, scan.common.rows - 1)
         missed += int((np.abs(rows - held) > _BEYOND).sum())
@@ -91,16 +97,18 @@ def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
         few += int((counts < FEWEST_COUNTS).any(axis=0).sum())
         one, other = 1 / np.maximum(counts, FEWEST_COUNTS)
         variance[v] = shortened**2 * ((1 - weight) ** 2 * one + weight**2 * other)
+    if not used.any():
+        raise InputError(f"{scan.folder}: no projection about z = {z_mm:g} mm holds anything; export the scan again")
     return Scan(
-        sinogram=sinogram,
-        geometry=geometry,
-        variance=variance,
+        sinogram=kept(sinogram, used),
+        geometry=scan.geometry(views.start + np.flatnonzero(used)),
+        variance=None if variance is None else kept(variance, used),
         water_mu_per_mm=scan.common.water_mu_per_mm,
         patient_position=scan.axes.position,
         study=scan.study,
         z_mm=z_mm,
         source=f"{scan.folder}, z = {z_mm:.3f} mm",
-        notes=_notes(scan, geometry, z_mm, missed, few, variance is not None),
+        notes=(*_notes(scan, geometry, z_mm, missed, few, variance is not None), *looked.notes()),
     )
 
 
@@ -149,7 +157,7 @@ def _reach(scan: ProjectionSet, count: int) -> tuple[float, float]:
     if not scan.helical:
         cover = _axial_cover(scan)
         return float(scan.z_mm.min()) - cover, float(scan.z_mm.max()) + cover
-    if len(scan.files) < count:
+    if scan.steps < count:
         return 0.0, -1.0
     middle = _middles(scan, count)
     return float(middle.min()), float(middle.max())
@@ -157,7 +165,8 @@ def _reach(scan: ProjectionSet, count: int) -> tuple[float, float]:
 
 def _middles(scan: ProjectionSet, count: int) -> Float64Array:
     """The z between the first and the last view of each window of ``count``."""
-    return (scan.z_mm[: len(scan.files) - count + 1] + scan.z_mm[count - 1 :]) / 2
+    z = np.interp(np.arange(scan.steps), scan.step, scan.z_mm)
+    return np.asarray((z[: scan.steps - count + 1] + z[count - 1 :]) / 2, dtype=np.float64)
 
 
 def _axial_cover(scan: ProjectionSet) -> float:
@@ -177,15 +186,17 @@ def _window(scan: ProjectionSet, z_mm: float, span: Span) -> slice:
         )
     if scan.helical:
         first = int(np.argmin(np.abs(_middles(scan, count) - z_mm)))
-        return slice(first, first + count)
+        return scan.between(first, first + count)
     nearest = scan.z_mm[np.argmin(np.abs(scan.z_mm - z_mm))]
     own = np.flatnonzero(np.abs(scan.z_mm - nearest) < 0.5 * scan.row_at_axis_mm)
     own = own[: int(np.argmax(np.append(np.diff(own) > 1, True))) + 1]  # the first of several visits
     if abs(scan.z_mm[own[0]] - z_mm) > _axial_cover(scan) + tolerance:
         raise InputError(f"{scan.folder}: no circle of the axial scan sees z = {z_mm:g} mm; give a z nearer to one")
-    if own.size < min(count, _views_for_short(scan)):
+    begin = int(scan.step[own[0]])
+    if int(scan.step[own[-1]]) - begin + 1 < min(count, _views_for_short(scan)):
         raise InputError(f"{scan.folder}: only {own.size} projections of {count} at z = {scan.z_mm[own[0]]:g} mm")
-    return slice(int(own[0]), int(own[0]) + min(count, own.size))
+    views = scan.between(begin, begin + count)
+    return slice(views.start, min(views.stop, int(own[-1]) + 1))
 
 
 def _views_for_short(scan: ProjectionSet) -> int:
@@ -203,6 +214,9 @@ def _notes(
     ]
     if c.water_mu_per_mm is not None:
         notes.append(f"water has {c.water_mu_per_mm:.6g} 1/mm, as the scan says")
+    left = [tag.name for tag in tags.CORRECTIONS if tag.name not in c.corrections]
+    if left:
+        notes.append(f"the files do not say that these corrections were made: {', '.join(left)}")
     if counted:
         notes.append("variances come from the photons sent to each detector column")
     if missed:
