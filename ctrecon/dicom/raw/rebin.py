@@ -217,6 +217,10 @@ def _notes(
     left = [tag.name for tag in tags.CORRECTIONS if tag.name not in c.corrections]
     if left:
         notes.append(f"the files do not say that these corrections were made: {', '.join(left)}")
+    if c.water_mu_per_mm is None:
+        notes.append(f"{tags.WATER} is not stated")
+    if not counted:
+        notes.append(f"{tags.PHOTONS} is not stated: the noise of the rays is not known")
     if counted:
         notes.append("variances come from the photons sent to each detector column")
     if missed:

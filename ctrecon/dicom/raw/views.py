@@ -16,7 +16,7 @@ from ctrecon.errors import InputError
 from ctrecon.support.arrays import Array
 
 # By how much the means of neighbours may differ, as a factor; below this mean there is only air.
-_MOST_CHANGE, _AIR = 1.3, 0.1
+_MOST_CHANGE, _AIR, _PAST = 1.3, 0.1, 0.2
 # By how much the photons of two neighbours may differ: the tube current follows the patient's outline, but slowly.
 _MOST_MODULATION = 3.0
 
@@ -29,6 +29,7 @@ class Views:
     _before: tuple[str, float] | None = None
     _photons: tuple[str, float] | None = None
     _counted: tuple[str, bool] | None = None
+    _lowest: float = np.inf
     _dead: list[str] = field(default_factory=list)
 
     def accept(self, name: str, values: Array, photons: Array | None) -> bool:
@@ -42,6 +43,7 @@ class Views:
                 f"{self.source}: {name} holds line integrals from {low:.4g} to {high:.4g}, which no body has "
                 f"({LINE_INTEGRALS}); check RescaleSlope and RescaleIntercept"
             )
+        self._lowest = min(self._lowest, low)
         self._check_mean(name, float(values.mean()))
         self._check_photons(name, photons)
         return True
@@ -82,7 +84,14 @@ class Views:
         self._photons = name, sent
 
     def notes(self) -> tuple[str, ...]:
-        """On views that hold nothing."""
+        """On views that hold nothing, and on rays past the body, whose line integrals are 0 wherever they are seen."""
+        past = (
+            f"no ray has a line integral below {self._lowest:.3g}: the body is wider than the fan, or RescaleIntercept "
+            "is wrong",
+        ) if _PAST < self._lowest < np.inf else ()
+        return (*past, *self._left_out())
+
+    def _left_out(self) -> tuple[str, ...]:
         if not self._dead:
             return ()
         said = ", ".join(self._dead[:3]) + (f" and {len(self._dead) - 3} more" if len(self._dead) > 3 else "")
