@@ -216,7 +216,7 @@ def test_what_was_not_scanned_is_refused_in_one_line(scans: dict[str, Projection
     with pytest.raises(InputError, match="drop --geometry and --row"):
         read_scan(scan.folder, row=3)
     first = slice(0, 20)
-    arrays = ("angle_rad", "z_mm", "angle_shift_rad", "z_shift_mm", "radius_shift_mm")
+    arrays = ("step", "angle_rad", "z_mm", "angle_shift_rad", "z_shift_mm", "radius_shift_mm")
     short = changed(scan, files=scan.files[first], **{name: getattr(scan, name)[first] for name in arrays})
     with pytest.raises(InputError, match="20 projections do not hold the"):
         slice_positions(short)
