@@ -158,7 +158,7 @@ class Audit:
     @property
     def condition(self) -> str:
         """What a verdict depends on, beside delta and the box."""
-        kappa, unit = self.assumptions.kappa, self.evidence.unit
+        kappa, unit = self.assumptions.kappa, self.evidence.units.after
         times = ", ".join(
             f"{kappa / tv:.3g} times {whose}" for tv, whose in (
                 (self.own_roughness, "this image"), (self.least_roughness, "the smoothest found that meets delta")
@@ -168,7 +168,7 @@ class Audit:
 
     def certainty(self, answer: Answer) -> str:
         """The largest kappa at which the sign is still certain, beside the roughness of the images at hand."""
-        kappa, unit = answer.certain_up_to, self.evidence.unit
+        kappa, unit = answer.certain_up_to, self.evidence.units.after
         if kappa < self.least_roughness:
             return "no sign is certain for any kappa that an image found for this scan has"
         if math.isinf(kappa):

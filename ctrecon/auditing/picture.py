@@ -18,7 +18,7 @@ _BRIGHTER, _DARKER = "#b2182b", "#2166ac"  # the strong colours of the map
 
 def draw_map(audit: Audit, found: Map) -> bytes:
     """A PNG: the reconstruction, and over it each tile, coloured by its certified contrast or crossed out."""
-    image, unit = audit.evidence.image, audit.evidence.unit.strip()
+    image, unit = audit.evidence.image, audit.evidence.units.attenuation
     figure = Figure(figsize=(13, 6.2), layout="constrained", facecolor="white")
     left, right = figure.subplots(1, 2)
     low, high = (float(q) for q in np.percentile(image, [0.5, 99.8]))

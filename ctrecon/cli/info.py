@@ -49,8 +49,9 @@ def _facts(scan: Any) -> dict[str, Any]:
         "norm_of_f": float(np.linalg.norm(scan.sinogram)),
         "length_unit": scan.length_unit,
         "from_counts": scan.variance is not None,
-        "water_1_per_mm": scan.water_mu_per_mm,
     }
+    if scan.in_mm:
+        facts["water_1_per_mm"] = scan.water_mu_per_mm
     geometry = scan.geometry
     if geometry is None:
         facts["geometry"] = f"the file's own matrix, {scan.matrix.shape[0]} x {scan.matrix.shape[1]}"
@@ -58,13 +59,14 @@ def _facts(scan: Any) -> dict[str, Any]:
         values, orbit = geometry.to_dict(), geometry.orbit
         values.pop("angles_rad", None)
         for name, listed in values.items():
-            facts[name] = f"from {np.min(listed):.6g} to {np.max(listed):.6g}" if isinstance(listed, list) else listed
+            spread = f"from {np.min(listed):.6g} to {np.max(listed):.6g}" if isinstance(listed, list) else listed
+            facts[scan.units.named(name)] = spread
         if orbit is not None:
             angles = np.rad2deg(np.asarray(orbit.angles_rad))
             facts["angles_deg"] = f"{angles[0]:.4g} to {angles[-1]:.4g}, {angles.size} of them"
-        facts["field_of_view_mm"] = round(field_of_view_mm(geometry), 4)
+        facts[scan.units.named("field_of_view_mm")] = round(field_of_view_mm(geometry), 4)
         grid = scan.with_grid().grid
-        facts["image"] = grid.said
+        facts["image"] = grid.said_in(scan.units.length)
     try:
         delta = delta_for(scan, "auto")
         facts["delta_auto"] = f"{delta.value:.6g} ({delta.norm}; {delta.how})"

@@ -75,4 +75,4 @@ def _say_once(first: Reconstruction) -> None:
     grid = first.scan.grid
     click.echo(f"delta of each slice: {first.delta.norm}; {first.delta.how}")
     if grid is not None:
-        click.echo(f"grid of all slices: {grid.said}")
+        click.echo(f"grid of all slices: {grid.said_in(first.scan.units.length)}")

@@ -106,13 +106,18 @@ class Grid:
     @property
     def said(self) -> str:
         """In words: ``512 x 512 pixels of 0.5 mm``."""
+        return self.said_in("mm")
+
+    def said_in(self, length: str) -> str:
+        """The same where lengths are called otherwise, such as ``"detector cells"``."""
         dy, dx = self.spacing_mm
         sides = f"{dx:.4g}" if dy == dx else f"{dy:.4g} x {dx:.4g}"
-        where = f", about ({', '.join(f'{value:.4g}' for value in self.centre_mm)}) mm" if any(self.centre_mm) else ""
+        middle = ", ".join(f"{value:.4g}" for value in self.centre_mm)
+        where = f", about ({middle}) {length}" if any(self.centre_mm) else ""
         if self.slices is None:
-            return f"{self.rows} x {self.columns} pixels of {sides} mm{where}"
-        slices = f"{self.slices} slices of {self.slice_mm:.4g} mm"
-        return f"{slices}, {self.rows} x {self.columns} voxels of {sides} mm{where}"
+            return f"{self.rows} x {self.columns} pixels of {sides} {length}{where}"
+        slices = f"{self.slices} slices of {self.slice_mm:.4g} {length}"
+        return f"{slices}, {self.rows} x {self.columns} voxels of {sides} {length}{where}"
 
     def in_plane(self, what: str) -> Grid:
         """The grid itself. Raises GeometryError, which says ``what`` asked, where it is one of slices."""

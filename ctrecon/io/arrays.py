@@ -28,7 +28,8 @@ from ctrecon.measurement.center import with_center
 from ctrecon.measurement.dead import without_stuck
 from ctrecon.measurement.mask import mask_of_lines
 from ctrecon.measurement.patient_position import lying
-from ctrecon.measurement.scan import LengthUnit, Scan
+from ctrecon.measurement.scan import Scan
+from ctrecon.measurement.units import LengthUnit
 
 
 def read_scan(

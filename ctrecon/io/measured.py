@@ -11,7 +11,7 @@ from ctrecon.errors import CtreconError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.counts import line_integrals
-from ctrecon.measurement.scan import LengthUnit
+from ctrecon.measurement.units import LengthUnit
 from ctrecon.support.arrays import Array
 
 

@@ -18,7 +18,7 @@ from ctrecon.io.matrix_scan import MATRIX_PARTS, csr_from_parts
 from ctrecon.io.measured import Measured, from_counts
 from ctrecon.io.npy import NpzFile
 from ctrecon.io.sidecar import Arrays
-from ctrecon.measurement.scan import LengthUnit
+from ctrecon.measurement.units import LengthUnit
 from ctrecon.support.arrays import Array
 from ctrecon.support.limits import as_rays
 

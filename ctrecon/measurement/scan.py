@@ -13,13 +13,14 @@ from scipy import sparse
 from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
+from ctrecon.measurement.extent import grid_of_object, object_radius_mm
 from ctrecon.measurement.filling import Filling, filling
 from ctrecon.measurement.given import LARGEST_VALUE, check_values, plain_floats
 from ctrecon.measurement.mask import MOST_MISSING, Mask, as_mask, missing_note, together, unmasked
+from ctrecon.measurement.units import LengthUnit, Units, units_of
 from ctrecon.support.arrays import Array
 
 Unit = Literal["1/mm", "HU"]
-LengthUnit = Literal["mm", "cell"]
 
 _ARRAYS = ("sinogram", "variance", "counts", "white")
 
@@ -188,6 +189,11 @@ class Scan:
         return self.geometry is not None and len(self.geometry.shape) == 3
 
     @property
+    def units(self) -> Units:
+        """What its lengths and attenuation are called."""
+        return units_of(self.length_unit, placed=self.geometry is not None)
+
+    @property
     def in_mm(self) -> bool:
         """Whether lengths are known: only then attenuation is in 1/mm, and there can be HU."""
         return self.geometry is not None and self.length_unit == "mm"
@@ -275,11 +281,19 @@ class Scan:
         except GeometryError as error:
             raise InputError(f"{self.source}: {error}") from None
 
+    def _grid_of_object(self) -> Grid:
+        assert self.geometry is not None
+        if self.in_space:
+            return default_grid(self.geometry)
+        seen = self.sinogram if self.mask is None else np.where(self.mask, self.sinogram, 0)
+        return grid_of_object(self.geometry, object_radius_mm(seen, self.geometry))
+
     def with_grid(self, *, size: int | None = None, pixel_mm: float | None = None) -> Scan:
         """The scan with a grid: what is given, the rest such that the same square stays covered.
 
-        That square is the file's own grid, else the field of view. Slices of a volume stay what they are; without a
-        grid they are as many and as far apart as the detector's rows seem at the axis, over all that any view sees.
+        That square is the file's own grid, else what the object needs of the field of view where neither is given
+        (``extent.py``), else the field of view. Slices of a volume stay what they are; without a grid they are as many
+        and as far apart as the detector's rows seem at the axis, over all that any view sees.
         """
         if self.matrix is not None:
             if (size is not None and (size, size) != self.image_shape) or (self.geometry is None and pixel_mm):
@@ -290,8 +304,10 @@ class Scan:
                 return self
             size = self.image_shape[0]
         assert self.geometry is not None
-        if self.grid is not None and size is None and pixel_mm is None:
-            return self
+        if size is None and pixel_mm is None:
+            if self.grid is not None:
+                return self
+            return replace(self, grid=self._grid_of_object(), image_shape=None)
         width = None if self.grid is None else max(self.grid.size_mm)
         if size is None and pixel_mm is not None and pixel_mm > 0:
             size = max(1, math.ceil((width or field_of_view_mm(self.geometry)) / pixel_mm - 1e-6))

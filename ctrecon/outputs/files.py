@@ -17,7 +17,7 @@ from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.io.write import put_array
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.history import SUFFIX, History, versions
-from ctrecon.outputs.millimetres import need_pixels, place_mm
+from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, place_mm
 from ctrecon.support.atomic import Files, atomic_files
 from ctrecon.support.places import check_places
 
@@ -70,6 +70,7 @@ class Target:
         """Before any work is done: raises InputError where a volume is asked of a scan whose pixels have no mm."""
         if self.volume is not None:
             need_pixels(scan, self.volume.name)
+            check_tissue(scan, self.volume.name, self.water_mu)
 
     def beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name.removesuffix(".npy") + suffix)
@@ -122,6 +123,7 @@ class Target:
 
         grid = result.problem.grid
         need_pixels(result.problem.scan, path.name)
+        need_tissue(result.problem.scan, [result.image], path.name, self.water_mu)
         assert grid is not None
         hu = hounsfield(result.image, result.problem.scan.water(self.water_mu)[0]).astype(np.float32)
         affine = grid_affine(grid, z_mm=place_mm(result.problem.scan, self.z_mm), slice_mm=self.slice_mm)

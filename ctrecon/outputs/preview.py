@@ -18,6 +18,7 @@ _IMAGE, _IMAGE_BAR, _RESIDUAL, _RESIDUAL_BAR, _HISTORY = (
 _BELOW, _ABOVE = 60, 40
 _RESIDUAL_COLOUR, _ENERGY_COLOUR, _DELTA_COLOUR = (31, 119, 180), (255, 127, 14), (214, 39, 40)
 _SMALLEST = 1e-30
+_ROOM = 1.25
 
 
 def draw_preview(result: Conclusion) -> bytes:
@@ -57,15 +58,14 @@ def _draw_image(canvas: Canvas, panel: Box, bar: Box, result: Conclusion) -> Non
         (height, width), (x, y), down = grid.size_mm, grid.centre_mm[:2], False
     box = _shaped(panel, width / height)
     canvas.image(box, image, low, high, GRAYS)
-    mm, place = result.problem.scan.in_mm, grid is not None
-    unit = "mm" if mm else "detector cells"
+    units, place = result.problem.scan.units, grid is not None
     across = linear_ticks(x - width / 2, x + width / 2, most=6)
-    canvas.below(box, across, x - width / 2, x + width / 2, f"x in {unit}" if place else "column")
+    canvas.below(box, across, x - width / 2, x + width / 2, f"x in {units.length}" if place else "column")
     along = linear_ticks(y - height / 2, y + height / 2, most=6)
     places = [(v - y + height / 2) / height for v in along.at]
-    canvas.beside(box, along, [1 - p for p in places] if down else places, f"y in {unit}" if place else "row")
+    canvas.beside(box, along, [1 - p for p in places] if down else places, f"y in {units.length}" if place else "row")
     canvas.title(panel, image_title(result))
-    canvas.bar(bar, low, high, GRAYS, "attenuation" + (" in 1/mm" if mm else " per detector cell" if place else ""))
+    canvas.bar(bar, low, high, GRAYS, f"attenuation{units.per}")
 
 
 def image_title(result: Conclusion) -> str:
@@ -113,7 +113,8 @@ def _draw_history(canvas: Canvas, panel: Box, result: Conclusion) -> None:
     first, last = float(iteration.min()), max(float(iteration.max()), float(iteration.min()) + 1)
     first, last = first - 0.04 * (last - first), last + 0.04 * (last - first)
     every = np.concatenate([residual, energy, [delta] if delta > 0 else []])
-    low, high = float(every.min()) / 1.3, float(every.max()) * 1.3
+    low, high = float(every.min()) / 1.3, float(every.max())
+    high = low * (high / low) ** _ROOM  # for the legend above the curves
 
     def height(values: Float64Array) -> Float64Array:
         return np.asarray(np.log(values / low) / np.log(high / low))

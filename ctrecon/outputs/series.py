@@ -21,7 +21,7 @@ from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
 from ctrecon.measurement.patient_position import position_of
 from ctrecon.measurement.scan import Scan
-from ctrecon.outputs.millimetres import need_pixels, place_mm
+from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, place_mm
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
 from ctrecon.reconstruction.conclude import Conclusion
 from ctrecon.reconstruction.problem import Problem
@@ -58,6 +58,7 @@ class SeriesTarget:
         need_pixels(scan, _WHAT)
         if scan.patient_position:
             position_of(scan.source, scan.patient_position)
+        check_tissue(scan, _WHAT, self.water_mu)
         self.of(scan)
 
     def of(self, scan: Scan) -> SeriesTarget:
@@ -83,6 +84,8 @@ class SeriesTarget:
         for result in results:
             need_pixels(result.problem.scan, _WHAT)
         unplaced = _places(results, z_mm)
+        if results:
+            need_tissue(results[0].problem.scan, (result.image for result in results), _WHAT, self.water_mu)
         if z_mm is None:
             z_mm = [place_mm(result.problem.scan, None) for result in results]
         if len(z_mm) != len(results):

@@ -22,6 +22,7 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.io.npy import read_npy
 from ctrecon.measurement.scan import Scan
+from ctrecon.measurement.units import Units, units_of
 from ctrecon.outputs.history import SUFFIX, History, read_history
 from ctrecon.report.audits import Audit, find_audits
 from ctrecon.support.arrays import Array
@@ -82,14 +83,9 @@ class Content:
         return self.worth is not None and bool(self.worth.nothing)
 
     @property
-    def length(self) -> str:
-        """What lengths are counted in, as the history says it; mm where nothing does."""
-        return "mm" if self.history is None or self.history.length_unit == "mm" else "cells"
-
-    @property
-    def per_length(self) -> str:
-        """The unit of attenuation, "" where no geometry is known."""
-        return "" if self.grid is None else " per mm" if self.length == "mm" else " per detector cell"
+    def units(self) -> Units:
+        """What lengths and attenuation are called, as the history says it; mm where nothing does."""
+        return units_of("mm" if self.history is None else self.history.length_unit, placed=self.grid is not None)
 
 
 def gather(path: Path, *, scan: Scan | None = None, check: Checker = verify.check) -> Content:

@@ -38,26 +38,27 @@ def geometry_rows(content: Content) -> Rows:
     if orbit is not None:
         first, last = (number(math.degrees(orbit.angles_rad[k])) for k in (0, -1))
         turned = f", from {first}° to {last}°"
+    length = content.units.short
     rows = [
         ("Beam", geometry.title),
         ("Views", f"{views}{turned}"),
-        ("Detector", f"{geometry.detector_count} cells of {number(geometry.detector_spacing_mm)} {content.length}"),
+        ("Detector", f"{geometry.detector_count} cells of {number(geometry.detector_spacing_mm)} {length}"),
     ]
     if orbit is not None:
-        rows.append(("Detector offset", f"{number(orbit.detector_offset_mm)} {content.length}"))
+        rows.append(("Detector offset", f"{number(orbit.detector_offset_mm)} {length}"))
         if orbit.source_to_axis_mm is not None and orbit.source_to_detector_mm is not None:
             rows += [
-                ("Source to axis", f"{number(orbit.source_to_axis_mm, 6)} {content.length}"),
-                ("Source to detector", f"{number(orbit.source_to_detector_mm, 6)} {content.length}"),
+                ("Source to axis", f"{number(orbit.source_to_axis_mm, 6)} {length}"),
+                ("Source to detector", f"{number(orbit.source_to_detector_mm, 6)} {length}"),
             ]
     (dy, dx), (height, width), centre = grid.spacing_mm, grid.size_mm, grid.centre_mm
     side = number(dx) if dx == dy else f"{number(dy)} × {number(dx)}"  # noqa: RUF001
     rows += [
-        ("Image", f"{grid.rows} × {grid.columns} pixels of {side} {content.length}"),  # noqa: RUF001
-        ("Covers", f"{number(width)} × {number(height)} {content.length}"),  # noqa: RUF001
+        ("Image", f"{grid.rows} × {grid.columns} pixels of {side} {length}"),  # noqa: RUF001
+        ("Covers", f"{number(width)} × {number(height)} {length}"),  # noqa: RUF001
     ]
     if any(centre):
-        x, y = (f"{number(part)} {content.length}" for part in centre[:2])
+        x, y = (f"{number(part)} {length}" for part in centre[:2])
         rows.append(("Middle of the image", f"x {x}, y {y} from the axis"))
     return tuple(rows)
 

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from skimage.measure import find_contours
 
 from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.units import MM, Units
 from ctrecon.outputs.history import History
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Residual
@@ -32,7 +33,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-se
 
 
 def image_figure(
-    image: Array, grid: Grid | None, scale: Scale, audits: Sequence[Audit], *, length: str = "mm"
+    image: Array, grid: Grid | None, scale: Scale, audits: Sequence[Audit], *, units: Units = MM
 ) -> tuple[Json, int]:
     """The image in gray with the outlines of audited regions; and how many pixels a side became one."""
     factor = _factor(image.shape)
@@ -45,7 +46,9 @@ def image_figure(
         left, top, across, down = x - width / 2, y + height / 2, grid.spacing_mm[1], -grid.spacing_mm[0]
     step, fall = across * factor, down * factor
     low, high = float(values.min()), float(values.max())
-    places = f"x %{{x:.1f}} {length}, y %{{y:.1f}} {length}" if grid is not None else "column %{x:.0f}, row %{y:.0f}"
+    places = "column %{x:.0f}, row %{y:.0f}"
+    if grid is not None:
+        places = f"x %{{x:.1f}} {units.short}, y %{{y:.1f}} {units.short}"
     figure = go.Figure(
         go.Heatmap(
             z=values, x0=left + step / 2, dx=step, y0=top + fall / 2, dy=fall,
@@ -60,10 +63,10 @@ def image_figure(
     x_range, y_range = [left, left + columns * across], sorted([top, top + rows * down], reverse=grid is None)
     axis = {"showgrid": False, "zeroline": False, "ticks": "outside", "constrain": "domain"}
     figure.update_layout(
-        xaxis={**axis, "range": x_range, "title": {"text": f"x in {length}" if grid is not None else "column"}},
+        xaxis={**axis, "range": x_range, "title": {"text": f"x in {units.short}" if grid is not None else "column"}},
         yaxis={
             **axis, "range": y_range, "scaleanchor": "x",
-            "title": {"text": "row" if grid is None else f"y in {length}"},
+            "title": {"text": "row" if grid is None else f"y in {units.short}"},
         },
         showlegend=False,
         dragmode="zoom",

@@ -22,6 +22,7 @@ from PIL import Image as Picture
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
 from ctrecon.errors import OutputError
+from ctrecon.measurement.units import Units
 from ctrecon.outputs.history import versions
 from ctrecon.report import figures, words
 from ctrecon.report.audits import Audit
@@ -36,10 +37,10 @@ _HERE = files("ctrecon.report")
 
 def render(content: Content, *, water_mu_per_mm: float | None = None, written: datetime | None = None) -> str:
     """The whole page. ``written`` is the time it names (default: now)."""
-    scale = choose_scale(content.image, content.grid, water_mu_per_mm, length=content.length)
+    scale = choose_scale(content.image, content.grid, water_mu_per_mm, units=content.units)
     audits = [audit for audit in content.audits if not audit.refused] + [a for a in content.audits if a.refused]
     drawn: dict[str, Any] = {}
-    drawn["image"], reduced = figures.image_figure(content.image, content.grid, scale, audits, length=content.length)
+    drawn["image"], reduced = figures.image_figure(content.image, content.grid, scale, audits, units=content.units)
     residual_reduced = 1
     if content.residual is not None:
         drawn["residual"], residual_reduced = figures.residual_figure(content.residual)
@@ -56,7 +57,7 @@ def render(content: Content, *, water_mu_per_mm: float | None = None, written: d
     return environment.from_string(_own("template.html")).render(
         content=content,
         said=words.say(content),
-        audits=[_told(k, audit, scale) for k, audit in enumerate(audits, 1)],
+        audits=[_told(k, audit, scale, content.units) for k, audit in enumerate(audits, 1)],
         outlined=sum(not audit.refused for audit in audits),
         scale=scale,
         windows=scale.windows(shown),
@@ -98,9 +99,9 @@ def check_place(path: Path, *inputs: Path, overwrite: bool = False) -> None:
     check_places([path], overwrite=overwrite, inputs=inputs)
 
 
-def _told(k: int, audit: Audit, scale: Scale) -> tuple[int, Audit, str, str, str, str]:
+def _told(k: int, audit: Audit, scale: Scale, units: Units) -> tuple[int, Audit, str, str, str, str]:
     own = words.number(scale.difference(audit.value), 3)
-    return k, audit, words.verdict_of(audit), words.say_audit(audit, scale), words.limits_of(audit), own
+    return k, audit, words.verdict_of(audit), words.say_audit(audit, scale), words.limits_of(audit, units), own
 
 
 def _own(name: str) -> str:

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ctrecon.dicom.common.hounsfield import no_tissue
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.scan import WATER_MU_PER_MM
+from ctrecon.measurement.units import MM, Units
 from ctrecon.support.arrays import Array
 
 # Level and width in HU, as radiologists set them.
 TISSUES = (("Soft tissue", 40.0, 400.0), ("Lung", -600.0, 1500.0), ("Bone", 400.0, 1800.0))
-
-# A scan in which not even the densest 0.2% come near water was made in another unit, or at another energy.
-_DENSEST, _LEAST_HU = 99.8, -200.0
-# Enamel, the densest tissue, has about 3000; what is beyond this is no body.
-_MOST_HU = 4000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +63,20 @@ def _between(name: str, low: float, high: float) -> Window:
     return Window(name=name, level=(low + high) / 2, width=max(high - low, least))
 
 
-def choose_scale(image: Array, grid: Grid | None, water_mu_per_mm: float | None, *, length: str = "mm") -> Scale:
+def choose_scale(image: Array, grid: Grid | None, water_mu_per_mm: float | None, *, units: Units = MM) -> Scale:
     """HU with the attenuation of water that is given, or with the usual one where that can be; else 1/mm.
 
-    Where ``length`` is not mm, there are no HU, whatever is given.
+    Where ``units`` are not of mm, there are no HU, whatever is given.
     """
     if grid is None:
         note = "No geometry is known of this image, so neither are lengths nor the unit of its values."
         return Scale(unit="image units", water=None, note=note)
-    if length != "mm":
-        note = "Lengths of this scan are in detector cells: attenuation is per cell, and there are neither mm nor HU."
-        return Scale(unit="1/cell", water=None, note=note)
+    if units is not MM:
+        note = (
+            f"Lengths of this scan are in {units.length}: attenuation is in {units.attenuation}, and there are neither "
+            "mm nor HU."
+        )
+        return Scale(unit=units.attenuation, water=None, note=note)
     if water_mu_per_mm is not None:
         note = f"HU with water at {water_mu_per_mm:g} per mm, as the scan or the command gives it."
         return Scale(unit="HU", water=water_mu_per_mm, note=note)
@@ -86,12 +86,11 @@ def choose_scale(image: Array, grid: Grid | None, water_mu_per_mm: float | None,
         note=f"HU with water assumed at {WATER_MU_PER_MM:g} per mm, its attenuation at about 70 keV; "
         "--water-mu gives another.",
     )
-    densest = float(np.percentile(assumed.shown(image), _DENSEST))
-    if _LEAST_HU <= densest <= _MOST_HU:
+    what = no_tissue(image, WATER_MU_PER_MM)
+    if not what:
         return assumed
-    what = "hardly anything here attenuates as" if densest < _LEAST_HU else "much here attenuates far more than"
     note = (
-        f"Shown in 1/mm: {what} water would at 70 keV ({WATER_MU_PER_MM:g} per mm), so HU "
+        f"Shown in {units.attenuation}: {what} water would at 70 keV ({WATER_MU_PER_MM:g} per mm), so HU "
         "would mislead; --water-mu gives the attenuation of water where it is known."
     )
-    return Scale(unit="1/mm", water=None, note=note)
+    return Scale(unit=units.attenuation, water=None, note=note)

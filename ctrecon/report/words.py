@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Context
 
+from ctrecon.measurement.units import Units, units_of
 from ctrecon.outputs.history import History
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Content, Residual, Status
@@ -130,7 +131,7 @@ def _infeasible(content: Content) -> Said:
     assert content.claim is not None
     delta, lower = float(content.claim["delta"]), float(content.claim["lower_bound"])
     lo, hi = float(content.claim["lo"]), float(content.claim["hi"])
-    unit = content.per_length
+    unit = content.units.per
     return Said(
         headline=HEADLINES["infeasible"],
         lead=f"No image with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the "
@@ -155,7 +156,7 @@ def _outside(content: Content, lo: float, hi: float) -> str:
     low, high = float(content.image.min()), float(content.image.max())
     if lo <= low and high <= hi:
         return ""
-    unit = content.per_length
+    unit = content.units.per
     return (
         f" It has values from {number(low)} to {number(high)}{unit}, some outside of the limits above, so its own "
         "misfit may be below the bound."
@@ -196,7 +197,7 @@ def _not_excluded(history: History) -> tuple[str, ...]:
     lower, most = history.lower_bound, history.most_attenuation
     if lower is None or most is None or not 0 < lower <= history.delta:
         return ()
-    unit = "" if history.operator is None else " per mm" if history.length_unit == "mm" else " per detector cell"
+    unit = units_of(history.length_unit, placed=history.operator is not None).per
     return (
         f"By its history, no image with attenuation from 0 to {number(most)}{unit} comes closer than "
         f"{downward(lower)}, as was computed when this one was made. No certificate of that is stored, since it does "
@@ -265,10 +266,10 @@ def say_audit(audit: Audit, scale: Scale) -> str:
     )
 
 
-def limits_of(audit: Audit) -> str:
+def limits_of(audit: Audit, units: Units) -> str:
     return (
         f"The limits, assumed of the object and not proved: misfit at most {number(audit.delta)}, total variation at "
-        f"most {number(audit.kappa)} and values from {number(audit.lo)} to {number(audit.hi)} (1/mm)."
+        f"most {number(audit.kappa)} and values from {number(audit.lo)} to {number(audit.hi)}{units.per}."
     )
 
 

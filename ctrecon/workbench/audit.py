@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ctrecon.auditing.evidence import Evidence, read_evidence
 from ctrecon.auditing.regions import GAP, Ring
 from ctrecon.certificates.interval import Empty, certificate_path
 from ctrecon.errors import InputError, SettingError
-from ctrecon.outputs.history import read_history
+from ctrecon.outputs.history import History, read_history
 from ctrecon.support.places import check_places
 from ctrecon.support.progress import Progress, Report
 from ctrecon.workbench import audit_words as words
@@ -159,26 +159,34 @@ def audit(
 def _evidence(subject: Reconstruction | str | os.PathLike[str], beside: Path | None) -> Iterator[Evidence]:
     """The certificate of ``subject``, checked from files; those of one in memory stand in a folder of their own."""
     if not isinstance(subject, Reconstruction):
-        yield read_evidence(Path(subject))
+        evidence = read_evidence(Path(subject))
+        history = _history_beside(evidence)
+        yield evidence if history is None else replace(evidence, length_unit=history.length_unit)
         return
     if subject.certificate is None:
         raise InputError(f"the reconstruction is not certified, so there is nothing to audit: {subject}")
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / ("reconstruction.npy" if beside is None else beside.name)
         subject.certificate.write(image)
-        yield read_evidence(image)
+        yield replace(read_evidence(image), length_unit=subject.scan.length_unit)
 
 
 def _is_learned(subject: Reconstruction | str | os.PathLike[str], evidence: Evidence) -> bool:
     """Whether the network made the image: of a file, as its own history says, where there is one."""
     if isinstance(subject, Reconstruction):
         return subject.conclusion.method == "energy"
+    history = _history_beside(evidence)
+    return history is not None and history.method == "energy"
+
+
+def _history_beside(evidence: Evidence) -> History | None:
+    """How the image came about, as the file beside it says, where there is one that speaks of this image."""
     path = evidence.image_path.with_name(evidence.image_path.name.removesuffix(".npy") + ".history.json")
     try:
         history = read_history(path)
     except (InputError, OSError):
-        return False
-    return history.method == "energy" and history.image_sha256 == evidence.values["image"]["sha256"]
+        return None
+    return history if history.image_sha256 == evidence.values["image"]["sha256"] else None
 
 
 def _checked_radius(evidence: Evidence, radius: float | None, ring: Ring) -> float:

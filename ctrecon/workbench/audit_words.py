@@ -20,7 +20,7 @@ def assumed_facts(audit: Audit) -> dict[str, Any]:
     return {
         "reconstruction": str(evidence.image_path), "delta": evidence.delta, "norm": evidence.values["norm"],
         "kappa": a.kappa, "kappa_from": a.kappa_from, "lo": a.lo, "hi": a.hi, "hi_from": a.hi_from,
-        "unit": evidence.unit.strip() or None, "condition": audit.condition,
+        "unit": evidence.units.attenuation or None, "condition": audit.condition,
         "tv_of_image": audit.own_roughness, "tv_of_smoothest": audit.least_roughness,
     }  # fmt: skip
 
@@ -35,8 +35,8 @@ def assumed_lines(audit: Audit) -> list[str]:
         *(f"note: this says nothing: {why}" for why in found.nothing),
         *(f"note: this says little: {why}" for why in found.little),
         f"asked of all images within this delta, {100 * found.share:.3g}% of the data, with",
-        f"  TV(u) <= kappa = {a.kappa:.6g}{evidence.unit} ({printable(a.kappa_from)})",
-        f"  {a.lo:g} <= u <= {a.hi:g}{evidence.unit} ({a.hi_from})",
+        f"  TV(u) <= kappa = {a.kappa:.6g}{evidence.units.after} ({printable(a.kappa_from)})",
+        f"  {a.lo:g} <= u <= {a.hi:g}{evidence.units.after} ({a.hi_from})",
     ]
 
 
@@ -63,7 +63,7 @@ def answer_facts(answer: Answer, path: Path | None, audit: Audit) -> dict[str, A
 
 def answer_lines(answer: Answer, path: Path | None, audit: Audit) -> list[str]:
     """The same in words."""
-    made, unit = answer.certificate, audit.evidence.unit
+    made, unit = answer.certificate, audit.evidence.units.after
     reached = "  no image well inside of all bounds was found, so the range may be wider than need be"
     if answer.found is not None:
         reached = f"  images found, by the solver alone, that show {answer.found[0]:.6g} and {answer.found[1]:.6g}"

@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ctrecon.dicom.raw.projections import read_projections
-from ctrecon.dicom.raw.rebin import rebin, slice_positions
+from ctrecon.dicom.raw.projections import ProjectionSet, read_projections
+from ctrecon.dicom.raw.rebin import radius_of_object_mm, rebin, slice_positions
 from ctrecon.errors import SettingError
+from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.extent import grid_of_object
+from ctrecon.measurement.scan import Scan
 from ctrecon.reconstruction.run import Once, run
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.progress import Report
@@ -67,11 +70,9 @@ def reconstruct_slices(
             item, began = f"slice {k} of {len(places)}, z = {z:.3f} mm", time.monotonic()
             scan = rebin(projections, z).every(settings.every)
             if grid is None:
-                scan = scan.with_grid(size=settings.size, pixel_mm=settings.pixel_mm)
-                grid = scan.grid
-            else:
-                # Though a flying focal spot changes the field of view a little from slice to slice.
-                scan = replace(scan, grid=grid, image_shape=None)
+                grid = _grid_of_all(projections, scan, settings)
+            # Though a flying focal spot changes the field of view a little from slice to slice.
+            scan = replace(scan, grid=grid, image_shape=None)
             # Each has its own angles, so a matrix would serve one slice alone.
             how: dict[str, Any] = {"once": once, "uses": "few", "item": item, "progress": progress, "began": began}
             done = Reconstruction(run(scan, settings, **how))
@@ -85,3 +86,10 @@ def reconstruct_slices(
         z_mm=tuple(places[: len(results)]), results=tuple(results), planned=len(places),
         interrupted=len(results) < len(places),
     )  # fmt: skip
+
+
+def _grid_of_all(projections: ProjectionSet, first: Scan, settings: Settings) -> Grid | None:
+    """The grid of every slice: where nothing is asked for, over the object where it is largest."""
+    if settings.size is None and settings.pixel_mm is None and first.geometry is not None:
+        return grid_of_object(first.geometry, radius_of_object_mm(projections))
+    return first.with_grid(size=settings.size, pixel_mm=settings.pixel_mm).grid

@@ -17,7 +17,7 @@ def verdict(result: Conclusion) -> str:
     if result.certificate is not None:
         return f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}{worth}"
     grid = result.problem.grid
-    length = "mm" if result.problem.scan.in_mm else "detector cells"
+    length = result.problem.scan.units.length
     finer = "" if grid is None else f"pixels smaller than {max(grid.spacing_mm):.3g} {length} (--pixel-mm), or "
     if missed is None:
         return (
@@ -69,7 +69,7 @@ def facts(result: Conclusion, written: Mapping[str, Path]) -> dict[str, Any]:
         "image": str(written["image"]),
         "shape": list(result.image.shape),
         "pixel_mm": None if grid is None else grid.to_dict()["pixel_mm"],
-        "unit": None if grid is None else "1/mm" if result.problem.scan.in_mm else "1/cell",
+        "unit": result.problem.scan.units.attenuation or None,
         "certificate": str(written["certificate"]) if "certificate" in written else None,
         "preview": str(written["preview"]) if "preview" in written else None,
         "operator": type(operator).__name__,

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import ctrecon as ct
 from ctrecon.cli.main import cli
+from ctrecon.errors import InputError
 from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.units import CELLS
+from ctrecon.outputs.millimetres import check_tissue
 from ctrecon.report.scale import choose_scale
 
 
@@ -44,7 +48,12 @@ def test_a_scan_in_cells_says_neither_mm_nor_hu(scan: Path, tmp_path: Path) -> N
     assert "x in mm" not in text
     facts = json.loads(run("reconstruct", scan, *ASKED, "-o", tmp_path / "v.npy", "--json").output)
     assert facts["unit"] == "1/cell"
-    assert "cell" in run("info", scan, "--geometry", "parallel-180").output
+    told = run("info", scan, "--geometry", "parallel-180").output
+    assert "detector spacing cells" in told.replace("_", " ")
+    assert " mm" not in told.replace("_", " ")
+    asked = run("audit", tmp_path / "u.certificate.json", "--roi", "12,12,3", "--iterations", "60", "--kappa", "9")
+    assert "1/cell" in asked.output, asked.output
+    assert "mm" not in asked.output.replace("command", "")
 
 
 @pytest.mark.parametrize("output", ["series/", "u.nii.gz"])
@@ -63,4 +72,26 @@ def test_values_that_no_tissue_has_are_not_told_in_hu() -> None:
     assert "far more than" in tooth.note
     assert choose_scale(np.full((4, 4), 0.06), grid, None).unit == "HU"
     assert choose_scale(np.full((4, 4), 1.2), grid, 0.5).unit == "HU", "water was stated"
-    assert choose_scale(np.full((4, 4), 0.02), grid, 0.02, length="cells").unit == "1/cell"
+    assert choose_scale(np.full((4, 4), 0.02), grid, 0.02, units=CELLS).unit == "1/cell"
+
+
+@pytest.mark.parametrize("output", ["series/", "u.nii.gz"])
+def test_a_scan_in_mm_without_tissue_is_not_written_in_hu(tmp_path: Path, output: str) -> None:
+    """A tooth at 20 keV: refused before the work where the data show it, else before a file is written."""
+    angles = tuple(np.arange(30) * np.pi / 30)
+    beam = ct.ParallelBeam(angles_rad=angles, detector_count=24, detector_spacing_mm=0.01)
+    place = (np.arange(24) - 11.5) * 0.01
+    chord = 2 * np.sqrt(np.maximum(0.08**2 - place**2, 0))
+    for mu, begun in ((1.2, False), (0.002, True)):
+        scan = ct.Scan(sinogram=np.tile(chord * mu, (30, 1)), geometry=beam)
+        results = [ct.reconstruct(scan, method="cgls", delta="5%")]
+        write = results[0].to_dicom if output == "series/" else results[0].save
+        with pytest.raises(InputError, match="would mislead; --water-mu"):
+            write(tmp_path / output)
+        assert not list(tmp_path.iterdir())
+        if not begun:
+            with pytest.raises(InputError, match="would mislead; --water-mu"):
+                check_tissue(scan, "a series", None)
+        check_tissue(scan, "a series", mu)
+    results[0].save(tmp_path / "u.nii.gz", water_mu=0.002)
+    assert (tmp_path / "u.nii.gz").is_file()

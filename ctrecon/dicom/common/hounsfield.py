@@ -24,6 +24,10 @@ LARGEST_STORED = 65535
 # What a later correction of a pixel may need beyond the image's own range.
 ROOM_HU = 4
 AIR_HU = -1024
+# A scan in which not even the densest 0.2% come near water was made in another unit, or at another energy.
+DENSEST_PERCENT, LEAST_TISSUE_HU = 99.8, -200.0
+# Enamel, the densest tissue, has about 3000; what is beyond this is no body.
+MOST_TISSUE_HU = 4000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,22 @@ class HounsfieldScale:
 def hounsfield(image: Array, water_mu: float) -> npt.NDArray[np.float64]:
     """Attenuation in 1/mm as HU, float64."""
     return (image.astype(np.float64) / water_mu - 1) * 1000
+
+
+def no_tissue(image: Array, water_mu: float) -> str:
+    """Why the densest of an image cannot be tissue if water attenuates so, in words; "" where it can.
+
+    Args:
+        image: Attenuation in 1/mm, any shape.
+        water_mu: Assumed attenuation of water in 1/mm.
+
+    Returns:
+        Words that go before "water would".
+    """
+    densest = float(np.percentile(hounsfield(image, water_mu), DENSEST_PERCENT))
+    if densest < LEAST_TISSUE_HU:
+        return "hardly anything here attenuates as"
+    return "much here attenuates far more than" if densest > MOST_TISSUE_HU else ""
 
 
 def finest_scale(images: Iterable[Array], water_mu: float) -> HounsfieldScale:

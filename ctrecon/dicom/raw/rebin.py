@@ -23,6 +23,7 @@ from ctrecon.dicom.raw.projections import ProjectionSet, read_projections
 from ctrecon.dicom.raw.views import Views, kept
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.arc_fan import ArcFanBeam
+from ctrecon.measurement.extent import object_radius_mm
 from ctrecon.measurement.few_counts import FEWEST_COUNTS
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array
@@ -31,6 +32,8 @@ Span = Literal["auto", "full", "short"]
 
 # A ray may need a row that is not there by so much (in rows), before it counts as missed.
 _BEYOND = 0.5
+# Where the object reaches, so many projections and detector rows tell.
+_LOOKED_AT, _ROWS_LOOKED_AT = 200, 16
 MAX_SLICES = 100_000
 _COMPARED = "as others found for a scanner's own images"
 _NEVER_COMPARED = "never compared with a scanner's own images of this position: check left and head against one"
@@ -110,6 +113,24 @@ def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
         source=f"{scan.folder}, z = {z_mm:.3f} mm",
         notes=(*_notes(scan, geometry, z_mm, missed, few, variance is not None), *looked.notes()),
     )
+
+
+def radius_of_object_mm(scan: ProjectionSet) -> float | None:
+    """How far the object reaches from the axis in any slice.
+
+    Args:
+        scan: Of which every few projections are looked at, each detector row by itself.
+
+    Returns:
+        In mm, measured as ``object_radius_mm`` does; None where it cannot be told.
+    """
+    step = math.ceil(len(scan.files) / _LOOKED_AT)
+    views = slice(0, None, step)
+    values = np.stack([scan.view(k)[0] for k in range(len(scan.files))[views]])
+    geometry = scan.geometry(views)
+    rows = range(0, scan.common.rows, max(1, scan.common.rows // _ROWS_LOOKED_AT))
+    found = [object_radius_mm(values[:, row], geometry) for row in rows]
+    return max((radius for radius in found if radius is not None), default=None)
 
 
 def _rows(
