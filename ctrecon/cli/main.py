@@ -29,6 +29,7 @@ class Commands(LazyGroup):
         "verify": ("verify", "Check certificates, independently of how they were made."),
         "audit": ("audit", "Tell whether a structure is in the data, or only in the picture."),
         "report": ("report", "Write one page about a reconstruction: image, proof, how to check it."),
+        "correct": ("correct", "Correct a scan: rings, zingers, flicker, scatter and more."),
         "info": ("info", "Say what a scan file holds and what is assumed of it."),
         "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
         "rebin": ("rebin", "Rebin CT projections (DICOM-CT-PD) to fan-beam scans of slices."),

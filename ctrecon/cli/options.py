@@ -70,6 +70,7 @@ def reading_options(function: F) -> F:
             click.option("--center", metavar="COLUMN|auto", help="With --scan, where no history says it."),
             click.option("--row", type=int, help="Likewise."),
             click.option("--every", type=int, help="Likewise."),
+            click.option("--correct", metavar="NAMES", help="Likewise."),
             click.option("--z", "z_mm", type=float, help="Likewise."),
             click.option("--patient-position", metavar="HFS|FFS|...", help="Likewise."),
         )

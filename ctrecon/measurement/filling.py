@@ -51,7 +51,7 @@ def filling(mask: Mask, geometry: Geometry | None = None, *, positive: bool = Fa
         positive: Whether no weight may be negative, as for variances and counts.
 
     Returns:
-        The map; its rows add up to one.
+        The map; its rows add up to one, but for those in a wide gap at the detector's end (``_fading``).
     """
     views, cells = mask.shape[0], mask.shape[-1]
     order, wraps, step = _turn(geometry, views, cells)
@@ -110,9 +110,9 @@ def _between(mask: Mask, order: Indices, wraps: bool, step: float, positive: boo
     share = (view - before) % views / np.maximum(gap, 1)
     parts.take(by_cell, before, cell, 1 - share)
     parts.take(by_cell, after, cell, share)
-    one = np.ones(len(at))
-    parts.take(beside, view, np.maximum(left, right), one)
-    parts.take(ends, np.maximum(before, after), cell, one)
+    depth, gap = np.where(left >= 0, cell - left, right - cell), np.where(left >= 0, cells - 1 - left, right)
+    parts.take(beside, view, np.maximum(left, right), _fading(depth, gap))
+    parts.take(ends, np.maximum(before, after), cell, np.ones(len(at)))
     missing = order[view] * cells + cell
     matrix = parts.matrix((len(at), mask.size))
     if not crossing.any():
@@ -140,6 +140,15 @@ class _Parts:
     def matrix(self, shape: tuple[int, int]) -> sparse.csr_matrix:
         rows, columns, weights = (np.concatenate([one[k] for one in self._found]) for k in range(3))
         return sparse.csr_matrix((weights, (rows, columns)), shape=shape)
+
+
+def _fading(depth: Indices, gap: Indices) -> Float64Array:
+    """What is left of the last usable cell's value ``depth`` cells beyond it, of ``gap`` to the detector's end.
+
+    All of it in a narrow gap; in a wide one it falls to nothing, as an object that ends somewhere in it does.
+    """
+    fallen = np.cos(np.pi / 2 * np.clip((depth - 0.5) / np.maximum(gap, 1), 0, 1)) ** 2
+    return np.where(gap <= _NARROW, 1.0, fallen)
 
 
 def _through(nodes: Indices, at: Indices) -> Float64Array:

@@ -14,6 +14,7 @@ from ctrecon.descent.directions import Direction
 from ctrecon.energies.base import Energy
 from ctrecon.errors import SettingError
 from ctrecon.measurement.center import with_center
+from ctrecon.measurement.corrections import corrected
 from ctrecon.measurement.dead import without_stuck
 from ctrecon.measurement.delta import Delta, delta_for, mean_of_repeats
 from ctrecon.measurement.patient_position import lying
@@ -49,7 +50,14 @@ def apply_to_scan(scan: Scan, settings: Settings) -> Scan:
     for name in FROM_FILE:
         if getattr(settings, name) is not None:
             raise SettingError(f"{name} says how a file is read, and {scan.source} is at hand already; drop it")
-    scan = lying(with_center(without_stuck(scan), settings.center).every(settings.every), settings.patient_position)
+    return as_asked(without_stuck(scan), settings)
+
+
+def as_asked(scan: Scan, settings: Settings) -> Scan:
+    """The scan after its corrections, centred, of the views and on the grid that the settings ask for."""
+    if settings.correct is not None:
+        scan = corrected(scan, settings.correct)
+    scan = lying(with_center(scan, settings.center).every(settings.every), settings.patient_position)
     return scan.with_grid(size=settings.size, pixel_mm=settings.pixel_mm)
 
 

@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ctrecon.errors import SettingError
+from ctrecon.measurement.corrections import parse_corrections
 from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
 from ctrecon.reconstruction.objectives import ENERGIES, REGULARISERS
 
 FROM_FILE = ("geometry", "row", "z_mm")
 """Settings that say how a file is read, and mean nothing where a scan is at hand already."""
-OF_READING = (*FROM_FILE, "patient_position", "center", "every", "repeat")
+OF_READING = (*FROM_FILE, "patient_position", "center", "every", "repeat", "correct")
 """Settings that decide which values are reconstructed, and by which geometry: a certificate's data follow from them."""
 GIVEN = "given in Python: "
 """How ``prior``, ``repeat`` and ``energy`` begin where they stand for an object: to repeat it, give that again."""
@@ -52,6 +53,8 @@ class Settings:
         every: Keep one view in so many, >= 1.
         size: Side of the image in pixels; None for the file's, or what covers the field of view.
         pixel_mm: Side of a pixel in mm; None likewise.
+        correct: Corrections of the data, such as ``"zingers,rings"`` or ``"scatter:share=0.02"``, of
+            ``ctrecon.measurement.corrections.CORRECTIONS``; None for none.
         z_mm: Slice of a folder of projections, in mm; None for the middle one.
         patient_position: How the patient lay, a term of DICOM such as HFS, where the scan does not say it.
 
@@ -81,6 +84,7 @@ class Settings:
     every: int = 1
     size: int | None = None
     pixel_mm: float | None = None
+    correct: str | None = None
     z_mm: float | None = None
     patient_position: str | None = None
 
@@ -100,6 +104,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value not in known and not value.startswith(GIVEN):
                 raise SettingError(f"there is no --{name} {value!r}; use {', '.join(known)}")
+        if self.correct is not None:
+            parse_corrections(self.correct)
         if self.weight is not None and self.regularise is None:
             raise SettingError(f"--weight {self.weight:g} is that of --regularise huber-tv; add it, or drop --weight")
         automatic = str(self.delta).strip().lower() == "auto"

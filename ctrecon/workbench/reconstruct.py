@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from torch import nn
 
@@ -17,7 +17,7 @@ from ctrecon.energies.base import Energy
 from ctrecon.errors import InputError
 from ctrecon.io.arrays import read_scan
 from ctrecon.measurement.scan import Scan
-from ctrecon.reconstruction.run import apply_to_scan, run
+from ctrecon.reconstruction.run import apply_to_scan, as_asked, run
 from ctrecon.reconstruction.settings import GIVEN, Settings
 from ctrecon.simulation.simulate import Simulated
 from ctrecon.support.progress import Report
@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
     every: int
     size: int | None
     pixel_mm: float | None
+    correct: str | None
     z_mm: float | None
     patient_position: str | None
 
@@ -127,11 +128,13 @@ def read_as(path: str | os.PathLike[str], settings: Settings) -> tuple[Scan, Pat
     """The scan in a file as the settings want it, and that file; a folder has no hash of its own. Raises InputError."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"a scan is a ctrecon.Scan or the name of a file, got {type(path).__name__}")
-    scan = read_scan(
-        path, geometry=settings.geometry, row=settings.row, every=settings.every, size=settings.size,
-        pixel_mm=settings.pixel_mm, center=settings.center, z_mm=settings.z_mm,
-        patient_position=settings.patient_position,
-    )  # fmt: skip
+    how: dict[str, Any] = {name: getattr(settings, name) for name in ("geometry", "row", "z_mm", "patient_position")}
+    if settings.correct is not None:  # before the axis is sought and views are chosen
+        scan = as_asked(read_scan(path, **how), settings)
+    else:
+        scan = read_scan(
+            path, every=settings.every, size=settings.size, pixel_mm=settings.pixel_mm, center=settings.center, **how
+        )
     return scan, None if Path(path).is_dir() else Path(path)
 
 

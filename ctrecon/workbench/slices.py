@@ -13,6 +13,7 @@ from ctrecon.dicom.raw.projections import ProjectionSet, read_projections
 from ctrecon.dicom.raw.rebin import radius_of_object_mm, rebin, slice_positions
 from ctrecon.errors import SettingError
 from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.corrections import corrected
 from ctrecon.measurement.extent import grid_of_object
 from ctrecon.measurement.scan import Scan
 from ctrecon.reconstruction.run import Once, run
@@ -68,7 +69,8 @@ def reconstruct_slices(
     try:
         for k, z in enumerate(places, start=1):
             item, began = f"slice {k} of {len(places)}, z = {z:.3f} mm", time.monotonic()
-            scan = rebin(projections, z).every(settings.every)
+            scan = rebin(projections, z)
+            scan = (scan if settings.correct is None else corrected(scan, settings.correct)).every(settings.every)
             if grid is None:
                 grid = _grid_of_all(projections, scan, settings)
             # Though a flying focal spot changes the field of view a little from slice to slice.

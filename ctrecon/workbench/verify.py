@@ -77,6 +77,7 @@ def verify(
     center: str | float | None = None,
     row: int | None = None,
     every: int | None = None,
+    correct: str | None = None,
     z_mm: float | None = None,
     patient_position: str | None = None,
     effort: float = 1.0,
@@ -102,6 +103,7 @@ def verify(
         center: Likewise.
         row: Likewise.
         every: Likewise.
+        correct: Likewise.
         z_mm: Likewise, for a folder of projections.
         patient_position: Likewise.
         effort: How many times the usual work and memory a check may take, >= 1.
@@ -117,7 +119,7 @@ def verify(
     """
     path = Path(path)
     reading = _reading(
-        scan, geometry=geometry, repeat=repeat, center=center, row=row, every=every, z_mm=z_mm,
+        scan, geometry=geometry, repeat=repeat, center=center, row=row, every=every, correct=correct, z_mm=z_mm,
         patient_position=patient_position,
     )
     if path.is_dir():

@@ -36,6 +36,7 @@ LINES = [
     "reconstruct scan.npz --delta 4% --method cgls --device cpu -o cpu.npy",
     "verify u.certificate.json",
     "info scan.npz",
+    "correct scan.npz -o corrected.npz --zingers --rings",
     "report u.npy -o u.html",
     "audit u.npy --roi 10,10,3 --iterations 30",
     "synthesise-projections -o raw --rows 4 --columns 32 --per-turn 32 --turns 1.1 --feed 2 --photons 1e3 --seed 3",

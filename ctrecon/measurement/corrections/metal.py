@@ -1,0 +1,35 @@
+"""Rays through metal carry hardly any photons, and scatter and hardening decide what they say: they are left out.
+
+Methods that weigh rays then reconstruct the object from the others; filtered back projection sees them filled between
+neighbours and by its own image (W. A. Kalender, R. Hebel, J. Ebersberger, Radiology 164, 576, 1987).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import binary_dilation
+
+from ctrecon.errors import SettingError
+from ctrecon.measurement.scan import Scan
+
+
+def metal(scan: Scan, *, above: float | None = None, border: float = 1) -> Scan:
+    """The scan without rays whose line integral is ``above`` a limit, and ``border`` cells on either side.
+
+    Args:
+        scan: What was measured.
+        above: The limit, > 0.
+        border: Cells.
+
+    Raises:
+        SettingError: Where no limit is given, or one that is not > 0.
+    """
+    if above is None or not above > 0 or border < 0:
+        raise SettingError("metal needs the line integral above which rays run through metal; give metal:above=NUMBER")
+    rays = scan.sinogram > above
+    if not rays.any():
+        return scan
+    if border >= 1:
+        along = np.ones((1,) * (rays.ndim - 1) + (2 * int(border) + 1,), dtype=np.bool_)
+        rays = binary_dilation(rays, along)
+    return scan.without(~rays, f"through metal, above {above:g}")

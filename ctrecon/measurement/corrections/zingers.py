@@ -1,0 +1,36 @@
+"""Single rays that stand out from their neighbours along the detector and from view to view: they are left out.
+
+They are found as for the estimates of the noise (``ctrecon/measurement/zingers.py``), and left out, not interpolated:
+a value that is guessed has no weight. Two rounds: the largest hide smaller ones beside them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ctrecon.measurement import zingers as finding
+from ctrecon.measurement.scan import Scan
+
+_ROUNDS = 2
+
+
+def zingers(scan: Scan) -> Scan:
+    """The scan without its zingers."""
+    if scan.sinogram.ndim != 2:
+        found = [zingers_of(scan, row) for row in range(scan.sinogram.shape[1])]
+        mask = np.stack(found, axis=1)
+    else:
+        mask = zingers_of(scan, None)
+    return scan if bool(mask.all()) else scan.without(mask, "zingers")
+
+
+def zingers_of(scan: Scan, row: int | None) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """The mask of one detector row (None for the only one), True where there is no zinger."""
+    values = scan.sinogram if row is None else scan.sinogram[:, row]
+    orbit = None if scan.geometry is None else scan.geometry.orbit
+    order = None if orbit is None else np.argsort(orbit.angles_rad, kind="stable")
+    mask = np.ones(values.shape, dtype=np.bool_)
+    for _ in range(_ROUNDS):
+        values, found = finding.zingers(values, order)
+        mask &= ~found
+    return mask

@@ -1,0 +1,168 @@
+"""Every correction helps on its own fault, leaves a clean scan alone, says what it did, and refuses nonsense."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+import ctrecon as ct
+from ctrecon.classical.cgls import cgls
+from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.cli.main import cli
+from ctrecon.errors import CtreconError, SettingError
+from ctrecon.io.arrays import read_scan
+from ctrecon.io.write import write_scan
+from ctrecon.measurement import corrections
+from ctrecon.measurement.corrections import CORRECTIONS, corrected, load_correction, parameters_of, parse_corrections
+from ctrecon.measurement.corrections.record import sinogram_hash
+from ctrecon.measurement.scan import Scan
+from ctrecon.operators.choose import choose_operator
+
+SIZE, VIEWS, CUT = 64, 80, 22
+CLEAN_DB = 0.05
+CUT_MM = (SIZE + 16 - 2 * CUT) / 2 * 0.6577  # radius of what a detector that is cut sees
+
+
+@cache
+def made(subject: str = "chest") -> ct.Simulated:
+    made = ct.simulate(subject, beam="parallel", size=SIZE, views=VIEWS, noise=0.004, seed=2)
+    # Air beside the object, as flicker needs it.
+    geometry = replace(made.scan.geometry, detector_count=SIZE + 16)
+    again = ct.simulate(subject, geometry=geometry, grid=made.scan.grid, noise=0.004, seed=2)
+    return replace(again, scan=replace(again.scan, variance=np.full(again.scan.sinogram.shape, 1e-4)))
+
+
+def decibels(scan: Scan, name: str = "") -> float:
+    """Of twelve steps of conjugate gradients; of filtered back projection within the field of view for truncation."""
+    truth, grid = made().truth, made().scan.grid
+    data = torch.from_numpy(scan.sinogram)[None, None].float()
+    inside = np.hypot(grid.x_mm[None], grid.y_mm[:, None]) < 0.9 * CUT_MM
+    if name == "truncation":
+        found = FilteredBackProjection(scan.geometry, grid, window="hann")(data)[0, 0].numpy()
+    else:
+        inside[:] = True
+        weights = None if scan.mask is None else torch.from_numpy(scan.mask)[None, None].float()
+        operator = choose_operator(scan.geometry, grid)
+        found = cgls(operator, data, weights=weights, most_iterations=12).image[0, 0].numpy()
+    return float(20 * np.log10(np.ptp(truth) / np.sqrt(np.mean((found.astype(float) - truth)[inside] ** 2))))
+
+
+def through_metal() -> np.ndarray:
+    scan = made().scan
+    disc = np.zeros(scan.grid.shape, dtype=np.float32)
+    disc[20:23, 24:27] = 1.0
+    metal = ct.simulate(disc, geometry=scan.geometry, grid=scan.grid, noise=0.0).scan.sinogram
+    return metal > 0.3 * metal.max()
+
+
+def faulty(name: str) -> tuple[Scan, dict[str, float]]:
+    """A scan with the fault that the correction is for, and the numbers that it needs."""
+    scan, rng = made().scan, np.random.default_rng(4)
+    f = scan.sinogram.astype(np.float64)
+    top = float(f.max())
+    numbers: dict[str, float] = {}
+    if name == "saturation":
+        f = np.minimum(np.where(through_metal(), f + 6, f), 1.02 * top)
+    elif name == "dead":
+        f[:, 30], f[:, 50] = 0.5 * top * rng.random(VIEWS), 1.5 * top * rng.random(VIEWS)
+    elif name == "zingers":
+        f[rng.random(f.shape) < 0.003] -= 0.7 * top
+    elif name == "scatter":
+        f, numbers = -np.log(np.exp(-f) + 0.05), {"share": 0.05}
+    elif name == "flicker":
+        f += 0.1 * rng.standard_normal((VIEWS, 1))
+    elif name == "rings":
+        at = rng.choice(f.shape[1], 8, replace=False)
+        f[:, at] += 0.08 * top * rng.standard_normal(8)
+    elif name == "hardening":
+        f -= 0.15 / top * f**2
+    elif name == "metal":
+        f = np.where(through_metal(), f + 6 - 3 * rng.random(f.shape), f)
+        numbers = {"above": top + 0.5}
+    elif name == "truncation":
+        geometry = replace(scan.geometry, detector_count=f.shape[1] - 2 * CUT)
+        part = slice(CUT, f.shape[1] - CUT)
+        return replace(scan, sinogram=scan.sinogram[:, part], variance=scan.variance[:, part], geometry=geometry), {}
+    else:
+        pytest.fail(f"give the correction {name} a fault here")
+    return replace(scan, sinogram=f.astype(scan.sinogram.dtype)), numbers
+
+
+def test_every_file_is_a_correction_and_every_correction_has_a_file() -> None:
+    files = {path.stem for path in Path(corrections.__file__).parent.glob("*.py")}
+    assert files - {"__init__", "record"} == set(CORRECTIONS)
+
+
+@pytest.mark.parametrize("name", CORRECTIONS)
+def test_it_helps_on_its_own_fault(name: str) -> None:
+    scan, numbers = faulty(name)
+    after = corrected(scan, {name: numbers})
+    assert decibels(after, name) > decibels(scan, name) + 0.5
+    assert after.notes[-1].startswith(f"correction {name}")
+    assert sinogram_hash(scan.sinogram) in after.notes[-1]
+    assert sinogram_hash(after.sinogram) in after.notes[-1]
+
+
+@pytest.mark.parametrize("name", CORRECTIONS)
+def test_a_clean_scan_stays_as_it_is(name: str) -> None:
+    scan, numbers = made().scan, faulty(name)[1]
+    numbers = {"share": 0.0} if name == "scatter" else numbers
+    assert abs(decibels(corrected(scan, {name: numbers}), name) - decibels(scan, name)) <= CLEAN_DB
+
+
+def test_variances_grow_with_what_is_taken_off() -> None:
+    for name in ("scatter", "hardening", "flicker"):
+        scan, numbers = faulty(name)
+        numbers = {"quadratic": 0.04} if name == "hardening" else numbers
+        after = corrected(scan, {name: numbers})
+        step = replace(scan, sinogram=scan.sinogram + 1e-4)
+        slope = (corrected(step, {name: numbers}).sinogram.astype(float) - after.sinogram) / 1e-4
+        if name == "flicker":
+            assert (after.variance > scan.variance).all()
+        else:
+            np.testing.assert_allclose(after.variance / scan.variance, slope**2, rtol=0.05)
+
+
+def test_the_text_of_corrections_is_read_in_the_right_order_and_whole() -> None:
+    assert list(parse_corrections("rings, zingers")) == ["zingers", "rings"]
+    assert parse_corrections("scatter:share=0.02:width=5") == {"scatter": {"share": 0.02, "width": 5.0}}
+    assert parse_corrections("") == {}
+    for bad, words in (
+        ("ring", "there is no correction 'ring'; use saturation"), ("rings,rings", "twice"),
+        ("scatter:part=1", "takes share, width, not 'part=1'"), ("scatter:share=x", "must be a number"),
+        ("zingers:a=1", "takes nothing"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            parse_corrections(bad)
+    with pytest.raises(SettingError, match="there is no correction"):
+        ct.reconstruct(made().scan, correct="ring")
+
+
+@pytest.mark.parametrize("name", [name for name in CORRECTIONS if parameters_of(name)])
+def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
+    scan = faulty(name)[0]
+    with pytest.raises(CtreconError):
+        load_correction(name)(scan, **{next(iter(parameters_of(name))): -1.0})
+
+
+def test_the_command_writes_what_reconstruct_corrects_on_the_way(tmp_path) -> None:
+    scan, _ = faulty("zingers")
+    write_scan(tmp_path / "s.npz", scan)
+    runner = CliRunner()
+    paths = [str(tmp_path / "s.npz"), "-o", str(tmp_path / "c.npz")]
+    line = ["correct", *paths, "--zingers", "--rings", "--set", "rings.times=6"]
+    done = runner.invoke(cli, line)
+    assert done.exit_code == 0, done.output
+    assert "correction zingers" in done.output
+    written = read_scan(tmp_path / "c.npz")
+    on_the_way = ct.reconstruct(tmp_path / "s.npz", method="cgls", delta="5%", correct="rings:times=6,zingers")
+    np.testing.assert_array_equal(on_the_way.scan.sinogram, written.sinogram)
+    assert any("correction rings (size = 5, times = 6" in note for note in on_the_way.scan.notes)
+    assert runner.invoke(cli, line).exit_code == 2, "it is there already"
+    assert runner.invoke(cli, [*line[:4], "--overwrite"]).exit_code == 2, "nothing asked for"
