@@ -14,6 +14,7 @@ from ctrecon.certificates.infeasible import InfeasibleCertificate, exclude
 from ctrecon.certificates.worth import Worth, worth_of
 from ctrecon.classical.box import Proving, fit_in_box
 from ctrecon.descent.stopping import Reason
+from ctrecon.diagnosis.diagnose import Diagnosis
 from ctrecon.reconstruction.go_on import MOST_TURNS, go_on, met_by_the_solver
 from ctrecon.reconstruction.problem import Outcome, Problem
 from ctrecon.reconstruction.settings import Settings
@@ -41,7 +42,7 @@ class Conclusion:
     """An image with its evidence: ``certificate`` where it meets delta, else ``missed``; the true ``residual``.
 
     ``method`` is its name as a person knows it, ``timings`` are seconds by what was done, ``settings`` what was asked
-    for where it came about by them.
+    for where it came about by them, ``doubts`` what seems wrong with the scan, where something does.
     """
 
     problem: Problem
@@ -53,6 +54,7 @@ class Conclusion:
     method: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
     settings: Settings | None = None
+    doubts: Diagnosis | None = None
 
     @property
     def image(self) -> Array:

@@ -11,6 +11,7 @@ from torch import nn
 
 from ctrecon.classical.box import Proving
 from ctrecon.descent.directions import Direction
+from ctrecon.diagnosis.doubts import doubts_about
 from ctrecon.energies.base import Energy
 from ctrecon.errors import SettingError
 from ctrecon.measurement.center import with_center
@@ -38,11 +39,13 @@ class Once:
     """What is the same for all slices of one scan, made for the first and kept: weights and ``||A||``.
 
     The norm serves as a scale only (of steps, of what the network sees), and beams that differ by a fraction of an
-    angle differ in it by less than its estimate is off.
+    angle differ in it by less than its estimate is off. What is wrong with a scan is so in all slices: of those that
+    are certified, one is looked at for it.
     """
 
     network: nn.Module | None = None
     norm: float | None = None
+    looked: bool = False
 
 
 def apply_to_scan(scan: Scan, settings: Settings) -> Scan:
@@ -142,7 +145,17 @@ def run(
         problem, outcome, source=None if source is None else str(source), began=clock.began, method=settings.method,
         timings=clock.seconds, watch=proved,
     )
-    return replace(concluded, settings=settings)
+    doubts = None
+    if not (once.looked and concluded.certified):
+        doubts = doubts_about(scan, met=concluded.certified)
+        once.looked = True
+    if doubts is not None:
+        # A note, so that it stands in history, report and series, too.
+        note = f"doubt: {doubts.findings[0]}"
+        _say(progress, "note", note, item)
+        doubted = replace(concluded.problem.scan, notes=(*concluded.problem.scan.notes, note))
+        concluded = replace(concluded, problem=replace(concluded.problem, scan=doubted))
+    return replace(concluded, settings=settings, doubts=doubts)
 
 
 def _delta(scan: Scan, second: Scan | None, settings: Settings) -> tuple[Scan, Delta]:

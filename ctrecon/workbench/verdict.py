@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ctrecon.reconstruction.conclude import Conclusion, Missed
+
+# No model error that is usual in CT (discretisation, scatter, hardening, gain) leaves more of the data unexplained.
+_PLAUSIBLE = 0.03
 
 
 def verdict(result: Conclusion) -> str:
@@ -15,28 +20,57 @@ def verdict(result: Conclusion) -> str:
     after = f"after {count} iteration{'s' if count != 1 else ''}, {result.seconds:.1f} s"
     worth = "" if result.worth is None or not result.worth.said else f"; {result.worth.said}"
     if result.certificate is not None:
-        return f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}{worth}"
-    grid = result.problem.grid
-    length = result.problem.scan.units.length
-    finer = "" if grid is None else f"pixels smaller than {max(grid.spacing_mm):.3g} {length} (--pixel-mm), or "
+        said = f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}{worth}"
+        return said if result.doubts is None else f"{said}; but the scan itself is in doubt: {_doubt(result)}"
     if missed is None:
         return (
             f"not certified {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
-            f"delta {delta.value:.6g}; try {finer}--delta {result.residual * 1.01:.4g}"
+            f"delta {delta.value:.6g}; {_advice(result, result.residual)}"
         )
     if missed.certificate is not None:
         return (
             f"infeasible {after}: no image with 0 <= u <= {missed.most_attenuation:.4g} meets delta {delta.value:.6g}, "
             f"which is proved; the smallest delta not excluded is {missed.lower_bound:.6g}, the best residual found "
-            f"there {missed.best_residual:.6g}{worth}; check geometry and data, or try "
-            f"{finer}--delta {missed.best_residual * 1.01:.4g}"
+            f"there {missed.best_residual:.6g}{worth}; {_advice(result, missed.best_residual)}"
         )
+    other = result.method == "fbp" or missed.best_residual <= delta.value
     return (
         f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
-        f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value)}; try "
-        + ("another --method, " if result.method == "fbp" or missed.best_residual <= delta.value else "")
-        + f"{finer}--delta {result.residual * 1.01:.4g}"
+        f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value)}; "
+        + ("try another --method; " if other else "")
+        + _advice(result, result.residual)
     )
+
+
+def _doubt(result: Conclusion) -> str:
+    """The likeliest finding, and how to see and mend it."""
+    assert result.doubts is not None
+    said = str(result.doubts.findings[0])
+    if result.doubts.mirror_images:
+        said += " (or its mirror image: the data cannot tell which)"
+    return f"{said}; see and mend it by `ctrecon diagnose`"
+
+
+def _advice(result: Conclusion, residual: float) -> str:
+    """What is likely wrong; a larger delta is offered only where usual errors of the model can explain the misfit."""
+    if result.doubts is not None:
+        return f"likely, {_doubt(result)}"
+    grid = result.problem.grid
+    length = result.problem.scan.units.length
+    finer = "" if grid is None else f"try pixels smaller than {max(grid.spacing_mm):.3g} {length} (--pixel-mm)"
+    share = residual / _size(result)
+    known = "no known slip explains it (`ctrecon diagnose`)"
+    if share <= _PLAUSIBLE:
+        last = f"if an error of {share:.1%} of the data is what your scanner makes, --delta {residual * 1.01:.4g}"
+        return "; ".join(part for part in (known, finer, last) if part)
+    most = f"{share:.0%} of the data is more than noise and usual errors of a model leave: check geometry and data"
+    return "; ".join(part for part in (most, known, finer) if part)
+
+
+def _size(result: Conclusion) -> float:
+    """``||f||`` in the norm of delta."""
+    weights, f = result.problem.weights, result.problem.scan.sinogram.astype(np.float64)
+    return float(np.sqrt((f**2 * (1.0 if weights is None else weights)).sum())) or 1.0
 
 
 def _undecided(missed: Missed, delta: float) -> str:
@@ -74,6 +108,7 @@ def facts(result: Conclusion, written: Mapping[str, Path]) -> dict[str, Any]:
         "preview": str(written["preview"]) if "preview" in written else None,
         "operator": type(operator).__name__,
         "seconds": round(result.seconds, 3),
+        "doubts": None if result.doubts is None else result.doubts.to_dict(),
         "notes": list(result.problem.scan.notes),
     }
 

@@ -1,0 +1,34 @@
+"""What may be wrong with a scan, one cause a file; a new one is registered by one line below."""
+
+from __future__ import annotations
+
+from ctrecon.diagnosis.causes.angle_range import angle_range
+from ctrecon.diagnosis.causes.angle_unit import angle_unit
+from ctrecon.diagnosis.causes.angles_negated import angles_negated
+from ctrecon.diagnosis.causes.axis import axis
+from ctrecon.diagnosis.causes.detector_reversed import detector_reversed
+from ctrecon.diagnosis.causes.distances import distances
+from ctrecon.diagnosis.causes.length_unit import length_unit
+from ctrecon.diagnosis.causes.not_logged import not_logged
+from ctrecon.diagnosis.causes.transposed import transposed
+from ctrecon.diagnosis.causes.values_unit import values_unit
+from ctrecon.diagnosis.causes.wider_object import wider_object
+from ctrecon.diagnosis.suggestion import Cause
+
+CAUSES: tuple[Cause, ...] = (
+    angles_negated,
+    detector_reversed,
+    angle_unit,
+    angle_range,
+    distances,
+    length_unit,
+    not_logged,
+    transposed,
+    axis,
+    wider_object,
+    values_unit,
+)
+"""In the order in which equals are named: the simplest slip first."""
+
+SPEAKING: tuple[Cause, ...] = (not_logged, values_unit)
+"""Those whose evidence decides alone, and costs little: they are looked for in every reconstruction."""

@@ -1,0 +1,60 @@
+"""The rotation axis projects elsewhere: a little off the stated cell, or, half a fan, near an end of the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ctrecon.diagnosis.fit import fit
+from ctrecon.diagnosis.suggestion import Suggestion
+from ctrecon.errors import CtreconError
+from ctrecon.measurement.center import estimate_center
+from ctrecon.measurement.scan import Scan
+
+_TRIED, _QUICK = 17, 7
+# Nearer to an end than this share of the detector, the axis leaves one side of the object unseen in every view.
+_HALF_FAN = 0.2
+
+
+def axis(scan: Scan) -> Iterator[Suggestion]:
+    """Where conjugate rays agree, and where the fit is best over the whole detector."""
+    cells = scan.sinogram.shape[1]
+    if scan.geometry is None or cells < _TRIED:
+        return
+    found: list[float] = []
+    try:
+        found.append(estimate_center(scan.sinogram, scan.geometry).column)
+    except CtreconError:
+        pass  # no two ends of a ray, or nothing to see: the fit alone then
+    best = best_column(scan)
+    for column in found if best is None else [*found, best]:
+        try:
+            moved = scan.with_center(column)
+        except CtreconError:
+            return
+        half = min(column, cells - 1 - column) < _HALF_FAN * cells
+        yield Suggestion(
+            cause="half-fan" if half else "axis",
+            words=f"the rotation axis projects to column {column:.2f}"
+            + (", near an end of the detector (half a fan)" if half else ""),
+            scan=moved, fine=True,
+        )  # fmt: skip
+
+
+def best_column(scan: Scan) -> float | None:
+    """The column with the smallest coarse misfit, refined twice; None where the axis cannot be moved."""
+    first, last = 0.0, scan.sinogram.shape[1] - 1.0
+    best = None
+    for count in (_TRIED, _QUICK, _QUICK):
+        columns = np.linspace(first, last, count)
+        shares = []
+        for column in columns:
+            try:
+                shares.append(fit(scan.with_center(float(column)), side=48, cells=64, most_views=48, steps=10).share)
+            except CtreconError:
+                return None
+        k = int(np.argmin(shares))
+        best, step = float(columns[k]), (last - first) / (count - 1)
+        first, last = max(0.0, best - step), min(scan.sinogram.shape[1] - 1.0, best + step)
+    return best

@@ -1,0 +1,135 @@
+"""How well any image at all explains a scan: a few conjugate gradients on some views, on coarse pixels and cells.
+
+Coarse cells are means of neighbours, so that single edges between coarse pixels weigh little, and a wrong geometry,
+which contradicts itself on every scale, weighs fully. What cannot be explained is a share of the data.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctrecon.errors import InputError
+from ctrecon.geometry.grid import Grid, default_grid
+from ctrecon.measurement.scan import Scan
+from ctrecon.operators.choose import Uses, choose_operator
+from ctrecon.support.arrays import Array, Float64Array
+
+VIEWS, CELLS, SIDE, STEPS = 90, 128, 96, 14
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What the best image found leaves unexplained.
+
+    Attributes:
+        share: ``||A u - f|| / ||f||`` of coarse cells.
+        image: ``[rows, columns]``, coarse, in the scan's own unit.
+        residual: ``A u - f`` ``[views, coarse cells]``.
+        views: Which views of the scan these are.
+        grid: That of the image.
+        block: How many cells make a coarse one.
+    """
+
+    share: float
+    image: Array
+    residual: Float64Array
+    views: slice
+    grid: Grid
+    block: int
+
+    def columns_that_stand_out(self) -> list[int]:
+        """Coarse cells whose residual keeps its sign over the views, beyond chance and beyond their neighbours."""
+        return _standing_out(self.residual)
+
+    def views_that_stand_out(self) -> list[int]:
+        """Views (counted among those looked at) whose residual keeps its sign over the cells."""
+        return _standing_out(self.residual.T)
+
+
+def fit(
+    scan: Scan, *, side: int = SIDE, cells: int = CELLS, most_views: int = VIEWS, steps: int = STEPS, uses: Uses = "few"
+) -> Fit:
+    """The coarse misfit of a scan.
+
+    Args:
+        scan: With a geometry in the plane. A grid of its own says which square is looked at, not with which pixels.
+        side: Pixels along the longer side of the square.
+        cells: About so many coarse detector cells.
+        most_views: About so many views.
+        steps: Conjugate gradients.
+        uses: ``"many"`` where no other fit will follow: a small matrix is made quicker than numba is loaded.
+
+    Returns:
+        The fit, the same for the same scan and numbers.
+
+    Raises:
+        InputError: For a scan that is a matrix alone, or whose data are zero.
+    """
+    if scan.geometry is None:
+        raise InputError(f"{scan.source}: a matrix alone says nothing of source and detector, so there is no diagnosis")
+    views = slice(None, None, max(1, round(scan.sinogram.shape[0] / most_views)))
+    grid = _coarse(scan, side)
+    operator = choose_operator(scan.geometry.views(views), grid, uses=uses)
+    data = torch.from_numpy(np.array(scan.sinogram[views], dtype=np.float32))[None, None]
+    usable = torch.ones_like(data)
+    block = max(1, scan.sinogram.shape[1] // cells)
+    f = _means(data * usable, block)
+    size = float(torch.linalg.vector_norm(f.double()))
+    if size == 0:
+        raise InputError(f"{scan.source}: the data are zero in every view that was looked at; there is nothing to fit")
+    u = torch.zeros((1, 1, *grid.shape))
+    r = f.clone()
+    z = operator.adjoint(_spread(r, block, data.shape) * usable)
+    d, gamma = z, float((z.double() ** 2).sum())
+    for _ in range(steps):
+        q = _means(operator(d) * usable, block)
+        bend = float((q.double() ** 2).sum())
+        if bend == 0 or gamma == 0:
+            break
+        u, r = u + gamma / bend * d, r - gamma / bend * q
+        z = operator.adjoint(_spread(r, block, data.shape) * usable)
+        last, gamma = gamma, float((z.double() ** 2).sum())
+        d = z + gamma / last * d
+    residual = -r[0, 0].double().numpy()
+    return Fit(
+        share=float(np.linalg.norm(residual)) / size, image=u[0, 0].numpy(), residual=residual, views=views, grid=grid,
+        block=block,
+    )
+
+
+def _coarse(scan: Scan, side: int) -> Grid:
+    assert scan.geometry is not None
+    if scan.grid is None:
+        return default_grid(scan.geometry, size=min(side, scan.sinogram.shape[1]))
+    own = scan.grid
+    coarser = max(1.0, max(own.plane) / side)
+    rows, columns = (max(1, math.ceil(count / coarser)) for count in own.plane)
+    dy, dx = own.size_mm[0] / rows, own.size_mm[1] / columns
+    return Grid(rows=rows, columns=columns, pixel_mm=(dy, dx), centre_mm=own.centre_mm[:2])
+
+
+def _means(values: Tensor, block: int) -> Tensor:
+    """The means of ``block`` neighbouring cells, times its square root; cells left over at the end fall off."""
+    whole = values.shape[-1] // block * block
+    folded = values[..., :whole].reshape(*values.shape[:-1], whole // block, block)
+    return folded.mean(-1) * math.sqrt(block)
+
+
+def _spread(coarse: Tensor, block: int, shape: torch.Size) -> Tensor:
+    """The transpose of ``_means``."""
+    out = coarse.new_zeros(shape)
+    out[..., : coarse.shape[-1] * block] = coarse.repeat_interleave(block, -1) / math.sqrt(block)
+    return out
+
+
+def _standing_out(values: Float64Array, times: float = 6.0) -> list[int]:
+    """Columns whose mean is so many times the usual one, and as large as what single values scatter by."""
+    means = values.mean(0)
+    usual = 1.4826 * float(np.median(np.abs(means - np.median(means))))
+    scatter = 1.4826 * float(np.median(np.abs(values)))
+    return [int(k) for k in np.flatnonzero(np.abs(means) > max(times * usual, scatter / 2)) if means[k] != 0]

@@ -1,0 +1,143 @@
+"""Slips made on purpose: the right cause comes first, none is certified without a word, and none is made up."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import ctrecon as ct
+from ctrecon.diagnosis.causes import CAUSES
+from ctrecon.diagnosis.diagnose import Diagnosis, diagnose
+from ctrecon.diagnosis.doubts import doubts_about
+from ctrecon.diagnosis.suggestion import scaled
+from ctrecon.errors import InputError
+from ctrecon.measurement.scan import Scan
+from ctrecon.workbench.diagnose import mended
+
+SIZE, VIEWS = 96, 72
+
+
+def scan_of(phantom: str = "chest", beam: str = "fan", seed: int = 3) -> Scan:
+    return ct.simulate(phantom, beam=beam, size=SIZE, views=VIEWS, noise=0.01, seed=seed).scan
+
+
+def with_angles(scan: Scan, change: Callable[[np.ndarray], np.ndarray]) -> Scan:
+    angles = change(np.asarray(scan.geometry.angles_rad))  # type: ignore[union-attr]
+    return dataclasses.replace(scan, geometry=dataclasses.replace(scan.geometry, angles_rad=tuple(angles)))  # type: ignore[type-var]
+
+
+def with_data(scan: Scan, values: np.ndarray) -> Scan:
+    return dataclasses.replace(scan, sinogram=np.ascontiguousarray(values.astype(np.float32)))
+
+
+def with_fields(scan: Scan, **fields: float) -> Scan:
+    return dataclasses.replace(scan, geometry=dataclasses.replace(scan.geometry, **fields), grid=None)  # type: ignore[type-var]
+
+
+def fan(scan: Scan) -> ct.FanBeam:
+    assert isinstance(scan.geometry, ct.FanBeam)
+    return scan.geometry
+
+
+def beyond_axis(scan: Scan) -> float:
+    return fan(scan).source_to_detector_mm - fan(scan).source_to_axis_mm
+
+
+def with_cells(scan: Scan, factor: float) -> Scan:
+    return with_fields(scan, detector_spacing_mm=factor * fan(scan).detector_spacing_mm)
+
+
+def all_lengths(scan: Scan, factor: float) -> Scan:
+    assert scan.geometry is not None
+    return dataclasses.replace(scan, geometry=scaled(scan.geometry, factor), grid=None, image_shape=None)
+
+
+MIDDLE = (SIZE - 1) / 2
+SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
+    "angles negated": ("angles-negated", lambda s: with_angles(s, np.negative)),
+    "cells reversed": ("angles-negated", lambda s: with_data(s, s.sinogram[:, ::-1])),
+    "views reversed": ("angles-negated", lambda s: with_data(s, s.sinogram[::-1])),
+    "degrees": ("angles-in-degrees", lambda s: with_angles(s, np.rad2deg)),
+    "radians of radians": ("angles-converted-twice", lambda s: with_angles(s, np.deg2rad)),
+    "whole turn for half": ("angles-half", lambda s: with_angles(s, lambda a: 2 * a)),
+    "half turn for whole": ("angles-double", lambda s: with_angles(s, lambda a: a / 2)),
+    "axis three cells off": ("axis", lambda s: s.with_center(MIDDLE + 3)),
+    "axis half a cell off": ("axis", lambda s: s.with_center(MIDDLE - 0.5)),
+    "axis to detector": ("axis-to-detector", lambda s: with_fields(s, source_to_detector_mm=beyond_axis(s))),
+    "cells at the axis": ("cells-at-axis", lambda s: with_cells(s, 1 / fan(s).magnification)),
+    "cells in m": ("detector-in-m", lambda s: with_cells(s, 1e-3)),
+    "cells in cm": ("detector-in-cm", lambda s: with_cells(s, 0.1)),
+    "all in m": ("lengths-in-m", lambda s: all_lengths(s, 1e-3)),
+    "all in um": ("lengths-in-um", lambda s: all_lengths(s, 1e3)),
+    "shares": ("not-logged", lambda s: with_data(s, np.exp(-s.sinogram))),
+    "counts": ("not-logged", lambda s: with_data(s, 2e4 * np.exp(-s.sinogram))),
+    "sign": ("sign", lambda s: with_data(s, -s.sinogram)),
+    "image too small": ("image-too-small", lambda s: s.with_grid(size=40, pixel_mm=fan(s).detector_spacing_mm / 2)),
+}
+QUICK = (
+    "cells reversed", "degrees", "axis half a cell off", "axis to detector", "all in m", "counts", "image too small",
+)
+
+
+def check(slip: str, phantom: str, seed: int) -> Diagnosis:
+    cause, make = SLIPS[slip]
+    bad = make(scan_of(phantom, seed=seed))
+    found = diagnose(bad)
+    assert found.findings, slip
+    assert found.findings[0].cause == cause, [str(finding) for finding in found.findings]
+    # Whatever delta would be, an image of this scan is not certified without a word.
+    assert doubts_about(bad, met=True) is not None
+    return found
+
+
+@pytest.mark.parametrize("slip", QUICK)
+def test_the_right_cause_comes_first(slip: str) -> None:
+    check(slip, "chest", 3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("phantom", ["chest", "head", "ellipses"])
+@pytest.mark.parametrize("slip", SLIPS)
+def test_the_right_cause_comes_first_of_every_slip_and_family(slip: str, phantom: str) -> None:
+    check(slip, phantom, 8)
+
+
+@pytest.mark.parametrize(("phantom", "beam"), [("head", "fan"), ("polygons", "parallel")])
+def test_nothing_is_found_where_nothing_is_wrong(phantom: str, beam: str) -> None:
+    scan = scan_of(phantom, beam)
+    assert diagnose(scan).findings == ()
+    assert doubts_about(scan, met=True) is None
+    assert doubts_about(scan, met=False) is None
+
+
+def test_mirror_images_are_said_to_be_such_and_either_can_be_mended() -> None:
+    found = check("angles negated", "chest", 4)
+    assert found.mirror_images
+    assert {finding.cause for finding in found.findings[:2]} == {"angles-negated", "detector-reversed"}
+    assert "mirror" in found.lines()[-1]
+    for cause in ("angles-negated", "detector-reversed"):
+        finding, scan = mended(found, cause)
+        assert finding.cause == cause
+        assert "mended by diagnosis" in scan.notes[-1]
+        assert diagnose(scan).findings == ()
+    with pytest.raises(InputError, match="'axis' was not found; found were"):
+        mended(found, "axis")
+
+
+def test_every_cause_keeps_the_scan_and_never_fails() -> None:
+    """Causes look at whatever is handed to them, also at what has no orbit, no grid, few cells, or is constant."""
+    scan = scan_of()
+    few = ct.Scan(np.ones((5, 9), np.float32), ct.ParallelBeam(angles_rad=(0.0, 0.5, 1.0, 1.5, 2.0), detector_count=9))
+    free = ct.Scan(scan.sinogram, ct.VectorGeometry.of(fan(scan)))
+    for one in (scan, few, free, dataclasses.replace(scan, grid=None)):
+        before = one.sinogram.copy()
+        for cause in CAUSES:
+            for suggestion in cause(one):
+                assert suggestion.scan is None or suggestion.scan.sinogram.shape == one.sinogram.shape
+                assert suggestion.words
+        assert np.array_equal(one.sinogram, before)
+    assert math.isfinite(diagnose(free).fit.share)
