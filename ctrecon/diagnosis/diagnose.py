@@ -117,7 +117,7 @@ def diagnose(scan: Scan, *, progress: Report | None = None) -> Diagnosis:
             finding = _judged(suggestion, looked)
             if finding is not None:
                 place = 2 if suggestion.last else 0 if suggestion.certain else 1
-                found.append(_Judged(finding=finding, number=number, place=place))
+                found.append(_Judged(finding=finding, number=len(found), place=place))
     return Diagnosis(source=scan.source, fit=looked.coarse, findings=_ordered(found), in_mm=scan.in_mm)
 
 
@@ -179,7 +179,7 @@ def _ordered(found: list[_Judged]) -> tuple[Finding, ...]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Judged:
-    """A finding with its cause's number, and whether it comes before all that the fit finds (0), or after (2)."""
+    """A finding with its place in the order of causes, and whether it comes before all that the fit finds (0), or after (2)."""
 
     finding: Finding
     number: int

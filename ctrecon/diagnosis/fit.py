@@ -68,15 +68,19 @@ def fit(
         The fit, the same for the same scan and numbers.
 
     Raises:
-        InputError: For a scan that is a matrix alone, or whose data are zero.
+        InputError: For a volume, a matrix alone, or data that are zero.
     """
     if scan.geometry is None:
         raise InputError(f"{scan.source}: a matrix alone says nothing of source and detector, so there is no diagnosis")
+    if scan.sinogram.ndim != 2:
+        raise InputError(f"{scan.source}: a diagnosis looks at one slice, and these are {scan.sinogram.ndim} axes")
     views = slice(None, None, max(1, round(scan.sinogram.shape[0] / most_views)))
     grid = _coarse(scan, side)
     operator = choose_operator(scan.geometry.views(views), grid, uses=uses)
     data = torch.from_numpy(np.array(scan.sinogram[views], dtype=np.float32))[None, None]
     usable = torch.ones_like(data)
+    if scan.mask is not None:
+        usable = torch.from_numpy(np.array(scan.mask[views], dtype=np.float32))[None, None]
     block = max(1, scan.sinogram.shape[1] // cells)
     f = _means(data * usable, block)
     size = float(torch.linalg.vector_norm(f.double()))

@@ -56,6 +56,32 @@ def all_lengths(scan: Scan, factor: float) -> Scan:
     return dataclasses.replace(scan, geometry=scaled(scan.geometry, factor), grid=None, image_shape=None)
 
 
+def only_where(
+    scan: Scan, value: float, *, columns: tuple[int, ...] = (), views: tuple[int, ...] = (), of: float | None = None
+) -> np.ndarray:
+    """The data, or ``of`` everywhere, with ``value`` in some columns and views."""
+    values = scan.sinogram.copy() if of is None else np.full_like(scan.sinogram, of)
+    values[:, list(columns)] = value
+    values[list(views)] = value
+    return values
+
+
+def sparks(scan: Scan) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    return (rng.random(scan.sinogram.shape) < 0.002) * rng.uniform(0.5, 2, scan.sinogram.shape)
+
+
+def flicker(scan: Scan) -> np.ndarray:
+    return np.random.default_rng(6).normal(0, 0.03, (scan.sinogram.shape[0], 1))
+
+
+def truncated(scan: Scan) -> Scan:
+    """The middle 60% of the detector alone."""
+    cut = scan.sinogram.shape[1] // 5
+    geometry = dataclasses.replace(fan(scan), detector_count=scan.sinogram.shape[1] - 2 * cut)
+    return ct.Scan(np.ascontiguousarray(scan.sinogram[:, cut:-cut]), geometry)
+
+
 MIDDLE = (SIZE - 1) / 2
 SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "angles negated": ("angles-negated", lambda s: with_angles(s, np.negative)),
@@ -76,10 +102,18 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "shares": ("not-logged", lambda s: with_data(s, np.exp(-s.sinogram))),
     "counts": ("not-logged", lambda s: with_data(s, 2e4 * np.exp(-s.sinogram))),
     "sign": ("sign", lambda s: with_data(s, -s.sinogram)),
+    "a dead column": ("bad-columns", lambda s: with_data(s, only_where(s, 0.0, columns=(40,)))),
+    "two bad columns": ("bad-columns", lambda s: with_data(s, s.sinogram + only_where(s, 1.3, columns=(30, 61), of=0))),
+    "lost views": ("lost-views", lambda s: with_data(s, only_where(s, 0.0, views=(7, 33)))),
+    "zingers": ("zingers", lambda s: with_data(s, s.sinogram + sparks(s))),
+    "saturation": ("saturated", lambda s: with_data(s, np.minimum(s.sinogram, 0.6 * s.sinogram.max()))),
+    "flicker": ("gain-per-view", lambda s: with_data(s, s.sinogram + flicker(s))),
+    "truncation": ("truncated", truncated),
     "image too small": ("image-too-small", lambda s: s.with_grid(size=40, pixel_mm=fan(s).detector_spacing_mm / 2)),
 }
 QUICK = (
     "cells reversed", "degrees", "axis half a cell off", "axis to detector", "all in m", "counts", "image too small",
+    "a dead column", "zingers", "flicker",
 )
 
 

@@ -1,0 +1,37 @@
+"""Detector cells that read otherwise than their neighbours in every view: dead, or badly calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.ndimage import median_filter
+
+from ctrecon.diagnosis.suggestion import Suggestion
+from ctrecon.measurement.mask import mask_of_lines
+from ctrecon.measurement.scan import Scan
+
+_WIDTH = 9
+# How often its usual size a column's mean must stand out, and which share of the data's size that is at least.
+_TIMES, _LEAST = 8.0, 0.01
+# More than this share of the detector is no fault of single cells.
+_MOST = 0.1
+
+
+def bad_columns(scan: Scan) -> Iterator[Suggestion]:
+    """The scan without the columns that stand out."""
+    f = scan.sinogram.astype(np.float64)
+    if min(f.shape) < 2 * _WIDTH:
+        return
+    off = np.median(f - median_filter(f, (1, _WIDTH), mode="nearest"), axis=0)
+    usual = 1.4826 * float(np.median(np.abs(off)))
+    size = float(np.sqrt((f**2).mean()))
+    usable = np.ones(len(off), np.bool_) if scan.mask is None else scan.mask.any(axis=0)
+    bad = np.flatnonzero((np.abs(off) > max(_TIMES * usual, _LEAST * size)) & usable)
+    if not 0 < bad.size <= _MOST * off.size:
+        return
+    mask = mask_of_lines(scan.source, f.shape, [int(column) for column in bad], [])
+    named = ", ".join(map(str, bad[:6])) + (", ..." if bad.size > 6 else "")
+    cells = "a detector cell reads" if bad.size == 1 else f"{bad.size} detector cells read"
+    words = f"{cells} otherwise than the neighbours (column {named})"
+    yield Suggestion(cause="bad-columns", words=words, scan=scan.without(mask, "by diagnosis"))
