@@ -179,7 +179,7 @@ def _ordered(found: list[_Judged]) -> tuple[Finding, ...]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Judged:
-    """A finding with its place in the order of causes, and whether it comes before all that the fit finds (0), or after (2)."""
+    """A finding with its number among all; ``place`` is 0 before those that only the fit finds, 2 after them."""
 
     finding: Finding
     number: int

@@ -12,8 +12,8 @@ from ctrecon.measurement.mask import mask_of_lines
 from ctrecon.measurement.scan import Scan
 
 _WIDTH = 9
-# How often its usual size a column's mean must stand out, and which share of the data's size that is at least.
-_TIMES, _LEAST = 8.0, 0.01
+# How many times as far as nine in ten columns a bad one stands out, and which share of the data's size that is at least.
+_TIMES, _LEAST = 4.0, 0.01
 # More than this share of the detector is no fault of single cells.
 _MOST = 0.1
 
@@ -24,7 +24,7 @@ def bad_columns(scan: Scan) -> Iterator[Suggestion]:
     if min(f.shape) < 2 * _WIDTH:
         return
     off = np.median(f - median_filter(f, (1, _WIDTH), mode="nearest"), axis=0)
-    usual = 1.4826 * float(np.median(np.abs(off)))
+    usual = float(np.quantile(np.abs(off), 1 - _MOST))
     size = float(np.sqrt((f**2).mean()))
     usable = np.ones(len(off), np.bool_) if scan.mask is None else scan.mask.any(axis=0)
     bad = np.flatnonzero((np.abs(off) > max(_TIMES * usual, _LEAST * size)) & usable)
