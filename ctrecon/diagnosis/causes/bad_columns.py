@@ -12,7 +12,7 @@ from ctrecon.measurement.mask import mask_of_lines
 from ctrecon.measurement.scan import Scan
 
 _WIDTH = 9
-# How many times as far as nine in ten columns a bad one stands out, and which share of the data's size that is at least.
+# A bad column stands out so many times as far as nine in ten do, and by this share of the size of the data at least.
 _TIMES, _LEAST = 4.0, 0.01
 # More than this share of the detector is no fault of single cells.
 _MOST = 0.1
