@@ -13,13 +13,17 @@ from ctrecon.errors import CtreconError, InputError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.io.ask import Ask
 from ctrecon.io.data_exchange import is_data_exchange, read_data_exchange
+from ctrecon.io.formats import format_of
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.helsinki import helsinki_struct, read_helsinki
+from ctrecon.io.lodopab import is_lodopab, read_lodopab
 from ctrecon.io.matlab import open_mat
 from ctrecon.io.matrix_scan import read_matrix_scan
 from ctrecon.io.measured import Measured
 from ctrecon.io.named import read_named
+from ctrecon.io.nxtomo import image_keys, is_cil, read_cil, read_nxtomo
 from ctrecon.io.open_file import HDF5_SUFFIXES, check_file, open_file
 from ctrecon.io.sidecar import Arrays, Sidecar, find_sidecar
 from ctrecon.io.transmission import blank_of, read_transmission
@@ -37,6 +41,7 @@ def read_scan(
     *,
     geometry: str | os.PathLike[str] | Geometry | None = None,
     row: int | None = None,
+    image: int | None = None,
     every: int = 1,
     size: int | None = None,
     pixel_mm: float | None = None,
@@ -47,11 +52,12 @@ def read_scan(
     """Read a measured scan; ``docs/units.md`` lists the formats and what each file must hold.
 
     Args:
-        path: A file of a known format, or a folder of DICOM-CT-PD projections.
+        path: A file of a known format, or a folder of projections (DICOM-CT-PD, or TIFF).
         geometry: Goes before ``NAME.json`` beside the data and before the data's own: a JSON file, a geometry in mm,
             or ``"parallel-180"`` or ``"parallel-360"`` for parallel beams evenly over half a turn or a whole one, with
             lengths in detector cells. A file that says nothing of its geometry needs it: none is assumed.
         row: Of the detector, where there are several.
+        image: Which of several sinograms in a file, from 0.
         every: Keep one view in so many.
         size: Of the (square) image, in pixels.
         pixel_mm: Of the image, in mm (in cells where lengths are).
@@ -68,18 +74,21 @@ def read_scan(
         GeometryError: For an impossible grid.
     """
     path = Path(path)
-    if path.is_dir():
+    ask = Ask(row=row, image=image)
+    form = format_of(path)
+    if path.is_dir() and form is None:
         if geometry is not None or row is not None:
             raise InputError(f"{path}: projections bring their own geometry; drop --geometry and --row")
         scan = _slice_of(path, z_mm, patient_position)
         return with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
     if z_mm is not None:
         raise InputError(f"{path}: is a single slice; --z belongs to a folder of projections")
-    check_file(path)
+    if form is None:
+        check_file(path)
     given = None if geometry is None else str(geometry) if str(geometry) in TURNS else geometry
     file = Path(given) if isinstance(given, str | os.PathLike) and given not in TURNS else None
     sidecar = find_sidecar(path, file)
-    measured = _read(path, sidecar, row)
+    measured = _read(path, sidecar, ask) if form is None else form.read(path, ask)
     where = _place(measured, sidecar, path, given if file is None else None)
     facts = {name: getattr(measured, name) for name in ("whitened_mean", "whitened_spread", "water_mu_per_mm")}
     facts |= measured.facts
@@ -122,7 +131,8 @@ def _slice_of(folder: Path, z_mm: float | None, patient_position: str | None) ->
     return replace(scan, source=str(folder), notes=(*scan.notes, note))
 
 
-def _read(path: Path, sidecar: Sidecar | None, row: int | None) -> Measured:
+def _read(path: Path, sidecar: Sidecar | None, ask: Ask) -> Measured:
+    row = ask.row
     arrays: Arrays | None = None if sidecar is None else sidecar.arrays
     suffix = path.suffix.lower()
     if arrays is None and suffix == ".mat":
@@ -141,8 +151,15 @@ def _read(path: Path, sidecar: Sidecar | None, row: int | None) -> Measured:
             return read_named(mat, None, row, open_file)
     if arrays is None and suffix in HDF5_SUFFIXES:
         with Hdf5File(path) as file:
+            detector = image_keys(file)
             if is_data_exchange(file):
                 return read_data_exchange(file, row)
+            if detector is not None:
+                return read_nxtomo(file, detector, ask)
+            if is_cil(file):
+                return read_cil(file, ask)
+            if is_lodopab(file):
+                return read_lodopab(file, ask)
             return read_named(file, None, row, open_file)
     with open_file(path) as named:
         return read_named(named, arrays, row, open_file)

@@ -179,3 +179,9 @@ class Hdf5File:
         """A whole number, None where there is none."""
         value = self._attribute(name, key)
         return int(value) if isinstance(value, np.integer) else None
+
+    def real_attribute(self, name: str, key: str) -> float | None:
+        """A finite number, None where there is none."""
+        value = self._attribute(name, key)
+        number = float(value) if isinstance(value, np.integer | np.floating | int | float) else np.nan
+        return number if np.isfinite(number) else None

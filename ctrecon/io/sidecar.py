@@ -81,6 +81,7 @@ def find_sidecar(data: Path, geometry_file: Path | None) -> Sidecar | None:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: must hold a JSON object, not a {type(values).__name__}; docs/units.md shows it")
+    values.pop("raw", None)  # of ``raw.py``
     arrays = None if "arrays" not in values else _arrays(path, values.pop("arrays"))
     facts = read_facts(str(path), values.pop("scan", {}))
     bad = {name: _numbers(path, name, values.pop(name, [])) for name in _BAD}

@@ -50,6 +50,7 @@ class Settings:
         geometry: File of the geometry as JSON, before the data's own.
         center: Column that the rotation axis projects to (0-based), or ``"auto"``.
         row: Detector row of a file with several; None for the middle one.
+        image: Which of several sinograms in a file, from 0; None for the first.
         every: Keep one view in so many, >= 1.
         size: Side of the image in pixels; None for the file's, or what covers the field of view.
         pixel_mm: Side of a pixel in mm; None likewise.
@@ -81,6 +82,7 @@ class Settings:
     geometry: str | None = None
     center: str | float | None = None
     row: int | None = None
+    image: int | None = None
     every: int = 1
     size: int | None = None
     pixel_mm: float | None = None

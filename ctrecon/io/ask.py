@@ -1,0 +1,74 @@
+"""What a person may ask of a file with more than one sinogram, and which detector row of several is meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctrecon.errors import InputError
+
+_EXACT = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """``row``: of the detector; ``image``: which of several sinograms. None: not asked for."""
+
+    row: int | None = None
+    image: int | None = None
+
+
+def any_row(path: Path, rows: int, row: int | None) -> tuple[int, tuple[str, ...]]:
+    """A row of a parallel beam, each of which is a plane of its own: the middle one (the lower of two) by default.
+
+    Args:
+        path: For messages.
+        rows: How many there are.
+        row: What was asked for.
+
+    Returns:
+        The row, and a note where it was chosen here.
+
+    Raises:
+        InputError: Where there is no such row.
+    """
+    if row is not None:
+        if not 0 <= row < rows:
+            raise InputError(f"{path}: has detector rows 0 to {rows - 1}, not {row}; choose one with --row")
+        return row, ()
+    middle = (rows - 1) // 2
+    note = f"detector row {middle} of 0 to {rows - 1}, the middle one (--row chooses another)"
+    return middle, (note,) if rows > 1 else ()
+
+
+def central_row(path: Path, rows: int, row: int | None, centre: float) -> tuple[int, tuple[str, ...]]:
+    """The row of a cone beam whose rays lie in the source's own plane: only that one is a fan.
+
+    Args:
+        path: For messages.
+        rows: How many there are.
+        row: What was asked for.
+        centre: Where the central plane meets the detector, in rows.
+
+    Returns:
+        The row, and a note where it was chosen here.
+
+    Raises:
+        InputError: Where the plane misses the detector, or the row that was asked for is another.
+    """
+    nearest = min(max(round(centre), 0), rows - 1)
+    if abs(nearest - centre) > _EXACT:
+        raise InputError(f"{path}: the source's plane meets the detector at row {centre:.1f}, outside its {rows} rows; "
+                         "no row of it is a fan beam")  # fmt: skip
+    if row is not None:
+        if not 0 <= row < rows:
+            raise InputError(f"{path}: has detector rows 0 to {rows - 1}, not {row}; choose one with --row")
+        if abs(row - centre) > _EXACT:
+            raise InputError(
+                f"{path}: row {row} of this cone beam is {abs(row - centre):.1f} rows off the source's plane (row "
+                f"{centre:.1f}), so it is no fan beam; take row {nearest}, or reconstruct the volume"
+            )
+        return row, ()
+    if rows == 1:
+        return 0, ()
+    return nearest, (f"detector row {nearest} of 0 to {rows - 1}, the one in the source's plane",)

@@ -1,0 +1,38 @@
+"""Formats of scanners and collections that are more than named arrays: each a file, registered by one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctrecon.io.ask import Ask
+from ctrecon.io.measured import Measured
+from ctrecon.io.nikon import is_nikon, read_nikon
+from ctrecon.io.raw import is_raw, read_raw
+from ctrecon.io.rtk import is_rtk, read_rtk
+from ctrecon.io.skyscan import is_skyscan, read_skyscan
+from ctrecon.io.tiff_scan import is_tiff_scan, read_tiff_scan
+
+
+@dataclass(frozen=True)
+class Format:
+    """``takes`` says whether a file or folder is of this format, from its name; ``read`` reads it or refuses it."""
+
+    name: str
+    takes: Callable[[Path], bool]
+    read: Callable[[Path, Ask], Measured]
+
+
+FORMATS = (
+    Format("Nikon .xtekct", is_nikon, read_nikon),
+    Format("SkyScan .log", is_skyscan, read_skyscan),
+    Format("RTK geometry .xml", is_rtk, read_rtk),
+    Format("raw numbers with a sidecar", is_raw, read_raw),
+    Format("TIFF", is_tiff_scan, read_tiff_scan),
+)
+
+
+def format_of(path: Path) -> Format | None:
+    """The format that takes ``path``, None where none does."""
+    return next((one for one in FORMATS if one.takes(path)), None)

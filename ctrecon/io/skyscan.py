@@ -1,0 +1,67 @@
+"""SkyScan (Bruker): ``PREFIX.log`` beside ``PREFIX0000.tif`` and on; a cone beam, of which the central row is a fan.
+
+The frames are corrected by the scanner, so that the highest number of their type is what no object leaves. The log
+gives the size of a pixel at the object (``Image Pixel Size``), which is enlarged to the detector; ``Optical Axis
+(line)`` counts from the bottom. ``Rotation Direction`` is that of the object seen from above (CC: counter-clockwise).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ctrecon.errors import CtreconError, InputError
+from ctrecon.geometry.fan import FanBeam
+from ctrecon.io.ask import Ask, central_row
+from ctrecon.io.key_values import read_key_values
+from ctrecon.io.measured import Measured
+from ctrecon.io.tiff import SUFFIXES, frames_of, in_order
+from ctrecon.io.transmitted import line_integrals_of
+
+
+def is_skyscan(path: Path) -> bool:
+    return path.suffix.lower() == ".log"
+
+
+def read_skyscan(path: Path, ask: Ask) -> Measured:
+    """Raises InputError for a log of another program, missing frames, and trajectories that are no circle."""
+    said = read_key_values(path)
+    if "Rotation Step (deg)" not in said:
+        raise InputError(f"{path}: is no log of a SkyScan scanner (Rotation Step (deg) is missing)")
+    if said.text("Scanning Trajectory").upper() not in ("", "ROUND"):
+        raise InputError(f"{path}: Scanning Trajectory {said.text('Scanning Trajectory')[:20]!r} is no circle")
+    if said.text("Flat Field Correction").upper() == "OFF":
+        raise InputError(f"{path}: Flat Field Correction is OFF; correct the frames first, or give them as TIFF with "
+                         "white and dark frames")  # fmt: skip
+    stem = said.text("Filename Prefix") or path.stem
+    if "/" in stem or "\\" in stem:
+        raise InputError(f"{path}: Filename Prefix {stem[:40]!r} must be a name in the same folder, without a path")
+    files = in_order(p for p in path.parent.iterdir() if p.suffix.lower() in SUFFIXES and p.stem.startswith(stem)
+                     and p.stem[len(stem) :].isdigit())  # fmt: skip
+    frames = frames_of(files) if files else None
+    views = said.count("Number Of Files") if "Number Of Files" in said else len(files)
+    # Newer logs count two frames more, which check the end of the turn and the object's drift.
+    if frames is None or not views - 2 <= len(frames) <= views:
+        raise InputError(f"{path}: says {views} files, and {len(files)} of {stem}0000.tif and on are beside it")
+    centre = frames.rows - 1 - said.number("Optical Axis (line)", (frames.rows - 1) / 2)
+    row, notes = central_row(path, frames.rows, ask.row, centre)
+    axis, detector = said.number("Object to Source (mm)"), said.number("Camera to Source (mm)")
+    pixel = next((said.number(key) for key in ("Image Pixel Size (um)", "Image Pixel Size (µm)") if key in said), None)
+    if pixel is None:
+        raise InputError(f"{path}: Image Pixel Size (um) is missing; give the geometry by --geometry")
+    # The object turns one way, which is the scanner turning the other.
+    sense = -1 if said.text("Rotation Direction").upper() in ("", "CC", "CCW") else 1
+    angles = np.deg2rad(sense * said.number("Rotation Step (deg)") * np.arange(len(frames)))
+    white = float(np.iinfo(frames.dtype).max) if frames.dtype.kind == "u" else 0.0
+    sinogram = line_integrals_of(path, frames.row(row), white)
+    try:
+        geometry = FanBeam(
+            angles_rad=tuple(angles.tolist()), detector_count=frames.columns,
+            detector_spacing_mm=pixel / 1000 * detector / axis, source_to_axis_mm=axis, source_to_detector_mm=detector,
+        )  # fmt: skip
+    except (CtreconError, ZeroDivisionError) as error:
+        raise InputError(f"{path}: {error}") from None
+    note = "the log does not say where the axis projects: it is taken from the data where they cover a turn"
+    return Measured(sinogram=sinogram, geometry=geometry, center="auto", notes=(*notes, note),
+                    geometry_from=f"geometry from {path.name}")  # fmt: skip

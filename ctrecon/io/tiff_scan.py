@@ -1,0 +1,96 @@
+"""Projections as TIFF: a folder of pictures, or one file of many, with white and dark frames and a file of angles.
+
+White and dark frames lie in folders or files of their own, named after what they are (``white``, ``flat``, ``ff``,
+``open``, ``I0``; ``dark``, ``df``, ``offset``). A file of one floating-point picture is a sinogram ``[views,
+detectors]``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ctrecon.errors import InputError
+from ctrecon.io.angle_file import NAMES, angles_beside
+from ctrecon.io.ask import Ask, any_row
+from ctrecon.io.measured import Measured, from_counts
+from ctrecon.io.tiff import SUFFIXES, Frames, frames_of, in_order
+from ctrecon.measurement.counts import photon_transfer
+from ctrecon.support.limits import as_rays
+
+_WHITE = re.compile(r"(white|flat|blank|bright|open|ff|i0|io)(field|s|beam|frame|fields|frames)?")
+_DARK = re.compile(r"(dark|df|di|offset|background)(field|s|current|frame|fields|frames)?")
+
+
+def is_tiff_scan(path: Path) -> bool:
+    """A TIFF file, or a folder in which some are."""
+    return path.suffix.lower() in SUFFIXES if path.is_file() else path.is_dir() and bool(_tiffs(path))
+
+
+def read_tiff_scan(path: Path, ask: Ask) -> Measured:
+    """Raises InputError where white frames are missing, or files do not belong together."""
+    if path.is_file():
+        whole = frames_of([path])
+        if len(whole) == 1 and whole.dtype.kind == "f":
+            values = np.stack([whole.row(k)[0] for k in range(whole.rows)])
+            return Measured(sinogram=as_rays(path, "its picture", values, ask.row))
+        if len(whole) == 1:
+            raise InputError(f"{path}: is a single picture of {whole.dtype}; give the folder of projections, or a "
+                             "sinogram of line integrals in floating point")  # fmt: skip
+    found = _sorted(path)
+    views = found["views"]
+    row, notes = any_row(path, views.rows, ask.row)
+    if "white" not in found:
+        raise InputError(f"{path}: holds no white frames; put them beside the projections as white*.tif (or in a "
+                         "folder white), or give line integrals as a sinogram")  # fmt: skip
+    for name, frames in found.items():
+        if (frames.rows, frames.columns) != (views.rows, views.columns):
+            raise InputError(f"{path}: its {name} frames are {frames.rows} x {frames.columns}, the projections "
+                             f"{views.rows} x {views.columns}; they must agree")  # fmt: skip
+    counts, white = views.row(row), found["white"].row(row)
+    dark = found["dark"].row(row) if "dark" in found else np.zeros((1, views.columns))
+    if "dark" not in found:
+        notes += ("no dark frames: taken as zero",)
+    gain, electronic_sigma = photon_transfer(white, dark)
+    angles = angles_beside(path if path.is_dir() else path.parent, len(views))
+    return from_counts(
+        path, counts, white.mean(axis=0), dark.mean(axis=0), electronic_sigma=electronic_sigma, gain=gain,
+        notes=(*notes, *((angles[1],) if angles else (f"no angles: none of {', '.join(NAMES[:3])} is beside it",))),
+        angles_deg=angles[0] if angles else None, center="auto",
+    )  # fmt: skip
+
+
+def _tiffs(folder: Path) -> list[Path]:
+    return in_order(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+
+
+def _kind(name: str) -> str:
+    """``white``, ``dark`` or ``views``, by the words of a name; digits count and separate."""
+    words = re.findall(r"(?<![a-z])i0(?![a-z1-9])|[a-z]+", name.lower())
+    if any(_WHITE.fullmatch(word) for word in words):
+        return "white"
+    return "dark" if any(_DARK.fullmatch(word) for word in words) else "views"
+
+
+def _sorted(path: Path) -> dict[str, Frames]:
+    """The frames by what they are."""
+    files: dict[str, list[Path]] = {"views": [], "white": [], "dark": []}
+    folder = path if path.is_dir() else path.parent
+    beside = [one for one in _tiffs(folder) if path.is_dir() or one != path]
+    for one in beside:
+        kind = _kind(one.stem)
+        if path.is_dir() or kind != "views":
+            files[kind].append(one)
+    for inner in in_order(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink()):
+        if _kind(inner.name) != "views":
+            files[_kind(inner.name)] += _tiffs(inner)
+        elif not files["views"] and path.is_dir() and re.fullmatch(r"(proj|tomo|sample|data|scan|views?).*",
+                                                                   inner.name.lower()):  # fmt: skip
+            files["views"] += _tiffs(inner)
+    if path.is_file():
+        files["views"] = [path]
+    if not files["views"]:
+        raise InputError(f"{path}: holds TIFF files, but no projections among them; name white and dark frames only so")
+    return {kind: frames_of(found) for kind, found in files.items() if found}
