@@ -222,6 +222,11 @@ def test_nikon(tmp_path):
     np.testing.assert_allclose(line_integrals(scan.geometry), expected, atol=1e-9)
     with pytest.raises(InputError, match=r"row 0 of this cone beam is 1\.5 rows off"):
         read_scan(tmp_path / "a" / "part.xtekct", row=0)
+    spoiled = corrected(expected[:, ::-1], WHITE)
+    spoiled[3, :, 5] = 0
+    scan = read_scan(nikon(tmp_path / "d", spoiled))
+    assert scan.mask is not None
+    assert np.argwhere(~scan.mask).tolist() == [[3, CELLS - 1 - 5]]
     (tmp_path / "a" / "part_0003.tif").unlink()
     with pytest.raises(InputError, match="36 projections, and 35 files"):
         read_scan(tmp_path / "a" / "part.xtekct")
