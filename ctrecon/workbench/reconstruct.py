@@ -128,7 +128,8 @@ def read_as(path: str | os.PathLike[str], settings: Settings) -> tuple[Scan, Pat
     """The scan in a file as the settings want it, and that file; a folder has no hash of its own. Raises InputError."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"a scan is a ctrecon.Scan or the name of a file, got {type(path).__name__}")
-    how: dict[str, Any] = {name: getattr(settings, name) for name in ("geometry", "row", "image", "z_mm", "patient_position")}
+    asked = ("geometry", "row", "image", "z_mm", "patient_position")
+    how: dict[str, Any] = {name: getattr(settings, name) for name in asked}
     if settings.correct is not None:  # before the axis is sought and views are chosen
         scan = as_asked(read_scan(path, **how), settings)
     else:
