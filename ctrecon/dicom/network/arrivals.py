@@ -12,17 +12,23 @@ from io import BytesIO
 from pathlib import Path
 
 from ctrecon.dicom.network import command_set
+from ctrecon.dicom.network.commitment import PUSH_INSTANCE, PUSH_MODEL, REQUEST, read
 from ctrecon.dicom.network.contexts import RECEIVED_CLASSES, RECEIVED_SYNTAXES, UNCOMPRESSED, VERIFICATION
 from ctrecon.dicom.network.conversation import Message, Services, printable
+from ctrecon.dicom.network.delivery import Delivery
+from ctrecon.dicom.network.figures import Figures
 from ctrecon.dicom.network.node import Connection
 from ctrecon.dicom.network.objects import header_in, name_for, read_header
 from ctrecon.dicom.network.pdu import User
+from ctrecon.dicom.network.promises import Promises
 from ctrecon.dicom.network.queue import ConflictError, FullError, Queue
 from ctrecon.errors import InputError
 
 SUCCESS, OUT_OF_RESOURCES, MISMATCH, NOT_UNDERSTOOD, CONFLICT, NOT_AUTHORISED = (
     0x0000, 0xA700, 0xA900, 0xC000, 0xC002, 0x0124,
 )
+# Of storage commitment (PS3.7, C.5).
+NO_SUCH_INSTANCE, NO_SUCH_ACTION, INVALID_ARGUMENT, RESOURCE_LIMITATION = 0x0112, 0x0123, 0x0115, 0x0213
 
 
 @dataclass
@@ -32,6 +38,9 @@ class Arrivals:
     queue: Queue
     connection: Connection
     log: Callable[[str], None]
+    promises: Promises
+    delivery: Delivery
+    figures: Figures
     allowed: tuple[str, ...] = ()
     most_object_bytes: int = 4 << 30
     _last: dict[str, float] = field(default_factory=dict)
@@ -44,8 +53,14 @@ class Arrivals:
         syntaxes = {str(c): tuple(map(str, RECEIVED_SYNTAXES)) for c in RECEIVED_CLASSES}
         return Services(
             title=self.connection.title,
-            syntaxes={**syntaxes, VERIFICATION: tuple(map(str, UNCOMPRESSED))},
-            handlers={command_set.STORE_RQ: self.on_store, command_set.ECHO_RQ: self.on_echo},
+            syntaxes={
+                **syntaxes, VERIFICATION: tuple(map(str, UNCOMPRESSED)), PUSH_MODEL: tuple(map(str, UNCOMPRESSED[:2])),
+            },
+            handlers={
+                command_set.STORE_RQ: self.on_store, command_set.ECHO_RQ: self.on_echo,
+                command_set.ACTION_RQ: self.on_action, command_set.EVENT_RQ: self.on_event,
+            },
+            both_roles=(PUSH_MODEL,), accepted=lambda: self.figures.count("associations_total"),
             arriving=self.queue.arriving, allowed=self.allowed, known=self.is_known, log=self.log,
             released=self.on_released, ended=self.on_ended, timeout_s=self.connection.timeout_s,
             most_object_bytes=self.most_object_bytes,
@@ -98,6 +113,7 @@ class Arrivals:
     def on_store(self, message: Message) -> int:
         """An object is here, in a file: check it, keep it on the disk itself, and only then answer success."""
         status, key = self._keep(message)
+        self.figures.count("objects_total", f'status="0x{status:04X}"')
         if status:
             study = f", study {key[:12]}" if key else ""
             self.log(f"refused an object from {printable(message.peer.title)} with 0x{status:04X}{study}")
@@ -144,6 +160,35 @@ class Arrivals:
         with self._lock:
             self._last[key] = time.monotonic()
         return SUCCESS, key
+
+    def on_action(self, message: Message) -> int:
+        """A sender asks whether we hold its objects: it will be told where it listens, which we must know."""
+        title = message.peer.title
+        if not self.is_known(message.peer.user) or title not in self.promises.askers:
+            self.log(f"refused a storage commitment to {printable(title)}: it is not one of --peer")
+            return NOT_AUTHORISED
+        if message.command.sop_instance != PUSH_INSTANCE:
+            return NO_SUCH_INSTANCE
+        if message.command.type_id != REQUEST:
+            return NO_SUCH_ACTION
+        try:
+            asked = read(message.data, message.syntax)
+            self.promises.keep(title, asked)
+        except InputError:
+            return INVALID_ARGUMENT
+        except (FullError, OSError):
+            return RESOURCE_LIMITATION
+        self.log(f"storage commitment asked for by {printable(title)}: {len(asked.held)} objects")
+        return SUCCESS
+
+    def on_event(self, message: Message) -> int:
+        """The destination reports what it holds of a result."""
+        if not self.is_known(message.peer.user) or message.peer.title != self.delivery.send_to.title:
+            return NOT_AUTHORISED
+        try:
+            return SUCCESS if self.delivery.reported(read(message.data, message.syntax)) else INVALID_ARGUMENT
+        except InputError:
+            return INVALID_ARGUMENT
 
     def is_known(self, user: User | None) -> bool:
         """Where users are asked for, an association without one is accepted, but may do nothing."""

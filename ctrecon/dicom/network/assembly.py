@@ -11,8 +11,8 @@ from ctrecon.dicom.network.arriving_file import ArrivingFile
 from ctrecon.dicom.network.command_set import Command, CommandError
 from ctrecon.dicom.network.pdu import PduError
 
-# Of a data set that stays in memory: a storage commitment of ten thousand objects takes two.
-MOST_IN_MEMORY = 4 << 20
+# Of a data set that stays in memory: a storage commitment of ten thousand objects takes one and a half.
+MOST_IN_MEMORY = 2 << 20
 
 
 @dataclass

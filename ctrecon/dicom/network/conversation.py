@@ -62,6 +62,7 @@ class Services:
     both_roles: tuple[str, ...] = ()
     known: Callable[[User], bool] = lambda user: True
     log: Callable[[str], None] = lambda line: None
+    accepted: Callable[[], None] = lambda: None
     released: Callable[[int], None] = lambda association: None
     ended: Callable[[int], None] = lambda association: None
     timeout_s: float = 30.0
@@ -138,6 +139,7 @@ class Conversation:
         self._write(pdu.accept(self.asked, chosen, information))
         self.active_at = time.monotonic()
         self.asked = b""
+        self.services.accepted()
         self.services.log(f"association of {printable(self.peer.title)}")
         return True
 

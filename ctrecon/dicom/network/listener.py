@@ -8,26 +8,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ctrecon.dicom.network.alerts import Alerts
 from ctrecon.dicom.network.arrivals import Arrivals
 from ctrecon.dicom.network.associate import need_pynetdicom, silence
+from ctrecon.dicom.network.delivery import Delivery
 from ctrecon.dicom.network.door import Door
+from ctrecon.dicom.network.figures import Figures
+from ctrecon.dicom.network.health import Answer, Health
 from ctrecon.dicom.network.node import Connection, Node
-from ctrecon.dicom.network.objects import Header, is_dicom, read_header
+from ctrecon.dicom.network.objects import is_dicom
 from ctrecon.dicom.network.process import Command, Process, ProcessError, StoppedError
+from ctrecon.dicom.network.promises import Promises
 from ctrecon.dicom.network.queue import Queue
-from ctrecon.dicom.network.store import explain, send, stored
-from ctrecon.dicom.network.study_folder import journal_name
-from ctrecon.errors import CtreconError, InputError, NetworkError
+from ctrecon.errors import CtreconError
 from ctrecon.support.where import trail, where
 
 _TICK_S = 0.1
-_MOST_PAUSE_S = 300.0
+_ALERT_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """When a study is complete, how often its delivery is tried, how long its objects are kept afterwards, and how
-    long one waits of which something is missing.
+    long one waits of which something is missing. ``commit``: results are kept until the destination has committed
+    itself to them; it is asked again after ``ask_again_s``. An alert is due when so many studies wait, or one so long.
     """
 
     quiet_s: float = 30.0
@@ -36,6 +40,10 @@ class Rules:
     keep_s: float = 24 * 3600.0
     first_pause_s: float = 1.0
     wait_s: float = 24 * 3600.0
+    commit: bool = False
+    ask_again_s: float = 3600.0
+    alert_studies: int = 20
+    alert_age_s: float = 6 * 3600.0
 
 
 @dataclass
@@ -57,26 +65,70 @@ class Listener:
     outgoing: Connection | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     debug: bool = False
+    peers: tuple[Node, ...] = ()
+    alert: tuple[str, ...] = ()
+    health_port: int | None = None
+
+    def __post_init__(self) -> None:
+        rules, outgoing = self.rules, self.outgoing or self.connection
+        self.figures = Figures()
+        self.delivery = Delivery(
+            self.queue, outgoing, self.send_to, self.log, self.figures, most_refusals=rules.most_refusals,
+            first_pause_s=rules.first_pause_s, commit=rules.commit, ask_again_s=rules.ask_again_s,
+        )
+        askers = {node.title: node for node in self.peers}
+        self.promises = Promises(self.queue, outgoing, askers, self.log, keep_s=rules.keep_s)
+        self.alerts = Alerts(
+            self.connection.title, self.queue, self.figures, self.log, self.alert,
+            most_waiting=rules.alert_studies, oldest_s=rules.alert_age_s,
+        )
+        self._threads: list[threading.Thread] = []
 
     def run(self, address: str, port: int, *, started: Callable[[int], None] = lambda port: None) -> None:
         """Work until ``stop`` is set; ``started`` is told the port. Raises SettingError, NetworkError, InputError."""
         need_pynetdicom()
         silence()
         tls = self.connection.tls
-        arrivals = Arrivals(self.queue, self.connection, self.log, allowed=self.allowed)
-        door = Door(arrivals.services(), address, port, None if tls is None else tls.server())
-        workers = [threading.Thread(target=work) for work in (self._process_all, self._send_all)]
-        for worker in workers:
-            worker.start()
-        started(door.port)
+        arrivals = Arrivals(
+            self.queue, self.connection, self.log, self.promises, self.delivery, self.figures, allowed=self.allowed
+        )
+        health = None if self.health_port is None else self._health(self.health_port)
         try:
-            while not self.stop.wait(_TICK_S):
-                self._look(arrivals)
+            door = Door(arrivals.services(), address, port, None if tls is None else tls.server())
+            self._threads = [threading.Thread(target=work) for work in (self._process_all, self._send_all)]
+            for worker in self._threads:
+                worker.start()
+            started(door.port)
+            try:
+                alerted = 0.0
+                while not self.stop.wait(_TICK_S):
+                    self._look(arrivals)
+                    if time.monotonic() - alerted > _ALERT_S:
+                        alerted = time.monotonic()
+                        self._guarded(self._alert, "")
+            finally:
+                self.stop.set()
+                door.close()
+                for worker in self._threads:
+                    worker.join()
         finally:
-            self.stop.set()
-            door.close()
-            for worker in workers:
-                worker.join()
+            if health is not None:
+                health.close()
+
+    def _health(self, port: int) -> Health:
+        def health() -> Answer:
+            faults = [f"{t.name} has ended" for t in self._threads if not t.is_alive()]
+            faults += ["there is no room for another object"] if self.queue.is_full() else []
+            return (503, "text/plain", "; ".join(faults) + "\n") if faults else (200, "text/plain", "ok\n")
+
+        def metrics() -> Answer:
+            up = {"uptime_seconds": time.monotonic() - began}
+            return 200, "text/plain; version=0.0.4", self.figures.text(self.queue, up)
+
+        began = time.monotonic()
+        server = Health(port, {"/health": health, "/metrics": metrics})
+        self.log(f"health and metrics at http://127.0.0.1:{server.port}/health and /metrics")
+        return server
 
     def _look(self, arrivals: Arrivals) -> None:
         """Take up what is complete, and keep house."""
@@ -95,6 +147,7 @@ class Listener:
             if self.queue.at("incoming", key).exists():
                 reason = f"{count} refused objects or broken associations were not made good; send it all again"
                 self.queue.give_up_waiting(key, reason)
+                self.figures.failed(key, "arrival")
                 self.log(f"study {key[:12]}: failed: it never became whole")
             self.queue.missing.forget(key)
         arrivals.sweep()
@@ -113,14 +166,17 @@ class Listener:
         study = self.queue.begin(key)
         if study is None:
             if self.queue.at("failed", key).exists():
+                self.figures.failed(key, "processing")
                 self.log(f"study {key[:12]}: failed: begun too often")
             return
         began, certified = time.monotonic(), True
         try:
-            for series in sorted((study / "input").iterdir()):
+            every = sorted((study / "input").iterdir())
+            for number, series in enumerate(every, 1):
                 output = study / "output" / series.name
                 output.mkdir(mode=0o700)
-                certified &= self.process(series.resolve(), output.resolve())
+                which = f"series {number} of {len(every)}, " if len(every) > 1 else ""
+                certified &= self.process(series.resolve(), output.resolve(), self._tell(key, which))
             if not any(is_dicom(path) for path in (study / "output").rglob("*") if path.is_file()):
                 raise ProcessError("the processing wrote no DICOM file")
         except StoppedError:
@@ -130,76 +186,45 @@ class Listener:
             expected = isinstance(why, ProcessError | CtreconError)
             reason = str(why) if expected else f"{type(why).__name__}: {why}\n{trail(why)}"
             self.queue.fail("running", key, f"processing: {reason}")
+            self.figures.failed(key, "processing")
             self.log(f"study {key[:12]}: processing failed after {time.monotonic() - began:.1f} s; see failed/{key}")
             return
         self.queue.processed(key)
+        self.figures.count("studies_processed_total")
         how = "" if certified else ", NOT certified: what is sent says so, and by how much delta is missed"
         self.log(f"study {key[:12]}: processed in {time.monotonic() - began:.1f} s{how}")
+
+    def _tell(self, key: str, which: str) -> Callable[[int, int], None]:
+        def tell(done: int, total: int) -> None:
+            self.figures.count("slices_total")
+            self.log(f"study {key[:12]}: {which}slice {done} of {total}")
+
+        return tell
 
     # --- delivery
 
     def _send_all(self) -> None:
-        tries: dict[str, int] = {}
-        due: dict[str, float] = {}
+        delivery = self.delivery
         while not self.stop.wait(_TICK_S):
-            for key in self.queue.studies("sending"):
+            for key in delivery.due():
                 if self.stop.is_set():
                     return
-                if time.monotonic() < due.get(key, 0.0):
-                    continue
-                tries[key] = tries.get(key, 0) + 1
-                if self._guarded(self._send_one, key, tries[key]):
-                    tries.pop(key, None)
-                    due.pop(key, None)
-                else:
-                    pause = min(self.rules.first_pause_s * 2.0 ** min(tries[key] - 1, 20), _MOST_PAUSE_S)
-                    due[key] = time.monotonic() + pause
+                self._guarded(delivery.attempt, key)
+            self._guarded(self._report, "")
 
-    def _send_one(self, key: str, attempt: int) -> bool:
-        """Deliver what is not confirmed yet. Whether the study is done with, delivered or failed.
+    def _report(self, _: str) -> None:
+        self.promises.answer_all()
 
-        A node that cannot be reached is tried for ever; one that refuses objects, ``most_refusals`` times.
-        """
-        confirmed = self.queue.delivered(key)
-        folder = self.queue.at("sending", key) / "output"
-        headers: list[Header] = []
-        try:
-            for path in self.queue.output(key):
-                if is_dicom(path) and journal_name(path, folder) not in confirmed:
-                    headers.append(read_header(path))
-            outgoing = self.outgoing or self.connection
-            sent = send(self.send_to, outgoing, headers, done=lambda header, status: self._note(key, header, status))
-        except NetworkError as why:
-            # Its text names the node and the reason, and nothing that was received.
-            self.log(f"study {key[:12]}: not delivered yet: {why}")
-            return False
-        except InputError as why:
-            self.queue.fail("sending", key, f"delivery: {why}")
-            self.log(f"study {key[:12]}: the result cannot be sent; see failed/{key}")
-            return True
-        if sent.complete:
-            self.queue.finish(key)
-            self.log(f"study {key[:12]}: {len(confirmed) + len(headers)} objects delivered to {self.send_to.title}")
-            return True
-        bad = {status: n for status, n in sent.counts().items() if not stored(status)}
-        said = ", ".join(f"{n} {explain(status)} (0x{status:04X})" for status, n in sorted(bad.items()))
-        if attempt < self.rules.most_refusals:
-            self.log(f"study {key[:12]}: not delivered yet: {said}")
-            return False
-        self.queue.fail("sending", key, f"delivery: {self.send_to} refused objects: {said}")
-        self.log(f"study {key[:12]}: delivery failed: {said}")
-        return True
-
-    def _note(self, key: str, header: Header, status: int) -> None:
-        if stored(status):
-            self.queue.note_delivery(key, header.path)
+    def _alert(self, _: str) -> None:
+        self.alerts.look()
 
     def _guarded(self, work: Callable[..., Any], key: str, *arguments: Any) -> Any:
         """Whatever goes wrong with one study, such as a full disk, must not end the work on others."""
         try:
             return work(key, *arguments)
         except Exception as why:
-            self.log(f"study {key[:12]}: {work.__name__.strip('_')} was interrupted: {self._named(why)}")
+            what = f"study {key[:12]}: " if key else ""
+            self.log(f"{what}{work.__name__.strip('_')} was interrupted: {self._named(why)}")
             self.stop.wait(1.0)
             return False
 

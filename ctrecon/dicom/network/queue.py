@@ -79,7 +79,7 @@ class Queue:
         self._contents: dict[str, dict[str, str]] = {}
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for state in (*STATES, "arriving", "trash", "missing"):
+            for state in (*STATES, "arriving", "trash", "missing", "promises"):
                 (self.folder / state).mkdir(mode=0o700, exist_ok=True)
             self._lock_file = (self.folder / "lock").open("a")
         except OSError as why:
@@ -180,6 +180,12 @@ class Queue:
                 if self.bytes + size <= self.limits.most_bytes:
                     return
             raise FullError
+
+    def is_full(self) -> bool:
+        """Whether nothing more would be taken: no disk, or no studies."""
+        unfinished = sum(len(self.studies(state)) for state in _UNFINISHED)
+        low = shutil.disk_usage(self.folder).free < self.limits.free_bytes
+        return low or unfinished >= self.limits.most_studies
 
     def complete(self, key: str) -> str:
         """What arrived is a study. Gives ``"ready"``, ``"known"`` (all of it was done before), ``"later"`` (the earlier

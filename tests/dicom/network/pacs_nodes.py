@@ -47,12 +47,13 @@ class Listening:
     title: str = "NODE"
     env: dict[str, str] = field(default_factory=dict)
     before: tuple[object, ...] = ()  # words in front of the command
+    log_path: Path | None = None  # where --log writes it, if it does
     process: Any = None
     port: int = 0
 
     def start(self) -> Listening:
         log = self.folder.with_suffix(".log")
-        before = log.stat().st_size if log.exists() else 0
+        before = 0 if self.log_path else log.stat().st_size if log.exists() else 0
         words = [
             *self.before, sys.executable, "-m", "ctrecon.cli.main", "dicom", "listen", "--port", self.port,
             "--folder", self.folder, "--send-to", self.send_to, "--ae-title", self.title, *self.options,
@@ -78,7 +79,8 @@ class Listening:
 
     @property
     def log(self) -> str:
-        return self.folder.with_suffix(".log").read_text()
+        path = self.log_path or self.folder.with_suffix(".log")
+        return path.read_text() if path.exists() else ""
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

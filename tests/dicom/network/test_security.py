@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Orthanc
+from conftest import PASSWORD, USER, Orthanc, free_port
 from pacs_nodes import Listening, Sink, run, wait_for
 from pacs_objects import ct, processing, study, uid
+from tls_front import front
 
-from ctrecon.dicom.network.node import Identity, Node, ae_title
+from ctrecon.dicom.network.node import Identity, Node, Tls, ae_title
 from ctrecon.errors import CtreconError
 
 pytest.importorskip("pynetdicom")
@@ -82,6 +83,40 @@ def test_a_real_node_over_tls(start_orthanc: Callable[..., Orthanc], certificate
         refused = run("dicom", "echo", "--to", orthanc.node, *options)
         assert refused.exit_code == 2, (options, refused.output)
         assert refused.output.count("\n") == 1
+
+
+def test_retrieval_and_dicomweb_over_tls_with_client_certificates(
+    start_orthanc: Callable[..., Orthanc], certificates: Path, tmp_path: Path
+) -> None:
+    """C-GET is above; here C-MOVE, whose objects come over TLS too, and STOW-RS, QIDO-RS and WADO-RS."""
+    ours = Tls(ca=certificates / "ca.pem", certificate=certificates / "ours.pem", key=certificates / "ours.key")
+    port = free_port()
+    orthanc = start_orthanc(
+        DicomTlsEnabled=True, DicomTlsCertificate=str(certificates / "ours.pem"),
+        DicomTlsPrivateKey=str(certificates / "ours.key"), DicomTlsTrustedCertificates=str(certificates / "ca.pem"),
+        DicomModalities={"us": {"AET": "CTRECON", "Host": "127.0.0.1", "Port": port, "UseDicomTls": True}},
+    )
+    folder, secure = study(tmp_path / "out", 1, 2), tls(certificates)
+    login = tmp_path / "login"
+    login.write_text(f"{USER}\n{PASSWORD}\n")
+    login.chmod(0o600)
+    with front(ours.server(), orthanc.http) as https:
+        web = ("--url", f"https://127.0.0.1:{https}/dicom-web", "--credentials", login)
+        sent = run("dicom", "send", folder, *web, *secure)
+        assert (sent.exit_code, sent.output) == (0, "2 stored (0x0000)\n")
+        assert "1 found" in run("dicom", "find", *web, *secure).output
+        moved = ("--from", orthanc.node, "--move", "--port", port)
+        for number, way in enumerate((web, moved)):
+            got = run("dicom", "get", uid("study", 1), *way, "-o", tmp_path / f"in{number}", *secure)
+            assert got.exit_code == 0, got.output
+            assert len(list((tmp_path / f"in{number}").rglob("*.dcm"))) == 2
+        for options in (
+            ("--tls-ca", certificates / "ca.pem", "--retries", 0, "--timeout", 5),  # no certificate
+            tls(certificates, "other"),  # one that nobody there trusts
+            ("--tls-ca", certificates / "stranger.pem", "--retries", 0, "--timeout", 5),  # theirs is not trusted here
+        ):
+            refused = run("dicom", "find", *web, *options)
+            assert (refused.exit_code, refused.output.count("\n")) == (2, 1), refused.output
 
 
 def test_our_node_over_tls_with_users(certificates: Path, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""The node's log: lines with a time, to standard error or to a file that rotates, and never an error of their own."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from ctrecon.errors import OutputError
+from ctrecon.support.text import printable
+
+
+class Log:
+    """Takes lines. ``path``: into this file, which becomes ``path.1`` when it has ``most_bytes``, that ``path.2``, and
+    so on up to ``kept``. Raises OutputError where the file cannot be written at the start.
+    """
+
+    def __init__(self, path: Path | None = None, most_bytes: int = 10_000_000, kept: int = 5) -> None:
+        self._path, self._most, self._kept = path, most_bytes, kept
+        self._lock = threading.Lock()
+        if path is not None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("a"):
+                    pass
+            except OSError as why:
+                raise OutputError(f"{path}: no log can be written there: {why.strerror}; choose another") from None
+
+    def __call__(self, line: str) -> None:
+        text = f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {printable(line)}\n"
+        # A disk that is full must not stop what the log is about.
+        with self._lock, suppress(OSError):
+            if self._path is None:
+                sys.stderr.write(text)
+                sys.stderr.flush()
+                return
+            if self._path.exists() and self._path.stat().st_size + len(text.encode()) > self._most:
+                self._rotate(self._path)
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(text)
+
+    def _rotate(self, path: Path) -> None:
+        for k in range(self._kept, 0, -1):
+            older = path.with_name(f"{path.name}.{k - 1}") if k > 1 else path
+            if older.exists():
+                older.replace(path.with_name(f"{path.name}.{k}"))
