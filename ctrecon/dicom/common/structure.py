@@ -7,18 +7,21 @@ value, and says at which byte something is wrong.
 
 from __future__ import annotations
 
+import mmap
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_VR
 
 from ctrecon.errors import InputError
 
+Bytes = bytes | mmap.mmap
 MAX_DEPTH = 64
 MAX_ELEMENTS = 500_000
 UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END, _PIXEL_DATA = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD, 0x7FE00010
-_LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
+LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def tag_name(tag: int) -> str:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
-def read_header(name: str, data: bytes, at: int, encoding: Encoding) -> Header:
+def read_header(name: str, data: Bytes, at: int, encoding: Encoding) -> Header:
     """The header at byte ``at``. Raises InputError where the file ends inside it."""
     if len(data) - at < 8:
         raise InputError(f"{name}: ends inside a tag at byte {at}; the file is cut off, copy it again")
@@ -63,7 +66,7 @@ def read_header(name: str, data: bytes, at: int, encoding: Encoding) -> Header:
     # Items have no value representation, and some writers leave it out of sequences, too.
     if not encoding.explicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
         return Header(tag, b"", at + 8, length)
-    if vr not in _LONG_VRS:
+    if vr not in LONG_VRS:
         return Header(tag, vr, at + 8, struct.unpack_from(order + "H", data, at + 6)[0])
     if len(data) - at < 12:
         raise InputError(f"{name}: ends inside the tag {tag_name(tag)} at byte {at}; it is cut off, copy it again")
@@ -71,10 +74,18 @@ def read_header(name: str, data: bytes, at: int, encoding: Encoding) -> Header:
 
 
 def check_structure(name: str, data: bytes, start: int, encoding: Encoding) -> None:
-    """Walk over all elements from byte ``start`` to the end.
+    """Walk over all elements from byte ``start`` to the end. Raises InputError as ``elements`` does."""
+    for _ in elements(name, data, start, encoding):
+        pass
 
-    Raises InputError where an element claims more than there is, items and delimiters do not match, sequences are
-    nested deeper than ``MAX_DEPTH``, or there are more than ``MAX_ELEMENTS``.
+
+def elements(name: str, data: Bytes, start: int, encoding: Encoding) -> Iterator[tuple[int, Header]]:
+    """The header of every element from byte ``start`` to the end, and how deep it stands: 1 in the data set itself.
+
+    ``data`` may be a file that is mapped into memory: no value is touched. Each header is given before the walk
+    goes on, so that who needs no more may stop. Raises InputError where an element claims more than there is, items
+    and delimiters do not match, sequences are nested deeper than ``MAX_DEPTH``, or there are more than
+    ``MAX_ELEMENTS``.
     """
     _check_byte_order(name, data, start, encoding)
     levels = [_Open("dataset", len(data), encoding)]
@@ -88,6 +99,7 @@ def check_structure(name: str, data: bytes, start: int, encoding: Encoding) -> N
         if at == len(data):
             raise InputError(f"{name}: ends inside a sequence; the file is cut off, copy it again")
         header = read_header(name, data, at, level.encoding)
+        yield len(levels), header
         limit = next(open_.end for open_ in reversed(levels) if open_.end is not None)
         at = header.value_at
         if header.tag in (_ITEM_END, _SEQUENCE_END):
@@ -140,7 +152,7 @@ def _dictionary_vr(tag: int) -> str:
         return ""
 
 
-def _check_byte_order(name: str, data: bytes, start: int, encoding: Encoding) -> None:
+def _check_byte_order(name: str, data: Bytes, start: int, encoding: Encoding) -> None:
     if len(data) - start < 8:
         return
     order, other = ("<", ">") if encoding.little else (">", "<")

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 
 from ctrecon.dicom.network import command_set
@@ -126,7 +125,7 @@ class Arrivals:
             return NOT_UNDERSTOOD, ""
         try:
             if message.path is None:
-                header = header_in(BytesIO(message.data), Path("an object that could not be kept"))
+                header = header_in(message.data, Path("an object that could not be kept"))
             else:
                 header = read_header(message.path)
         except InputError:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
 
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from ctrecon.dicom.common.structure import LONG_VRS, Bytes, Encoding, elements
 from ctrecon.errors import InputError
 
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
-_TAGS: tuple[Any, ...] = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
+_TAGS = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
+_MEDIA_CLASS, _MEDIA_INSTANCE, _SYNTAX = 0x00020002, 0x00020003, 0x00020010
+_META = (_MEDIA_CLASS, _MEDIA_INSTANCE, _SYNTAX)
+_MOST_UID = 128  # padded, and by writers who miscount
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
@@ -44,55 +49,55 @@ def read_header(path: Path) -> Header:
     """
     try:
         with path.open("rb") as stream:
-            return header_in(stream, path)
-    except OSError as why:
-        raise InputError(f"{path}: cannot be read: {why.strerror}") from None
-
-
-def header_in(stream: BinaryIO, path: Path) -> Header:
-    """The same of the beginning of a file; ``path`` is what it is called. Raises InputError."""
-    from pydicom.filereader import read_dataset, read_partial
-
-    def past_meta(tag: Any, vr: str | None, length: int) -> bool:
-        return int(tag) >> 16 != 2 or length > 1 << 16
-
-    def far_enough(tag: Any, vr: str | None, length: int) -> bool:
-        # A UID has 64 characters; what announces more is not read, whatever the rest of the file is.
-        return int(tag) > _SERIES or (int(tag) in _TAGS and length > 1024)
-
-    try:
-        with warnings.catch_warnings():
-            # A warning may quote the value that it complains about.
-            warnings.simplefilter("ignore")
-            if stream.read(132)[128:] != b"DICM":
+            if path.stat().st_size < 132:
                 raise InputError(f"{path}: not a DICOM file: no DICM after 128 bytes")
-            meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=past_meta)
-            values = [str(meta.get(k, "")) for k in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID")]
-            syntax = str(meta.get("TransferSyntaxUID", ""))
-            if not (all(values) and syntax):
-                raise InputError(f"{path}: its file header lacks SOP class, SOP instance or transfer syntax")
-            header = Header(path=path, sop_class=values[0], sop_instance=values[1], transfer_syntax=syntax)
-            if syntax == DEFLATED:
-                return header
-            stream.seek(0)
-            data = read_partial(stream, stop_when=far_enough, specific_tags=list(_TAGS))
-    except InputError:
-        raise
-    except Exception as why:  # pydicom raises what it meets: EOFError, struct.error, RecursionError, KeyError, ...
-        raise InputError(f"{path}: not a DICOM file that can be read: {type(why).__name__}") from None
-    inside = (str(data.get(_SOP_CLASS, _Absent).value), str(data.get(_SOP_INSTANCE, _Absent).value))
-    if inside != (header.sop_class, header.sop_instance):
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return header_in(data, path)
+    except (OSError, ValueError) as why:
+        raise InputError(f"{path}: cannot be read: {type(why).__name__}") from None
+
+
+def header_in(data: Bytes, path: Path) -> Header:
+    """The same of the beginning of a file; ``path`` is what it is called. Raises InputError.
+
+    The element headers are walked over and four values read, nothing else: libraries build an object of each item of
+    a sequence, and a file of seven megabytes can hold a million.
+    """
+    if data[128:132] != b"DICM":
+        raise InputError(f"{path}: not a DICOM file: no DICM after 128 bytes")
+    meta, at = _uids(data, path, 132, Encoding(explicit=True, little=True), _META)
+    syntax = meta.get(_SYNTAX, "")
+    if not (meta.get(_MEDIA_CLASS) and meta.get(_MEDIA_INSTANCE) and syntax):
+        raise InputError(f"{path}: its file header lacks SOP class, SOP instance or transfer syntax")
+    if syntax == DEFLATED:
+        return Header(
+            path=path, sop_class=meta[_MEDIA_CLASS], sop_instance=meta[_MEDIA_INSTANCE], transfer_syntax=syntax
+        )
+    encoding = Encoding(explicit=syntax != ImplicitVRLittleEndian, little=syntax != ExplicitVRBigEndian)
+    found, _ = _uids(data, path, at, encoding, _TAGS)
+    if (found.get(_SOP_CLASS), found.get(_SOP_INSTANCE)) != (meta[_MEDIA_CLASS], meta[_MEDIA_INSTANCE]):
         raise InputError(f"{path}: the file header and the data set name different objects; the file was tampered with")
     return Header(
-        path=path, sop_class=inside[0], sop_instance=inside[1], transfer_syntax=syntax,
-        study=str(data.get(_STUDY, _Absent).value or ""), series=str(data.get(_SERIES, _Absent).value or ""),
+        path=path, sop_class=meta[_MEDIA_CLASS], sop_instance=meta[_MEDIA_INSTANCE], transfer_syntax=syntax,
+        study=found.get(_STUDY, ""), series=found.get(_SERIES, ""),
     )
 
 
-class _Absent:
-    """Stands in for an element that a file does not have."""
-
-    value = ""
+def _uids(data: Bytes, path: Path, at: int, encoding: Encoding, tags: tuple[int, ...]) -> tuple[dict[int, str], int]:
+    """The values of these tags, and where the first tag beyond their group, or beyond the last of them, stands."""
+    found: dict[int, str] = {}
+    last = 0x0002FFFF if tags is _META else tags[-1]
+    for depth, header in elements(str(path), data, at, encoding):
+        if depth > 1:
+            continue
+        if header.tag > last:
+            return found, header.value_at - (12 if header.vr in LONG_VRS else 8)
+        if header.tag in tags:
+            if header.length > _MOST_UID or header.value_at + header.length > len(data):
+                raise InputError(f"{path}: a UID of {header.length} bytes; a UID has at most 64, the file is damaged")
+            value = data[header.value_at : header.value_at + header.length]
+            found[header.tag] = value.decode("ascii", "replace").strip(" \0")
+    return found, len(data)
 
 
 def headers_of(paths: Iterable[Path]) -> list[Header]:
