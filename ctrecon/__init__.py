@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ctrecon.measurement.scan import Scan as Scan
     from ctrecon.reconstruction.settings import Settings as Settings
     from ctrecon.workbench.audit import audit as audit
+    from ctrecon.workbench.compare import compare as compare
     from ctrecon.workbench.diagnose import diagnose as diagnose
     from ctrecon.workbench.operator import operator as operator
     from ctrecon.workbench.reconstruct import reconstruct as reconstruct
@@ -51,6 +52,7 @@ _FROM = {
     "VectorGeometry": "geometry.vector_geometry",
     "audit": "workbench.audit",
     "diagnose": "workbench.diagnose",
+    "compare": "workbench.compare",
     "operator": "workbench.operator",
     "read_scan": "io.arrays",
     "reconstruct": "workbench.reconstruct",

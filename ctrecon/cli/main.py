@@ -28,6 +28,7 @@ class Commands(LazyGroup):
         "simulate": ("simulate", "Simulate a scan of a phantom or an image."),
         "verify": ("verify", "Check certificates, independently of how they were made."),
         "audit": ("audit", "Tell whether a structure is in the data, or only in the picture."),
+        "compare": ("compare", "Tell where two reconstructions differ by more than the data decide."),
         "report": ("report", "Write one page about a reconstruction: image, proof, how to check it."),
         "correct": ("correct", "Correct a scan: rings, zingers, flicker, scatter and more."),
         "info": ("info", "Say what a scan file holds and what is assumed of it."),

@@ -20,6 +20,7 @@ class FiguresAndTables(LazyGroup):
         "table1": ("reproduce_table1", "Super-resolution: PSNR, SSIM, and what is left of the residual."),
         "table2": ("reproduce_table2", "Sudoku: cell accuracy and solved puzzles."),
         "roughness": ("reproduce_roughness", "Audits: how rough the truth is beside the smoothest image."),
+        "lesions": ("reproduce_lesions", "Audits: planted lesions of known truth."),
         "coverage": ("reproduce_coverage", "Delta: how often the true image lies within it."),
     }
 

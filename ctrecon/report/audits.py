@@ -40,6 +40,12 @@ class Audit:
     little: tuple[str, ...] = ()
 
     @property
+    def contradicts(self) -> bool:
+        """Whether the image that is shown is none of those that the range is about: it shows what none of them does."""
+        room = 1e-9 * (abs(self.lower) + abs(self.upper))
+        return not self.nothing and not self.lower - room <= self.value <= self.upper + room
+
+    @property
     def decided(self) -> bool:
         return (self.lower > 0 or self.upper < 0) and not self.nothing
 

@@ -242,6 +242,8 @@ def verdict_of(audit: Audit) -> str:
         return "refused"
     if audit.nothing:
         return "says nothing"
+    if audit.contradicts:
+        return "this image is wrong here"
     return "in the data" if audit.decided else "the data do not decide"
 
 
@@ -251,6 +253,8 @@ def say_audit(audit: Audit, scale: Scale) -> str:
     if audit.nothing:
         return f"The certificate holds, but it says nothing: {'; '.join(audit.nothing)}."
     little = f" It says little: {'; '.join(audit.little)}." if audit.little else ""
+    if audit.contradicts:
+        little = " What this image shows here lies outside of that: it is wrong, if the object is within them." + little
     lower, upper = whole(scale.outward(audit.lower, up=False)), whole(scale.outward(audit.upper, up=True))
     if audit.decided:
         brighter = audit.lower > 0

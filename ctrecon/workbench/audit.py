@@ -116,12 +116,12 @@ def audit(
         raise SettingError("--radius is of the discs of --scan; a region's own radius belongs into --roi X,Y,R")
     surroundings = Ring(gap=gap, width=ring)
     beside = None if isinstance(save, bool) else Path(save)
-    with _evidence(subject, beside) as evidence:
+    with evidence_of(subject, beside) as evidence:
         if isinstance(subject, Reconstruction) and save is True:
             raise SettingError("the reconstruction is in memory; say beside which image to save: save='S.npy'")
         image = (beside or evidence.image_path) if save else None
         assumptions = assume(
-            evidence, **roughness(kappa, evidence), learned=_is_learned(subject, evidence), lo=lo, hi=hi
+            evidence, **roughness(kappa, evidence), learned=is_learned(subject, evidence), lo=lo, hi=hi
         )
         asked = Audit(evidence=evidence, assumptions=assumptions)
         regions = regions_of(roi, roi_mm, evidence, surroundings)
@@ -156,7 +156,9 @@ def audit(
 
 
 @contextmanager
-def _evidence(subject: Reconstruction | str | os.PathLike[str], beside: Path | None) -> Iterator[Evidence]:
+def evidence_of(
+    subject: Reconstruction | str | os.PathLike[str], beside: Path | None = None
+) -> Iterator[Evidence]:
     """The certificate of ``subject``, checked from files; those of one in memory stand in a folder of their own."""
     if not isinstance(subject, Reconstruction):
         evidence = read_evidence(Path(subject))
@@ -171,7 +173,7 @@ def _evidence(subject: Reconstruction | str | os.PathLike[str], beside: Path | N
         yield replace(read_evidence(image), length_unit=subject.scan.length_unit)
 
 
-def _is_learned(subject: Reconstruction | str | os.PathLike[str], evidence: Evidence) -> bool:
+def is_learned(subject: Reconstruction | str | os.PathLike[str], evidence: Evidence) -> bool:
     """Whether the network made the image: of a file, as its own history says, where there is one."""
     if isinstance(subject, Reconstruction):
         return subject.conclusion.method == "energy"
