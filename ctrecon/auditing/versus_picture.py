@@ -24,7 +24,7 @@ def draw_versus(found: Versus, images: tuple[Array, Array], names: tuple[str, st
     """A PNG with A, B and A - B ``[rows, columns]``; each disc is numbered as in the list, with a legend below."""
     figure = Figure(figsize=(15.5, 6.4), layout="constrained", facecolor="white")
     axes = figure.subplots(1, 3)
-    unit = found.audit.evidence.unit.strip()
+    unit = found.audit.evidence.units.attenuation
     low, high = (float(q) for q in np.percentile(np.stack(images), [0.5, 99.8]))
     high = max(high, low + 1e-12)
     for axis, image, name, letter in zip(axes, images, names, "AB", strict=False):

@@ -28,8 +28,8 @@ CONTRASTS = (0.1, 0.25, 0.5, 0.9)
 NOISES = (0.005, 0.02, 1e5)
 """A share of ``||f||``, or photons a ray."""
 METHODS = ("energy", "huber-tv")
-SIZE, VIEWS, FIRST_SEED = 56, (60, 100), 7000
-ITERATIONS = 800
+SIZE, VIEWS, FIRST_SEED = 48, (40, 80), 7000
+ITERATIONS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,8 @@ class _With:
             around = np.linspace(0, 2 * np.pi, 24, endpoint=False)
             r = radius * np.array([[0.0], [0.5], [1.0]])
             px, py = x + r * np.cos(around), y + r * np.sin(around)
-            if sum(p.value_at(px, py) for p in body.primitives).min() >= -self.gain:  # no less than air
+            tissue = np.sum([p.value_at(px, py) for p in body.primitives], axis=0)
+            if float(tissue.min()) >= -self.gain:  # no less than air
                 return Phantom((*body.primitives, _lesion(float(x), float(y), float(radius), self.gain)))
         # There is no tissue of so much: it is brighter instead.
         return Phantom((*body.primitives, _lesion(float(x), float(y), float(radius), abs(self.gain))))

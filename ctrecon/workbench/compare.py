@@ -187,7 +187,7 @@ def _written(
 
 
 def _line(k: int, one: Disputed, audit: Audit) -> str:
-    made, unit = one.certificate, audit.evidence.unit
+    made, unit = one.certificate, audit.evidence.units.after
     return (
         f"disc {k} at column {one.column:.4g}, row {one.row:.4g}: A shows {one.contrasts[0]:.4g}, "
         f"B {one.contrasts[1]:.4g}; no image within the limits less than {made.lower:.4g} or more than "
