@@ -28,8 +28,10 @@ def command(scan_file: Path, as_json: bool, **options: Any) -> None:
         click.echo(json.dumps(facts, allow_nan=False))
         return
     for name, value in facts.items():
-        if name != "notes":
+        if name not in ("notes", "doubts"):
             click.echo(f"{name.replace('_', ' '):>28}: {printable(str(value))}")
+    for doubt in facts["doubts"]:
+        click.echo(f"{'in doubt':>28}: {printable(doubt)} (see ctrecon diagnose)")
     for note in facts["notes"]:
         click.echo(f"{'note':>28}: {printable(note)}")
 
@@ -37,6 +39,7 @@ def command(scan_file: Path, as_json: bool, **options: Any) -> None:
 def _facts(scan: Any) -> dict[str, Any]:
     import numpy as np
 
+    from ctrecon.diagnosis.doubts import doubts_about
     from ctrecon.errors import CtreconError
     from ctrecon.geometry.grid import field_of_view_mm
     from ctrecon.measurement.delta import delta_for
@@ -72,5 +75,7 @@ def _facts(scan: Any) -> dict[str, Any]:
         facts["delta_auto"] = f"{delta.value:.6g} ({delta.norm}; {delta.how})"
     except CtreconError as why:
         facts["delta_auto"] = f"none: {why}"
+    doubts = doubts_about(scan, met=True)
+    facts["doubts"] = [] if doubts is None else doubts.lines()
     facts["notes"] = list(scan.notes)
     return facts

@@ -36,6 +36,7 @@ def test_a_flipped_scan_is_named_mended_and_never_certified_by_a_larger_delta(tm
         result = run("diagnose", str(path), *words)
         assert result.exit_code == 2, words
         assert len(result.stderr.splitlines()) == 1
+    assert any("in doubt: the angles run" in line for line in run("info", str(path)).output.splitlines())
     # The largest misfit is no advice: what is offered is the slip, not a delta that any image meets.
     command = ("reconstruct", str(path), "-o", str(tmp_path / "r.npy"), "--method", "huber-tv", "--delta", "auto")
     result = run(*command)
