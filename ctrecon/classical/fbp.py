@@ -22,7 +22,7 @@ from ctrecon.classical.fbp_arc import ArcBackProjection
 from ctrecon.classical.fbp_device import DeviceBackProjection, matrix_bytes
 from ctrecon.classical.fbp_flat import FlatBackProjection
 from ctrecon.classical.fbp_rays import ANOTHER_METHOD, fan_rays
-from ctrecon.classical.fbp_weights import view_weights
+from ctrecon.classical.fbp_weights import cells_beyond, view_weights
 from ctrecon.errors import GeometryError, OperatorError, SettingError
 from ctrecon.geometry.base import Geometry, orbit_of
 from ctrecon.geometry.grid import Grid
@@ -112,9 +112,13 @@ class FilteredBackProjection:
             vectors = replace(vectors, u=-vectors.u)
         self._back: FlatBackProjection | ArcBackProjection
         kind = ArcBackProjection if vectors.radius_mm else FlatBackProjection
-        self._back = kind(vectors, orbit, grid)
         fan = fan_rays(vectors, orbit)
-        weights = view_weights(orbit, fan.gamma) * fan.jacobian * self._back.scale
+        # What the ramp leaves beyond the shorter side is needed where pixels are seen from the other side alone.
+        self._beyond = cells_beyond(orbit, fan.distance)
+        self._back = kind(replace(vectors, columns=vectors.columns + 2 * self._beyond), orbit, grid)
+        scale = self._back.scale
+        scale = scale if scale.shape[-1] == 1 else scale[:, self._beyond : scale.shape[-1] - self._beyond]
+        weights = view_weights(orbit, fan.gamma, fan.distance) * fan.jacobian * scale
         self._weights = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float32))
         self._response = self._filter_response(window, cutoff)
         self._by_torch: dict[torch.device, DeviceBackProjection] = {}
@@ -122,7 +126,7 @@ class FilteredBackProjection:
 
     def _filter_response(self, window: Window, cutoff: float) -> Tensor:
         response = ramp_response(
-            self.geometry.shape[-1], self._back.spacing_mm, window, cutoff, chord=self._back.chord
+            self.geometry.shape[-1] + 2 * self._beyond, self._back.spacing_mm, window, cutoff, chord=self._back.chord
         )
         return torch.from_numpy(response.astype(np.float32))
 
@@ -168,10 +172,10 @@ class FilteredBackProjection:
             self._weights, self._response = self._weights.to(device), self._response.to(device)
         if self._reversed:
             sinogram = sinogram.flip(-1)
-        weighted = sinogram.float() * self._weights
-        length = ramp_length(sinogram.shape[-1])
+        weighted = torch.nn.functional.pad(sinogram.float() * self._weights, (self._beyond, self._beyond))
+        length = ramp_length(weighted.shape[-1])
         spectrum = torch.fft.rfft(weighted, n=length) * self._response
-        filtered = torch.fft.irfft(spectrum, n=length)[..., : sinogram.shape[-1]]
+        filtered = torch.fft.irfft(spectrum, n=length)[..., : weighted.shape[-1]]
         return torch.nn.functional.pad(filtered, (1, 2)).contiguous()
 
 

@@ -20,10 +20,13 @@ ANOTHER_METHOD = "use another --method: energy, cgls, huber-tv or gradient"
 
 @dataclass(frozen=True)
 class FanRays:
-    """Both ``[views, detectors]``: the angle to the line to the axis, and the density over the orbit's radius."""
+    """All ``[views, detectors]``: the angle to the line to the axis, the density over the orbit's radius, and how far
+    the ray passes the axis, with a sign.
+    """
 
     gamma: Float64Array
     jacobian: Float64Array
+    distance: Float64Array
 
 
 def fan_rays(vectors: Vectors, orbit: Orbit) -> FanRays:
@@ -32,14 +35,22 @@ def fan_rays(vectors: Vectors, orbit: Orbit) -> FanRays:
     The angle is that at the nominal source, the centre of an arc, which the views' angles belong to.
     """
     shape = (len(vectors.source), vectors.columns)
+    distance = _from_the_axis(vectors)
     if orbit.source_to_axis_mm is None:
-        return FanRays(np.zeros(shape), np.ones(shape))
+        return FanRays(np.zeros(shape), np.ones(shape), distance)
     source, cells = vectors.source[:, None, :2], vectors.cells()[:, 0, :, :2]
     radius, along, across = _to_the_axis(source, cells)
     cosine = along / (radius * np.hypot(*np.moveaxis(cells - source, -1, 0)))
     if vectors.radius_mm:
         _, along, across = _to_the_axis(vectors.arc_centre()[:, None, :2], cells)
-    return FanRays(np.arctan2(across, along), radius / orbit.source_to_axis_mm * cosine)
+    return FanRays(np.arctan2(across, along), radius / orbit.source_to_axis_mm * cosine, distance)
+
+
+def _from_the_axis(vectors: Vectors) -> Float64Array:
+    points, directions = (part[:, 0, :, :2] for part in vectors.rays())
+    cross = points[..., 0] * directions[..., 1] - points[..., 1] * directions[..., 0]
+    distance: Float64Array = cross / np.hypot(directions[..., 0], directions[..., 1])
+    return distance
 
 
 def true_angles(vectors: Vectors) -> Float64Array:

@@ -10,6 +10,7 @@ import numpy as np
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.checks import MAX_IMAGE_SIDE, count, finite, positive
+from ctrecon.geometry.coverage import ONE_SIDED, goes_round
 from ctrecon.support.arrays import Float64Array
 
 
@@ -178,14 +179,31 @@ def field_of_view_mm(geometry: Geometry) -> float:
     return float(2 * np.min(np.abs(away)))
 
 
+def covered_mm(geometry: Geometry) -> float:
+    """Diameter of the circle around the axis whose lines are all measured, in mm.
+
+    As ``field_of_view_mm``, but where a detector reaches further on one side and the views go round: what it misses
+    on the other side it sees half a turn later.
+    """
+    narrow = field_of_view_mm(geometry)
+    if geometry.orbit is None or narrow <= 0 or len(geometry.shape) != 2:
+        return narrow
+    points, directions = geometry.rays(slice(0, 1))
+    away = points[..., 0] * directions[..., 1] - points[..., 1] * directions[..., 0]
+    wide = 2 * float(np.max(np.abs(away / np.hypot(directions[..., 0], directions[..., 1]))))
+    if wide - narrow <= ONE_SIDED * wide or not goes_round(np.asarray(geometry.orbit.angles_rad)):
+        return narrow
+    return wide
+
+
 def default_grid(geometry: Geometry, *, size: int | None = None, pixel_mm: float | None = None) -> Grid:
-    """A square grid that covers the field of view; ``size`` defaults to the number of detector cells.
+    """A square grid that covers the field of view (``covered_mm``); ``size`` defaults to the number of detector cells.
 
     In space its slices are as far apart as the detector's rows seem at the axis, and cover there what any view sees.
     """
     size = geometry.detector_count if size is None else size
     if pixel_mm is None:
-        width = field_of_view_mm(geometry)
+        width = covered_mm(geometry)
         if width <= 0:
             raise GeometryError("the detector does not see the rotation axis from both sides; give --pixel-mm")
         pixel_mm = width / count("size", size, MAX_IMAGE_SIDE)
