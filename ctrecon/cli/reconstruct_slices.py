@@ -25,11 +25,13 @@ def to_series(
 ) -> int:
     """Write all slices, or those that were done when it was interrupted; the exit code."""
     from ctrecon.outputs.series import paths_of_slice
+    from ctrecon.reconstruction.journal import Journal, beside
     from ctrecon.support.pooled_notes import pooled_notes
     from ctrecon.workbench.slices import reconstruct_slices
     from ctrecon.workbench.verdict import facts, verdict
 
     said: list[str] = []
+    journal = Journal(beside(series.folder.resolve()))
 
     def done(item: str, result: Reconstruction) -> None:
         if not as_json:
@@ -39,7 +41,11 @@ def to_series(
             click.echo(said[-1])
 
     with shown(quiet=as_json) as progress:
-        made = reconstruct_slices(folder, settings, spacing_mm=spacing_mm, progress=progress, watch=done)
+        made = reconstruct_slices(
+            folder, settings, spacing_mm=spacing_mm, progress=progress, watch=done, journal=journal,
+        )  # fmt: skip
+    if journal.recalled and not as_json:
+        click.echo(f"note: {journal.recalled} slices were taken over from a run that was cut off")
     if not as_json:
         for note in pooled_notes([result.scan.notes for result in made.results]):
             click.echo(f"note: {printable(note)}")
@@ -52,6 +58,8 @@ def to_series(
         [result.conclusion for result in made.results], method=settings.method, iterative=settings.method != "fbp",
         z_mm=made.z_mm, thickness_mm=slice_mm,
     )  # fmt: skip
+    if not made.interrupted:
+        journal.remove()
     certified = sum(result.certified for result in stored)
     if as_json:
         told = []

@@ -16,10 +16,11 @@ from ctrecon.errors import OutputError
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.io.write import put_array
 from ctrecon.measurement.scan import Scan
-from ctrecon.outputs.history import SUFFIX, History, versions
+from ctrecon.outputs.history import SUFFIX, History
 from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, place_mm
 from ctrecon.support.atomic import Files, atomic_files
 from ctrecon.support.places import check_places
+from ctrecon.support.versions import versions
 
 if TYPE_CHECKING:
     from ctrecon.reconstruction.conclude import Conclusion

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -82,17 +80,6 @@ def read_history(path: Path) -> History:
     except (ValueError, TypeError, KeyError, OverflowError, SettingError) as why:
         text = "".join(c if c.isprintable() else "?" for c in str(why))[:120]
         raise InputError(f"{path}: is not a history as ctrecon writes it ({text}); reconstruct again") from None
-
-
-def versions() -> dict[str, str]:
-    """Of what took part in a reconstruction."""
-    found = {"python": platform.python_version()}
-    for name, distribution in {"ctrecon": "ctrecon-edn", "torch": "torch", "numpy": "numpy", "scipy": "scipy"}.items():
-        try:
-            found[name] = version(distribution)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
 
 
 def _finite(value: float) -> float | None:

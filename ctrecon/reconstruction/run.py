@@ -23,6 +23,7 @@ from ctrecon.measurement.scan import Scan
 from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.operators.choose import OperatorName, Uses
 from ctrecon.reconstruction.conclude import Conclusion, conclude
+from ctrecon.reconstruction.journal import Journal, key_of
 from ctrecon.reconstruction.methods import load_method, settings_of
 from ctrecon.reconstruction.needs import check_needs
 from ctrecon.reconstruction.objectives import ENERGIES, load_energy, load_regulariser
@@ -78,6 +79,7 @@ def run(
     item: str = "",
     progress: Report | None = None,
     began: float | None = None,
+    journal: Journal | None = None,
 ) -> Conclusion:
     """Reconstruct ``scan`` as it is by the settings of delta, method and operator; say what is proved of the image.
 
@@ -94,6 +96,7 @@ def run(
         item: Of many, such as ``slice 3 of 40``; for ``progress``.
         progress: Hears of notes, delta, every iteration, and the proof.
         began: A ``time.monotonic()`` from which ``seconds`` count; None for now.
+        journal: What an earlier run left there is taken over, and what this one computes is kept there.
 
     Raises:
         CtreconError: As ``delta_for``, ``prepare``, the method and ``conclude`` do.
@@ -139,7 +142,17 @@ def run(
     objective = _objective(problem, settings, energy)
     if objective is not None:
         given["objective"] = objective
-    outcome = method(problem, **given, watch=iterated)
+    if journal is None or direction is not None or energy is not None:
+        outcome = method(problem, **given, watch=iterated)
+    else:
+        key = key_of(problem, settings, given.get("prior"))
+        known = journal.recall(key, problem.shape)
+        if known is None:
+            outcome = method(problem, **given, watch=iterated)
+            journal.keep(key, outcome)
+        else:
+            outcome = known
+            _say(progress, "note", "taken over from an earlier run that was cut off", item)
     clock.note("reconstruct")
     concluded = conclude(
         problem, outcome, source=None if source is None else str(source), began=clock.began, method=settings.method,

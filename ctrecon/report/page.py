@@ -23,7 +23,6 @@ from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
 from ctrecon.errors import OutputError
 from ctrecon.measurement.units import Units
-from ctrecon.outputs.history import versions
 from ctrecon.report import figures, words
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Content
@@ -31,6 +30,7 @@ from ctrecon.report.facts import details, geometry_rows, lists, steps, verify_co
 from ctrecon.report.scale import Scale, choose_scale
 from ctrecon.support.atomic import atomic_write
 from ctrecon.support.places import check_places
+from ctrecon.support.versions import versions
 
 _HERE = files("ctrecon.report")
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ctrecon.dicom.raw.projections import ProjectionSet, read_projections
 from ctrecon.dicom.raw.rebin import radius_of_object_mm, rebin, slice_positions
@@ -16,6 +15,7 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.corrections import corrected
 from ctrecon.measurement.extent import grid_of_object
 from ctrecon.measurement.scan import Scan
+from ctrecon.reconstruction.journal import Journal
 from ctrecon.reconstruction.run import Once, run
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.progress import Report
@@ -41,6 +41,7 @@ def reconstruct_slices(
     spacing_mm: float | None = None,
     progress: Report | None = None,
     watch: Callable[[str, Reconstruction], None] | None = None,
+    journal: Journal | None = None,
 ) -> Slices:
     """Reconstruct every slice of a folder of projections. Weights and ``||A||`` are made once for all of them.
 
@@ -52,6 +53,7 @@ def reconstruct_slices(
         spacing_mm: Of the slices; None for a detector row at the axis.
         progress: Hears of every iteration; ``item`` says of which slice.
         watch: Hears of every slice once it is done: which one it is, in words, and the result.
+        journal: Keeps each slice once it is done, and gives those back that a run before this one had done.
 
     Raises:
         InputError: What cannot be read.
@@ -76,8 +78,11 @@ def reconstruct_slices(
             # Though a flying focal spot changes the field of view a little from slice to slice.
             scan = replace(scan, grid=grid, image_shape=None)
             # Each has its own angles, so a matrix would serve one slice alone.
-            how: dict[str, Any] = {"once": once, "uses": "few", "item": item, "progress": progress, "began": began}
-            done = Reconstruction(run(scan, settings, **how))
+            done = Reconstruction(
+                run(
+                    scan, settings, once=once, uses="few", item=item, progress=progress, began=began, journal=journal,
+                )
+            )
             results.append(done)
             if watch is not None:
                 watch(item, done)
