@@ -244,4 +244,4 @@ def _share_unseen(lower: float, upper: float, least: float, most: float) -> floa
 def write_answers(audit: Audit, answers: Sequence[Answer], *, image: Path | None = None) -> list[Path]:
     """Write the certificates beside the reconstruction, or beside ``image``; their paths. Raises OutputError."""
     image = audit.evidence.image_path if image is None else image
-    return [answer.certificate.write_labelled(image, answer.region.label)[""] for answer in answers]
+    return [answer.certificate.write_labelled(image, answer.region.label, overwrite=True)[""] for answer in answers]

@@ -46,12 +46,12 @@ class IntervalCertificate(Certificate):
     lower: float
     upper: float
 
-    def write_labelled(self, image_path: str | Path, label: str) -> dict[str, Path]:
+    def write_labelled(self, image_path: str | Path, label: str, *, overwrite: bool = False) -> dict[str, Path]:
         """Write all files beside ``image_path`` (``S.npy``) as ``S.LABEL...``; as ``write`` otherwise.
 
         Raises OutputError also for a label of other characters than letters, digits, dash.
         """
-        return self.write(_labelled(Path(image_path), label))
+        return self.write(_labelled(Path(image_path), label), overwrite=overwrite)
 
 
 def _labelled(image_path: Path, label: str) -> Path:

@@ -23,6 +23,7 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.vector_geometry import VectorGeometry
 from ctrecon.support.arrays import Array
 from ctrecon.support.atomic import Files, atomic_files
+from ctrecon.support.places import check_places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,24 +35,35 @@ class Certificate:
     values: Mapping[str, Any] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
 
-    def write(self, image_path: str | Path) -> dict[str, Path]:
-        """Write all files beside ``image_path`` (``S.npy``); returns their paths by part, the certificate as ``""``.
+    def write(self, image_path: str | Path, *, overwrite: bool = False) -> dict[str, Path]:
+        """Write all files beside an image; all appear together or none (``atomic_files``).
 
-        All appear together or none (``atomic_files``). Raises OutputError where the name does not end in .npy or the
-        disk does not take them.
+        Args:
+            image_path: ``S.npy``.
+            overwrite: Whether files that are there may be replaced.
+
+        Returns:
+            The paths by part, the certificate's as ``""``.
+
+        Raises:
+            OutputError: The name does not end in .npy, a file is there already, or the disk does not take them.
         """
+        check_places(self._paths(Path(image_path)).values(), overwrite=overwrite)
         with atomic_files() as place:
             return self.put(place, Path(image_path))
 
     def put(self, place: Files, image_path: Path) -> dict[str, Path]:
         """The same as part of what ``place`` writes together; the certificate comes after all that it speaks of."""
-        if image_path.suffix != ".npy":
-            raise OutputError(f"certificates are written beside an image S.npy, got {image_path.name!r}")
-        stem = image_path.name.removesuffix(".npy")
-        paths = {name: image_path.with_name(stem + verify.FILES[name]) for name in self.files}
+        paths = self._paths(image_path)
         for name, raw in self.files.items():
             place(paths[name]).write_bytes(raw)
         return paths
+
+    def _paths(self, image_path: Path) -> dict[str, Path]:
+        if image_path.suffix != ".npy":
+            raise OutputError(f"certificates are written beside an image S.npy, got {image_path.name!r}")
+        stem = image_path.name.removesuffix(".npy")
+        return {name: image_path.with_name(stem + verify.FILES[name]) for name in self.files}
 
 
 def operator_claim(

@@ -94,6 +94,7 @@ class Verdict(NamedTuple):
     readable: bool = True
     claims: Json = {}  # noqa: RUF012
     arrays: dict[str, Array] = {}  # noqa: RUF012
+    cause: Exception | None = None
 
 
 class Problem(NamedTuple):
@@ -460,7 +461,7 @@ def check(
             return check_all(certificate, beside, effort)
     except Exception as why:  # content that trips anything over is no certificate, and must not look like a crash
         text = why if isinstance(why, Refused | OSError) else f"malformed content ({type(why).__name__}: {why})"
-        return Verdict(False, kind, reason=one_line(text), readable=not isinstance(why, OSError))
+        return Verdict(False, kind, reason=one_line(text), readable=not isinstance(why, OSError), cause=why)
 
 
 def one_line(text: object) -> str:

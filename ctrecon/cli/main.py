@@ -62,24 +62,24 @@ class Commands(LazyGroup):
         except click.UsageError as error:
             _refuse(ctx, f"{error.format_message()} (see ctrecon {ctx.invoked_subcommand or ''} --help)", as_json)
         except CtreconError as error:
-            _show(ctx, error)
+            show_cause(ctx, error)
             _refuse(ctx, str(error), as_json)
         except BrokenPipeError:
             raise
         except OSError as error:
-            _show(ctx, error)
+            show_cause(ctx, error)
             _refuse(ctx, f"{error}; check the disk's space and permissions", as_json)
         except MemoryError as error:
-            _show(ctx, error)
+            show_cause(ctx, error)
             click.echo("ctrecon: there is not enough memory; use fewer views (--every) or pixels (--size)", err=True)
             ctx.exit(EXIT_BAD_INPUT)
         except (KeyboardInterrupt, click.Abort) as error:
-            _show(ctx, error)
+            show_cause(ctx, error)
             click.echo("ctrecon: interrupted; no result was written", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 
-def _show(ctx: click.Context, error: BaseException) -> None:
+def show_cause(ctx: click.Context, error: BaseException) -> None:
     """With ``--debug`` the traceback, before the line for a person; causes that a message replaced are shown, too."""
     if not ctx.meta.get(DEBUG):
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ctrecon.cli.main import EXIT_BAD_INPUT, printable
+from ctrecon.cli.main import EXIT_BAD_INPUT, printable, show_cause
 from ctrecon.cli.options import FolderPath, ScanPath, reading_options
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def command(
         raise click.UsageError("--certificates goes with the folder of a DICOM series")
 
     def say(finding: Verified) -> None:
+        if finding.cause is not None:
+            show_cause(ctx, finding.cause)
         if not finding.readable and finding.kind is None and not finding.path.exists():
             click.echo(f"ctrecon: there is no certificate {printable(str(finding.path))}", err=True)
         elif as_json:

@@ -7,8 +7,9 @@ alone gets all the rest by automatic differentiation (``derived.py``).
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable
+from functools import cached_property, reduce
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from torch import Tensor
 from ctrecon.energies.derived import DerivedPoint, largest_curvature
 from ctrecon.energies.points import Point, Ray, along, inner, scaled
 from ctrecon.errors import SettingError
+
+P = TypeVar("P")
 
 __all__ = ["Energy", "Point", "Ray", "SumEnergy", "along", "inner", "scaled"]
 
@@ -81,12 +84,18 @@ class SumEnergy(Energy):
 
     @property
     def lipschitz(self) -> float | None:
-        stated = [(a, energy.lipschitz) for a, energy in self.parts]
+        stated = [(a, energy.lipschitz) for a, energy in self.parts if a]
         known = [a * one for a, one in stated if one is not None]
         return sum(known) if len(known) == len(stated) else None
 
     def lipschitz_at(self, u: Tensor) -> float:
-        return sum(a * energy.lipschitz_at(u) for a, energy in self.parts)
+        return sum(a * energy.lipschitz_at(u) for a, energy in self.parts if a)
+
+
+def _weighted(parts: tuple[tuple[float, P], ...], get: Callable[[P], Tensor]) -> Tensor:
+    """``sum_i a_i get(part_i)``; a part of factor 0, which may still hold the data, is not computed."""
+    terms = [a * get(part) for a, part in parts if a] or [torch.zeros_like(get(parts[0][1]))]
+    return reduce(torch.add, terms)
 
 
 class _SumPoint(Point):
@@ -96,18 +105,15 @@ class _SumPoint(Point):
 
     @cached_property
     def value(self) -> Tensor:
-        return torch.stack([a * point.value for a, point in self._parts]).sum(0)
+        return _weighted(self._parts, lambda point: point.value)
 
     @cached_property
     def gradient(self) -> Tensor:
-        total = self._parts[0][0] * self._parts[0][1].gradient
-        for a, point in self._parts[1:]:
-            total = total + a * point.gradient
-        return total
+        return _weighted(self._parts, lambda point: point.gradient)
 
     @property
     def doubt(self) -> Tensor:
-        return torch.stack([a * point.doubt for a, point in self._parts]).sum(0)
+        return _weighted(self._parts, lambda point: point.doubt)
 
     @cached_property
     def _fresh(self) -> Point:
@@ -139,14 +145,14 @@ class _SumRay(Ray):
 
     @cached_property
     def slope(self) -> Tensor:
-        return torch.stack([a * ray.slope for a, ray in self._parts]).sum(0)
+        return _weighted(self._parts, lambda ray: ray.slope)
 
     @cached_property
     def curvature(self) -> Tensor:
-        return torch.stack([a * ray.curvature for a, ray in self._parts]).sum(0)
+        return _weighted(self._parts, lambda ray: ray.curvature)
 
     def value(self, tau: Tensor) -> Tensor:
-        return torch.stack([a * ray.value(tau) for a, ray in self._parts]).sum(0)
+        return _weighted(self._parts, lambda ray: ray.value(tau))
 
     def move(self, tau: Tensor) -> Point:
         parts = tuple((a, ray.move(tau)) for a, ray in self._parts)

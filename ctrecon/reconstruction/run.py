@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import nn
 
 from ctrecon.classical.box import Proving
 from ctrecon.descent.directions import Direction
 from ctrecon.diagnosis.doubts import doubts_about
 from ctrecon.energies.base import Energy
-from ctrecon.errors import SettingError
+from ctrecon.errors import OperatorError, SettingError
 from ctrecon.measurement.center import with_center
 from ctrecon.measurement.corrections import corrected
 from ctrecon.measurement.dead import without_stuck
@@ -138,26 +139,42 @@ def run(
             unit = "delta missed; does any image meet it? step"
             progress(Progress(stage="proof", unit=unit, done=now.iteration, values=values, item=item))
 
-    given = settings.of_method() | _by_hand(settings, method, once, network, direction)
-    objective = _objective(problem, settings, energy)
-    if objective is not None:
-        given["objective"] = objective
-    if journal is None or direction is not None or energy is not None:
-        outcome = method(problem, **given, watch=iterated)
-    else:
-        key = key_of(problem, settings, given.get("prior"))
-        known = journal.recall(key, problem.shape)
-        if known is None:
+    def solved(problem: Problem) -> Conclusion:
+        given = settings.of_method() | _by_hand(settings, method, once, network, direction)
+        objective = _objective(problem, settings, energy)
+        if objective is not None:
+            given["objective"] = objective
+        outcome, key = None, ""
+        if journal is not None and direction is None and energy is None:
+            key = key_of(problem, settings, given.get("prior"))
+            outcome = journal.recall(key, problem.shape)
+            if outcome is not None:
+                _say(progress, "note", "taken over from an earlier run that was cut off", item)
+        if outcome is None:
             outcome = method(problem, **given, watch=iterated)
-            journal.keep(key, outcome)
-        else:
-            outcome = known
-            _say(progress, "note", "taken over from an earlier run that was cut off", item)
-    clock.note("reconstruct")
-    concluded = conclude(
-        problem, outcome, source=None if source is None else str(source), began=clock.began, method=settings.method,
-        timings=clock.seconds, watch=proved,
-    )
+            if journal is not None and key:
+                journal.keep(key, outcome)
+        clock.note("reconstruct")
+        return conclude(
+            problem, outcome, source=None if source is None else str(source), began=clock.began,
+            method=settings.method, timings=clock.seconds, watch=proved,
+        )  # fmt: skip
+
+    try:
+        concluded = solved(problem)
+    except torch.OutOfMemoryError as why:
+        if settings.device is not None:
+            raise OperatorError(
+                f"{scan.source}: the device {settings.device} ran out of memory; use --device cpu, or fewer pixels by "
+                "--size"
+            ) from why
+        problem = prepare(
+            scan, delta, device="cpu", most_attenuation=settings.most_attenuation, uses=uses, norm=once.norm,
+        )  # fmt: skip
+        note = "the GPU ran out of memory, so this was begun anew on the CPU"
+        problem = replace(problem, scan=replace(problem.scan, notes=(*problem.scan.notes, note)))
+        _say(progress, "note", f"note: {note}", item)
+        concluded = solved(problem)
     doubts = None
     if not (once.looked and concluded.certified):
         doubts = doubts_about(scan, met=concluded.certified)

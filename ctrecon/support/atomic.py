@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ctrecon.errors import OutputError
+from ctrecon.support.where import causes
 
 _REMEDY = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
@@ -27,7 +28,10 @@ _REMEDY = {
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
-    remedy = _REMEDY.get(error.errno or 0, f"{error.strerror or error}; choose another place")
+    """What the system said of a place, in one line with the remedy; other libraries may have wrapped it in words."""
+    codes = [one.errno for one in causes(error) if isinstance(one, OSError) and one.errno is not None]
+    first = next(iter(str(error.strerror or error).strip().splitlines()), type(error).__name__)
+    remedy = _REMEDY.get(codes[0] if codes else 0, f"{first}; choose another place")
     return OutputError(f"{path}: cannot be written: {remedy}")
 
 

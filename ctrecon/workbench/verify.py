@@ -31,7 +31,7 @@ class Verified:
     ``statement`` is the checker's own sentence and ``proved`` the numbers it proved, empty unless ``valid``; ``reason``
     says why not. ``words`` are the meaning of a valid certificate in a few lines for people, and ``worth`` how much it
     says, as numbers. ``compared`` says which scan it was compared with, empty where data and geometry were taken on
-    trust. ``readable`` is False where there was nothing to check.
+    trust. ``readable`` is False where there was nothing to check, ``cause`` the error that the checker ended with.
     """
 
     path: Path
@@ -45,6 +45,7 @@ class Verified:
     worth: Mapping[str, Any] = field(default_factory=dict)
     compared: str = ""
     readable: bool = True
+    cause: Exception | None = field(default=None, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return self.valid
@@ -140,7 +141,8 @@ def verify(
         found = found._replace(valid=False, statement="", reason=reason)
     if not found.valid:
         return Verified(
-            path=path, about="certificate", valid=False, reason=found.reason, kind=found.kind, readable=found.readable
+            path=path, about="certificate", valid=False, reason=found.reason, kind=found.kind, readable=found.readable,
+            cause=found.cause,
         )
     compared = ""
     if reading is not None:
@@ -149,7 +151,9 @@ def verify(
         try:
             compared = compare(found, path, reading)
         except Refused as why:
-            return Verified(path=path, about="certificate", valid=False, reason=one_line(why), kind=found.kind)
+            return Verified(
+                path=path, about="certificate", valid=False, reason=one_line(why), kind=found.kind, cause=why,
+            )  # fmt: skip
     trusted = compared or (ON_TRUST_PICTURE if "factor" in found.claims["operator"] else ON_TRUST)
     return Verified(
         path=path, about="certificate", valid=True, statement=found.statement, kind=found.kind, proved=found.proved,
