@@ -62,18 +62,8 @@ def _ask(data_set: DataSet, accepted: bool) -> None:
 
 
 def _fetch(data_set: DataSet, files: Sequence[RemoteFile], folder: Path) -> list[Fetched]:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
+    from ctrecon.cli.progress import shown
     from ctrecon.datasets.fetch import fetch
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return fetch(data_set, files, folder)
-    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        tasks = {file.name: progress.add_task(file.name, total=file.size) for file in files}
-        return fetch(
-            data_set, files, folder,
-            watch=lambda name, have, total: progress.update(tasks[name], completed=have, total=total),
-        )
+    with shown(err=True) as progress:
+        return fetch(data_set, files, folder, progress=progress)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ctrecon.support.progress import Progress, Report
 
 # Stages of which, where there is no terminal, every so many lines are enough.
-_EVERY = {"proof": 20, "benchmark": 1, "safety": 1, "map": 1}
+_EVERY = {"proof": 20, "benchmark": 1, "safety": 1, "map": 1, "training": 100, "sudoku": 1, "coverage": 1,
+          "download": 1 << 62, "headers": 1 << 62}
 # Stages of a slice, of which there may be a thousand: each slice gets its line once it is done.
 _OF_SLICES = ("note", "delta", "descent", "proof")
 

@@ -47,14 +47,16 @@ def command(folder: Path, output: Path, overwrite: bool, as_json: bool, **option
 @contextlib.contextmanager
 def _counting(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     """Tens of thousands of headers take a minute: on a terminal, say how many are read."""
-    from rich.console import Console
+    from ctrecon.cli.progress import shown
+    from ctrecon.support.progress import Progress
 
-    console = Console(highlight=False)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    with console.status("reading headers") as status:
-        yield lambda read, there: status.update(f"reading headers: {read} of {there}") if read % 100 == 0 else None
+    with shown(quiet=quiet) as tell:
+
+        def heard(read: int, there: int) -> None:
+            if tell is not None and read and read % 100 == 0:
+                tell(Progress(stage="headers", unit="header", done=read, total=there))
+
+        yield heard
 
 
 def _is_ours(name: str) -> bool:

@@ -53,12 +53,16 @@ def _of_the_image(
     scans: int, sizes: tuple[int, ...], views: tuple[int, ...], thickest: float, model_error: str, faults: bool,
     seed: int,
 ) -> list[dict[str, Any]]:
+    from ctrecon.cli.progress import shown
     from ctrecon.studies.paper.image_coverage import Measured, measure_all, objects, shares
+    from ctrecon.support.progress import Progress
 
     found: list[Measured] = []
-    for k, one in enumerate(objects(scans, sizes=sizes, views=views, seed=seed, thickest=thickest)):
-        found += measure_all(one, seed + k, model_error=model_error, faults=faults)
-        click.echo(f"{k + 1} of {scans} objects", err=True)
+    with shown(err=True) as tell:
+        for k, one in enumerate(objects(scans, sizes=sizes, views=views, seed=seed, thickest=thickest)):
+            found += measure_all(one, seed + k, model_error=model_error, faults=faults)
+            if tell is not None:
+                tell(Progress(stage="coverage", unit="object", done=k + 1, total=scans))
     click.echo("| scans of | n | true image meets delta | interval | delta / its residual: median | largest |")
     click.echo("| --- | ---: | ---: | ---: | ---: | ---: |")
     for row in shares(found):

@@ -9,12 +9,12 @@ import click
 
 from ctrecon.cli.figures import check_out, conclude, out_option, seed_option
 from ctrecon.cli.objects import walnut_object
+from ctrecon.cli.progress import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
 
     from ctrecon.studies.paper.fig1 import Blob, Result
-    from ctrecon.training.loop import TrainingProgress
 
 # The walnut of this seed is the object that both networks are overfitted to.
 _WALNUT = 1
@@ -39,11 +39,9 @@ def command(ctx: click.Context, out: Path, overwrite: bool, seed: int, fresh: bo
     problem, setting, blob = walnut_scanner(96), Setting(seed=seed), Blob()
     truth = walnut_object(problem, _WALNUT)
 
-    def tell(name: str, progress: TrainingProgress) -> None:
-        if progress.step % 50 == 0:
-            click.echo(f"{name}: step {progress.step}, {progress.loss:.1f} dB, {progress.seconds:.0f} s", err=True)
-
-    result = figure1(problem, truth, blob, setting, train(problem, truth, setting, out, fresh=fresh, watch=tell))
+    with shown(err=True) as progress:
+        networks = train(problem, truth, setting, out, fresh=fresh, progress=progress)
+    result = figure1(problem, truth, blob, setting, networks)
     conclude(ctx, result.figure, _picture(result, blob), out)
 
 

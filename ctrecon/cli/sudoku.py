@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.options import FilePath, overwrite_option
+from ctrecon.cli.progress import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,9 +65,11 @@ def command(
             raise OutputError(f"{output} must end in .csv; give another -o FILE")
         check_places([output], overwrite=overwrite, inputs=[path] if len(puzzle) < 81 else [])
     read = _read(puzzle)
-    watch = None if as_json or len(read.puzzles) < 100 else _say
     attempt = {"attempt": None} if method == "gradient" else {}
-    found = solve(read.puzzles, _direction(method, prior), most_iterations=iterations, watch=watch, **attempt)
+    with shown(quiet=as_json or len(read.puzzles) < 100, err=True) as progress:
+        found = solve(
+            read.puzzles, _direction(method, prior), most_iterations=iterations, progress=progress, **attempt,
+        )  # fmt: skip
     counts = count_solutions(read.puzzles.reshape(-1, 81))
     if output is not None:
         _write(output, read.puzzles, found, counts)
@@ -99,10 +102,6 @@ def _direction(method: str, prior: str) -> Callable[[Grids], Direction]:
         return lambda some: NegativeGradient()
     network, _ = load_sudoku_network(prior)
     return lambda some: NetworkDirection(network, some)
-
-
-def _say(solved: int, done: int) -> None:
-    click.echo(f"{solved} of {done} solved", err=True)
 
 
 def _tell(read: PuzzleFile, found: Solutions, counts: Counts, show: bool) -> None:

@@ -16,9 +16,9 @@ import click
 from click.core import ParameterSource
 
 from ctrecon.cli.options import FilePath, overwrite_option
+from ctrecon.cli.progress import shown
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
     from torch import nn
     from torch.utils.tensorboard import SummaryWriter
 
@@ -132,7 +132,7 @@ def run_training(
     trainer: Trainer, output: Path, *, fresh: bool, curves: Path | None = None, validation: Validation | None = None,
     began: float | None = None,
 ) -> None:
-    """Train, with a progress bar, a log ``OUTPUT.log.jsonl`` and a checkpoint that a second call goes on from.
+    """Train, with a log ``OUTPUT.log.jsonl`` and a checkpoint that a second call goes on from.
 
     ``began`` is when the command began, on the monotonic clock: what it took until here counts as time spent.
     ``curves`` is a folder for TensorBoard. ``validation`` is asked for scores now and then; they go to log and curves.
@@ -149,11 +149,11 @@ def run_training(
         for _ in trainer.run():
             pass
         return
-    with _Log(output.with_name(output.stem + ".log.jsonl"), curves) as log, _bar() as bar:
-        task = bar.add_task("training", total=1.0)
+    with _Log(output.with_name(output.stem + ".log.jsonl"), curves) as log, shown(err=True) as tell:
         try:
             for at in trainer.run(lambda: trainer.save(checkpoint)):
-                bar.update(task, completed=at.fraction, description=f"step {at.step}  loss {at.loss:.3f}")
+                if tell is not None:
+                    tell(at.told())
                 facts: dict[str, float] = {}
                 if at.step % 100 == 0:
                     facts |= {"loss": round(at.loss, 4), "learning_rate": trainer.plan.rate(at.fraction)}
@@ -217,12 +217,6 @@ class _Log:
         self._lines.close()
         if self._curves is not None:
             self._curves.close()
-
-
-def _bar() -> Progress:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
 
 
 def command_line() -> str:

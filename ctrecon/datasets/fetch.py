@@ -24,6 +24,7 @@ from ctrecon.datasets.record import Record
 from ctrecon.datasets.sets import DataSet, RemoteFile
 from ctrecon.errors import InputError, OutputError
 from ctrecon.support.atomic import atomic_write
+from ctrecon.support.progress import Progress, Report
 
 LOCK = "ctrecon-data.lock.json"
 Watch = Callable[[str, int, int | None], None]
@@ -69,11 +70,23 @@ def check_space(files: Sequence[RemoteFile], folder: Path) -> None:
         )
 
 
-def fetch(data_set: DataSet, files: Sequence[RemoteFile], folder: Path, *, watch: Watch | None = None) -> list[Fetched]:
-    """Bring ``files`` to ``folder``; what is there and right stays.
+def fetch(
+    data_set: DataSet, files: Sequence[RemoteFile], folder: Path, *, progress: Report | None = None
+) -> list[Fetched]:
+    """Bring files to a folder; what is there and right stays.
 
-    Raises InputError where a file does not come, has the wrong hash (it is removed), or is not what the lock says;
-    OutputError where the disk has no room.
+    Args:
+        data_set: Whose files they are.
+        files: Which of them.
+        folder: Made where it is missing.
+        progress: Hears of every piece that came, in bytes; ``item`` is the file.
+
+    Returns:
+        Where they are, with their hashes.
+
+    Raises:
+        InputError: A file does not come, has the wrong hash (it is removed), or is not what the lock says.
+        OutputError: The disk has no room.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,11 +94,11 @@ def fetch(data_set: DataSet, files: Sequence[RemoteFile], folder: Path, *, watch
         raise OutputError(f"{folder} cannot be made: {error.strerror}; choose another with --to") from None
     check_space(files, folder)
     lock = _read_lock(folder, data_set)
-    return [_one(data_set, file, folder, lock, watch) for file in files]
+    return [_one(data_set, file, folder, lock, progress) for file in files]
 
 
 def _one(
-    data_set: DataSet, file: RemoteFile, folder: Path, lock: dict[str, Any], watch: Watch | None
+    data_set: DataSet, file: RemoteFile, folder: Path, lock: dict[str, Any], progress: Report | None
 ) -> Fetched:
     known, path = lock["files"].get(file.name), folder / file.name
     if known is not None and file.known_hash is not None and known["stated"] != file.known_hash:
@@ -100,7 +113,7 @@ def _one(
     if was_there and wanted is None:
         raise InputError(f"{path} is there, and nothing says what it should be; move it away and fetch again")
     if not was_there:
-        _download(file, folder, wanted, watch)
+        _download(file, folder, wanted, progress)
     digest = pooch.file_hash(str(path), alg="sha256")
     if known is None:
         lock["files"][file.name] = {
@@ -112,11 +125,14 @@ def _one(
     return Fetched(path=path, sha256=digest, checked=file.known_hash is not None, was_there=was_there)
 
 
-def _download(file: RemoteFile, folder: Path, wanted: str | None, watch: Watch | None) -> None:
+def _download(file: RemoteFile, folder: Path, wanted: str | None, progress: Report | None) -> None:
     part = _part(folder, file)
-    resuming = Resuming(
-        part=part, size=file.size, watch=None if watch is None else lambda have, total: watch(file.name, have, total)
-    )
+
+    def heard(have: int, total: int | None) -> None:
+        if progress is not None:
+            progress(Progress(stage="download", unit="byte", done=have, total=total, item=file.name))
+
+    resuming = Resuming(part=part, size=file.size, watch=heard)
     # It reports in sentences of its own; the command has its progress bar.
     pooch.get_logger().setLevel(logging.ERROR)
     try:

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ctrecon.errors import SettingError, WeightsError
 from ctrecon.support.atomic import atomic_write
+from ctrecon.support.progress import Progress
 from ctrecon.training.processes import ALONE, InHalfPrecision, Processes
 
 # On a GPU the loss is looked at in the first steps and then every so often: every look waits for the GPU.
@@ -80,6 +81,18 @@ class TrainingProgress:
     seconds: float
     fraction: float
     loss: float
+
+    def told(self, item: str = "") -> Progress:
+        """The same as every long job tells it.
+
+        Args:
+            item: Which network, of several.
+
+        Returns:
+            With loss, minutes spent and percent done among its values: a training ends by steps or by minutes.
+        """
+        values = {"loss": self.loss, "minutes": self.seconds / 60, "percent": 100 * self.fraction}
+        return Progress(stage="training", unit="step", done=self.step, values=values, item=item)
 
 
 class Trainer:

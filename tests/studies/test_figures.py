@@ -80,7 +80,7 @@ def test_what_overfitting_erases_is_kept_by_dissipation(tmp_path: Path) -> None:
     def never(name: str, progress: object) -> None:
         raise AssertionError(f"{name} was trained again")
 
-    again = train(problem, truth, setting, tmp_path, watch=never)
+    again = train(problem, truth, setting, tmp_path, progress=never)
     for one, other in zip(networks, again, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     # Another object: its own checkpoints.

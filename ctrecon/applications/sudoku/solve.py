@@ -31,6 +31,7 @@ from ctrecon.energies.convex_sets import ConvexSet, Fixed, Simplex
 from ctrecon.energies.feasibility import Feasibility
 from ctrecon.errors import InputError, SettingError
 from ctrecon.networks.pretrained import load_network
+from ctrecon.support.progress import Progress, Report
 
 Grids = NDArray[np.int8]  # [count, 9, 9], 0 is empty
 
@@ -165,14 +166,14 @@ class Solutions:
 
 def solve(
     puzzles: Grids, direction: Callable[[Grids], Direction], *, step: StepSearch | None = None,
-    most_iterations: int = 100, attempt: int | None = ATTEMPT, watch: Callable[[int, int], None] | None = None,
+    most_iterations: int = 100, attempt: int | None = ATTEMPT, progress: Report | None = None,
 ) -> Solutions:
     """Solve ``puzzles`` ``[count, 9, 9]`` with the direction that ``direction`` makes for some of them.
 
     An attempt is a descent from one start. The first start holds the givens; where it ends unsolved after ``attempt``
     iterations, the next ones assume digits, too (``guesses.py``). An assumption binds nothing (the givens do), so a
-    wrong one costs iterations only. ``attempt = None`` spends all ``most_iterations`` on the first one. ``watch`` hears
-    now and then how many are solved and how many are done.
+    wrong one costs iterations only. ``attempt = None`` spends all ``most_iterations`` on the first one. ``progress``
+    hears now and then how many are done, and how many of them are solved.
     Raises SettingError for impossible numbers, InputError for givens that contradict each other.
     """
     if most_iterations < 1 or (attempt is not None and attempt < 1):
@@ -186,8 +187,10 @@ def solve(
     parts: list[Solutions] = []
     for some in np.split(puzzles, range(CHUNK, len(puzzles), CHUNK)):
         parts.append(_solve_some(some, direction, step, most_iterations, attempt or most_iterations))
-        if watch is not None:
-            watch(sum(int(part.solved.sum()) for part in parts), sum(len(part.solved) for part in parts))
+        if progress is not None:
+            solved, done = sum(int(part.solved.sum()) for part in parts), sum(len(part.solved) for part in parts)
+            values = {"solved": float(solved)}
+            progress(Progress(stage="sudoku", unit="puzzle", done=done, total=len(puzzles), values=values))
     return Solutions(
         **{key.name: np.concatenate([getattr(part, key.name) for part in parts]) for key in fields(Solutions)}
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,7 +33,8 @@ from ctrecon.simulation.scanners import Scanner
 from ctrecon.studies.paper.claims import Figure, at_least, at_most
 from ctrecon.studies.paper.fig4 import BACKTRACKING, Steepest
 from ctrecon.support.metrics import psnr
-from ctrecon.training.loop import Trainer, TrainingPlan, TrainingProgress
+from ctrecon.support.progress import Report
+from ctrecon.training.loop import Trainer, TrainingPlan
 
 KEPT, ERASED = 0.8, 0.2
 
@@ -159,7 +159,7 @@ def _decibel(image: Tensor, truth: Tensor) -> Tensor:
 
 def train(
     problem: Scanner, truth: Tensor, setting: Setting, folder: Path, *, fresh: bool = False,
-    watch: Callable[[str, TrainingProgress], None] | None = None,
+    progress: Report | None = None,
 ) -> tuple[Overfitting, Overfitting]:
     """The one-shot network and the dissipating one. Checkpoints in ``folder`` resume, finished ones are taken."""
     pools = (
@@ -179,9 +179,9 @@ def train(
         path = folder / f"fig1-{name}-{digest}.safetensors"
         if path.exists() and not fresh:
             trainer.resume(path)
-        for progress in trainer.run(checkpoint=partial(trainer.save, path)):
-            if watch is not None:
-                watch(name, progress)
+        for at in trainer.run(checkpoint=partial(trainer.save, path)):
+            if progress is not None:
+                progress(at.told(name))
         network.load_state_dict(trainer.averaged)
         networks.append(network.eval().requires_grad_(False))
     return networks[0], networks[1]
