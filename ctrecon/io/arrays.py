@@ -27,6 +27,7 @@ from ctrecon.io.nxtomo import image_keys, is_cil, read_cil, read_nxtomo
 from ctrecon.io.open_file import HDF5_SUFFIXES, check_file, open_file
 from ctrecon.io.sidecar import Arrays, Sidecar, find_sidecar
 from ctrecon.io.transmission import blank_of, read_transmission
+from ctrecon.io.turned import turned, views_said
 from ctrecon.io.turns import ASK, TURNS, parallel_turn
 from ctrecon.measurement.center import with_center
 from ctrecon.measurement.dead import without_stuck
@@ -89,6 +90,7 @@ def read_scan(
     file = Path(given) if isinstance(given, str | os.PathLike) and given not in TURNS else None
     sidecar = find_sidecar(path, file)
     measured = _read(path, sidecar, ask) if form is None else form.read(path, ask)
+    measured = turned(measured, views_said(given if file is None else None, sidecar, measured))
     where = _place(measured, sidecar, path, given if file is None else None)
     facts = {name: getattr(measured, name) for name in ("whitened_mean", "whitened_spread", "water_mu_per_mm")}
     facts |= measured.facts

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctrecon.io.ask import Ask
+from ctrecon.io.edf import is_edf, read_edf
 from ctrecon.io.measured import Measured
 from ctrecon.io.nikon import is_nikon, read_nikon
 from ctrecon.io.raw import is_raw, read_raw
 from ctrecon.io.rtk import is_rtk, read_rtk
 from ctrecon.io.skyscan import is_skyscan, read_skyscan
 from ctrecon.io.tiff_scan import is_tiff_scan, read_tiff_scan
+from ctrecon.io.two_detect import is_2detect, read_2detect
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,10 @@ class Format:
 FORMATS = (
     Format("Nikon .xtekct", is_nikon, read_nikon),
     Format("SkyScan .log", is_skyscan, read_skyscan),
+    Format("EDF with .info", is_edf, read_edf),
     Format("RTK geometry .xml", is_rtk, read_rtk),
     Format("raw numbers with a sidecar", is_raw, read_raw),
+    Format("2DeteCT", is_2detect, read_2detect),
     Format("TIFF", is_tiff_scan, read_tiff_scan),
 )
 

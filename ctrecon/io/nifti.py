@@ -49,19 +49,19 @@ def read_stored_volume(path: Path) -> StoredVolume:
         raise InputError(f"{path}: a volume is read from {', '.join(VOLUME_SUFFIXES)}")
     if not path.is_file():
         raise InputError(f"there is no file {path}")
-    _check_own_data(path)
+    check_own_data(path)
     itk: Any = SimpleITK  # has no types
     header = itk.ImageFileReader()
     header.SetFileName(str(path))
     try:
-        with _silent():
+        with silent():
             header.ReadImageInformation()
         size, components = header.GetSize(), header.GetNumberOfComponents()
         if components != 1 or not 2 <= len([n for n in size if n != 1] or [1, 1]) <= 3 or len(size) > 4:
             raise InputError(f"{path}: has the shape {size} with {components} components; give one volume of numbers")
         check_claim(path, "the volume", 8 * int(np.prod(size, dtype=object)), path.stat().st_size)
         _check_whole(path, int(np.prod(size, dtype=object)))
-        with _silent():
+        with silent():
             image: Any = header.Execute()
         values = SimpleITK.GetArrayFromImage(image)
     except RuntimeError:
@@ -88,7 +88,7 @@ def read_stored_volume(path: Path) -> StoredVolume:
     )
 
 
-def _check_own_data(path: Path) -> None:
+def check_own_data(path: Path) -> None:
     """Raises InputError where a header names another file for its values: no path is ever taken from a file."""
     with path.open("rb") as stream:
         start = stream.read(1 << 16)
@@ -123,7 +123,7 @@ def _check_whole(path: Path, voxels: int) -> None:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """ITK's readers write lines of their own to the process's error stream, whatever they raise."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -1,4 +1,4 @@
-"""RTK: a geometry as XML (``RTKThreeDCircularGeometry``) beside a stack of projections, ``.mha`` or ``.mhd``.
+"""RTK: a geometry as XML (``RTKThreeDCircularGeometry``) beside a stack of projections, ``.mha``.
 
 RTK turns the gantry by phi about y, source at ``SID (sin phi, 0, cos phi)``, detector columns along ``(cos phi, 0,
 -sin phi)``. Looked at from the foot of y, with x to the right and z up, the source runs clockwise: ``theta = 180 -
@@ -22,11 +22,12 @@ from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.io.ask import Ask, any_row, central_row
 from ctrecon.io.measured import Measured
+from ctrecon.io.nifti import check_own_data, silent
 from ctrecon.support.arrays import Float64Array
 from ctrecon.support.limits import check_claim, reason
 
 _LARGEST = 64 * 2**20
-_STACKS = (".mha", ".mhd")
+_STACK = ".mha"
 _ROOT = b"RTKThreeDCircularGeometry"
 # What bends a row out of the plane, or off the ray through the axis.
 _ZERO = ("OutOfPlaneAngle", "InPlaneAngle", "SourceOffsetX", "SourceOffsetY", "RadiusCylindricalDetector")
@@ -113,15 +114,17 @@ def _stack(path: Path) -> tuple[Any, Any]:
 
     SimpleITK: Any = Itk
 
-    beside = [path.with_suffix(suffix) for suffix in _STACKS if path.with_suffix(suffix).is_file()]
-    beside = beside or sorted(p for p in path.parent.iterdir() if p.suffix.lower() in _STACKS)
+    beside = [path.with_suffix(_STACK)] if path.with_suffix(_STACK).is_file() else []
+    beside = beside or sorted(p for p in path.parent.iterdir() if p.suffix.lower() == _STACK)
     if len(beside) != 1:
-        raise InputError(f"{path}: {len(beside)} stacks (.mha, .mhd) are beside it; keep the one of the projections, "
+        raise InputError(f"{path}: {len(beside)} stacks (.mha) are beside it; keep the one of the projections, "
                          "or name it as the geometry")  # fmt: skip
+    check_own_data(beside[0])
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(beside[0]))
     try:
-        reader.ReadImageInformation()
+        with silent():
+            reader.ReadImageInformation()
         if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
             raise InputError(f"{beside[0]}: is no stack of grey pictures [views, rows, columns]")
         columns, rows, views = reader.GetSize()
@@ -133,7 +136,8 @@ def _stack(path: Path) -> tuple[Any, Any]:
         reader.SetExtractIndex([0, row, 0])
         reader.SetExtractSize([columns, 1, views])
         try:
-            values = SimpleITK.GetArrayFromImage(reader.Execute())
+            with silent():
+                values = SimpleITK.GetArrayFromImage(reader.Execute())
         except RuntimeError as error:
             raise InputError(f"{beside[0]}: cannot be read ({reason(error)}); copy it again") from None
         return np.asarray(values[:, 0], dtype=np.float64)

@@ -54,6 +54,11 @@ class Frames:
             found[k] = values[row]
         return found
 
+    def whole(self) -> Array:
+        """The only frame, ``[rows, columns]`` in float64. Raises InputError for a damaged file."""
+        (_, values), *_ = _pages(self.places[:1])
+        return np.asarray(values, dtype=np.float64)
+
 
 def frames_of(files: Sequence[Path]) -> Frames:
     """The pages of ``files``. Raises InputError where there are none, or they differ in size or type."""

@@ -310,6 +310,76 @@ def test_raw_with_a_sidecar(tmp_path):
         read_scan(tmp_path / "a.raw")
 
 
+def edf(path: Path, frame: np.ndarray, order: str = "<") -> None:
+    kind = "LowByteFirst" if order == "<" else "HighByteFirst"
+    header = (f"{{\nHeaderID = EH:000001:000000:000000 ;\nByteOrder = {kind} ;\nDataType = UnsignedShort ;\n"
+              f"Dim_1 = {frame.shape[1]} ;\nDim_2 = {frame.shape[0]} ;\nSize = {frame.nbytes} ;\n")  # fmt: skip
+    path.write_bytes(header.encode().ljust(1022) + b"}\n" + frame.astype(order + "u2").tobytes())
+
+
+def test_edf(tmp_path):
+    expected = line_integrals(parallel(detector_spacing_mm=1.0))
+    for k, frame in enumerate(stack(expected, 1)):
+        edf(tmp_path / f"rock{k:04d}.edf", frame, "<>"[k % 2])
+    edf(tmp_path / "refHST0000.edf", constant(WHITE)[0])
+    edf(tmp_path / "dark.edf", constant(DARK)[0])
+    info = tmp_path / "rock.info"
+    info.write_text("Energy= 30\nDistance= 50\nPrefix= rock\nScanRange= 180\nTOMO_N= 36\nPixelSize= 1000\n")
+    scan = read_scan(info, center=11.5)
+    assert close(scan, expected)
+    np.testing.assert_allclose(line_integrals(scan.geometry), expected, atol=1e-9)
+    (tmp_path / "rock0003.edf").write_bytes((tmp_path / "rock0003.edf").read_bytes()[:-50])
+    with pytest.raises(InputError, match=r"rock0003\.edf: holds less than"):
+        read_scan(info)
+    (tmp_path / "rock0003.edf").unlink()
+    with pytest.raises(InputError, match="says 36 views; 35 frames"):
+        read_scan(info)
+
+
+def test_detectors_before_views(tmp_path):
+    """As scikit-image's radon has it: turned where the geometry says so."""
+    geometry = parallel()
+    expected = line_integrals(geometry)
+    says = {"geometry": "parallel", "angles_rad": list(geometry.angles_rad), "detector_spacing_mm": 1.0}
+    (tmp_path / "a.json").write_text(json.dumps(says))
+    np.save(tmp_path / "a.npy", expected.T)
+    scan = read_scan(tmp_path / "a.npy")
+    assert close(scan, expected, 1e-6)
+    assert any("[detectors, views], and turned" in note for note in scan.notes)
+    np.save(tmp_path / "a.npy", expected)
+    plain = read_scan(tmp_path / "a.npy")
+    np.testing.assert_array_equal(plain.sinogram, scan.sinogram)
+    assert not any("turned" in note for note in plain.notes)
+    np.save(tmp_path / "a.npy", expected[:, :-1].T[:, :-1])
+    with pytest.raises(InputError):
+        read_scan(tmp_path / "a.npy")
+    np.save(tmp_path / "b.npy", expected.T)
+    assert close(read_scan(tmp_path / "b.npy", geometry=geometry), expected, 1e-6)
+
+
+def test_2detect(tmp_path):
+    folder = tmp_path / "slice00002" / "mode1"
+    folder.mkdir(parents=True)
+    geometry = fan(angles_rad=tuple(np.arange(3600) * 2 * np.pi / 3600), detector_count=956,
+                   detector_spacing_mm=0.1496, detector_offset_mm=-0.1496, source_to_axis_mm=431.019989,
+                   source_to_detector_mm=529.000488)  # fmt: skip
+    expected = line_integrals(geometry, centre=(20.0, 7.5))
+    whole = np.repeat(np.rint(300 + 50000 * np.exp(-np.vstack([expected, expected[:1]]))), 2, axis=1)
+    tifffile.imwrite(folder / "sinogram.tif", whole.astype(np.uint16))
+    for name, value in (("dark", 300), ("flat1", 50200), ("flat2", 50400)):
+        tifffile.imwrite(folder / f"{name}.tif", np.full((1, 1912), value, np.uint16))
+    scan = read_scan(folder)
+    assert close(scan, expected, 1e-4)
+    np.testing.assert_allclose(scan.geometry.detector_offset_mm, -0.1496)
+    np.testing.assert_allclose(line_integrals(scan.geometry, centre=(20.0, 7.5)), expected, atol=1e-9)
+    other = tmp_path / "slice03000" / "mode1"
+    (tmp_path / "slice00002").rename(tmp_path / "slice03000")
+    assert read_scan(other).geometry.detector_offset_mm == 0
+    (tmp_path / "slice03000").rename(tmp_path / "x")
+    with pytest.raises(InputError, match="lies in no folder slice00001"):
+        read_scan(tmp_path / "x" / "mode1")
+
+
 def test_the_disc_of_these_tests_is_where_the_operator_sees_it():
     """The line integrals above and the library's own projector agree, so a wrong convention here would be seen."""
     import torch

@@ -1,0 +1,60 @@
+"""The files that ``test_formats.py`` writes, mutated one at a time: each scan is read, or refused in one line."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from pathlib import Path
+
+import numpy as np
+import test_formats as made
+from fuzz_dicom import mutate
+from fuzz_readers import outcome
+
+from ctrecon.io.arrays import read_scan
+
+
+def scans(folder: Path) -> dict[str, tuple[Path, list[Path]]]:
+    """What is given to the reader, and the files behind it."""
+    flat, fan = made.line_integrals(made.parallel()), made.line_integrals(made.fan())
+    tiff = folder / "tiff"
+    made.put_tiffs(tiff, made.stack(flat, 1), "p")
+    made.put_tiffs(tiff, made.constant(made.WHITE), "white")
+    (tiff / "angles.txt").write_text(" ".join(str(5.0 * k) for k in range(made.VIEWS)))
+    nikon = made.nikon(folder / "nikon", made.corrected(fan, made.WHITE))
+    rtk = made.rtk(folder / "rtk", np.repeat(fan[:, None], made.ROWS, axis=1), made.fan())
+    nexus = made.nxtomo(folder / "a.nxs", flat)
+    cil = made.cil(folder / "b.nxs", fan, made.fan())
+    (folder / "edf").mkdir()
+    for k, frame in enumerate(made.stack(flat, 1)):
+        made.edf(folder / "edf" / f"rock{k:04d}.edf", frame)
+    made.edf(folder / "edf" / "ref0000.edf", made.constant(made.WHITE)[0])
+    info = folder / "edf" / "rock.info"
+    info.write_text("Prefix= rock\nScanRange= 180\nTOMO_N= 36\nPixelSize= 1000\n")
+    return {
+        "tiff": (tiff, [tiff / "p3.tif", tiff / "white0.tif", tiff / "angles.txt"]),
+        "nikon": (nikon, [nikon, nikon.with_name("part_0002.tif")]),
+        "rtk": (rtk, [rtk, rtk.with_name("projections.mha")]),
+        "nxtomo": (nexus, [nexus]),
+        "cil": (cil, [cil]),
+        "edf": (info, [info, info.with_name("rock0003.edf"), info.with_name("ref0000.edf")]),
+    }
+
+
+def run(folder: Path, cases: int, seed: int) -> dict[str, dict[str, int]]:
+    """``cases`` mutations of every file; how many were read and refused. A bug is raised."""
+    found: dict[str, dict[str, int]] = {}
+    given = scans(folder)
+    others = [path.read_bytes() for _, files in given.values() for path in files]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name, (scan, files) in given.items():
+            counts = found.setdefault(name, {"read": 0, "refused": 0})
+            counts[outcome(lambda: read_scan(scan, center=11.5))] += 1  # noqa: B023
+            for path in files:
+                whole = path.read_bytes()
+                for number in range(cases):
+                    path.write_bytes(mutate(random.Random(f"{seed}/{path.name}/{number}"), whole, others))
+                    counts[outcome(lambda: read_scan(scan, center=11.5))] += 1  # noqa: B023
+                path.write_bytes(whole)
+    return found
