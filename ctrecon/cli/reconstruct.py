@@ -15,6 +15,7 @@ from ctrecon.support.text import printable
 
 if TYPE_CHECKING:
     from ctrecon.reconstruction.settings import Settings
+    from ctrecon.support.site_key import SiteKey
 
 WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 
@@ -73,6 +74,9 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 )
 @click.option("--preview/--no-preview", default=True, help="Also draw pictures.")
 @click.option("--report", type=FilePath, help="Also write one page about it, for a browser (.html).")
+@click.option(
+    "--sign", type=FilePath, metavar="KEY", help="Sign certificate or series with this private key (PEM, Ed25519)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options
 @series_options
@@ -94,6 +98,7 @@ def command(
     from ctrecon.errors import SettingError
 
     settings = settings_of(options)
+    options["key"] = _key(options["sign"])
     inputs = [scan_file, *_named(options)]
     if not scan_file.is_dir():
         inputs.append(scan_file.with_suffix(".json"))
@@ -109,6 +114,7 @@ def command(
             click.echo(f"note: {printable(note)}")
     where: dict[str, Any] = {name: options[name] for name in ("slice_mm", "water_mu")}
     if series is None:
+        where["key"] = options["key"]
         from ctrecon.cli.reconstruct_one import to_files
 
         code = to_files(
@@ -126,6 +132,15 @@ def command(
     ctx.exit(code)
 
 
+def _key(path: Path | None) -> SiteKey | None:
+    """The private key, read before any work is done."""
+    if path is None:
+        return None
+    from ctrecon.support.site_key import read_site_key
+
+    return read_site_key(path)
+
+
 def settings_of(options: dict[str, Any]) -> Settings:
     """The options of the command that are settings of the library."""
     from dataclasses import fields
@@ -138,7 +153,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
 
 def _named(options: dict[str, Any]) -> list[Path]:
     """The files that the options name: no output may replace one."""
-    return [Path(options[name]) for name in ("repeat", "geometry", "prior", "template") if options[name]]
+    return [Path(options[name]) for name in ("repeat", "geometry", "prior", "template", "sign") if options[name]]
 
 
 def _elsewhere(output: str | None, report: Path | None) -> tuple[str, ...]:

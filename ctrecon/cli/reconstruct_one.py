@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from ctrecon.outputs.series import SeriesTarget
     from ctrecon.reconstruction.conclude import Conclusion
     from ctrecon.reconstruction.settings import Settings
+    from ctrecon.support.site_key import SiteKey
 
 
 def to_files(
     scan_file: Path, settings: Settings, inputs: list[Path], output: str | None, *, preview: bool, page: Path | None,
     overwrite: bool, as_json: bool, slice_mm: float | None, water_mu: float | None,
+    key: SiteKey | None,
 ) -> int:
     """Write ``S.npy`` and what belongs to it; the exit code."""
     from ctrecon.outputs.files import Target
@@ -30,7 +32,7 @@ def to_files(
     name = scan_file.resolve().name if scan_file.is_dir() else scan_file.name.removesuffix(scan_file.suffix)
     there = [path for path in inputs if path.exists()]
     target = Target.at(
-        Path(output or f"{name}.recon.npy"), inputs=there, water_mu=water_mu, slice_mm=slice_mm,
+        Path(output or f"{name}.recon.npy"), inputs=there, water_mu=water_mu, slice_mm=slice_mm, key=key,
         overwrite=overwrite,
     )
     if page is not None:

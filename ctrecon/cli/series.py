@@ -95,7 +95,7 @@ def series_target(
 
     template = options["template"] or (None if folder is None else _a_dicom_file(folder))
     study = study_of(template, {ATTRIBUTES[name]: given[name] for name in ATTRIBUTES if name in given})
-    choices = {name: options[name] for name in ("water_mu", "overwrite")}
+    choices = {name: options[name] for name in ("water_mu", "overwrite", "key")}
     target = SeriesTarget(folder=Path(output), study=study, pictures=pictures, **choices)
     target.check(inputs)
     return target

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.main import EXIT_BAD_INPUT, printable, show_cause
-from ctrecon.cli.options import FolderPath, ScanPath, reading_options
+from ctrecon.cli.options import FilePath, FolderPath, ScanPath, reading_options
 
 if TYPE_CHECKING:
     from ctrecon.workbench.verify import Verified
@@ -27,6 +27,9 @@ EXIT_REFUSED = 1
     help="The scan that it must have been made from: read again as S.history.json says, and compared value by value.",
 )  # fmt: skip
 @reading_options
+@click.option("--trusted", type=FilePath, metavar="PUBKEY", help="Public key (PEM) that must have signed it.")
+@click.option("--strict", is_flag=True, help="With a series: refuse also what an archive may change.")
+@click.option("--pixels-only", is_flag=True, help="With a series: without its manifest, so nothing of its headers.")
 @click.option(
     "--effort", type=click.FloatRange(min=1), default=1.0, show_default=True,
     help="How many times the usual work and memory a check may take.",
@@ -35,7 +38,8 @@ EXIT_REFUSED = 1
 @click.pass_context
 def command(
     ctx: click.Context, /, files: tuple[Path, ...], image: Path | None, data: Path | None, certificates: Path | None,
-    scan: Path | None, effort: float, as_json: bool, **reading: Any,
+    scan: Path | None, trusted: Path | None, strict: bool, pixels_only: bool, effort: float, as_json: bool,
+    **reading: Any,
 ) -> None:
     """Check certificates with numpy and scipy alone, from image and data as they are on disk.
 
@@ -48,8 +52,8 @@ def command(
 
     if (image or data) and len(files) > 1:
         raise click.UsageError("--image and --data go with one certificate")
-    if certificates and not all(file.is_dir() for file in files):
-        raise click.UsageError("--certificates goes with the folder of a DICOM series")
+    if (certificates or strict or pixels_only) and not all(file.is_dir() for file in files):
+        raise click.UsageError("--certificates, --strict and --pixels-only go with the folder of a DICOM series")
 
     def say(finding: Verified) -> None:
         if finding.cause is not None:
@@ -64,7 +68,8 @@ def command(
     worst = 0
     for file in files:
         found = verify(
-            file, image=image, data=data, certificates=certificates, scan=scan, effort=effort, watch=say, **reading
+            file, image=image, data=data, certificates=certificates, scan=scan, trusted=trusted, strict=strict,
+            pixels_only=pixels_only, effort=effort, watch=say, **reading,
         )
         say(found)
         if not found:

@@ -20,13 +20,15 @@ from ctrecon.outputs.history import SUFFIX, History
 from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, place_mm
 from ctrecon.support.atomic import Files, atomic_files
 from ctrecon.support.places import check_places
+from ctrecon.support.signatures import SIGNATURE
 from ctrecon.support.versions import versions
 
 if TYPE_CHECKING:
     from ctrecon.reconstruction.conclude import Conclusion
+    from ctrecon.support.site_key import SiteKey
 
 CERTIFICATE_FILES = (".certificate.json", ".data.npy", ".weights.npy", ".matrix.npy", ".dual.npy")
-_SIDE_FILES = (*CERTIFICATE_FILES, SUFFIX, ".png")
+_SIDE_FILES = (*CERTIFICATE_FILES, SIGNATURE, SUFFIX, ".png")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Target:
 
     For the volume: ``water_mu``, the attenuation of water in 1/mm, None for what the scan says, else the usual one at
     70 keV; ``z_mm`` where the slice stands, None for what the scan says, else 0; ``slice_mm`` its thickness,
-    None where not known.
+    None where not known. ``key``: signs the certificate, in ``S.certificate.sig``.
     """
 
     path: Path
@@ -43,11 +45,12 @@ class Target:
     water_mu: float | None = None
     z_mm: float | None = None
     slice_mm: float | None = None
+    key: SiteKey | None = None
 
     @staticmethod
     def at(
         path: Path, *, inputs: Iterable[Path] = (), water_mu: float | None = None,
-        z_mm: float | None = None, slice_mm: float | None = None, overwrite: bool = False,
+        z_mm: float | None = None, slice_mm: float | None = None, key: SiteKey | None = None, overwrite: bool = False,
     ) -> Target:
         """Check, before any work is done, that files can be written there and would replace none of the ``inputs``.
 
@@ -62,7 +65,7 @@ class Target:
             volume, path = path, path.with_name(path.name[: -len(suffix)] + ".npy")
         if path.suffix != ".npy":
             raise OutputError(f"the image is written as .npy or {', '.join(VOLUME_SUFFIXES)}; {path.name} is neither")
-        target = Target(path, volume, water_mu, z_mm, slice_mm)
+        target = Target(path, volume, water_mu, z_mm, slice_mm, key)
         ours = [path, *(target.beside(suffix) for suffix in _SIDE_FILES), *([volume] if volume else [])]
         check_places(ours, overwrite=overwrite, inputs=inputs)
         return target
@@ -97,6 +100,10 @@ class Target:
                 paths = certificate.put(place, self.path)
                 written["certificate"] = paths[""]
                 written |= {name: path for name, path in paths.items() if name not in ("", "image")}
+                if self.key is not None:
+                    written["signature"] = self.beside(SIGNATURE)
+                    signed = place(written["certificate"]).read_bytes()
+                    place(written["signature"]).write_bytes(self.key.signed(signed))
             if self.volume is not None:
                 self._put_volume(place(self.volume), self.volume, result)
                 written["volume"] = self.volume

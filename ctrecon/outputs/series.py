@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,9 @@ from ctrecon.reconstruction.problem import Problem
 from ctrecon.support.places import check_new_folder
 from ctrecon.support.pooled_notes import pooled_notes
 
+if TYPE_CHECKING:
+    from ctrecon.support.site_key import SiteKey
+
 _WHAT = "a DICOM series"
 
 
@@ -37,7 +41,8 @@ class SeriesTarget:
 
     ``study``: from a template and options; what these leave open the scan says. ``water_mu``: the attenuation
     of water in 1/mm, None for what the scan says, else the usual one at 70 keV.
-    ``pictures``: whether the report for people shows some slices.
+    ``pictures``: whether the report for people shows some slices. ``key``: signs the manifest, and
+    by it all that it lists.
     """
 
     folder: Path
@@ -45,6 +50,7 @@ class SeriesTarget:
     water_mu: float | None = None
     overwrite: bool = False
     pictures: bool = True
+    key: SiteKey | None = None
 
     def check(self, inputs: Iterable[Path] = ()) -> None:
         """Before any work is done: raises OutputError where nothing can be written, or an input would be lost."""
@@ -109,6 +115,7 @@ class SeriesTarget:
             frame_of_reference=frame_of_reference,
             patient_position=position,
             overwrite=self.overwrite,
+            key=self.key,
         )
         paths = {"image": written.images[0]}
         if written.certificates is not None and slices[0].certificate is not None:

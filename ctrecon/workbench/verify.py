@@ -13,11 +13,13 @@ from ctrecon.certificates.verify import FILES, Refused, Verdict, check, one_line
 from ctrecon.certificates.words import in_words
 from ctrecon.certificates.worth import worth
 from ctrecon.errors import SettingError
+from ctrecon.support.signatures import SIGNATURE, parse_signature
 from ctrecon.support.text import printable
 from ctrecon.workbench.verify_picture import fault_of_pictures
 
 if TYPE_CHECKING:
     from ctrecon.measurement.scan import Scan
+    from ctrecon.support.site_key import PublicKey
     from ctrecon.workbench.verify_scan import Reading
 
 ON_TRUST = "taken on trust: data and geometry; --scan FILE compares them with the scan"
@@ -31,7 +33,8 @@ class Verified:
     ``statement`` is the checker's own sentence and ``proved`` the numbers it proved, empty unless ``valid``; ``reason``
     says why not. ``words`` are the meaning of a valid certificate in a few lines for people, and ``worth`` how much it
     says, as numbers. ``compared`` says which scan it was compared with, empty where data and geometry were taken on
-    trust. ``readable`` is False where there was nothing to check, ``cause`` the error that the checker ended with.
+    trust. ``coerced``: of a series, what was changed since it was written, as an archive may. ``readable`` is False
+    where there was nothing to check, ``cause`` the error that the checker ended with.
     """
 
     path: Path
@@ -44,6 +47,7 @@ class Verified:
     words: tuple[str, ...] = ()
     worth: Mapping[str, Any] = field(default_factory=dict)
     compared: str = ""
+    coerced: tuple[str, ...] = ()
     readable: bool = True
     cause: Exception | None = field(default=None, repr=False, compare=False)
 
@@ -60,6 +64,8 @@ class Verified:
         name = "file" if self.about == "certificate" else self.about
         common: dict[str, Any] = {name: str(self.path), "valid": self.valid}
         said = {"statement": self.statement, "reason": self.reason}
+        if self.about == "series":
+            return common | said | {"coerced": list(self.coerced)}
         if self.about != "certificate":
             return common | said
         trusted = {"on_trust": self.valid and not self.compared, "compared": self.compared}
@@ -81,6 +87,9 @@ def verify(
     correct: str | None = None,
     z_mm: float | None = None,
     patient_position: str | None = None,
+    trusted: str | os.PathLike[str] | None = None,
+    strict: bool = False,
+    pixels_only: bool = False,
     effort: float = 1.0,
     watch: Callable[[Verified], None] | None = None,
 ) -> Verified:
@@ -107,6 +116,10 @@ def verify(
         correct: Likewise.
         z_mm: Likewise, for a folder of projections.
         patient_position: Likewise.
+        trusted: The public key (PEM) that must have signed the certificate or the series.
+        strict: Of a series: refuse also what an archive may change, attributes of patient, study and institution.
+        pixels_only: Of a series: without its manifest, which de-identification leaves out: pixels, certificates and
+            places in the plane alone.
         effort: How many times the usual work and memory a check may take, >= 1.
         watch: Hears of each file of a series as it is checked.
 
@@ -123,10 +136,15 @@ def verify(
         scan, geometry=geometry, repeat=repeat, center=center, row=row, every=every, correct=correct, z_mm=z_mm,
         patient_position=patient_position,
     )
+    key = None if trusted is None else _public_key(Path(trusted))
     if path.is_dir():
+        if pixels_only and key is not None:
+            raise SettingError("a signature is of the manifest, which pixels_only does without; drop one of them")
         if image is not None or data is not None:
             raise SettingError(f"{path} is a folder; image and data go with one certificate, so drop them")
-        return _series(path, certificates, reading, watch)
+        return _series(path, certificates, reading, watch, key, strict=strict, pixels_only=pixels_only)
+    if strict or pixels_only:
+        raise SettingError(f"{path} is no folder; strict and pixels_only go with a DICOM series, so drop them")
     if certificates is not None:
         raise SettingError(f"{path} is no folder; certificates go with a DICOM series, so drop them")
     if path.suffix == ".npy":
@@ -144,6 +162,8 @@ def verify(
             path=path, about="certificate", valid=False, reason=found.reason, kind=found.kind, readable=found.readable,
             cause=found.cause,
         )
+    if key is not None and (unsigned := _fault_of_signature(path, key)):
+        return Verified(path=path, about="certificate", valid=False, reason=unsigned, kind=found.kind)
     compared = ""
     if reading is not None:
         from ctrecon.workbench.verify_scan import compare
@@ -159,6 +179,28 @@ def verify(
         path=path, about="certificate", valid=True, statement=found.statement, kind=found.kind, proved=found.proved,
         words=(*in_words(found), trusted), worth=_worth(found), compared=compared,
     )
+
+
+def _public_key(path: Path) -> PublicKey:
+    # Here, because keys are loaded for those who have one.
+    from ctrecon.support.site_key import read_public_key
+
+    return read_public_key(path)
+
+
+def _fault_of_signature(certificate: Path, key: PublicKey) -> str:
+    """Why ``certificate`` is not signed by ``key``; empty where it is."""
+    place = certificate.with_name(certificate.name.removesuffix(FILES[""]) + SIGNATURE)
+    if not place.is_file():
+        return f"its signature {place.name} is missing, and a key was to be trusted"
+    try:
+        with place.open("rb") as stream:
+            stated, signature = parse_signature(stream.read(1000))
+    except (OSError, ValueError) as why:
+        return one_line(f"its signature {place.name} cannot be read ({why})")
+    if stated != key.raw or not key.made(signature, certificate.read_bytes()):
+        return f"its signature {place.name} is not the trusted key's"
+    return ""
 
 
 def _reading(scan: Scan | str | os.PathLike[str] | None, **given: Any) -> Reading | None:
@@ -185,7 +227,7 @@ def _worth(verdict: Verdict) -> dict[str, Any]:
 
 def _series(
     folder: Path, certificates: str | os.PathLike[str] | None, reading: Reading | None,
-    watch: Callable[[Verified], None] | None,
+    watch: Callable[[Verified], None] | None, key: PublicKey | None, *, strict: bool, pixels_only: bool,
 ) -> Verified:
     # Here, because a certificate alone is checked without loading what reads DICOM.
     from ctrecon.dicom.series.series_check import check_series
@@ -200,9 +242,13 @@ def _series(
         folder,
         None if certificates is None else Path(certificates),
         watch=lambda one: None if watch is None else watch(_said(one.path, "file", one.valid, one.said)),
+        strict=strict,
+        pixels_only=pixels_only,
+        trusted=key,
         **of_slice,
     )
     found = _said(folder, "series", verdict.valid, verdict.said, readable=verdict.readable)
+    found = replace(found, coerced=verdict.coerced)
     if not found:
         return found
     return replace(found, statement=f"{found.statement}; {trusted}", compared="" if reading is None else trusted)

@@ -46,12 +46,12 @@ def test_what_was_written_is_valid(series: Path) -> None:
     result = verify(series)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert len(lines) == 10
+    assert len(lines) == 11
     assert all(line.startswith("valid  ") for line in lines)
     assert "||A u - f|| <=" in lines[0]
     assert "3 images, none missing" in lines[-1]
     facts = [json.loads(line) for line in verify(series, "--json").output.splitlines()]
-    assert [fact["valid"] for fact in facts] == [True] * 10
+    assert [fact["valid"] for fact in facts] == [True] * 11
     assert "was changed" not in result.output
 
 
@@ -164,7 +164,7 @@ def test_a_study_from_a_pacs_is_checked_without_its_folder(series: Path, tmp_pat
     lost = verify(back)
     assert lost.exit_code == 2
     assert "none came as raw data" in lost.output
-    assert verify(back, "--certificates", series / "certificates").exit_code == 0
+    assert verify(back, "--certificates", series / "certificates", "--pixels-only").exit_code == 0
     assert verify(back, "--certificates", tmp_path).exit_code == 2
 
 
@@ -211,7 +211,7 @@ def test_mutated_files_lead_to_a_verdict(series: Path) -> None:
     rng = np.random.default_rng(7)
     files = dicom_files(series)
     shutil.rmtree(series / "certificates")
-    for path in [files[k] for k in (0, 1, 2, 4, 5, 7)]:
+    for path in [files[k] for k in (0, 1, 2, 4, 5, 6, 8)]:
         path.unlink()  # one slice is enough
     for k in range(40):
         path = [path for path in files if path.exists()][k % 3]

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 CREATOR = "CTRECON"
 GROUP = 0x0071
 WATER, PIXEL, HASH = 0x01, 0x02, 0x03
+MANIFEST, SIGNATURE, KEY = 0x20, 0x21, 0x22
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -186,7 +186,7 @@ def describe_image(
 # Of CID 10033.
 ITERATIVE = code("113963", "DCM", "Iterative Reconstruction")
 FILTERED = code("113962", "DCM", "Filtered Back Projection")
-SERIES_NUMBERS = {"images": 9001, "report": 9002, "pdf": 9003, "misfit": 9004, "raw": 9005}
+SERIES_NUMBERS = {"images": 9001, "report": 9002, "pdf": 9003, "misfit": 9004, "raw": 9005, "manifest": 9006}
 
 
 def certificate_hash(certificate: FeasibleCertificate) -> str:

@@ -2,8 +2,9 @@
 
 ``ct-0001.dcm`` ... are the images, ``report.dcm`` the structured report, ``report-pdf.dcm`` the same for people,
 ``residual.dcm`` what the images leave of the data, ``certificate-0001.dcm`` ... the certificates with their data, for
-whoever has the study from a PACS. ``certificates/slice-0001.certificate.json`` ... with the files beside each are the
-same for anyone with numpy and scipy alone.
+whoever has the study from a PACS; ``manifest.dcm`` lists them all.
+``certificates/slice-0001.certificate.json`` ... with the files beside each are the same for anyone with numpy and scipy
+alone.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.uids import digest, identify, uid_of
 from ctrecon.dicom.series.ct_image import SeriesSlice, describe_image
+from ctrecon.dicom.series.manifest import manifest_object, manifest_of
 from ctrecon.dicom.series.parametric_map import misfit_map
 from ctrecon.dicom.series.pdf import encapsulated_pdf
 from ctrecon.dicom.series.raw_certificate import raw_certificate
@@ -27,7 +30,11 @@ from ctrecon.dicom.series.study import NO_PATIENT, Study
 from ctrecon.errors import InputError
 from ctrecon.support.folders import new_folder
 
+if TYPE_CHECKING:
+    from ctrecon.support.site_key import SiteKey
+
 REPORT, PDF, MISFIT, CERTIFICATES = "report.dcm", "report-pdf.dcm", "residual.dcm", "certificates"
+MANIFEST = "manifest.dcm"
 MOST_SLICES = 9999
 
 
@@ -67,13 +74,14 @@ def write_series(
     frame_of_reference: str | None = None,
     patient_position: str = "",
     overwrite: bool = False,
+    key: SiteKey | None = None,
 ) -> WrittenSeries:
     """Write ``slices`` (sorted by z here) as one CT series with report, PDF and map of the residual to ``folder``.
 
     ``method`` names how the images were made, ``iterative`` is False for filtered back projection, ``notes`` what was
     assumed. ``frame_of_reference`` is the UID of a frame that the slices are known to stand in; by default a new one.
     ``patient_position`` is a term of DICOM, empty where nobody knows how the patient lay.
-    The same arguments give the same bytes.
+    ``key`` signs the manifest. The same arguments give the same bytes.
     Raises InputError for slices that do not make a series, OutputError where ``folder`` cannot be written or holds
     other things.
     """
@@ -104,10 +112,13 @@ def write_series(
         if one.certificate is not None
     }
     _identify_together(list(raw.values()), study_uid)
+    listed = manifest_of([*images, *evidence.values(), *raw.values()])
+    manifest = manifest_object(images, listed, study=study, key=key)
+    _identify_together([manifest], study_uid)
     with new_folder(folder, ours=is_ours, overwrite=overwrite) as partial:
         for k, dataset in enumerate(images, start=1):
             dataset.save_as(partial / image_name(k), enforce_file_format=True)
-        for name, dataset in (evidence | raw).items():
+        for name, dataset in (evidence | raw | {MANIFEST: manifest}).items():
             dataset.save_as(partial / name, enforce_file_format=True)
         for k, one in enumerate(slices, start=1):
             if one.certificate is not None:
@@ -157,4 +168,4 @@ def _identify_together(datasets: Sequence[Dataset], study_uid: str) -> None:
 def is_ours(name: str) -> bool:
     """Whether a file or folder of this name is one that ``write_series`` puts down."""
     numbered = re.fullmatch(r"(ct|certificate)-\d{4}\.dcm", name)
-    return numbered is not None or name in (REPORT, PDF, MISFIT, CERTIFICATES)
+    return numbered is not None or name in (REPORT, PDF, MISFIT, MANIFEST, CERTIFICATES)

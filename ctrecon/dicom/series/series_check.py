@@ -7,14 +7,15 @@ instance number alone.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -26,11 +27,16 @@ from ctrecon.certificates.worth import worth
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.private import read_tie
 from ctrecon.dicom.series.evidence_check import UNTOUCHED, changes, check_evidence
+from ctrecon.dicom.series.look import Look, OfSlice
+from ctrecon.dicom.series.manifest import holds_manifest
 from ctrecon.dicom.series.raw_certificate import unpack
 from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name
 from ctrecon.dicom.series.series_files import read_series
 from ctrecon.errors import SettingError
 from ctrecon.geometry.as_json import grid_from_dict
+
+if TYPE_CHECKING:
+    from ctrecon.support.site_key import PublicKey
 
 _SAME = ("StudyInstanceUID", "PatientID", "PatientName")
 
@@ -51,13 +57,15 @@ _Found: TypeAlias = tuple[Finding, Json | None]
 @dataclass(frozen=True)
 class SeriesVerdict:
     """All findings, and in ``said`` the whole in one line. ``data`` are the claims of the valid certificates on
-    their data: ``sha256``, ``shape`` and ``dtype`` of the ``.npy`` file.
+    their data: ``sha256``, ``shape`` and ``dtype`` of the ``.npy`` file. ``coerced``: keywords of what was changed
+    since it was written, as an archive may.
     """
 
     findings: tuple[Finding, ...]
     said: str
     complete: bool
     data: tuple[Json, ...] = ()
+    coerced: tuple[str, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -68,16 +76,15 @@ class SeriesVerdict:
         return bool(self.findings) and all(finding.readable for finding in self.findings)
 
 
-OfSlice: TypeAlias = Callable[[verify.Verdict, float], object]
-"""Takes the checker's verdict on a slice and its z in mm; raises Refused where more was demanded and does not hold."""
-
-
 def check_series(
     folder: Path,
     certificates: Path | None = None,
     *,
     watch: Callable[[Finding], object] = lambda _: None,
     of_slice: OfSlice = lambda _, __: None,
+    strict: bool = False,
+    pixels_only: bool = False,
+    trusted: PublicKey | None = None,
 ) -> SeriesVerdict:
     """Check all DICOM files in ``folder``, whatever their names, with the certificates in the folder ``certificates``.
 
@@ -85,7 +92,9 @@ def check_series(
     in are left out there, and counted.
     By default those in ``folder/certificates``, or where a PACS has kept the DICOM files only, those that travel with
     them as raw data. ``watch`` gets each finding as soon as it is there: a large image takes seconds. ``of_slice`` may
-    demand more of each certificate. Never raises for what a file holds.
+    demand more of each certificate. ``strict`` refuses what an archive may change, too; ``pixels_only`` does without
+    the manifest, and so without headers, presentation and reports; ``trusted`` must have signed it. Never raises for
+    what a file holds.
     """
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="ctrecon-") as unpacked:
         warnings.simplefilter("ignore")  # pydicom's remarks on damaged files; what is wrong is found here
@@ -100,36 +109,53 @@ def check_series(
                 _unpack_all(datasets, certificates)
         for finding in findings:
             watch(finding)
-        return _check(datasets, findings, certificates, watch, of_slice, others=others)
+        look = Look(certificates, of_slice, None, pixels_only, trusted)
+        verdict = _check(datasets, findings, look, watch, others=others)
+        return _refuse_coerced(verdict) if strict else verdict
+
+
+def _coerced(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return f"; changed since it was written, as an archive may: {', '.join(names)}"
+
+
+def _refuse_coerced(verdict: SeriesVerdict) -> SeriesVerdict:
+    if not verdict.coerced or not verdict.complete:
+        return verdict
+    said = f"attributes were changed since it was written: {', '.join(verdict.coerced)} (--strict)"
+    return replace(verdict, said=verify.one_line(said), complete=False)
 
 
 def _check(
     datasets: Sequence[tuple[Path, Dataset]],
     findings: list[Finding],
-    certificates: Path,
+    look: Look,
     watch: Callable[[Finding], object],
-    of_slice: OfSlice,
     *,
     others: int,
 ) -> SeriesVerdict:
     images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
     claims: list[Json] = []
+    damaged = look.find_manifest(datasets)
     for path, ds in images:
-        found, certificate = _guarded(path, partial(_image, certificates, of_slice, path, ds))
+        found, certificate = _guarded(path, partial(_image, look, path, ds))
         findings.append(found)
         watch(found)
         claims += [] if certificate is None else [certificate]
         ds.pop("PixelData", None)  # a series is larger than its headers
     for path, ds in datasets:
         if ds.get("SOPClassUID") != CTImageStorage:
-            findings.append(_guarded(path, partial(_other, path, ds, images, claims))[0])
+            findings.append(_guarded(path, partial(_other, look, path, ds, images, claims))[0])
             watch(findings[-1])
-    fault = _fault_of_series([ds for _, ds in images], datasets)
+    fault = _fault_of_series([ds for _, ds in images], datasets) or damaged or look.fault([ds for _, ds in datasets])
     bad = sum(not finding.valid for finding in findings)
     said = fault or (f"{bad} of {len(findings)} files are refused" if bad else _whole(images, datasets))
+    coerced = () if look.manifest is None else tuple(sorted(look.manifest.coerced))
+    said += look.remark() + _coerced(coerced)
     said += f"; {others} files of other series were not looked at" if others else ""
     data = tuple(certificate["data"] for certificate in claims)
-    return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=data)
+    return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=data, coerced=coerced)
 
 
 def _unpack_all(datasets: Sequence[tuple[Path, Dataset]], into: Path) -> None:
@@ -139,7 +165,7 @@ def _unpack_all(datasets: Sequence[tuple[Path, Dataset]], into: Path) -> None:
     """
     images = {str(ds.SOPInstanceUID): ds for _, ds in datasets if ds.get("SOPClassUID") == CTImageStorage}
     for _, ds in datasets:
-        if ds.get("SOPClassUID") != RawDataStorage:
+        if ds.get("SOPClassUID") != RawDataStorage or holds_manifest(ds):
             continue
         with suppress(Exception):
             image = images[str(ds.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID)]
@@ -166,14 +192,14 @@ def _guarded(path: Path, look: Callable[[], _Found]) -> _Found:
         return Finding(path, False, verify.one_line(text)), None
 
 
-def _image(certificates: Path, of_slice: OfSlice, path: Path, ds: Dataset) -> _Found:
+def _image(look: Look, path: Path, ds: Dataset) -> _Found:
     tie = read_tie(ds)
     if tie is None:
         raise Refused("its private block CTRECON, which ties it to a certificate, is missing or damaged")
     require(tie.certificate_sha256 != "", "not certified, as it says itself: the residual is above delta")
     index = int(ds.InstanceNumber)
     require(1 <= index <= MOST_SLICES, f"InstanceNumber {index} is no slice")
-    image = certificates / certificate_name(index)
+    image = look.certificates / certificate_name(index)
     place = image.with_name(image.name.replace(verify.FILES["image"], verify.FILES[""]))
     if not place.exists():
         raise FileNotFoundError(f"its certificate {place.name} is missing, and none came as raw data")
@@ -191,7 +217,8 @@ def _image(certificates: Path, of_slice: OfSlice, path: Path, ds: Dataset) -> _F
     require(stored.shape == certified.shape, f"it has {stored.shape} pixels, certified are {certified.shape}")
     differing = int(np.count_nonzero(scale.decode(stored) != certified))
     require(differing == 0, f"{differing} of its pixels do not decode to the certified ones")
-    of_slice(verdict, float(ds.ImagePositionPatient[2]))
+    look.check(ds)
+    look.of_slice(verdict, float(ds.ImagePositionPatient[2]))
     said = worth(verdict).said
     return Finding(path, True, verdict.statement + (f" ({said})" if said else "") + changes(ds, UNTOUCHED)), claims
 
@@ -218,8 +245,17 @@ def _placed(ds: Dataset, claimed: Json, tied: tuple[float, float]) -> None:
     require(np.allclose(corner, expected, rtol=1e-9, atol=1e-9), f"ImagePositionPatient begins {corner}: it was moved")
 
 
-def _other(path: Path, ds: Dataset, images: Sequence[tuple[Path, Dataset]], claims: Sequence[Json]) -> _Found:
-    return Finding(path, True, check_evidence(ds, [image for _, image in images], claims)), None
+def _other(
+    look: Look, path: Path, ds: Dataset, images: Sequence[tuple[Path, Dataset]], claims: Sequence[Json]
+) -> _Found:
+    if holds_manifest(ds):
+        if look.manifest is None:
+            return Finding(path, True, "manifest, not looked at"), None
+        count, sha256 = len(look.manifest.values["objects"]), hashlib.sha256(look.manifest.raw).hexdigest()
+        return Finding(path, True, f"manifest of the {count} other objects, SHA-256 {sha256}"), None
+    said = check_evidence(ds, [image for _, image in images], claims)
+    look.check(ds)
+    return Finding(path, True, said), None
 
 
 def _fault_of_series(images: Sequence[Dataset], datasets: Sequence[tuple[Path, Dataset]]) -> str:

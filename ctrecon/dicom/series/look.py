@@ -1,0 +1,56 @@
+"""With what a series is compared: certificates, more that is demanded of them, and the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from pydicom.dataset import Dataset
+
+from ctrecon.certificates.verify import Refused, Verdict
+from ctrecon.dicom.series.manifest_check import MISSING, Manifest, manifest_in
+
+if TYPE_CHECKING:
+    from ctrecon.support.site_key import PublicKey
+
+OfSlice: TypeAlias = Callable[[Verdict, float], object]
+"""Takes the checker's verdict on a slice and its z in mm; raises Refused where more was demanded and does not hold."""
+
+
+@dataclass
+class Look:
+    """With what a series is compared."""
+
+    certificates: Path
+    of_slice: OfSlice
+    manifest: Manifest | None
+    pixels_only: bool
+    trusted: PublicKey | None = None
+    signed: str = ""
+
+    def find_manifest(self, datasets: Sequence[tuple[Path, Dataset]]) -> str:
+        """Take the manifest among the files; why there is none that can be used, or nothing."""
+        if self.pixels_only:
+            return ""
+        try:
+            self.manifest = manifest_in(datasets)
+            if self.manifest is not None:
+                self.signed = self.manifest.said_of_signature(self.trusted)
+        except Exception as why:  # whatever a damaged one leads to
+            return str(why) if isinstance(why, Refused) else f"the manifest is damaged ({type(why).__name__})"
+        return "" if self.manifest is not None else MISSING
+
+    def check(self, ds: Dataset) -> None:
+        if self.manifest is not None:
+            self.manifest.check(ds)
+
+    def fault(self, datasets: Sequence[Dataset]) -> str:
+        try:
+            return "" if self.manifest is None else self.manifest.fault(datasets)
+        except Exception as why:  # of objects that lack what they need
+            return f"the slices cannot be compared with the manifest ({type(why).__name__})"
+
+    def remark(self) -> str:
+        return "; headers and reports were not looked at" if self.pixels_only else self.signed

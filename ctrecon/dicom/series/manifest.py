@@ -1,0 +1,165 @@
+"""The manifest of a series: every object, and all of each that decides where it stands, how it shows, what it says.
+
+Canonical JSON (sorted keys, no spaces, UTF-8), hashed, and carried as Raw Data Storage beside the certificates, so that
+it goes wherever the study goes. It names nobody: of patient and study it keeps one byte of a hash for each attribute.
+
+    {"format": "ctrecon-manifest-1", "slices": [...], "objects": {SOPInstanceUID: {...}, ...}}
+
+``slices``: for people, z, position, orientation, spacing, frame of reference and certificate of each image, from the
+lowest z. ``objects``: for each, ``says`` (``plain_values.plain``), ``whose`` (``plain_values.coercible``), and of the
+map the hash of its decoded pixels. What an image's pixels decode to, its certificate says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+from pydicom.uid import CTImageStorage, RawDataStorage
+
+from ctrecon.certificates.verify import Json, require
+from ctrecon.dicom.common.private import CREATOR, GROUP, KEY, MANIFEST, SIGNATURE, read_tie
+from ctrecon.dicom.common.uids import IMPLEMENTATION
+from ctrecon.dicom.series.ct_image import SERIES_NUMBERS, code, contributing_equipment, program_version
+from ctrecon.dicom.series.plain_values import coercible, plain
+from ctrecon.dicom.series.study import Study
+
+if TYPE_CHECKING:
+    from ctrecon.support.site_key import SiteKey
+
+FORMAT = "ctrecon-manifest-1"
+_SLICE = (
+    "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
+    "FrameOfReferenceUID", "PatientPosition",
+)
+
+
+def manifest_of(datasets: Sequence[Dataset]) -> bytes:
+    """The manifest of finished objects, as canonical JSON."""
+    read = [_as_written(ds) for ds in datasets]
+    images = sorted((ds for ds in read if ds.SOPClassUID == CTImageStorage), key=lambda ds: int(ds.InstanceNumber))
+    return canonical(
+        {
+            "format": FORMAT,
+            "slices": [slice_of(ds) for ds in images],
+            "objects": {str(ds.SOPInstanceUID): entry_of(ds) for ds in read},
+        }
+    )
+
+
+def canonical(values: Any) -> bytes:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def entry_of(ds: Dataset) -> dict[str, Any]:
+    """What the manifest keeps of one object that was read from a file."""
+    entry: dict[str, Any] = {"says": plain(ds), "whose": coercible(ds)}
+    if "PixelData" in ds and ds.SOPClassUID != CTImageStorage:
+        entry["pixels_sha256"] = pixels_hash(ds)
+    tie = read_tie(ds)
+    if tie is not None:
+        entry["tie"] = [repr(tie.water_mu), *map(repr, tie.spacing_mm), tie.certificate_sha256]
+    return entry
+
+
+def pixels_hash(ds: Dataset) -> str:
+    """SHA-256 of the stored values, little-endian, however they are compressed."""
+    return hashlib.sha256(np.ascontiguousarray(ds.pixel_array.astype("<i4")).tobytes()).hexdigest()
+
+
+def slice_of(ds: Dataset) -> dict[str, Any]:
+    """One line of the list of slices."""
+    says, tie = plain(ds), read_tie(ds)
+    chosen = {name: says.get(name) for name in _SLICE}
+    return {
+        "SOPInstanceUID": str(ds.SOPInstanceUID), "z_mm": float(ds.ImagePositionPatient[2]), **chosen,
+        "certificate_sha256": "" if tie is None else tie.certificate_sha256,
+    }
+
+
+def _as_written(ds: Dataset) -> Dataset:
+    """The dataset as whoever reads its file sees it."""
+    stream = BytesIO()
+    ds.save_as(stream, enforce_file_format=True)
+    stream.seek(0)
+    return dcmread(stream)
+
+
+def manifest_object(
+    images: Sequence[Dataset], manifest: bytes, *, study: Study, key: SiteKey | None = None
+) -> Dataset:
+    """The manifest as raw data that refer to all ``images``, signed with ``key``, without its own UIDs."""
+    ds = Dataset()
+    study.copy_to(ds)
+    ds.SOPClassUID = RawDataStorage
+    ds.Modality = "CT"
+    ds.Manufacturer = ds.ManufacturerModelName = "ctrecon"
+    ds.SoftwareVersions = program_version()
+    ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
+    ds.SeriesDescription = "RESEARCH manifest of the series, not for diagnosis"
+    ds.SeriesNumber = SERIES_NUMBERS["manifest"]
+    ds.InstanceNumber = 1
+    study.side_to(ds)
+    ds.PatientPosition = images[0].PatientPosition
+    ds.AcquisitionContextSequence = DicomSequence([])
+    ds.ContentDate, ds.ContentTime = study.moment
+    ds.CreatorVersionUID = IMPLEMENTATION
+    references = []
+    for image in images:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+        item.PurposeOfReferenceCodeSequence = DicomSequence([code("listed-image", "99CTRECON", "Listed image")])
+        references.append(item)
+    ds.ReferencedInstanceSequence = DicomSequence(references)
+    block = ds.private_block(GROUP, CREATOR, create=True)
+    block.add_new(MANIFEST, "OB", manifest + b" " * (len(manifest) % 2))
+    if key is not None:
+        block.add_new(SIGNATURE, "OB", key.sign(manifest))
+        block.add_new(KEY, "OB", key.public.raw)
+    return ds
+
+
+def holds_manifest(ds: Dataset) -> bool:
+    """Whether it is a manifest's raw data."""
+    if ds.get("SOPClassUID") != RawDataStorage or CREATOR not in ds.private_creators(GROUP):
+        return False
+    return MANIFEST in ds.private_block(GROUP, CREATOR)
+
+
+def signature_of(ds: Dataset) -> tuple[bytes, bytes] | None:
+    """Public key and signature of a manifest's raw data, or None where it is not signed."""
+    block = ds.private_block(GROUP, CREATOR)
+    if SIGNATURE not in block or KEY not in block:
+        return None
+    return bytes(block[KEY].value), bytes(block[SIGNATURE].value)
+
+
+def manifest_bytes(ds: Dataset) -> bytes:
+    """The manifest as it was written."""
+    return bytes(ds.private_block(GROUP, CREATOR)[MANIFEST].value).rstrip(b" ")
+
+
+def read_manifest(raw: bytes) -> Json:
+    """The manifest, checked to be in its only form. Raises Refused."""
+    try:
+        values = json.loads(raw)
+        same = canonical(values) == raw
+    except (ValueError, RecursionError):
+        same, values = False, None
+    require(same and isinstance(values, Mapping), "the manifest is damaged: it is not in its canonical form")
+    assert isinstance(values, dict)
+    require(values.get("format") == FORMAT, f"the manifest is of another format than {FORMAT}")
+    require(set(values) == {"format", "slices", "objects"}, "the manifest has other entries than it should")
+    objects, slices = values["objects"], values["slices"]
+    require(isinstance(objects, dict) and isinstance(slices, list), "the manifest lists nothing")
+    whole = all(isinstance(one, dict) and isinstance(one.get("says"), dict) and isinstance(one.get("whose"), dict)
+                for one in objects.values())  # fmt: skip
+    require(whole, "the manifest lists an object without what it says")
+    return values
