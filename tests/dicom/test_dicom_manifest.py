@@ -293,6 +293,23 @@ def test_another_encoding_is_the_same_series(series: Path, tmp_path: Path) -> No
     assert result.exit_code == 0, result.output
 
 
+def test_the_map_is_computed_again(series: Path) -> None:
+    """Also where the manifest was made to fit, or is left out."""
+    (series / "manifest.dcm").unlink()
+
+    def frames(ds: Dataset, order: Callable[[Any], Any]) -> None:
+        ds.PixelData = np.ascontiguousarray(order(ds.pixel_array)).astype("<u2").tobytes()
+
+    for order in (lambda f: f * 0 + 32768, lambda f: f[::-1], lambda f: f[:, :, ::-1], lambda f: 65535 - f):
+        shutil.copy(series / "residual.dcm", series / "kept")
+        change(series / "residual.dcm", lambda ds, order=order: frames(ds, order))
+        result = verify(series, "--pixels-only")
+        assert result.exit_code == 1
+        assert "is not what its image leaves of the data" in result.output
+        shutil.move(series / "kept", series / "residual.dcm")
+    assert verify(series, "--pixels-only").exit_code == 0
+
+
 def test_without_the_manifest_pixels_can_be_checked(series: Path) -> None:
     (series / "manifest.dcm").unlink()
     result = verify(series, "--pixels-only")

@@ -17,6 +17,7 @@ from ctrecon.dicom.deidentify.dataset import deidentify, is_document
 from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.deidentify.options import Options
 from ctrecon.dicom.deidentify.safe_private import holds_certificate, names_nobody
+from ctrecon.dicom.series.manifest import holds_manifest
 from ctrecon.errors import InputError, OutputError
 from ctrecon.support.folders import new_folder
 from ctrecon.support.places import check_new_folder
@@ -72,6 +73,13 @@ def deidentify_folder(
                 continue
             before = read_dataset(source.name, data)
             if text_of(before.file_meta, "MediaStorageSOPClassUID", source.name) == DICOMDIR:
+                left_out += 1
+                continue
+            if len(found) > 1 and holds_manifest(before):
+                warned.add(
+                    "the manifest of a series was left out, since it lists what was changed here; `ctrecon verify "
+                    "--pixels-only` checks the rest"
+                )
                 left_out += 1
                 continue
             if len(found) > 1 and holds_certificate(before) and not names_nobody(before):

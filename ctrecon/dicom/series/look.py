@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,6 +11,8 @@ from pydicom.dataset import Dataset
 
 from ctrecon.certificates.verify import Refused, Verdict
 from ctrecon.dicom.series.manifest_check import MISSING, Manifest, manifest_in
+from ctrecon.dicom.series.misfit_check import misfit_again
+from ctrecon.support.arrays import Float64Array
 
 if TYPE_CHECKING:
     from ctrecon.support.site_key import PublicKey
@@ -29,6 +31,7 @@ class Look:
     pixels_only: bool
     trusted: PublicKey | None = None
     signed: str = ""
+    misfits: dict[float, Float64Array] = field(default_factory=dict)
 
     def find_manifest(self, datasets: Sequence[tuple[Path, Dataset]]) -> str:
         """Take the manifest among the files; why there is none that can be used, or nothing."""
@@ -45,6 +48,12 @@ class Look:
     def check(self, ds: Dataset) -> None:
         if self.manifest is not None:
             self.manifest.check(ds)
+
+    def keep_misfit(self, verdict: Verdict, z_mm: float) -> None:
+        """Of a valid certificate, what the map of the residual must show at ``z_mm``."""
+        found = misfit_again(verdict)
+        if found is not None:
+            self.misfits[round(z_mm, 4)] = found
 
     def fault(self, datasets: Sequence[Dataset]) -> str:
         try:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, RawDataStorage
+from pydicom.uid import CTImageStorage, ParametricMapStorage, RawDataStorage
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.verify import Json, Refused, require
@@ -29,6 +29,7 @@ from ctrecon.dicom.common.private import read_tie
 from ctrecon.dicom.series.evidence_check import UNTOUCHED, changes, check_evidence
 from ctrecon.dicom.series.look import Look, OfSlice
 from ctrecon.dicom.series.manifest import holds_manifest
+from ctrecon.dicom.series.misfit_check import check_misfit
 from ctrecon.dicom.series.raw_certificate import unpack
 from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name
 from ctrecon.dicom.series.series_files import read_series
@@ -219,6 +220,7 @@ def _image(look: Look, path: Path, ds: Dataset) -> _Found:
     require(differing == 0, f"{differing} of its pixels do not decode to the certified ones")
     look.check(ds)
     look.of_slice(verdict, float(ds.ImagePositionPatient[2]))
+    look.keep_misfit(verdict, float(ds.ImagePositionPatient[2]))
     said = worth(verdict).said
     return Finding(path, True, verdict.statement + (f" ({said})" if said else "") + changes(ds, UNTOUCHED)), claims
 
@@ -255,6 +257,8 @@ def _other(
         return Finding(path, True, f"manifest of the {count} other objects, SHA-256 {sha256}"), None
     said = check_evidence(ds, [image for _, image in images], claims)
     look.check(ds)
+    if ds.SOPClassUID == ParametricMapStorage:
+        check_misfit(ds, look.misfits)
     return Finding(path, True, said), None
 
 
