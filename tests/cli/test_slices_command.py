@@ -83,8 +83,8 @@ def test_the_series_is_valid_dicom_and_certified(made: tuple[Path, Result]) -> N
     folder, _ = made
     files = dicom_files(folder)
     assert [path.name for path in files] == [
-        "certificate-0001.dcm", "certificate-0002.dcm", "ct-0001.dcm", "ct-0002.dcm", "report-pdf.dcm", "report.dcm",
-        "residual.dcm",
+        "certificate-0001.dcm", "certificate-0002.dcm", "ct-0001.dcm", "ct-0002.dcm", "manifest.dcm", "report-pdf.dcm",
+        "report.dcm", "residual.dcm",
     ]  # fmt: skip
     assert {path.name: errors_of(path) for path in files if errors_of(path)} == {}
     checked = subprocess.run([need("dcentvfy"), *images(folder)], capture_output=True, text=True, check=False)

@@ -49,7 +49,7 @@ def test_every_file_is_valid(series: Path) -> None:
     files = dicom_files(series)
     assert [path.name for path in files] == [
         "certificate-0001.dcm", "certificate-0002.dcm", "certificate-0003.dcm",
-        "ct-0001.dcm", "ct-0002.dcm", "ct-0003.dcm", "report-pdf.dcm", "report.dcm", "residual.dcm",
+        "ct-0001.dcm", "ct-0002.dcm", "ct-0003.dcm", "manifest.dcm", "report-pdf.dcm", "report.dcm", "residual.dcm",
     ]  # fmt: skip
     assert {path.name: errors_of(path) for path in files if errors_of(path)} == {}
 
@@ -138,7 +138,7 @@ def test_the_same_input_gives_the_same_bytes(series: Path, tmp_path: Path) -> No
     assert [path.read_bytes() for path in dicom_files(again)] == [path.read_bytes() for path in dicom_files(series)]
     other = write(tmp_path / "other", study=study_of(None, {**GIVEN, "PatientID": "P-18"}))
     uids = {dcmread(path).SOPInstanceUID for folder in (series, other) for path in dicom_files(folder)}
-    assert len(uids) == 18
+    assert len(uids) == 20
 
 
 def test_uids_are_valid_and_keep_parts_apart() -> None:
