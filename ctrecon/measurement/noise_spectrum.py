@@ -22,6 +22,8 @@ CAUTION = 2.0
 # What is finer than the cells comes back at the higher frequencies, and beyond the wedge too, so that the lowest alone
 # may be purer.
 _LOWEST = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15)
+# By so many times its caution the least of them may be exceeded: of many it is too small by more than its caution.
+_DOUBT = 1.75
 # Fewer degrees of freedom say nothing.
 _FEWEST = 32
 # The noise falls where that is so many times likelier (in logarithms) than that it does not: 5 standard errors.
@@ -30,7 +32,7 @@ _LIKELIER = 12.5
 _JOINED = 200
 # By so many standard errors the whole power must lie below the noise before it counts against it, and a blur is not
 # told from less than so much of the square of the highest frequency.
-_SURE, _FURTHER = 3.0, 0.1
+_SURE, _FURTHER = 4.0, 0.1
 # In the place of a power of zero, which only data without noise have.
 _NOTHING = 1e-250
 
@@ -88,11 +90,11 @@ class Lines:
             beyond[:] = (known[0] * beyond[0] + (all_free * everything)[agree].sum()) / total
             known[:] = total
         # A blur like a Gaussian's, as strong as it takes for the noise to be nowhere more than everything.
-        fallen = np.log(beyond / (everything * (1 + _SURE * error))) / np.maximum(further, _FURTHER)
+        largest = everything * (1 + _SURE * error)
+        fallen = np.log(beyond / largest) / np.maximum(further, _FURTHER)
         blur = float(np.where(further > 0, fallen, 0.0).max(initial=0.0))
-        beyond = beyond * np.exp(-blur * further)
-        total = float((share * np.minimum(beyond, everything)).sum())
-        caution = CAUTION * float((share * np.minimum(beyond, everything) * np.sqrt(2 / known)).sum())
+        noise = share * np.minimum(beyond * np.exp(-blur * further), largest)
+        total, caution = float(noise.sum()), CAUTION * float((noise * np.sqrt(2 / known)).sum())
         return Level(math.sqrt(total), math.sqrt(total + caution))
 
     def _falling(self) -> tuple[Float64Array, Float64Array, Float64Array]:
@@ -116,11 +118,11 @@ class Lines:
 def level_of(found: Sequence[Lines]) -> Level | None:
     """The noise by several wedges and over several ranges, all of which err on the large side, or None by none.
 
-    Of those that do not contradict the least, the one that is known best.
+    Of those that do not contradict the least beyond doubt, the one that is known best.
     """
     every = (lines.below(share).level() for lines in found for share in _LOWEST)
     levels = [one for one in every if one is not None]
-    least = min((one.most for one in levels), default=0.0)
+    least = min((one.likely + _DOUBT * (one.most - one.likely) for one in levels), default=0.0)
     return min((one for one in levels if one.likely <= least), key=lambda one: one.most / one.likely, default=None)
 
 

@@ -82,7 +82,10 @@ def test_the_tooth_from_raw_counts(data_dir: Path) -> None:
 
 @pytest.mark.parametrize(("name", "every"), [("ta", 1), ("ta", 6), ("tb", 1)])
 def test_sigma_of_a_real_detector_is_that_of_a_view_measured_twice(data_dir: Path, name: str, every: int) -> None:
-    """Its cells share noise, and its beam flickers: differences of neighbours find a fifth too little."""
+    """Its cells share noise, and its beam flickers: differences of neighbours find a fifth too little.
+
+    One view measured twice is itself known to 3%, and has an hour's drift in it.
+    """
     scan = read_scan(data_dir / "sinograms" / "htc2022" / f"htc2022_{name}_full.mat", every=every)
     assert isinstance(scan.geometry, FanBeam)
     angles = scan.geometry.angles_rad
@@ -91,5 +94,5 @@ def test_sigma_of_a_real_detector_is_that_of_a_view_measured_twice(data_dir: Pat
     found, where = estimate_sigma(scan.sinogram, scan.geometry)
     sigma = found.most
     assert "no object reaches" in where
-    assert 1.0 < sigma / twice < 1.3
+    assert 0.92 < sigma / twice < 1.15
     assert estimate_sigma(scan.sinogram)[0].most < 0.85 * twice

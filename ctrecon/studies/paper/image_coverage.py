@@ -2,7 +2,7 @@
 
 ``u*`` holds the means of an object over the pixels, ``f`` its exact line integrals with noise, and perhaps with a fault
 of the scanner that delta knows nothing of. Objects, beams, sizes and views change from scan to scan, the same for every
-noise; nothing is reconstructed.
+noise. Nothing is reconstructed, unless it is asked what an estimated delta costs an image.
 """
 
 from __future__ import annotations
@@ -17,20 +17,23 @@ import torch
 
 from ctrecon.errors import SettingError
 from ctrecon.geometry.grid import field_of_view_mm
-from ctrecon.measurement.delta import delta_for
+from ctrecon.measurement.delta import Delta, delta_for
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.joseph import JosephOperator
 from ctrecon.phantoms import FAMILIES
+from ctrecon.reconstruction.methods.huber_tv import huber_tv
+from ctrecon.reconstruction.problem import prepare
 from ctrecon.simulation.simulate import standard_scanner
 from ctrecon.studies.paper.coverage import Measure, counted, gaussian
 from ctrecon.support.arrays import Float64Array
+from ctrecon.support.metrics import psnr
 
 Fault = Callable[[Float64Array, np.random.Generator], Float64Array]
 
 NOISES: tuple[tuple[str, Measure], ...] = (
     *((f"Gaussian, {share:.1%}", gaussian(share)) for share in (0.002, 0.005, 0.01, 0.02, 0.05)),
     *((f"counts, {photons:,.0f} photons", counted(photons)) for photons in (1e3, 1e4, 1e5, 1e6)),
-    ("counts, 1,000 photons, electronic noise of 10", counted(1e3, 10.0)),
+    *((f"counts, 1,000 photons, electronic noise of {sigma:.0f}", counted(1e3, sigma)) for sigma in (10.0, 20.0)),
 )
 
 
@@ -69,9 +72,10 @@ FAULTS_AT = ("Gaussian, 0.5%", "counts, 100,000 photons")
 
 @dataclass(frozen=True, kw_only=True)
 class Object:
-    """A clean scan, its true image's projection, and what it is."""
+    """A clean scan, its true image ``[rows, columns]``, the projection of that, and what it is."""
 
     clean: Scan
+    truth: Float64Array
     projected: Float64Array
     family: str
     size: int
@@ -80,7 +84,10 @@ class Object:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One scan: the true image's residual and delta, in delta's norm."""
+    """One scan: the true image's residual and delta, in delta's norm.
+
+    ``loss_db``: how much nearer to the object Huber-TV comes with the true residual than with delta, in dB of PSNR.
+    """
 
     noise: str
     fault: str
@@ -89,6 +96,7 @@ class Measured:
     views: int
     residual: float
     delta: float
+    loss_db: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -96,7 +104,10 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """``within`` of ``scans`` met delta; ``low`` to ``high`` is the 95% interval (E. B. Wilson, 1927)."""
+    """``within`` of ``scans`` met delta; ``low`` to ``high`` is the 95% interval (E. B. Wilson, 1927).
+
+    The losses in dB are None where nothing was reconstructed.
+    """
 
     of: str
     scans: int
@@ -105,6 +116,8 @@ class Share:
     high: float
     median_ratio: float
     largest_ratio: float
+    mean_loss_db: float | None = None
+    largest_loss_db: float | None = None
 
 
 def objects(
@@ -138,14 +151,15 @@ def objects(
         phantom = family.sample(np.random.default_rng(seed + k)).scaled(radius, 0.02)
         sinogram = phantom.sinogram(geometry).astype(np.float64)
         gain = thickest / float(sinogram.max())
-        truth = torch.from_numpy(phantom.image(grid)).double()[None, None]
-        projected = gain * JosephOperator(geometry, grid)(truth)[0, 0].numpy()
+        truth = gain * phantom.image(grid).astype(np.float64)
+        projected = JosephOperator(geometry, grid)(torch.from_numpy(truth)[None, None])[0, 0].numpy()
         clean = Scan(sinogram=gain * sinogram, geometry=geometry, grid=grid, source="a simulated scan")
-        yield Object(clean=clean, projected=projected, family=family.name, size=size, views=number)
+        yield Object(clean=clean, truth=truth, projected=projected, family=family.name, size=size, views=number)
 
 
 def measure_all(
-    one: Object, seed: int, *, quantile: float = 0.95, model_error: str = "auto", faults: bool = True
+    one: Object, seed: int, *, quantile: float = 0.95, model_error: str = "auto", faults: bool = True,
+    losses: bool = False,
 ) -> Iterator[Measured]:
     """Every noise, and every fault at the noises ``FAULTS_AT``, of one object.
 
@@ -155,6 +169,7 @@ def measure_all(
         quantile: Of delta.
         model_error: As for ``delta_for``.
         faults: Whether faults are tried at all.
+        losses: Whether scans without faults are reconstructed, twice.
 
     Yields:
         Each scan's residual and delta.
@@ -169,10 +184,20 @@ def measure_all(
             left = one.projected - scan.sinogram
             if delta.norm == "whitened" and scan.variance is not None:
                 left = left / np.sqrt(scan.variance)
+            residual = float(np.linalg.norm(left))
             yield Measured(
-                noise=noise, fault=fault, family=one.family, size=one.size, views=one.views,
-                residual=float(np.linalg.norm(left)), delta=delta.value,
+                noise=noise, fault=fault, family=one.family, size=one.size, views=one.views, residual=residual,
+                delta=delta.value, loss_db=_loss_db(one, scan, delta, residual) if losses and spoil is None else None,
             )
+
+
+def _loss_db(one: Object, scan: Scan, delta: Delta, residual: float) -> float:
+    truth = torch.from_numpy(one.truth)[None, None]
+    found = []
+    for asked in (Delta(value=residual, norm=delta.norm, how="the true residual"), delta):
+        image = huber_tv(prepare(scan, asked, device="cpu")).image
+        found.append(float(psnr(torch.from_numpy(image).double()[None, None], truth)))
+    return found[0] - found[1]
 
 
 def shares(found: Sequence[Measured]) -> Iterator[Share]:
@@ -196,7 +221,9 @@ def _share(of: str, some: Sequence[Measured]) -> Share:
     middle = (within + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(within * (1 - within) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     ratios = [one.delta / one.residual for one in some]
+    losses = [one.loss_db for one in some if one.loss_db is not None]
     return Share(
         of=of, scans=n, within=within, low=max(0.0, middle - half), high=min(1.0, middle + half),
         median_ratio=float(np.median(ratios)), largest_ratio=max(ratios),
+        mean_loss_db=float(np.mean(losses)) if losses else None, largest_loss_db=max(losses, default=None),
     )
