@@ -273,7 +273,8 @@ def _with_model_error(delta: Delta, scan: Scan, text: str) -> Delta:
         return delta
     error = number * _size(scan, delta.norm) if is_percentage else number
     how = f"{delta.how}; {delta.value:.6g} for noise and {error:.6g} for model error"
-    return replace(delta, value=delta.value + error, model_error=error, how=how)
+    aim = None if delta.aim is None else delta.aim + error
+    return replace(delta, value=delta.value + error, model_error=error, how=how, aim=aim)
 
 
 def _scaled_chi_square(mean: float, variance: float, q: float) -> float:

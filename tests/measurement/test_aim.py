@@ -16,6 +16,7 @@ from ctrecon.measurement.zingers import zingers
 from ctrecon.operators.joseph import JosephOperator
 from ctrecon.reconstruction.methods.huber_tv import huber_tv
 from ctrecon.reconstruction.problem import prepare
+from ctrecon.studies.paper import image_coverage
 from ctrecon.studies.paper.coverage import counted, gaussian
 from ctrecon.studies.paper.image_coverage import objects
 
@@ -47,6 +48,8 @@ def test_a_delta_that_was_given_is_what_a_method_aims_at():
     noise = delta_for(scan, "auto", model_error="0")
     assert noise.aim < noise.value < auto.value
     assert noise.aim < auto.aim
+    given = delta_for(scan, "auto", model_error="0.3")
+    assert (given.value, given.aim) == (noise.value + 0.3, noise.aim + 0.3), "room that was asked for is room"
     assert Delta(value=1.0, norm="2-norm", how="", aim=2.0).aims == (1.0,)
 
 
@@ -98,3 +101,21 @@ def test_edges_that_one_view_sees_end_on_are_no_zingers(struck):
     assert bool(said) == struck
     # What neighbours suggest is not quite what was there.
     assert estimate_sigma(clean.sinogram, scan.geometry)[0].likely < 2 * level
+
+
+def test_what_an_estimated_delta_costs_is_counted(monkeypatch):
+    """In dB against the true residual; by a delta twice as large, several."""
+    one = next(iter(objects(1, sizes=[32], views=[30], seed=77)))
+    monkeypatch.setattr(image_coverage, "NOISES", (("Gaussian, 1.0%", gaussian(0.01)),))
+    [found] = image_coverage.measure_all(one, 0, losses=True)
+    assert found.loss_db < 0.5
+    monkeypatch.setattr(image_coverage, "delta_for", lambda *_, **__: Delta(
+        value=2 * found.residual, norm="2-norm", how="too large"
+    ))  # fmt: skip
+    [wrong] = image_coverage.measure_all(one, 0, losses=True)
+    assert wrong.loss_db > found.loss_db + 1
+    row = next(image_coverage.shares([found, wrong]))
+    assert (row.mean_loss_db, row.largest_loss_db) == (
+        pytest.approx((found.loss_db + wrong.loss_db) / 2), wrong.loss_db
+    )  # fmt: skip
+    assert next(iter(image_coverage.measure_all(one, 0))).loss_db is None
