@@ -67,17 +67,20 @@ def command(
 
 
 HEADER = (
-    "| set | images | noise | learned | one shot | Huber-TV | CGLS | FBP | gain | worst | iterations | certified |\n"
+    "| set | images (patients or objects) | noise | learned (95% interval) | one shot | Huber-TV | CGLS | FBP | "
+    "gain over Huber-TV (95% interval) | worst | iterations | certified |\n"
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
 )
 
 
 def _line(row: BenchmarkRow) -> str:
     facts = row.to_dict()
-    gain = facts["gain_over_huber_tv_db"]
-    scores = " | ".join(f"{row.mean(m):.2f}" for m in ("energy", "one_shot", "huber_tv", "cgls", "fbp"))
+    gain = row.estimate(row.gains("huber_tv"))
+    learned = row.estimate(row.psnr["energy"]).said(".2f")
+    scores = " | ".join([learned, *(f"{row.mean(m):.2f}" for m in ("one_shot", "huber_tv", "cgls", "fbp"))])
     return (
-        f"| {row.name} | {facts['images']} | {row.noise} | {scores} | {gain['mean']:+.2f} | {gain['worst']:+.2f} | "
+        f"| {row.name} | {facts['images']} ({facts['patients']}) | {row.noise} | {scores} | "
+        f"{gain.said('+.2f', difference=True)} | {facts['gain_over_huber_tv_db']['worst']:+.2f} | "
         f"{facts['iterations']['mean']:.1f}, most {facts['iterations']['most']} | "
         f"{'all' if facts['all_certified'] else 'NOT ALL'} |"
     )
@@ -93,13 +96,14 @@ def _sets(
     from ctrecon.phantoms import FAMILIES
     from ctrecon.studies.benchmarks import TestSet, images_as_set
     from ctrecon.training.data import PhantomSource
-    from ctrecon.training.image_sets import read_ct_slices, read_natural_images
+    from ctrecon.training.image_sets import read_natural_images, slices_of
 
     sets = []
     if ct_slices is not None:
         splits = ("train", "validation", "test") if all_patients else ("test",)
-        slices = [image for split in splits for image in read_ct_slices(ct_slices, split, empty_ok=all_patients)]
-        sets.append(images_as_set("CT slices", _some(slices, at_most), problem))
+        slices = _some([one for split in splits for one in slices_of(ct_slices, split, empty_ok=all_patients)], at_most)
+        images_of, patients = [image for _, image in slices], [patient for patient, _ in slices]
+        sets.append(images_as_set("CT slices", images_of, problem, patients))
     if images:
         sets.append(images_as_set("natural images", _some(read_natural_images(images), at_most), problem))
     for family in FAMILIES if phantoms else ():

@@ -37,13 +37,15 @@ def command(
             raise InputError(f"there is no folder {folder}; --sets names folders in {data}")
     network = load_superresolution_network(prior, scale)
     other = None if baseline is None else load_superresolution_network(baseline, scale)
-    click.echo("| images | method | PSNR | SSIM | PSNR, no border | SSIM, no border | squared misfit |")
-    click.echo("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    click.echo("| images (objects) | method | PSNR (95% interval) | over the first method | SSIM | PSNR, no border | "
+               "SSIM, no border | squared misfit |")
+    click.echo("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     rows = []
     for row in table(folders, methods_of(network, other), scale):
         rows.append(row.to_dict())
         click.echo(
-            f"| {row.images} ({row.count}) | {row.method} | {row.psnr:.2f} | {row.ssim:.4f} "
+            f"| {row.images} ({row.count}) | {row.method} | {row.interval.said('.2f')} "
+            f"| {row.gain.said('+.2f', difference=True) if row.gain.mean else '0'} | {row.ssim:.4f} "
             f"| {row.psnr_shaved:.2f} | {row.ssim_shaved:.4f} | {row.misfit:.1e} |"
         )
     if output is not None:

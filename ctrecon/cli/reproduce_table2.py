@@ -35,14 +35,16 @@ def command(
     torch.set_num_threads(1)
     puzzles, solutions = unseen(read_puzzles(data), split=None if all_splits else "test", count=count)
     methods = methods_of(load_sudoku_network(prior)[0], load_sudoku_network(baseline)[0])
-    click.echo("| givens | puzzles | method | cells right | of the open cells | solved |")
-    click.echo("| ---: | ---: | --- | ---: | ---: | ---: |")
+    click.echo("| givens | puzzles | method | cells right (95% interval) | over the first method | of the open cells | "
+               "solved |")
+    click.echo("| ---: | ---: | --- | ---: | ---: | ---: | ---: |")
     rows = []
     for row in table(puzzles, solutions, methods):
         rows.append(row.to_dict())
         click.echo(
-            f"| {row.givens} | {row.puzzles} | {row.method} | {row.accuracy:.1%} | {row.accuracy_open:.1%} "
-            f"| {row.solved / row.puzzles:.1%} |"
+            f"| {row.givens} | {row.puzzles} | {row.method} | {row.interval.said('.1%')} "
+            f"| {row.gain.said('+.1%', difference=True) if row.gain.mean else '0'} | {row.accuracy_open:.1%} "
+            f"| {row.share} |"
         )
     if output is not None:
         write_rows(output, rows)

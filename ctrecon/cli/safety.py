@@ -46,7 +46,7 @@ def command(
     """
     from ctrecon.networks.pretrained import load_ct_network
     from ctrecon.simulation.scanners import walnut_scanner
-    from ctrecon.studies.safety.bench import Plan, roomy, run
+    from ctrecon.studies.safety.bench import Plan, roomiest, run
     from ctrecon.studies.safety.methods import Bench
     from ctrecon.studies.safety.readings import rows_of
 
@@ -59,13 +59,14 @@ def command(
     _check(plan)
     check_out(out, "safety", overwrite=overwrite, kinds=("json", "md", "png"))
     problem = walnut_scanner(size, views)
-    found, source = _truths(problem, slices, seed, options["ct_slices"], options["all_patients"])
-    truths = roomy(found, slices, plan)
+    found, source, patients = _truths(problem, slices, seed, options["ct_slices"], options["all_patients"])
+    chosen = roomiest(found, slices, plan)
+    truths = found[chosen]
     network, _ = load_ct_network(prior)
     examples: list[Example] = []
     with shown(err=True) as progress:
         readings = list(run(Bench(network, problem), truths, plan, keep=examples.append, progress=progress))
-    rows = rows_of(readings)
+    rows = rows_of(readings, [patients[number] for number in chosen])
     settings = {"prior": prior, "images": source, "count": len(truths), "size": size, "views": views, **plan.to_dict()}
     table = _table(rows)
     _write(out, {"settings": settings, "rows": [row.to_dict() for row in rows]}, table, _picture(rows, examples[-1]))
@@ -86,35 +87,40 @@ def _check(plan: Plan) -> None:
 
 def _truths(
     problem: Scanner, count: int, seed: int, ct_slices: Path | None, all_patients: bool
-) -> tuple[Tensor, str]:
-    """All slices of the split; or twice ``count`` chest phantoms, with seeds far from those of training."""
+) -> tuple[Tensor, str, list[str]]:
+    """All slices of the split; or twice ``count`` chest phantoms, with seeds far from those of training; and whose."""
     import numpy as np
     import torch
 
     from ctrecon.phantoms.chest import Chest
     from ctrecon.studies.benchmarks import images_as_set
     from ctrecon.training.data import PhantomSource
-    from ctrecon.training.image_sets import read_ct_slices
+    from ctrecon.training.image_sets import slices_of
 
     if ct_slices is None:
         rng = np.random.default_rng([seed, 424_242])
         source = PhantomSource([Chest().sample])
-        return torch.cat([source.draw(rng, problem)[0] for _ in range(2 * count)]), "chest phantoms"
+        drawn = torch.cat([source.draw(rng, problem)[0] for _ in range(2 * count)])
+        return drawn, "chest phantoms", [str(k) for k in range(len(drawn))]
     splits = ("train", "validation", "test") if all_patients else ("test",)
-    images = [image for split in splits for image in read_ct_slices(ct_slices, split, empty_ok=all_patients)]
-    return images_as_set("CT slices", images, problem).truth, "CT slices of patients not trained on"
+    slices = [one for split in splits for one in slices_of(ct_slices, split, empty_ok=all_patients)]
+    truths = images_as_set("CT slices", [image for _, image in slices], problem).truth
+    return truths, "CT slices of patients not trained on", [patient for patient, _ in slices]
 
 
 def _table(rows: list[ReadingRow]) -> str:
     lines = [
-        "| noise | radius | contrast | method | lesions | recovered | worst | erased | AUC | spurious |",
-        "| ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| noise | radius | contrast | method | lesions (patients) | recovered (95% interval) | over Huber-TV | "
+        "worst | erased | AUC | spurious |",
+        "| ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
         if row.places == "all":
             lines.append(
-                f"| {row.noise:.1%} | {row.radius:g} px | {row.contrast_hu:g} HU | {row.method} | {row.lesions} | "
-                f"{row.recovered:.0%} | {row.recovered_worst:.0%} | {row.erased:.0%} | {row.auc:.2f} | "
+                f"| {row.noise:.1%} | {row.radius:g} px | {row.contrast_hu:g} HU | {row.method} | "
+                f"{row.lesions} ({row.interval.groups}) | {row.interval.said('.0%')} | "
+                f"{'' if row.over_huber_tv is None else row.over_huber_tv.said('+.0%', difference=True)} | "
+                f"{row.recovered_worst:.0%} | {row.erased:.0%} | {row.auc:.2f} | "
                 f"{row.spurious_hu:.0f} HU |"
             )
     return "\n".join(lines)

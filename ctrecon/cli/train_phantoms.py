@@ -70,7 +70,7 @@ def command(
     data, names = _data(ct_slices, ct_objects, images)
     asked = _network(network, start).to(where)
 
-    def scores(network: nn.Module) -> dict[str, dict[str, float]]:
+    def scores(network: nn.Module) -> dict[str, dict[str, dict[str, Any]]]:
         return _scores(network, ct_slices, size, validation, where)
 
     if validation and how.minutes is not None and together.leads:
@@ -115,7 +115,7 @@ def _without_scoring(how: TrainingPlan, score: Any) -> TrainingPlan:
 
 def _scores(
     network: nn.Module, ct_slices: Path | None, size: int, count: int, device: torch.device
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, dict[str, Any]]]:
     from ctrecon.phantoms import FAMILIES
     from ctrecon.training.card import validation_scores
 
@@ -123,8 +123,10 @@ def _scores(
     return validation_scores(network, families, ct_slices, size=size, count=count, device=device)
 
 
-def _flat(scores: dict[str, dict[str, float]]) -> dict[str, float]:
-    return {f"PSNR in dB, {name}, {level} noise": dB for name, row in scores.items() for level, dB in row.items()}
+def _flat(scores: dict[str, dict[str, dict[str, Any]]]) -> dict[str, float]:
+    return {
+        f"PSNR in dB, {name}, {level} noise": one["mean"] for name, row in scores.items() for level, one in row.items()
+    }
 
 
 def _network(name: str, start: str | None) -> Any:

@@ -22,6 +22,7 @@ from ctrecon.networks.looks import LOOKS
 from ctrecon.simulation.scanners import Scanner
 from ctrecon.support.arrays import Float32Array
 from ctrecon.support.progress import Progress, Report
+from ctrecon.support.statistics import Estimate, estimate
 from ctrecon.training.card import noisy
 from ctrecon.training.data import central_disc
 from ctrecon.training.evaluate import score
@@ -31,11 +32,15 @@ CLASSICAL = ("huber_tv", "cgls", "fbp")
 
 @dataclass(frozen=True, kw_only=True)
 class TestSet:
-    """Images ``[n, 1, rows, columns]`` with their noise-free sinograms ``[n, 1, views, detectors]``."""
+    """Images ``[n, 1, rows, columns]`` with their noise-free sinograms ``[n, 1, views, detectors]``.
+
+    ``patients``: of each image whose or which object it is of; empty where each is of another.
+    """
 
     name: str
     truth: Tensor
     clean: Tensor
+    patients: tuple[str, ...] = ()
 
     __test__ = False  # not a test class, whatever its name makes pytest believe
 
@@ -97,6 +102,11 @@ class BenchmarkRow:
     psnr: Mapping[str, list[float]]
     iterations: list[int]
     certified: list[bool]
+    patients: tuple[str, ...] = ()
+
+    def estimate(self, values: Sequence[float]) -> Estimate:
+        """The mean of one value per image with its interval, by a bootstrap over patients."""
+        return estimate(values, self.patients or range(len(values)))
 
     def mean(self, method: str) -> float:
         return sum(self.psnr[method]) / len(self.psnr[method])
@@ -106,13 +116,19 @@ class BenchmarkRow:
 
     def to_dict(self) -> dict[str, Any]:
         gains = self.gains("huber_tv")
+        gain = self.estimate(gains)
         return {
             "set": self.name,
             "noise": self.noise,
             "images": len(gains),
+            "patients": gain.groups,
             "data_sha256": self.data_sha256,
             "mean_psnr_db": {method: round(self.mean(method), 3) for method in self.psnr},
-            "gain_over_huber_tv_db": {"mean": round(sum(gains) / len(gains), 3), "worst": round(min(gains), 3)},
+            "psnr_interval_db": {method: self.estimate(values).to_dict() for method, values in self.psnr.items()},
+            "gain_over_huber_tv_db": {
+                "mean": round(sum(gains) / len(gains), 3), "worst": round(min(gains), 3),
+                "interval": gain.to_dict(), "significant": gain.significant,
+            },
             "iterations": {"mean": sum(self.iterations) / len(self.iterations), "most": max(self.iterations)},
             "all_certified": all(self.certified),
             # In full: rounded again in print, a rounded score may give another digit than the score itself.
@@ -120,7 +136,9 @@ class BenchmarkRow:
         }
 
 
-def images_as_set(name: str, images: Sequence[Float32Array], problem: Scanner) -> TestSet:
+def images_as_set(
+    name: str, images: Sequence[Float32Array], problem: Scanner, patients: Sequence[str] = ()
+) -> TestSet:
     """Images brought to the grid by an antialiased resize of their middle square, cut to the scanner's field of view.
 
     Their data are the operator's. What stands outside the field of view would be truncated data, another problem.
@@ -132,7 +150,7 @@ def images_as_set(name: str, images: Sequence[Float32Array], problem: Scanner) -
         square = torch.from_numpy(image[top : top + side, left : left + side].copy())[None, None]
         fitted.append(functional.interpolate(square, problem.grid.shape, mode="bilinear", antialias=True))
     truth = torch.cat(fitted) * central_disc(problem.grid.plane)
-    return TestSet(name=name, truth=truth, clean=problem.operator(truth))
+    return TestSet(name=name, truth=truth, clean=problem.operator(truth), patients=tuple(patients))
 
 
 def compare(
@@ -180,6 +198,7 @@ def compare(
                 psnr={**psnr, **{method: list(stored[method]) for method in CLASSICAL}},
                 iterations=iterations,
                 certified=certified,
+                patients=test_set.patients,
             )
 
 

@@ -42,9 +42,19 @@ class Estimate:
         return self.known and (self.low > 0 or self.high < 0)
 
     def __str__(self) -> str:
+        return self.said(".4g")
+
+    def said(self, form: str, *, difference: bool = False) -> str:
+        """The mean and its interval, each in the ``form``; of a ``difference`` also where it is not significant."""
         if not self.known:
-            return f"{self.mean:.4g} (no interval: 1 group)"
-        return f"{self.mean:.4g} ({self.low:.4g} to {self.high:.4g})"
+            return f"{self.mean:{form}} (no interval: {self.groups} of a kind)"
+        doubt = ", n.s." if difference and not self.significant else ""
+        return f"{self.mean:{form}} ({self.low:{form}} to {self.high:{form}}{doubt})"
+
+    def to_dict(self) -> dict[str, float | int | bool | None]:
+        """Plain values; the ends are None where nothing is known."""
+        low, high = (self.low, self.high) if self.known else (None, None)
+        return {"mean": self.mean, "low": low, "high": high, "images": self.images, "patients": self.groups}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,17 +108,25 @@ def estimate(values: Sequence[float], groups: Sequence[Hashable], *, draws: int 
 
 
 def shares(hits: Sequence[bool]) -> Share:
+    """``share_of`` those of independent cases that are true. Raises SettingError without cases."""
+    return share_of(sum(map(bool, hits)), len(hits))
+
+
+def share_of(hits: int, count: int) -> Share:
     """The share of independent cases with its 95% interval (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927).
+
+    Args:
+        hits: How many.
+        count: Of how many.
 
     Raises:
         SettingError: Without cases.
     """
     from scipy.stats import norm
 
-    n = len(hits)
-    if not n:
-        raise SettingError("a share needs cases, got none")
-    z, p = float(norm.ppf((1 + LEVEL) / 2)), sum(map(bool, hits)) / n
-    middle, half = (p + z * z / (2 * n)), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low, high = ((middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
-    return Share(hits=sum(map(bool, hits)), count=n, low=max(0.0, low), high=min(1.0, high))
+    if count < 1:
+        raise SettingError(f"a share needs cases, got {count or 'none'}")
+    z, p = float(norm.ppf((1 + LEVEL) / 2)), hits / count
+    middle, half = (p + z * z / (2 * count)), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    low, high = ((middle + sign * half) / (1 + z * z / count) for sign in (-1, 1))
+    return Share(hits=hits, count=count, low=max(0.0, low), high=min(1.0, high))

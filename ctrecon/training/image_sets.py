@@ -34,12 +34,20 @@ def read_ct_patients(folder: Path, split: str) -> list[HeldObject]:
     return [one for one in patients if one.slices]
 
 
-def read_ct_slices(folder: Path, split: str, *, empty_ok: bool = False) -> list[Float32Array]:
-    """Every slice of ``read_ct_patients``. Raises InputError where there is none, unless ``empty_ok``."""
-    slices = [image for patient in read_ct_patients(folder, split) for image in patient.slices]
-    if not slices and not empty_ok:
+def slices_of(folder: Path, split: str, *, empty_ok: bool = False) -> list[tuple[str, Float32Array]]:
+    """The patient's name and the slice, for each of ``read_ct_patients``.
+
+    Raises InputError where there is none, unless ``empty_ok``.
+    """
+    found = [(patient.name, image) for patient in read_ct_patients(folder, split) for image in patient.slices]
+    if not found and not empty_ok:
         raise InputError(f"{folder} holds no CT slices of the {split} patients")
-    return slices
+    return found
+
+
+def read_ct_slices(folder: Path, split: str, *, empty_ok: bool = False) -> list[Float32Array]:
+    """The slices of ``slices_of``. Raises InputError as it does."""
+    return [image for _, image in slices_of(folder, split, empty_ok=empty_ok)]
 
 
 def read_natural_images(folders: Iterable[Path]) -> list[Float32Array]:

@@ -13,6 +13,7 @@ from ctrecon.applications.sudoku.puzzles import read_split
 from ctrecon.applications.sudoku.rules import SudokuRules
 from ctrecon.applications.sudoku.solve import NetworkDirection, solve
 from ctrecon.errors import InputError
+from ctrecon.support.statistics import share_of
 
 MOST = 500
 
@@ -39,7 +40,9 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
     rules = isinstance(network, SudokuRules)
     knows = "knows rows, columns and boxes, and treats digits alike" if rules else "knows no rules (the paper's kind)"
     scores = [
-        f"| {file} | {row['puzzles']} | {row['first']} | {row['solved']} |" for file, row in card["scores"].items()
+        f"| {file} | {row['puzzles']} | {share_of(row['first'], row['puzzles'])} "
+        f"| {share_of(row['solved'], row['puzzles'])} |"
+        for file, row in card["scores"].items()
     ]
     lines = [
         f"# {name}",
@@ -58,7 +61,7 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         "## Scores",
         "Puzzles of the validation splits, never trained on, with at most 100 iterations each:",
         "",
-        "| file | puzzles | solved from the first start | solved |",
+        "| file | puzzles | solved from the first start (95% interval) | solved (95% interval) |",
         "| --- | ---: | ---: | ---: |",
         *scores,
         "",

@@ -26,6 +26,7 @@ from ctrecon.descent.step import ConstantStep
 from ctrecon.errors import InputError
 from ctrecon.networks.mirrored import Mirrored
 from ctrecon.support.arrays import Float64Array
+from ctrecon.support.statistics import Estimate, estimate
 
 Method = Callable[[Tensor, int], Tensor]
 
@@ -34,7 +35,11 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 @dataclass(frozen=True, kw_only=True)
 class SetRow:
-    """Means over the images of one set. ``shaved``: without a border of ``scale`` pixels. ``misfit``: ||Au - f||^2."""
+    """Means over the images of one set. ``shaved``: without a border of ``scale`` pixels. ``misfit``: ||Au - f||^2.
+
+    ``interval``: that of ``psnr``, by a bootstrap over images, each of another object; ``gain``: of the difference to
+    the first method, image by image.
+    """
 
     images: str
     count: int
@@ -44,9 +49,11 @@ class SetRow:
     psnr_shaved: float
     ssim_shaved: float
     misfit: float
+    interval: Estimate
+    gain: Estimate
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"interval": self.interval.to_dict(), "gain": self.gain.to_dict()}
 
 
 def methods_of(network: nn.Module, baseline: nn.Module | None) -> dict[str, Method]:
@@ -96,10 +103,17 @@ def table(folders: Sequence[Path], methods: dict[str, Method], scale: int) -> It
         if not paths:
             raise InputError(f"{folder} holds no images ({', '.join(PICTURES)})")
         truths = [luminance(path, scale) for path in paths]
+        first: Float64Array | None = None
         for name, method in methods.items():
-            scores = np.mean([_scores(method, truth, scale) for truth in truths], axis=0).tolist()
+            each = np.array([_scores(method, truth, scale) for truth in truths])
+            first = each if first is None else first
+            scores, objects = each.mean(axis=0).tolist(), range(len(truths))
             keys = ("psnr", "ssim", "psnr_shaved", "ssim_shaved", "misfit")
-            yield SetRow(images=folder.name, count=len(truths), method=name, **dict(zip(keys, scores, strict=True)))
+            yield SetRow(
+                images=folder.name, count=len(truths), method=name, **dict(zip(keys, scores, strict=True)),
+                interval=estimate(each[:, 0].tolist(), objects),
+                gain=estimate((each[:, 0] - first[:, 0]).tolist(), objects),
+            )
 
 
 def _scores(method: Method, truth: Tensor, scale: int) -> list[float]:

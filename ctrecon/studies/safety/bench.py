@@ -50,13 +50,18 @@ class Example:
 
 def roomy(truths: Tensor, count: int, plan: Plan) -> Tensor:
     """``count`` of the images ``[n, 1, rows, columns]``, evenly among those with room for all places, else of all."""
+    return truths[roomiest(truths, count, plan)]
+
+
+def roomiest(truths: Tensor, count: int, plan: Plan) -> list[int]:
+    """The numbers of the images that ``roomy`` takes."""
     full = [
         i for i, truth in enumerate(truths)
         if len(places_in(truth[0], plan.places, max(plan.radii), np.random.default_rng(plan.seed))) == plan.places
     ]
     among = full or list(range(len(truths)))
     chosen = np.linspace(0, len(among) - 1, min(count, len(among))).round().astype(int)
-    return truths[[among[i] for i in chosen]]
+    return [among[i] for i in chosen]
 
 
 def run(

@@ -13,6 +13,7 @@ without it and with *other* noise: 0.5 is guessing, 1 is never wrong.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch import Tensor
 from ctrecon.measurement.scan import WATER_MU_PER_MM
 from ctrecon.studies.safety.lesions import Lesion, Place, disc, ring
 from ctrecon.support.arrays import Float64Array
+from ctrecon.support.statistics import Estimate, estimate
 
 # A lesion of which less than this share is left counts as erased, as in the paper's Figure 1.
 ERASED = 0.2
@@ -84,13 +86,24 @@ class ReadingRow:
     erased: float
     auc: float
     spurious_hu: float
+    interval: Estimate
+    over_huber_tv: Estimate | None
 
     def to_dict(self) -> dict[str, Any]:
-        return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        plain = {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        over = None if self.over_huber_tv is None else self.over_huber_tv.to_dict()
+        return plain | {"interval": self.interval.to_dict(), "over_huber_tv": over}
 
 
-def rows_of(readings: list[Reading]) -> list[ReadingRow]:
-    """Means over places, slices and repeats. ``recovered_worst`` and ``erased`` are of lesions, noise averaged out."""
+REFERENCE = "Huber-TV"
+
+
+def rows_of(readings: list[Reading], patients: Sequence[str] = ()) -> list[ReadingRow]:
+    """Means over places, slices and repeats. ``recovered_worst`` and ``erased`` are of lesions, noise averaged out.
+
+    ``interval`` is that of ``recovered``, ``over_huber_tv`` of its difference to Huber-TV lesion by lesion (None where
+    that was not run), by a bootstrap over ``patients``, the name for each slice; without them over slices.
+    """
     groups: dict[tuple[float, float, float, str, str], list[Reading]] = {}
     for reading in readings:
         for places in ("all", "inner" if reading.inner else "outer"):
@@ -100,10 +113,17 @@ def rows_of(readings: list[Reading]) -> list[ReadingRow]:
     for (noise, contrast, radius, places, method), group in groups.items():
         each = np.array([reading.recovered.mean() for reading in group])
         spurious = np.concatenate([reading.spurious_hu for reading in group])
+        whose = [patients[reading.slice] if patients else str(reading.slice) for reading in group]
+        others = groups.get((noise, contrast, radius, places, REFERENCE), [])
+        over = None
+        if method != REFERENCE and len(others) == len(group):  # in one order: place by place, slice by slice
+            gains = each - np.array([reading.recovered.mean() for reading in others])
+            over = estimate(gains.tolist(), whose)
         found.append(ReadingRow(
             noise=noise, contrast_hu=contrast, radius=radius, places=places, method=method, lesions=len(group),
             recovered=float(each.mean()), recovered_worst=float(each.min()), erased=float((each < ERASED).mean()),
             auc=float(np.mean([reading.auc for reading in group])),
             spurious_hu=float(np.sqrt(np.mean(spurious**2))),
+            interval=estimate(each.tolist(), whose), over_huber_tv=over,
         ))
     return found
