@@ -28,7 +28,7 @@ EXIT_EMPTY = 3
 @click.option(
     "--kappa", metavar="VALUE|PERCENT|IMAGE",
     help="How rough the object may be: a bound on TV in the image's unit, a percentage of the reconstruction's TV, or "
-    "the TV of an image .npy. Default: so much more than its images show that 95% of simulated objects are smoother.",
+    "the TV of an image .npy. Default: so much more than its images show that most simulated objects are smoother.",
 )  # fmt: skip
 @click.option("--lo", type=float, default=0.0, show_default=True, help="Smallest value an object can have, in 1/mm.")
 @click.option("--hi", type=float, help="Largest one. Default: 0.1/mm, or twice the reconstruction's largest if above.")

@@ -92,7 +92,7 @@ def audit(
             file of one (``.npy``, NIfTI), or several of these.
         roi_mm: Discs ``(x, y, radius)`` in mm from the axis, x right, y up.
         kappa: A bound on TV in the image's unit, a percentage of the reconstruction's (``"120%"``), or an image
-            ``.npy`` that has it; None for so much more than the scan's images show that 95% of simulated objects
+            ``.npy`` that has it; None for so much more than the scan's images show that most simulated objects
             are smoother (``ctrecon/auditing/roughness.py``).
         lo: The smallest value an object can have, in 1/mm.
         hi: The largest; None for 0.1, or twice the reconstruction's largest where that is more.
