@@ -64,7 +64,7 @@ def assume(
         rough, whose = variation(evidence.smoothest), "the smoothest image found that meets delta"
         if learned and variation(single(evidence.image)) >= rough:
             rough, whose = variation(single(evidence.image)), "this image, a learned one"
-        kappa, kappa_from = factor * rough, f"{factor:.3g} times {whose}; most simulated objects meet that (docs/trust.md)"
+        kappa, kappa_from = factor * rough, f"{factor:.3g} times {whose}; most simulated objects meet that (trust.md)"
     hi_from = "given"
     if hi is None:
         most = 2 * float(evidence.image.max())
