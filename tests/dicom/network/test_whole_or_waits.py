@@ -213,7 +213,12 @@ while True:
                 node.kill()
                 node.start()
             assert sending.wait(60) == 0
-        wait_for(lambda: node.studies("done"))
+        wait_for(lambda: node.studies("done") or node.studies("failed"))
+        if node.studies("failed"):
+            # Three ends in the middle of the processing are put down to it: put aside, not lost.
+            assert "ended 3 times without a result" in run("dicom", "queue", node.folder).output
+            assert run("dicom", "queue", node.folder, "--retry", "all").exit_code == 0
+            wait_for(lambda: node.studies("done"))
         assert node.end() == 0
     assert len(sink.got) == 3
     assert set(sink.comments.values()) == {"from 6 objects"}
