@@ -21,6 +21,7 @@ from ctrecon.errors import InputError, OutputError, SettingError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.vector_geometry import VectorGeometry
+from ctrecon.geometry.vectors_in_space import VectorsInSpace
 from ctrecon.support.arrays import Array
 from ctrecon.support.atomic import Files, atomic_files
 from ctrecon.support.places import check_places
@@ -89,10 +90,9 @@ def operator_claim(
 
 
 def geometry_claim(geometry: Geometry) -> dict[str, Any]:
-    """The geometry as a certificate states it: by its own numbers where the checker knows its kind, else by vectors.
-
-    Raises GeometryError for one in space.
-    """
+    """The geometry as a certificate states it: by its own numbers where the checker knows its kind, else by vectors."""
+    if len(geometry.shape) == 3:
+        return VectorsInSpace.of(geometry).to_dict()
     values = geometry.to_dict()
     if values["geometry"] in verify.GEOMETRIES and values["geometry"] != VectorGeometry.kind:
         return values

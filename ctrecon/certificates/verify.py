@@ -60,9 +60,15 @@ PLACE, UNIT = [(-1e9, 1e9), (-1e9, 1e9)], [(-1.001, 1.001), (-1.001, 1.001)]
 VECTORS = {"geometry": {"vectors"}, "parallel": bool, "source": [PLACE], "detector_mm": [PLACE],
            "detector_axis": [UNIT], "detector_count": (1, 1 << 16), "detector_spacing_mm": LENGTH,
            "detector_radius_mm": (0.0, 1e9)}  # fmt: skip
-GEOMETRIES: dict[str, Json] = {"parallel": PARALLEL, "fan": FAN, "arc-fan": ARC, "vectors": VECTORS}
+PLACE_3D, UNIT_3D = [(-1e9, 1e9)] * 3, [(-1.001, 1.001)] * 3
+SPACE = {**VECTORS, "geometry": {"vectors-in-space"}, "source": [PLACE_3D], "detector_mm": [PLACE_3D],
+         "detector_axis": [UNIT_3D], "detector_column_axis": [UNIT_3D], "detector_rows": (1, 1 << 16),
+         "detector_row_spacing_mm": LENGTH}  # fmt: skip
+GEOMETRIES: dict[str, Json] = {"parallel": PARALLEL, "fan": FAN, "arc-fan": ARC, "vectors": VECTORS,
+                               "vectors-in-space": SPACE}  # fmt: skip
 GRID = {"rows": (1, 1 << 14), "columns": (1, 1 << 14), "pixel_mm": LENGTH}
 PLACED = {**GRID, "pixel_mm": [LENGTH, LENGTH], "centre_mm": PLACE}  # from row to row, from column to column; (x, y)
+VOXELS = {**PLACED, "centre_mm": PLACE_3D, "slices": (1, 1 << 14), "slice_mm": LENGTH}
 MATRIX = {"projector": {"matrix"}, "shape": [COUNT], "entries": DOUBLES}
 POOLING = {"projector": {"pooling"}, "factor": (1, 1 << 14)}
 COMMON = {"format": {FORMAT}, "statement": str, "norm": {"2-norm", "whitened"}, "delta": BOUND, "operator": dict,
@@ -172,7 +178,7 @@ def gamma(n: int) -> float:
 
 
 def views(geometry: Json) -> int:
-    return len(geometry["detector_mm" if geometry["geometry"] == "vectors" else "angles_rad"])
+    return len(geometry["detector_mm" if geometry["geometry"].startswith("vectors") else "angles_rad"])
 
 
 def free_rays(geometry: Json, view: int) -> tuple[tuple[Array, ...], float]:
@@ -251,10 +257,76 @@ def joseph(geometry: Json, grid: Json) -> Iterator[Rows]:
                 yield at + view * cells, rows, errors, lines * length * (1 + 1e-9)
 
 
+def rays_in_space(geometry: Json, view: int) -> tuple[Array, Array, float]:
+    """A point on each ray of a view and its direction, ``[cells, 3]``, row by row; how far each may be off."""
+    source, middle, u, v = (np.array(geometry[name][view], float)
+                            for name in ("source", "detector_mm", "detector_axis", "detector_column_axis"))  # fmt: skip
+    rows, columns, radius = geometry["detector_rows"], geometry["detector_count"], geometry["detector_radius_mm"]
+    wide, tall = geometry["detector_spacing_mm"], geometry["detector_row_spacing_mm"]
+    s, t = (np.arange(columns) - (columns - 1) / 2) * wide, (np.arange(rows) - (rows - 1) / 2) * tall
+    size, n, ahead = columns * wide + rows * tall + abs(source).sum() + abs(middle).sum() + radius, 0 * u, 0 * s
+    if radius > 0:  # an arc, bent towards the source
+        n = np.array([u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]])
+        side = float(np.dot(n, source - middle))
+        require(abs(side) > 1e-9 * size, "the source stands in its own detector")
+        sine, cosine = (np.vectorize(f, [np.float64])(s / radius) for f in (math.sin, math.cos))
+        s, ahead, size, n = radius * sine, radius * (1 - cosine), 4 * size, n if side > 0 else -n
+    cells = (middle + s[:, None] * u + ahead[:, None] * n)[None] + (t[:, None] * v)[:, None]
+    cells = cells.reshape(-1, 3)
+    found = (cells, size * source + 0 * cells) if geometry["parallel"] else (source + 0 * cells, cells - source)
+    return *found, 32 * U * float(size)
+
+
+def joseph_in_space(geometry: Json, grid: Json) -> Iterator[Rows]:
+    """``joseph`` in space: along a ray's main axis, the one by the most voxels, in each plane across the four next."""
+    (dy, dx), counts = grid["pixel_mm"], (grid["columns"], grid["rows"], grid["slices"])
+    h, cells = (dx, dy, grid["slice_mm"]), geometry["detector_count"] * geometry["detector_rows"]
+    strides = (1, counts[0] + 3, (counts[0] + 3) * (counts[1] + 3))  # of x, y, z in a volume padded as images are
+    for view in range(views(geometry)):
+        points, towards, off = rays_in_space(geometry, view)
+        points, off = points - np.array(grid["centre_mm"]), off + 16 * U * sum(map(abs, grid["centre_mm"]))
+        steps = abs(towards) / np.array(h)
+        by_y = np.minimum(steps[:, 1] - steps[:, 0] * (1 - TIE), steps[:, 1] - steps[:, 2] * (1 - TIE))
+        by_x = steps[:, 0] - steps[:, 2] * (1 - TIE)
+        main = np.where(by_y >= 0, 1, np.where(by_x >= 0, 0, 2))
+        unsure = np.where(main == 1, abs(by_y) * min(h), np.minimum(abs(by_y), abs(by_x)) * min(h)) <= 3 * off
+        for axis in range(3):
+            chosen, planes = np.flatnonzero(main == axis), counts[axis]
+            line = np.arange(planes, dtype=np.int32)
+            for at in np.array_split(chosen, len(chosen) * planes // (4 * CROSSINGS) + 1) if len(chosen) else []:
+                marched, q, longer, square = towards[at, axis], 0.0, 0.0, 1.0
+                columns, values = ((line + 1) * strides[axis])[None, :, None], np.ones(1)
+                for side in (other for other in range(3) if other != axis):
+                    # The row index falls with y, the others grow; what may be off follows the same steps.
+                    g, m, sign = h[side] / h[axis], towards[at, side] / marched, 1 - 2 * ((axis == 1) != (side == 1))
+                    r = 1.01 * off * (1 + g) / (abs(marched) - off) + 4 * U * g
+                    slope, p = sign * m / g, abs(points[at])
+                    start = (points[at, side] - points[at, axis] * m) / h[side] * (1 - 2 * (side == 1))
+                    start = start + (counts[side] + 1) / 2 - slope * (planes - 1) / 2
+                    q = q + (1.01 * off * (1 + g) + (p[:, axis] + planes * h[axis]) * r) / h[side]
+                    q = q + 16 * U * ((p[:, side] + p[:, axis] * g) / h[side] + counts[side] + planes + 4)
+                    longer, square = longer + 1.1 * h[axis] * r, square + m * m
+                    z = np.fmin(np.fmax(start[:, None] + slope[:, None] * line, 0), counts[side] + 1)
+                    k = z.astype(np.int32)
+                    pair = np.stack([k + 1 - z, z - k], axis=-1)
+                    places = k[..., None] * strides[side] + np.array([0, strides[side]], dtype=np.int32)
+                    columns = (columns[..., None] + places[..., None, :]).reshape(len(at), planes, -1)
+                    values = (values[..., None] * pair[..., None, :]).reshape(len(at), planes, -1)
+                length = h[axis] * np.sqrt(square)
+                longer = longer + 8 * U * length
+                errors = planes * ((length + longer) * (2 * q + 16 * U) + longer) * (1 + 1e-9)
+                errors[unsure[at]] = np.inf  # where rounding cannot tell which axis is the main one
+                values = length[:, None, None] * values
+                parts = values.ravel(), columns.ravel(), 4 * planes * np.arange(len(at) + 1, dtype=np.int64)
+                rows = scipy.sparse.csr_matrix(parts, shape=(len(at), strides[2] * (counts[2] + 3)))
+                yield at + view * cells, rows, errors, planes * length * (1 + 1e-9)
+
+
 def blocks(operator: Json, matrix: scipy.sparse.csr_matrix | None) -> Iterator[Rows]:
     """All rows of the operator, in blocks."""
     if matrix is None:
-        return joseph(operator["geometry"], operator["grid"])
+        march = joseph_in_space if "slices" in operator["grid"] else joseph
+        return march(operator["geometry"], operator["grid"])
     lengths = abs(matrix) @ np.ones(matrix.shape[1]) * (1 + 1e-6)
     return iter([(np.arange(len(lengths)), matrix, np.zeros(len(lengths)), lengths)])
 
@@ -289,7 +361,8 @@ def lower_end(problem: Problem, delta: float, kappa: float, c: Array, y: Array, 
     # The minimum over the box of <c + D^T p, u> + <y, W^(1/2) (A u - f)>, less delta ||y|| + kappa max |p|.
     f, t, given = problem.scan[0].ravel().astype(np.float64), c.astype(np.float64), abs(c).sum() + 2 * abs(p).sum()
     v = y.ravel() * (1.0 if problem.scan[1] is None else np.sqrt(problem.scan[1].ravel().astype(np.float64)))
-    for along, q in ((t, p[0]), (t.T, p[1].T)):  # D^T: what comes from the pixel before, less what goes on
+    for axis in range(c.ndim):  # D^T: what comes from the pixel before, less what goes on
+        along, q = np.moveaxis(t, axis, 0), np.moveaxis(p[axis], axis, 0)
         along[1:] += q[:-1]
         along[:-1] -= q[:-1]
     off, s = 0.0, np.zeros([side + 3 for side in c.shape] if problem.matrix is None else c.size).ravel()
@@ -297,7 +370,7 @@ def lower_end(problem: Problem, delta: float, kappa: float, c: Array, y: Array, 
         s += rows.T @ v[at]  # s becomes A^T v, off the sum of the errors of its entries
         off += np.dot(abs(v[at]), errors + gamma(len(errors) + 8) * lengths) + U * abs(s).sum()
     if problem.matrix is None:
-        s = s.reshape([side + 3 for side in c.shape])[1:-2, 1:-2]
+        s = s.reshape([side + 3 for side in c.shape])[(slice(1, -2),) * c.ndim]
     s = s.ravel() + t.ravel()
     off += gamma(8) * (given + abs(s).sum())
     found = np.minimum(problem.lo * s, problem.hi * s).sum() - np.dot(v, f)
@@ -310,7 +383,7 @@ def lower_end(problem: Problem, delta: float, kappa: float, c: Array, y: Array, 
 
 def misfit(problem: Problem, shape: Sequence[int], y: Array) -> tuple[float, float]:
     """Below the norm of ``A u - f`` for all images of that shape in the box: as computed, and as proved."""
-    ends = lower_end(problem, 0.0, 0.0, np.zeros(shape), -y, np.zeros((2, *shape)))
+    ends = lower_end(problem, 0.0, 0.0, np.zeros(shape), -y, np.zeros((len(shape), *shape)))
     length = math.sqrt(np.dot(y.ravel(), y.ravel()))
     require(length > 0, "the dual vector is zero")
     return ends[0] / length, ends[1] / (length * (1 + gamma(y.size + 16)) + 1e-140)
@@ -343,16 +416,19 @@ def check_operator(operator: Json, shape: list[int], measured: list[int]) -> str
         require(len(sides) in (2, 3) and shape == sides, f"the image should have shape {sides}")
         return "the mean over {0} x {0} pixels, which does not see what differs within them".format(operator["factor"])
     kind = str(dict(operator["geometry"])["geometry"])
-    pixels = PLACED if "centre_mm" in operator["grid"] else GRID
+    space = kind == "vectors-in-space"
+    pixels = VOXELS if space else PLACED if "centre_mm" in operator["grid"] else GRID
     stated = GEOMETRIES.get(kind, PARALLEL)
     fits(operator, {"projector": {"joseph"}, "geometry": stated, "grid": pixels}, "the operator")
-    geometry, grid = operator["geometry"], [operator["grid"]["rows"], operator["grid"]["columns"]]
+    sides = ["slices", "rows", "columns"] if space else ["rows", "columns"]
+    geometry, grid = operator["geometry"], [operator["grid"][side] for side in sides]
     if geometry.get("parallel"):
-        fits(geometry["source"], [UNIT], "source")
-    sides = [views(geometry), geometry["detector_count"]]
+        fits(geometry["source"], [UNIT_3D if space else UNIT], "source")
+    sides = [views(geometry), *([geometry["detector_rows"]] if space else []), geometry["detector_count"]]
     fit = sides == measured and {len(part) for part in geometry.values() if isinstance(part, list)} == {sides[0]}
     require(fit and grid == shape, f"the geometry measures {sides} values of {grid} pixels, not {measured} of {shape}")
-    said = "geometry stated here view by view" if kind == "vectors" else f"{kind}-beam geometry stated here"
+    free = f"geometry {'in space ' * space}stated here view by view"
+    said = free if kind.startswith("vectors") else f"{kind}-beam geometry stated here"
     return f"Joseph's projector of the {said}"
 
 
@@ -418,7 +494,8 @@ def check_all(v: Json, path: Callable[[str], Path], effort: float) -> Verdict:
     shape = v["image_shape"] if kind == "infeasible" else v["image" if kind == "feasible" else "functional"]["shape"]
     name = check_operator(operator, shape, measured)
     afford(operator, shape, math.prod(measured), kind, effort)
-    require(kind == "feasible" or (len(shape) == 2 and "factor" not in operator), "there is no such bound here")
+    bound = len(shape) == 2 or (len(shape) == 3 and kind == "infeasible")
+    require(kind == "feasible" or (bound and "factor" not in operator), "there is no such bound here")
     require((v["norm"] == "whitened") == (v["weights"] is not None), "the norm needs other weights")
     require(v.get("lo", 0) <= v.get("hi", 0), "lo is above hi")
     if kind == "feasible" and "factor" not in operator:

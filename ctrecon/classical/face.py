@@ -21,16 +21,20 @@ LEAST_SHARE = 0.05
 
 
 class FaceModel:
-    """Symmetric and positive semidefinite on the free pixels, for images ``[1, 1, rows, columns]``.
+    """Symmetric and positive semidefinite on the free pixels, for images ``[1, 1, rows, columns]``, or volumes.
 
     ``scale`` is the mean weight of the data, ``largest`` about ``||A||^2``.
     """
 
     def __init__(self, model: CirculantModel, scale: float, largest: float) -> None:
         self._model = model
-        rows = torch.fft.fftfreq(model.padded[0], dtype=torch.float64)[:, None]
-        columns = torch.fft.rfftfreq(model.padded[1], dtype=torch.float64)[None, :]
-        mean = torch.exp(-2 * (math.pi * WIDTH) ** 2 * (rows**2 + columns**2)).to(model.symbol)
+        *others, last = model.padded
+        waves = [torch.fft.fftfreq(n, dtype=torch.float64) for n in others]
+        waves.append(torch.fft.rfftfreq(last, dtype=torch.float64))
+        square = waves[0].view(-1, *(1,) * len(others)) ** 2
+        for axis, wave in enumerate(waves[1:], 1):
+            square = square + wave.view(-1, *(1,) * (len(others) - axis)) ** 2
+        mean = torch.exp(-2 * (math.pi * WIDTH) ** 2 * square).to(model.symbol)
         # A middle that no ray meets says nothing of the others.
         least = 1e-3 * largest
         self._mean = mean
@@ -47,6 +51,8 @@ class FaceModel:
         return rest + free * self._filter(g / share, self._low) / share
 
     def _filter(self, image: Tensor, symbol: Tensor) -> Tensor:
-        model = self._model
-        z: Tensor = torch.fft.irfft2(torch.fft.rfft2(image[:, 0], s=model.padded) * symbol, s=model.padded)
-        return z[:, None, : model.rows, : model.columns].contiguous()
+        padded, axes = self._model.padded, tuple(range(1, 1 + len(self._model.padded)))
+        z: Tensor = torch.fft.irfftn(
+            torch.fft.rfftn(image[:, 0], s=padded, dim=axes) * symbol, s=padded, dim=axes
+        )
+        return z[(slice(None), *self._model.inside)][:, None].contiguous()

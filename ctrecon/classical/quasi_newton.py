@@ -41,7 +41,7 @@ def fast_length(least: int) -> int:
 
 
 class CirculantModel:
-    """``A^T A`` as a convolution, from its answer to one point in the middle of the image ``(1, rows, columns)``.
+    """``A^T A`` as a convolution, from its answer to one point in the middle of an image ``(1, *axes)``, or a volume.
 
     ``column`` is the norm of A's column there, ``largest`` about ``||A||^2``. Raises OperatorError
     for a domain that is not one image.
@@ -49,34 +49,43 @@ class CirculantModel:
 
     def __init__(self, operator: LinearOperator, like: Tensor) -> None:
         shape = operator.domain_shape
-        if len(shape) != 3 or shape[0] != 1:
-            raise OperatorError(f"expected an operator on images (1, rows, columns), got {shape}")
-        self.rows, self.columns = shape[1:]
+        if len(shape) not in (3, 4) or shape[0] != 1:
+            raise OperatorError(f"expected an operator on images (1, rows, columns) or volumes, got {shape}")
+        self.shape = shape[1:]
         # Room beyond the border, and a length with small factors.
         self.padded = tuple(fast_length(n + 16) for n in shape[1:])
         point = like.new_zeros((1, *shape))
-        middle = (self.rows // 2, self.columns // 2)
-        point[0, 0, middle[0], middle[1]] = 1
+        middle = tuple(n // 2 for n in self.shape)
+        point[(0, 0, *middle)] = 1
         response = operator.adjoint(operator(point))[0, 0].double()
         self.column = math.sqrt(max(float(response[middle]), 0.0))
-        rows, columns = self.padded
-        kernel = response.new_zeros(rows, columns)
-        kernel[: self.rows, : self.columns] = response
-        kernel = torch.roll(kernel, (-middle[0], -middle[1]), (0, 1))
-        symbol = torch.fft.rfft2(kernel).real
+        kernel = response.new_zeros(self.padded)
+        kernel[self.inside] = response
+        kernel = torch.roll(kernel, tuple(-n for n in middle), tuple(range(len(middle))))
+        symbol = torch.fft.rfftn(kernel).real
         self.largest = float(symbol.max())
         self.symbol = symbol.clamp_min(max(FLOOR * self.column**2, 1e-6 * self.largest, 1e-30)).to(like)
-        row = 2 * math.pi * torch.fft.fftfreq(rows, dtype=torch.float64)
-        column = 2 * math.pi * torch.fft.rfftfreq(columns, dtype=torch.float64)
-        self.laplacian = (4 - 2 * torch.cos(row)[:, None] - 2 * torch.cos(column)[None, :]).to(like)
+        laplacian = torch.full((1,) * len(middle), 2.0 * len(middle), dtype=torch.float64)
+        for axis, length in enumerate(self.padded):
+            last = axis == len(middle) - 1
+            frequency = torch.fft.rfftfreq if last else torch.fft.fftfreq
+            wave = 2 * torch.cos(2 * math.pi * frequency(length, dtype=torch.float64))
+            laplacian = laplacian - wave.view(-1, *(1,) * (len(middle) - 1 - axis))
+        self.laplacian = laplacian.to(like)
+
+    @property
+    def inside(self) -> tuple[slice, ...]:
+        """Where the image stands in its padding."""
+        return tuple(slice(0, n) for n in self.shape)
 
     def solve(self, g: Tensor, roughness: Tensor, scale: Tensor | float = 1.0) -> Tensor:
         """``(scale A^T A + roughness D^T D)^(-1) g`` in the model; ``roughness`` and ``scale`` are ``[batch]``."""
-        data = (scale.view(-1, 1, 1) if isinstance(scale, Tensor) else scale) * self.symbol
-        spectrum = torch.fft.rfft2(g[:, 0], s=self.padded)
-        spectrum /= data + roughness.view(-1, 1, 1) * self.laplacian
-        z: Tensor = torch.fft.irfft2(spectrum, s=self.padded)
-        return z[:, None, : self.rows, : self.columns].contiguous()
+        each, axes = (-1, *(1,) * len(self.shape)), tuple(range(1, 1 + len(self.shape)))
+        data = (scale.view(each) if isinstance(scale, Tensor) else scale) * self.symbol
+        spectrum = torch.fft.rfftn(g[:, 0], s=self.padded, dim=axes)
+        spectrum /= data + roughness.view(each) * self.laplacian
+        z: Tensor = torch.fft.irfftn(spectrum, s=self.padded, dim=axes)
+        return z[(slice(None), *self.inside)][:, None].contiguous()
 
 
 class Memory:

@@ -112,7 +112,7 @@ class HuberTVSolver:
             alpha=a,
             epsilon=e,
             iterations=taken,
-            value=fit.value + a.double() * HuberTV(e).at(image).value,
+            value=fit.value + a.double() * HuberTV(e, spatial=image.ndim - 2).at(image).value,
             discrepancy=fit.discrepancy,
             distance=distance,
             reason=tuple("converged" if c <= tolerance else "iterations spent" for c in distance.tolist()),
@@ -132,7 +132,8 @@ class _State:
             self.weights = weights.expand(data.shape[0], *weights.shape[1:])
         self.residual = self.operator(u) - data
         self.memory = Memory(MEMORY)
-        self.slopes = differences(u)
+        self.spatial = u.ndim - 2
+        self.slopes = differences(u, self.spatial)
         self._last: tuple[Tensor, Tensor] | None = None
         self._lengths = torch.zeros(0)
         self._count = 0
@@ -192,7 +193,7 @@ class _State:
             if not bool(poor.any()):
                 return s, poor
             t = torch.where(poor, t / 2, t)
-        bound = self.model.largest * self._mean_weight() + 8 * self.alpha / self.epsilon
+        bound = self.model.largest * self._mean_weight() + 4 * self.spatial * self.alpha / self.epsilon
         plain = -g / _like(bound, g)
         if self.nonnegative:
             plain = (self.u + plain).clamp_min_(0).sub_(self.u)
@@ -207,7 +208,7 @@ class _State:
         image = self.operator(s)
         weighted = image if self.weights is None else self.weights * image
         linear, square = dots(self.residual, weighted), dots(image, weighted)
-        p, q = self.slopes, differences(s)
+        p, q = self.slopes, differences(s, self.spatial)
         # |D (u + t s)|^2 = aa + 2 t ab + t^2 bb at each pixel.
         aa, ab, bb = _pointwise(p, p), _pointwise(p, q), _pointwise(q, q)
         floor = _like(self.epsilon.square(), s)
@@ -245,7 +246,10 @@ class _State:
 
 
 def _pointwise(p: tuple[Tensor, ...], q: tuple[Tensor, ...]) -> Tensor:
-    return torch.addcmul(p[0] * q[0], p[1], q[1])
+    total = p[0] * q[0]
+    for one, other in zip(p[1:], q[1:], strict=True):
+        total = torch.addcmul(total, one, other)
+    return total
 
 
 def _like(values: Tensor, image: Tensor) -> Tensor:

@@ -89,6 +89,8 @@ def prepare(
 ) -> Problem:
     """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
 
+    Images are ``[rows, columns]``, of a scan in space volumes ``[slices, rows, columns]``.
+
     Without a grid the scan's field of view is covered. ``operator``, ``device`` and ``uses`` are those of
     ``ctrecon.operators.choose.choose``; what it says of an idle GPU joins the scan's notes. ``most_attenuation``
     (1/mm, or per detector cell where lengths are in cells) is by default so large that a single pixel absorbs as much
@@ -124,7 +126,7 @@ def prepare(
         raise InputError(f"{scan.source}: no ray meets the image, or the matrix is zero; check geometry and image size")
     if most_attenuation is None:
         if scan.matrix is None and scan.grid is not None:
-            longest = min(scan.grid.spacing_mm)
+            longest = min(*scan.grid.spacing_mm, scan.grid.slice_mm or math.inf)
         else:
             longest = float(np.abs(scan.matrix.data).max())
         most_attenuation = float(np.abs(scan.sinogram).max()) / longest

@@ -16,6 +16,7 @@ from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.vectors import Vectors
+from ctrecon.operators.footprint import TIE
 from ctrecon.support.arrays import Array, Float64Array
 
 _LEVEL = 1e-9
@@ -92,7 +93,7 @@ def columns_of(geometry: Geometry, grid: Grid) -> Columns | None:
     ends = np.stack([z[:, 1], z[:, 1] + (vectors.rows - 1) * z[:, 3]], axis=1)
     if bool((np.abs(ends).max(axis=1) > np.abs(d).max(axis=2).min(axis=1)).any()):
         return None
-    along = np.abs(d[..., 1]) >= np.abs(d[..., 0])
+    along = np.abs(d[..., 1]) >= np.abs(d[..., 0]) * (1 - TIE)
     first, last = _planes(p, d, along, steps.shape)
     return Columns(
         p=np.ascontiguousarray(p), d=np.ascontiguousarray(d), z=z, along=along.astype(np.int8), first=first, last=last

@@ -12,6 +12,7 @@ import numpy as np
 
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
+from ctrecon.operators.footprint import TIE
 from ctrecon.operators.volume.rays import Steps, first_row
 from ctrecon.support.arrays import Array, Float64Array
 
@@ -52,10 +53,10 @@ def _ray(
         dx, dy, dz = px - source[v, 0], py - source[v, 1], pz - source[v, 2]
         px, py, pz = source[v, 0], source[v, 1], source[v, 2]
     length = math.sqrt((dx * sides[0]) ** 2 + (dy * sides[1]) ** 2 + (dz * sides[2]) ** 2)
-    if abs(dy) >= abs(dx) and abs(dy) >= abs(dz):
+    if abs(dy) >= abs(dx) * (1 - TIE) and abs(dy) >= abs(dz) * (1 - TIE):
         axis, main, at = 1, dy, py
         pa, da, na, pb, db, nb = px, dx, shape[0], pz, dz, shape[2]
-    elif abs(dx) >= abs(dz):
+    elif abs(dx) >= abs(dz) * (1 - TIE):
         axis, main, at = 0, dx, px
         pa, da, na, pb, db, nb = py, dy, shape[1], pz, dz, shape[2]
     else:

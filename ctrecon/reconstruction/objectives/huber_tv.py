@@ -18,5 +18,5 @@ def with_huber_tv(problem: Problem, objective: Objective, weight: float | None) 
     alpha = (WEIGHT if weight is None else weight) * objective.pull
     rough = cgls(problem.operator, problem.energy.data, most_iterations=8, weights=problem.energy.weights).image
     span = float(rough.max().clamp_min(0) - rough.min().clamp_min(0))
-    energy = objective.energy + alpha * HuberTV(max(RELATIVE_EPSILON * span, 1e-12))
+    energy = objective.energy + alpha * HuberTV(max(RELATIVE_EPSILON * span, 1e-12), spatial=len(problem.shape))
     return Objective(energy=energy, pull=objective.pull)
