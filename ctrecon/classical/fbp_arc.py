@@ -67,19 +67,19 @@ class ArcBackProjection:
         cos, sin = vectors.u[:, 0], vectors.u[:, 1]
         across, along = away[:, 0] * cos + away[:, 1] * sin, away[:, 1] * cos - away[:, 0] * sin
         table = np.stack([cos, sin, true[:, 0], true[:, 1], across, along, across**2 + along**2])
-        self._table = np.ascontiguousarray(table, dtype=np.float32)
-        self._radius = radius
-        self._scale = radius / spacing
+        self.table = np.ascontiguousarray(table, dtype=np.float32)
+        self.radius = radius
+        self.columns_per_rad = radius / spacing
         # One more for the zero cell before.
-        self._first = (vectors.columns - 1) / 2 + 1
-        self._gain = orbit.source_to_axis_mm**2
+        self.first = (vectors.columns - 1) / 2 + 1
+        self.gain = orbit.source_to_axis_mm**2
         # Between equal angles the ramp's distance is a sine (Kak and Slaney, section 3.4.1), in mm at the axis.
         self.spacing_mm = orbit.source_to_axis_mm * spacing / radius
         self.scale = _scale(vectors, far)
 
     def chord(self, s: Float64Array) -> Float64Array:
         """The distance that counts between cells ``s`` apart, in mm at the axis."""
-        R = math.sqrt(self._gain)
+        R = math.sqrt(self.gain)
         return R * np.sin(np.minimum(s / R, np.pi / 2))
 
     def on_cpu(self, filtered: Array) -> Array:
@@ -88,26 +88,27 @@ class ArcBackProjection:
 
         x, y = self.grid.x_mm.astype(np.float32), self.grid.y_mm.astype(np.float32)
         out = np.empty((filtered.shape[0], *self.grid.shape), dtype=np.float32)
-        numbers = (self._table, self._radius, self._scale, self._first)
+        numbers = (self.table, self.radius, self.columns_per_rad, self.first)
         for one, image in zip(np.ascontiguousarray(filtered), out, strict=True):
 
             def work(a: int, b: int, one: Array = one, image: Array = image) -> None:
                 kernels.back_project(one, *numbers, x, y, image, a, b)
 
             split(self.grid.rows, work)
-        out *= np.float32(self._gain)
+        out *= np.float32(self.gain)
         return out
 
     def places(self, views: slice, device: torch.device) -> tuple[Tensor, Tensor]:
         """See ``fbp_device.Places``."""
         x = torch.from_numpy(self.grid.x_mm).float().to(device)[None, :]
         y = torch.from_numpy(self.grid.y_mm).float().to(device)[:, None]
-        table = torch.from_numpy(self._table[:, views]).to(device)[:, :, None, None]
+        table = torch.from_numpy(self.table[:, views]).to(device)[:, :, None, None]
         cos, sin, sx, sy, across, along, square = table
         dx, dy = x - sx, y - sy
         a, b = dx * cos + dy * sin, dy * cos - dx * sin
         inverse = 1 / (a * a + b * b)
         a, b = a * inverse.sqrt(), b * inverse.sqrt()
         inner = across * a + along * b
-        far = (self._radius**2 - square + inner * inner).sqrt() - inner
-        return self._scale * torch.atan((across + far * a) / (along + far * b)) + self._first, self._gain * inverse
+        far = (self.radius**2 - square + inner * inner).sqrt() - inner
+        angle = torch.atan((across + far * a) / (along + far * b))
+        return self.columns_per_rad * angle + self.first, self.gain * inverse

@@ -24,7 +24,7 @@ class FlatBackProjection:
     """
 
     def __init__(self, vectors: Vectors, orbit: Orbit, grid: Grid) -> None:
-        self.grid = grid
+        self.grid, self.near_mm = grid, orbit.source_to_axis_mm or 0.0
         source, middle, u = (part[:, :2] for part in (vectors.source, vectors.detector, vectors.u))
         spacing, cell = vectors.column_mm, (vectors.columns - 1) / 2
         zero, one = np.zeros(len(u)), np.ones(len(u))
@@ -34,18 +34,18 @@ class FlatBackProjection:
             n = np.stack([-source[:, 1], source[:, 0]], axis=1) / length[:, None]
             lean = (u * n).sum(axis=1)
             n, lean = n * np.sign(lean)[:, None], np.abs(lean)
-            self._denominator = np.stack([one, zero, zero], axis=1)
+            self.denominator = np.stack([one, zero, zero], axis=1)
             across = np.concatenate([-(middle * n).sum(axis=1)[:, None], n], axis=1) / (lean * spacing)[:, None]
-            self._numerator = across + cell * self._denominator
+            self.numerator = across + cell * self.denominator
             self.spacing_mm, self.scale = spacing, (1 / lean)[:, None]
             return
         near, far = orbit.source_to_axis_mm, orbit.source_to_detector_mm
         w = -vectors.normal()[:, :2]
         away, foot = ((middle - source) * w).sum(axis=1), ((middle - source) * u).sum(axis=1)
         # U: distance from the source along the detector's normal, over source_to_axis.
-        self._denominator = np.concatenate([-(source * w).sum(axis=1)[:, None], w], axis=1) / near
+        self.denominator = np.concatenate([-(source * w).sum(axis=1)[:, None], w], axis=1) / near
         across = np.concatenate([-(source * u).sum(axis=1)[:, None], u], axis=1) * (away / (spacing * near))[:, None]
-        self._numerator = across + (cell - foot / spacing)[:, None] * self._denominator
+        self.numerator = across + (cell - foot / spacing)[:, None] * self.denominator
         # The ramp is taken as if every detector stood as far from its source as the orbit says.
         self.spacing_mm, self.scale = spacing * near / far, (away / far)[:, None]
 
@@ -66,7 +66,7 @@ class FlatBackProjection:
 
         _, views, cells = filtered.shape
         x, y = self.grid.x_mm.astype(np.float32), self.grid.y_mm.astype(np.float32)
-        tables = tuple(np.ascontiguousarray(t.T, dtype=np.float32) for t in (self._numerator, self._denominator))
+        tables = tuple(np.ascontiguousarray(t.T, dtype=np.float32) for t in (self.numerator, self.denominator))
         first = np.arange(views, dtype=np.int32) * np.int32(cells)
         if lanes == 1:
             flat, image = filtered.reshape(-1), out[0]
@@ -81,7 +81,7 @@ class FlatBackProjection:
         """See ``fbp_device.Places``."""
         x = torch.from_numpy(self.grid.x_mm).float().to(device)[None, :]
         y = torch.from_numpy(self.grid.y_mm).float().to(device)[:, None]
-        tables = (self._numerator[views], self._denominator[views])
+        tables = (self.numerator[views], self.denominator[views])
         n, d = (torch.from_numpy(table).float().to(device).T[:, :, None, None] for table in tables)
         u = 1 / (d[0] + d[1] * x + d[2] * y)
         return (n[0] + n[1] * x + n[2] * y) * u + 1, u * u

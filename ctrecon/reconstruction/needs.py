@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.classical.inversion import inversion
 from ctrecon.errors import InputError
 from ctrecon.measurement.scan import Scan
 
@@ -34,7 +34,7 @@ def inversion_formula(scan: Scan) -> None:
     """A geometry with a formula for filtered back projection. Raises InputError, GeometryError."""
     if scan.geometry is None or scan.grid is None:
         raise InputError(f"{scan.source} has no geometry, which FBP needs; use another --method")
-    FilteredBackProjection(scan.geometry, scan.grid)
+    inversion(scan.geometry, scan.grid)
 
 
 def counts_and_white(scan: Scan) -> None:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ctrecon.classical.cgls import cgls
-from ctrecon.classical.fbp import FilteredBackProjection
 from ctrecon.classical.filled import Filled
+from ctrecon.classical.inversion import inversion
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import GeometryError, InputError, SettingError
 from ctrecon.geometry.grid import Grid
@@ -114,7 +114,7 @@ def prepare(
             raise InputError(f"{scan.source} has neither a geometry nor a matrix; give --geometry FILE")
         built, where, note = choose(scan.geometry, scan.grid, device=device, name=operator, uses=uses)
         try:
-            precondition = FilteredBackProjection(scan.geometry, scan.grid)
+            precondition = inversion(scan.geometry, scan.grid)
         except GeometryError:
             # A geometry without an inversion formula of its own.
             precondition = _few_conjugate_gradients(built)

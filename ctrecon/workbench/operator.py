@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ctrecon.classical.fbp import FilteredBackProjection, Window
+from ctrecon.classical.fbp import Window
+from ctrecon.classical.inversion import Inversion, inversion
 from ctrecon.errors import InputError, OperatorError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
@@ -27,7 +28,7 @@ class ScanOperator(LinearOperator):
         super().__init__(projector.domain_shape, projector.range_shape)
         self.projector, self.geometry, self.grid, self.source = projector, geometry, grid, source
         self.matched, self.adjoint_defect = projector.matched, projector.adjoint_defect
-        self._filters: dict[tuple[str, float], FilteredBackProjection] = {}
+        self._filters: dict[tuple[str, float], Inversion] = {}
 
     def fbp(self, f: Tensor, *, window: Window = "ram-lak", cutoff: float = 1.0) -> Tensor:
         """Filtered back projection, an approximate inverse.
@@ -54,7 +55,7 @@ class ScanOperator(LinearOperator):
             return f.new_zeros((0, *self.domain_shape))
         key = window, cutoff
         if key not in self._filters:
-            self._filters[key] = FilteredBackProjection(self.geometry, self.grid, window=window, cutoff=cutoff)
+            self._filters[key] = inversion(self.geometry, self.grid, window=window, cutoff=cutoff)
         return self._filters[key](f)
 
     def norm(self) -> float:

@@ -17,6 +17,7 @@ from ctrecon.descent.directions import Direction
 from ctrecon.descent.stopping import Discrepancy, Plateau
 from ctrecon.networks.looks import LOOKS, look_and_descend
 from ctrecon.networks.pretrained import load_ct_network
+from ctrecon.networks.slices import SliceBySlice
 from ctrecon.reconstruction.methods.following import followed
 from ctrecon.reconstruction.objectives.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
@@ -40,7 +41,7 @@ def energy_dissipation(
     Each iteration is one pass of the network ``prior`` (a module, the name of weights or their file), a look at another
     mirror image; ``looks`` of them at least. With ``direction``, any callable from a point to a tensor like
     ``point.u``, no network is asked. ``objective`` is the energy that falls, by default the misfit itself. At most 30
-    ``iterations`` by default, 200 along a direction of one's own.
+    ``iterations`` by default, 200 along a direction of one's own. On a volume the network sees slice by slice.
     """
     lowered = problem.energy if objective is None else objective.energy
     if direction is not None:
@@ -51,6 +52,8 @@ def energy_dissipation(
         return followed(path, watch)
     misfit, operator = problem.energy, problem.operator
     network = prior if isinstance(prior, nn.Module) else load_ct_network(prior)[0]
+    if len(problem.shape) == 3:
+        network = SliceBySlice(network)
     delta = torch.full((1,), problem.delta.value, dtype=torch.float64, device=problem.device)
     smooth = smooth_image(HuberTVSolver(operator, misfit.data), misfit.data, delta, misfit.weights)
     path = look_and_descend(

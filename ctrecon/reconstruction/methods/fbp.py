@@ -6,8 +6,9 @@ import math
 
 import torch
 
-from ctrecon.classical.fbp import SMOOTHEST_FIRST, FilteredBackProjection, Window
+from ctrecon.classical.fbp import SMOOTHEST_FIRST, Window
 from ctrecon.classical.filled import refilled
+from ctrecon.classical.inversion import inversion
 from ctrecon.reconstruction.methods.following import ROUNDING, Following
 from ctrecon.reconstruction.needs import inversion_formula, needs
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
@@ -27,7 +28,7 @@ def filtered_back_projection(
     assert problem.grid is not None
     path = Following(problem, watch)
     filters = SMOOTHEST_FIRST if window is None else ((window, 1.0),)
-    inverse = FilteredBackProjection(problem.scan.geometry, problem.grid)
+    inverse = inversion(problem.scan.geometry, problem.grid)
     data, mask = problem.energy.data, problem.scan.mask
     if mask is not None:
         usable = torch.from_numpy(mask)[None, None].to(problem.device)

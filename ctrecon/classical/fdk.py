@@ -1,0 +1,203 @@
+"""Filtered back projection in space: cones on a circle (flat or curved detector), and parallel rows.
+
+L. A. Feldkamp, L. C. Davis, J. W. Kress, J. Opt. Soc. Am. A 1 (1984): as in the plane, row by row, each ray weighted by
+the cosine of its elevation too, and back along the rays as they climb. Exact in the plane of the source, and for what
+does not change along the axis; elsewhere the further off the steeper rays climb. Short scans are weighted as in the
+plane (``fbp_weights.py``); a detector that stands to one side (half fan) after G. Wang, Med. Phys. 29 (2002).
+"""
+
+from __future__ import annotations
+
+import math
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctrecon.classical.fbp import Window, ramp_length, ramp_response
+from ctrecon.classical.fbp_arc import ArcBackProjection
+from ctrecon.classical.fbp_flat import FlatBackProjection
+from ctrecon.classical.fbp_rays import ANOTHER_METHOD, FanRays, fan_rays
+from ctrecon.classical.fbp_weights import view_weights
+from ctrecon.errors import GeometryError, OperatorError
+from ctrecon.geometry.base import Geometry, Orbit, orbit_of
+from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.vectors import Vectors
+from ctrecon.support.arrays import Array, Float64Array
+from ctrecon.support.threads import split
+
+_LEVEL_MM = 1e-6
+_ONE_SIDED = 0.8
+"""Below this share of the longer side the shorter one counts as that of a half fan."""
+_CHUNK = 32
+
+
+class FeldkampBackProjection:
+    """A linear map from data ``[batch, 1, views, rows, columns]`` to volumes ``[batch, 1, slices, rows, columns]``.
+
+    In 1/mm, float32 on the CPU, without gradients.
+
+    Args:
+        geometry: A source on a level circle, or level parallel rays, before a detector that does not lean.
+        grid: Of slices.
+        window: The filter's window, ``"ram-lak"`` to ``"hann"``.
+        cutoff: The highest frequency that passes, as a share of Nyquist's.
+
+    Raises:
+        GeometryError: For a geometry without an orbit, a helix, a leaning detector.
+        SettingError: For an unknown window.
+    """
+
+    def __init__(self, geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cutoff: float = 1.0) -> None:
+        orbit = orbit_of(geometry, "filtered back projection", ANOTHER_METHOD)
+        vectors = geometry.to_vectors()
+        _check(geometry, vectors, grid)
+        self.geometry, self.grid = geometry, grid
+        flat = replace(
+            vectors, source=_level(vectors.source), detector=_level(vectors.detector), u=_level(vectors.u), rows=1,
+            v=np.broadcast_to([0.0, 0.0, 1.0], vectors.v.shape),
+        )
+        image = Grid(
+            rows=grid.rows, columns=grid.columns, pixel_mm=grid.pixel_mm, centre_mm=grid.centre_mm[:2]
+        )
+        self._back = (ArcBackProjection if vectors.radius_mm else FlatBackProjection)(flat, orbit, image)
+        fan = fan_rays(flat, orbit)
+        shares = view_weights(orbit, fan.gamma) * _half_fan(orbit, fan)
+        self._weights = np.asarray(shares * fan.jacobian * self._back.scale, dtype=np.float32)
+        self._vectors, self._flat = vectors, flat
+        self._response = self._filter_response(window, cutoff)
+
+    def _filter_response(self, window: Window, cutoff: float) -> Tensor:
+        back = self._back
+        response = ramp_response(self._vectors.columns, back.spacing_mm, window, cutoff, chord=back.chord)
+        return torch.from_numpy(response.astype(np.float32))
+
+    def with_filter(self, window: Window, cutoff: float = 1.0) -> FeldkampBackProjection:
+        """The same back projection after another filter; what is known of the geometry is shared.
+
+        Args:
+            window: One of ``fbp.WINDOWS``.
+            cutoff: The highest frequency kept, relative to Nyquist, in (0, 1].
+
+        Returns:
+            A new map; this one stays as it is.
+
+        Raises:
+            SettingError: For a bad filter.
+        """
+        other = copy(self)
+        other._response = self._filter_response(window, cutoff)
+        return other
+
+    def __call__(self, data: Tensor) -> Tensor:
+        expected = (1, *self.geometry.shape)
+        if data.ndim != 5 or tuple(data.shape[1:]) != expected:
+            raise OperatorError(f"expected data [batch, {expected}], got {list(data.shape)}")
+        measured = data.detach().to("cpu", torch.float32)
+        out = torch.empty((data.shape[0], 1, *self.grid.shape), dtype=torch.float32)
+        for one, volume in zip(measured[:, 0], out[:, 0], strict=True):
+            volume.copy_(torch.from_numpy(self._one(one)))
+        return out.to(data)
+
+    def _one(self, data: Tensor) -> Array:
+        from ctrecon.classical import fdk_kernels as kernels
+
+        views, rows, columns = self.geometry.shape
+        slices, height, width = self.grid.shape
+        volume = np.zeros((height, width, slices), dtype=np.float32)
+        x, y = self.grid.x_mm, self.grid.y_mm
+        first, step = self._rows()
+        places, curved = self._places()
+        for v0 in range(0, views, _CHUNK):
+            v1 = min(v0 + _CHUNK, views)
+            filtered = np.zeros((v1 - v0, columns + 3, rows), dtype=np.float32)
+            filtered[:, 1:-2] = self._filter(data[v0:v1], slice(v0, v1)).transpose(0, 2, 1)
+            tables = (places[v0:v1], first[v0:v1], step[v0:v1])
+
+            def work(a: int, b: int, filtered: Array = filtered, tables: tuple[Array, ...] = tables) -> None:
+                kernels.back_project(filtered, *tables, curved, x, y, volume, a, b)
+
+            split(height, work)
+        return volume.transpose(2, 0, 1)
+
+    def _filter(self, data: Tensor, views: slice) -> Array:
+        """Weighted and filtered along the rows, ``[views, rows, columns]``."""
+        weights = self._weights[views, None]
+        if not self._vectors.parallel:
+            cells = self._flat.views(views).cells()[:, 0, :, :2] - self._flat.source[views, None, :2]
+            level = np.hypot(cells[..., 0], cells[..., 1])[:, None]
+            rise = self._vectors.detector[views, 2] - self._vectors.source[views, 2]
+            up = rise[:, None] + self._vectors.row_places_mm * np.sign(self._vectors.v[views, 2])[:, None]
+            weights = weights * (level / np.sqrt(level**2 + up[..., None] ** 2)).astype(np.float32)
+        length = ramp_length(data.shape[-1])
+        spectrum = torch.fft.rfft(data * torch.from_numpy(weights), n=length) * self._response
+        filtered: Array = torch.fft.irfft(spectrum, n=length)[..., : data.shape[-1]].numpy()
+        return filtered
+
+    def _rows(self) -> tuple[Float64Array, Float64Array]:
+        """The row at which a slice's voxel is seen: ``first + step m``, ``m`` what the kernel knows of the place.
+
+        ``[views, 2]``: for slice 0 a part that ``m`` magnifies and one that it does not; and ``[views]``.
+        """
+        v = self._vectors
+        sense = np.sign(v.v[:, 2]) / v.row_mm
+        z, apart = float(self.grid.z_mm[0]), float(self.grid.slice_mm or 1.0)
+        middle = (v.rows - 1) / 2
+        height = np.zeros_like(sense) if v.parallel else v.source[:, 2]
+        fixed = middle + (height - v.detector[:, 2]) * sense
+        return np.stack([(z - height) * sense, fixed], axis=1), apart * sense
+
+    def _places(self) -> tuple[Float64Array, bool]:
+        """What the kernel needs to know of each view to find column, weight and magnification of a place."""
+        back = self._back
+        if isinstance(back, ArcBackProjection):
+            table = np.asarray(back.table, dtype=np.float64).T
+            rest = np.broadcast_to([back.radius, back.columns_per_rad, back.first, back.gain], (len(table), 4))
+            return np.ascontiguousarray(np.hstack([table, rest])), True
+        v, flat = self._vectors, self._flat
+        if v.parallel:
+            magnified = np.ones(len(v.source))
+        else:
+            # Far over near: the detector's distance along its normal, over what U counts in.
+            magnified = ((flat.detector - flat.source) * -flat.normal()).sum(axis=1) / back.near_mm
+        numerator, denominator = back.numerator, back.denominator
+        return np.ascontiguousarray(np.hstack([numerator, denominator, magnified[:, None]])), False
+
+
+def _level(part: Array) -> Float64Array:
+    return np.asarray(part * np.array([1.0, 1.0, 0.0]))
+
+
+def _check(geometry: Geometry, vectors: Vectors, grid: Grid) -> None:
+    name = type(geometry).__name__
+    if grid.slices is None:
+        raise GeometryError("filtered back projection in space needs a grid of slices; give slices and slice_mm")
+    lean = max(float(np.abs(vectors.v[:, :2]).max()), float(np.abs(vectors.u[:, 2]).max()))
+    if lean > 1e-9:
+        raise GeometryError(f"filtered back projection needs an upright detector, {name}'s leans; {ANOTHER_METHOD}")
+    if vectors.parallel:
+        if float(np.abs(vectors.source[:, 2]).max()) > 1e-9:
+            raise GeometryError(f"filtered back projection needs level rays, {name}'s climb; {ANOTHER_METHOD}")
+    elif float(np.ptp(vectors.source[:, 2])) > _LEVEL_MM:
+        raise GeometryError(
+            f"filtered back projection is for sources on a level circle, {name} climbs by "
+            f"{float(np.ptp(vectors.source[:, 2])):.4g} mm; {ANOTHER_METHOD}"
+        )
+
+
+def _half_fan(orbit: Orbit, fan: FanRays) -> Float64Array:
+    """How a ray of a whole turn counts where lines beyond the detector's shorter side are measured once, not twice."""
+    gamma, ones = fan.gamma, np.ones((1, 1))
+    low, high = float(gamma.min(axis=1).max()), float(gamma.max(axis=1).min())
+    short, long = sorted((-low, high))
+    if orbit.parallel or not 0 < short < _ONE_SIDED * long:
+        return ones
+    turned = np.sort(np.mod(orbit.angles_rad, 2 * math.pi))
+    steps = np.diff(np.append(turned, turned[0] + 2 * math.pi))
+    if steps.max() > 3 * np.median(steps):  # a short scan has nothing to spare
+        return ones
+    towards = gamma if high > -low else -gamma
+    share = np.clip(towards / short, -1, 1)
+    return np.asarray(1 + np.sin(np.pi / 2 * share))

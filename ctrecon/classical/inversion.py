@@ -1,0 +1,27 @@
+"""Which filtered back projection serves a geometry: in the plane, or in space."""
+
+from __future__ import annotations
+
+from ctrecon.classical.fbp import FilteredBackProjection, Window
+from ctrecon.classical.fdk import FeldkampBackProjection
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid
+
+Inversion = FilteredBackProjection | FeldkampBackProjection
+
+
+def inversion(geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cutoff: float = 1.0) -> Inversion:
+    """An approximate inverse by formula, from data to images as the operator has them.
+
+    Args:
+        geometry: Of the scan.
+        grid: Of the image or volume.
+        window: The filter's window, ``"ram-lak"`` to ``"hann"``.
+        cutoff: The highest frequency that passes, as a share of Nyquist's.
+
+    Raises:
+        GeometryError: For a geometry without a known formula.
+        SettingError: For an unknown window.
+    """
+    kind = FeldkampBackProjection if len(geometry.shape) == 3 else FilteredBackProjection
+    return kind(geometry, grid, window=window, cutoff=cutoff)
