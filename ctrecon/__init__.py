@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ctrecon import errors as errors
+    from ctrecon.geometry.arc_cone import ArcCone as ArcCone
     from ctrecon.geometry.arc_fan import ArcFanBeam as ArcFanBeam
     from ctrecon.geometry.cone import ConeBeam as ConeBeam
     from ctrecon.geometry.cone import HelicalCone as HelicalCone
     from ctrecon.geometry.fan import FanBeam as FanBeam
     from ctrecon.geometry.grid import Grid as Grid
     from ctrecon.geometry.parallel import ParallelBeam as ParallelBeam
+    from ctrecon.geometry.parallel_rows import ParallelRows as ParallelRows
     from ctrecon.geometry.vector_geometry import VectorGeometry as VectorGeometry
+    from ctrecon.geometry.vectors_in_space import VectorsInSpace as VectorsInSpace
     from ctrecon.io.arrays import read_scan as read_scan
     from ctrecon.measurement.scan import Scan as Scan
     from ctrecon.reconstruction.settings import Settings as Settings
@@ -40,16 +43,19 @@ if TYPE_CHECKING:
 
 # Where each name is from. ``tests/workbench/test_front_door.py`` compares this with the imports above.
 _FROM = {
+    "ArcCone": "geometry.arc_cone",
     "ArcFanBeam": "geometry.arc_fan",
     "ConeBeam": "geometry.cone",
     "FanBeam": "geometry.fan",
     "Grid": "geometry.grid",
     "HelicalCone": "geometry.cone",
     "ParallelBeam": "geometry.parallel",
+    "ParallelRows": "geometry.parallel_rows",
     "Reconstruction": "workbench.result",
     "Scan": "measurement.scan",
     "Settings": "reconstruction.settings",
     "VectorGeometry": "geometry.vector_geometry",
+    "VectorsInSpace": "geometry.vectors_in_space",
     "audit": "workbench.audit",
     "compare": "workbench.compare",
     "diagnose": "workbench.diagnose",

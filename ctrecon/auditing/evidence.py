@@ -105,6 +105,8 @@ def read_evidence(path: Path) -> Evidence:
     verdict = verify.check(path)
     if not verdict.valid:
         raise InputError(f"{path}: the certificate is refused: {verdict.reason}")
+    if verdict.kind == "feasible" and len(verdict.claims["image"]["shape"]) == 3:
+        raise InputError(f"{path}: certifies a volume; audits are of images, reconstruct the slice by itself")
     if verdict.kind != "feasible":
         raise InputError(f"{path}: is an {verdict.kind} certificate; give that of the reconstructed image")
 

@@ -14,6 +14,7 @@ from ctrecon.cli.progress import shown
 from ctrecon.support.text import printable
 
 if TYPE_CHECKING:
+    from ctrecon.measurement.scan import Scan
     from ctrecon.outputs.series import SeriesTarget
     from ctrecon.reconstruction.conclude import Conclusion
     from ctrecon.reconstruction.settings import Settings
@@ -27,6 +28,7 @@ def to_files(
 ) -> int:
     """Write ``S.npy`` and what belongs to it; the exit code."""
     from ctrecon.outputs.files import Target
+    from ctrecon.outputs.millimetres import one_slice
     from ctrecon.workbench.reconstruct import reconstruct_checked
 
     name = scan_file.resolve().name if scan_file.is_dir() else scan_file.name.removesuffix(scan_file.suffix)
@@ -39,8 +41,14 @@ def to_files(
         from ctrecon.report.page import check_place
 
         check_place(page, *there, overwrite=overwrite)
+
+    def accept(scan: Scan) -> None:
+        target.accept(scan)
+        if page is not None:
+            one_slice(scan, "--report")
+
     with shown(quiet=as_json) as progress:
-        result = reconstruct_checked(scan_file, settings, target.accept, progress=progress)
+        result = reconstruct_checked(scan_file, settings, accept, progress=progress)
     written = target.write(result.conclusion, preview=preview)
     if "volume" in written and not as_json:
         water, how = result.scan.water(water_mu)

@@ -89,6 +89,13 @@ def geometry_from_dict(
     return GEOMETRIES[kind](**entries), None if image is None else grid_from_dict(image)
 
 
+def measures_in_space(values: object) -> bool:
+    """Whether the JSON of a geometry is of one in space, whose data have rows; False for what is no geometry."""
+    kind = values.get("geometry") if isinstance(values, Mapping) else None
+    known = GEOMETRIES.get(kind) if isinstance(kind, str) else None
+    return known is not None and "detector_rows" in {field.name for field in dataclasses.fields(known)}  # type: ignore[arg-type]
+
+
 def _a(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
+from ctrecon.geometry.as_json import measures_in_space
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
@@ -89,7 +90,8 @@ def read_scan(
     given = None if geometry is None else str(geometry) if str(geometry) in TURNS else geometry
     file = Path(given) if isinstance(given, str | os.PathLike) and given not in TURNS else None
     sidecar = find_sidecar(path, file)
-    measured = _read(path, sidecar, ask) if form is None else form.read(path, ask)
+    space = _in_space(given, file, sidecar)
+    measured = _read(path, sidecar, ask, space) if form is None else form.read(path, ask)
     measured = turned(measured, views_said(given if file is None else None, sidecar, measured))
     where = _place(measured, sidecar, path, given if file is None else None)
     facts = {name: getattr(measured, name) for name in ("whitened_mean", "whitened_spread", "water_mu_per_mm")}
@@ -133,7 +135,14 @@ def _slice_of(folder: Path, z_mm: float | None, patient_position: str | None) ->
     return replace(scan, source=str(folder), notes=(*scan.notes, note))
 
 
-def _read(path: Path, sidecar: Sidecar | None, ask: Ask) -> Measured:
+def _in_space(given: Any, file: Path | None, sidecar: Sidecar | None) -> bool | None:
+    """Whether the geometry given, or that beside the data, is one of a volume; None where there is none."""
+    if given is not None and file is None:
+        return not isinstance(given, str) and len(given.shape) == 3
+    return None if sidecar is None or sidecar.geometry is None else measures_in_space(sidecar.geometry)
+
+
+def _read(path: Path, sidecar: Sidecar | None, ask: Ask, in_space: bool | None) -> Measured:
     row = ask.row
     arrays: Arrays | None = None if sidecar is None else sidecar.arrays
     suffix = path.suffix.lower()
@@ -150,7 +159,7 @@ def _read(path: Path, sidecar: Sidecar | None, ask: Ask) -> Measured:
                 return read_matrix_scan(mat)
             if blank is not None:
                 return read_transmission(mat, blank)
-            return read_named(mat, None, row, open_file)
+            return read_named(mat, None, row, open_file, in_space=in_space)
     if arrays is None and suffix in HDF5_SUFFIXES:
         with Hdf5File(path) as file:
             detector = image_keys(file)
@@ -162,9 +171,9 @@ def _read(path: Path, sidecar: Sidecar | None, ask: Ask) -> Measured:
                 return read_cil(file, ask)
             if is_lodopab(file):
                 return read_lodopab(file, ask)
-            return read_named(file, None, row, open_file)
+            return read_named(file, None, row, open_file, in_space=in_space)
     with open_file(path) as named:
-        return read_named(named, arrays, row, open_file)
+        return read_named(named, arrays, row, open_file, in_space=in_space)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +194,7 @@ class _Place:
 
 def _place(measured: Measured, sidecar: Sidecar | None, path: Path, given: Any) -> _Place:
     """What was asked for before the sidecar before the data's own geometry. Raises InputError where none says it."""
-    views, detectors = measured.sinogram.shape
+    views, detectors = measured.sinogram.shape[0], measured.sinogram.shape[-1]
     if isinstance(given, str):
         turn, square, note = parallel_turn(str(path), given, views, detectors)
         return _Place(geometry=turn, grid=square, note=note + _other(measured, turn), length_unit="cell")

@@ -66,10 +66,11 @@ def _or_nothing(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else reader(value)
 
 
-def _shape(value: Any) -> tuple[int, int]:
-    if not isinstance(value, list) or len(value) != 2 or not all(type(side) is int and side > 0 for side in value):
-        raise ValueError("must be two whole numbers, rows and columns")
-    return value[0], value[1]
+def _shape(value: Any) -> tuple[int, ...]:
+    whole = isinstance(value, list) and all(type(side) is int and side > 0 for side in value)
+    if not whole or len(value) not in (2, 3):
+        raise ValueError("must be two whole numbers, rows and columns, of a volume slices before them")
+    return tuple(value)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
+from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict, measures_in_space
 from ctrecon.io.arrayfile import ArrayFile, number
 from ctrecon.io.facts import read_facts
 from ctrecon.io.matrix_scan import MATRIX_PARTS, csr_from_parts
@@ -29,19 +29,25 @@ _WHITE_NAMES = ("white", "blank", "flat")
 _NUMBERS = ("detector_spacing_mm", "detector_offset_mm", "source_to_axis_mm", "source_to_detector_mm")
 
 
-def read_named(file: ArrayFile, arrays: Arrays | None, row: int | None, open_file: Open) -> Measured:
+def read_named(
+    file: ArrayFile, arrays: Arrays | None, row: int | None, open_file: Open, *, in_space: bool | None = None
+) -> Measured:
     """The arrays a sidecar names, else ``sinogram``, else ``counts`` with ``white``, else the only array there is.
 
-    ``open_file`` opens files beside this one. Raises InputError where nothing fits.
+    ``open_file`` opens files beside this one. ``in_space``: whether the geometry that was given is one of a volume, so
+    that all rows are wanted; None where none was, then the file's own says it. Raises InputError where nothing fits.
     """
     if arrays is None:
         arrays = _guess(file)
+    in_space = _says_space(file) if in_space is None else in_space
+    if in_space and arrays.detectors_first:
+        raise InputError(f"{file.path}: detectors_first is for data in the plane; store [views, rows, detectors]")
     if arrays.sinogram is not None:
-        sinogram = _rays(file, arrays.sinogram, arrays, row, open_file)
-        mask = _mask(file, arrays, row, open_file)
+        sinogram = _rays(file, arrays.sinogram, arrays, row, open_file, in_space)
+        mask = _mask(file, arrays, row, open_file, in_space)
         if arrays.variance is None:
             return _with_geometry(file, Measured(sinogram=sinogram, mask=mask))
-        variance = _rays(file, arrays.variance, arrays, row, open_file)
+        variance = _rays(file, arrays.variance, arrays, row, open_file, in_space)
         mean, spread = (number(file, name) if name in file else 1.0 for name in ("whitened_mean", "whitened_spread"))
         measured = Measured(
             sinogram=sinogram, variance=variance, mask=mask, whitened_mean=mean, whitened_spread=spread
@@ -49,15 +55,24 @@ def read_named(file: ArrayFile, arrays: Arrays | None, row: int | None, open_fil
         return _with_geometry(file, measured)
     assert arrays.counts is not None
     assert arrays.white is not None
-    counts = _rays(file, arrays.counts, arrays, row, open_file)
+    counts = _rays(file, arrays.counts, arrays, row, open_file, in_space)
     white = _field(file, arrays.white, arrays, row, counts, open_file)
     dark = 0.0 if arrays.dark is None else _field(file, arrays.dark, arrays, row, counts, open_file)
     notes = ("no dark field: taken as zero",) if arrays.dark is None else ()
     measured = from_counts(
-        file.path, counts, white, dark, electronic_sigma=arrays.electronic_sigma, gain=arrays.gain, notes=notes,
-        mask=_mask(file, arrays, row, open_file),
+        file.path, counts.reshape(len(counts), -1), white, dark, electronic_sigma=arrays.electronic_sigma,
+        gain=arrays.gain, notes=notes, mask=_mask(file, arrays, row, open_file, in_space),
     )
+    if in_space:  # rows side by side are what a single long row would be
+        shaped: dict[str, Any] = {
+            name: getattr(measured, name).reshape(counts.shape) for name in ("sinogram", "variance", "counts", "white")
+        }
+        measured = replace(measured, **shaped)
     return _with_geometry(file, measured)
+
+
+def _says_space(file: ArrayFile) -> bool:
+    return isinstance(file, NpzFile) and "geometry" in file and measures_in_space(file.json("geometry"))
 
 
 def _guess(file: ArrayFile) -> Arrays:
@@ -91,23 +106,37 @@ def _load(file: ArrayFile, reference: str, open_file: Open) -> tuple[Path, str, 
         return beside, variable or name, other.read(variable or name)
 
 
-def _rays(file: ArrayFile, reference: str, arrays: Arrays, row: int | None, open_file: Open) -> Array:
+def _rays(
+    file: ArrayFile, reference: str, arrays: Arrays, row: int | None, open_file: Open, in_space: bool
+) -> Array:
     path, name, values = _load(file, reference, open_file)
-    values = as_rays(path, name, values, row)
+    values = as_rays(path, name, values, row, all_rows=in_space)
     return np.ascontiguousarray(values.T) if arrays.detectors_first else values
 
 
-def _mask(file: ArrayFile, arrays: Arrays, row: int | None, open_file: Open) -> Array | None:
-    return None if arrays.mask is None else _rays(file, arrays.mask, arrays, row, open_file)
+def _mask(
+    file: ArrayFile, arrays: Arrays, row: int | None, open_file: Open, in_space: bool
+) -> Array | None:
+    return None if arrays.mask is None else _rays(file, arrays.mask, arrays, row, open_file, in_space)
 
 
 def _field(
     file: ArrayFile, reference: str, arrays: Arrays, row: int | None, counts: Array, open_file: Open
 ) -> Array:
-    """A white or dark field: one number, one per detector, frames ``[frames, detectors]``, or one per ray."""
+    """A white or dark field: one number, one per detector, frames ``[frames, detectors]``, or one per ray.
+
+    Of a volume with the detector's rows side by side.
+    """
     path, name, values = _load(file, reference, open_file)
     if values.size == 1:
         return np.asarray(values, dtype=np.float64).reshape(())
+    if counts.ndim == 3:
+        if values.shape[-2:] != counts.shape[1:] or values.ndim > 3:
+            raise InputError(
+                f"{path}: {name} has shape {values.shape}, the counts {counts.shape}; rows and detectors must agree"
+            )
+        flat = values.reshape(*values.shape[:-2], -1)
+        return np.ascontiguousarray(flat, dtype=np.float64)
     if values.ndim == 1 or (values.ndim == 2 and 1 in values.shape):
         return np.asarray(values, dtype=np.float64).reshape(-1)
     # Frames of one row, [frames, detectors], may stand beside counts of several.
@@ -127,7 +156,8 @@ def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
     if "scan" in file:
         # Our own file: its counts have the dark field taken off, and are kept beside what was made of them.
         kept = [name for name in ("counts", "white") if name in file]
-        own: dict[str, Any] = {name: as_rays(file.path, name, file.read(name)) for name in kept}
+        space = measured.sinogram.ndim == 3
+        own: dict[str, Any] = {name: as_rays(file.path, name, file.read(name), all_rows=space) for name in kept}
         measured = replace(measured, facts=read_facts(str(file.path), file.json("scan")), **own)
     if MATRIX_PARTS[0] in file:
         data, indices, indptr, columns = (file.read(part) for part in MATRIX_PARTS)
@@ -155,7 +185,7 @@ def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
         return measured
     geometry, grid = _checked(
         file,
-        lambda: geometry_from_dict(values, detector_count=measured.sinogram.shape[1]),  # type: ignore[arg-type]
+        lambda: geometry_from_dict(values, detector_count=measured.sinogram.shape[-1]),  # type: ignore[arg-type]
     )
     return replace(measured, geometry=geometry, grid=grid, geometry_from=note, length_unit=unit)
 

@@ -207,6 +207,11 @@ def with_center(scan: Scan, center: float | str | None) -> Scan:
     if isinstance(center, str) and center.strip().lower() == "auto":
         if scan.geometry is None:
             raise InputError(f"{scan.source}: the rotation axis cannot be sought where only a matrix is given")
+        if scan.in_space:
+            raise InputError(
+                f"{scan.source}: the rotation axis is sought in one plane, not in a volume; state detector_offset_mm "
+                "in its geometry, or --center COLUMN"
+            )
         scan.with_center((scan.sinogram.shape[1] - 1) / 2)  # a geometry whose axis cannot be moved says so at once
         try:
             found = estimate_center(scan.sinogram, scan.geometry)

@@ -23,6 +23,8 @@ WEAKEST = "what local cubics along the detector leave, the weakest way"
 
 # Windows of so many cells, fitted by a cubic, in so many classes of brightness.
 _CELLS, _DEGREE, _CLASSES = 10, 3, 5
+# Of a detector with more rows so many are looked at.
+_ROWS = 8
 
 
 def estimate_sigma(
@@ -32,8 +34,10 @@ def estimate_sigma(
 
     Flickering and other noise that cells share is counted beyond the wedge; windows miss it.
 
+    Of a volume it is that of single rows of the detector, evenly spread, each taken for one of a fan.
+
     Args:
-        sinogram: ``[views, detectors]``.
+        sinogram: ``[views, detectors]``, of a volume ``[views, rows, detectors]``.
         geometry: Without it there are only windows.
 
     Returns:
@@ -42,6 +46,8 @@ def estimate_sigma(
     Raises:
         InputError: For fewer than 10 detectors.
     """
+    if sinogram.ndim == 3 and sinogram.shape[1] > 0:
+        return _of_rows(sinogram, geometry)
     if sinogram.ndim != 2 or sinogram.shape[1] < _CELLS:
         raise InputError(f"noise cannot be estimated from shape {sinogram.shape}: {_CELLS} detectors are needed")
     values = sinogram.astype(np.float64, copy=False)
@@ -56,6 +62,19 @@ def estimate_sigma(
             why = "a fit since the views close no turn in even steps"
             return beyond, f"angular frequencies that no object reaches, by {why}"
     return _in_windows(values), WEAKEST
+
+
+def _of_rows(values: npt.NDArray[np.floating], geometry: Geometry | None) -> tuple[Level, str]:
+    """The root mean square over some of a detector's rows."""
+    if geometry is not None and (geometry.orbit is None or not geometry.orbit.steady):
+        geometry = None  # a row of a scanner that climbs closes no turn
+    count = values.shape[1]
+    rows = np.unique(np.linspace(0, count - 1, min(count, _ROWS)).round().astype(int))
+    found = [estimate_sigma(values[:, row], geometry) for row in rows]
+    likely, most = (
+        math.sqrt(sum(getattr(one, name) ** 2 for one, _ in found) / len(found)) for name in ("likely", "most")
+    )
+    return Level(likely, most), f"{len(found)} of {count} rows: {found[len(found) // 2][1]}"
 
 
 def _in_windows(values: Float64Array) -> Level:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ctrecon.certificates.parts import operator_claim
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, hounsfield
-from ctrecon.errors import OutputError
+from ctrecon.errors import InputError, OutputError
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.io.write import put_array
 from ctrecon.measurement.scan import Scan
@@ -75,6 +75,8 @@ class Target:
         if self.volume is not None:
             need_pixels(scan, self.volume.name)
             check_tissue(scan, self.volume.name, self.water_mu)
+        if scan.in_space and (self.z_mm is not None or self.slice_mm is not None):
+            raise InputError(f"{scan.source}: its grid says where slices stand; drop z and --slice-mm")
 
     def beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name.removesuffix(".npy") + suffix)
@@ -125,7 +127,7 @@ class Target:
         return {"removed": certificate} if certificate in stale else {}
 
     def _put_volume(self, place: Path, path: Path, result: Conclusion) -> None:
-        """The image as one slice in HU. Raises InputError where a matrix leaves it without unit and pixel size."""
+        """The image as one slice in HU, or the volume. Raises InputError where a matrix leaves it without units."""
         # SimpleITK takes half a second to load: only for those who ask.
         from ctrecon.io.nifti import grid_affine, put_volume
 
@@ -134,6 +136,9 @@ class Target:
         need_tissue(result.problem.scan, [result.image], path.name, self.water_mu)
         assert grid is not None
         hu = hounsfield(result.image, result.problem.scan.water(self.water_mu)[0]).astype(np.float32)
+        if grid.slices is not None:
+            put_volume(place, path, hu, grid_affine(grid, z_mm=float(grid.z_mm[0]), slice_mm=grid.slice_mm))
+            return
         affine = grid_affine(grid, z_mm=place_mm(result.problem.scan, self.z_mm), slice_mm=self.slice_mm)
         put_volume(place, path, hu[None], affine)
 

@@ -1,4 +1,4 @@
-"""What needs lengths in mm: HU, volumes, DICOM."""
+"""What needs lengths in mm, or a single slice: HU, volumes, DICOM, reports."""
 
 from __future__ import annotations
 
@@ -59,6 +59,15 @@ def check_tissue(scan: Scan, what: str, water_mu: float | None) -> None:
         least = np.quantile(scan.sinogram, _DENSE_RAYS) / (2 * radius)
         if least > WATER_MU_PER_MM:
             need_tissue(scan, [np.full((1, 1), least)], what, water_mu)
+
+
+def one_slice(scan: Scan, what: str) -> None:
+    """Raises InputError for a scan of a volume, which ``what`` does not serve yet."""
+    if scan.in_space:
+        raise InputError(
+            f"{scan.source}: measures a volume, and {what} serves one slice; write the volume as NAME.npy or "
+            "NAME.nii.gz"
+        )
 
 
 def place_mm(scan: Scan, given: float | None) -> float:

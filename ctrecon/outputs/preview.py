@@ -7,7 +7,7 @@ import torch
 
 from ctrecon.outputs.canvas import BLUE_TO_RED, GRAYS, Box, Canvas, decade_ticks, linear_ticks
 from ctrecon.reconstruction.conclude import Conclusion
-from ctrecon.support.arrays import Float64Array
+from ctrecon.support.arrays import Array, Float64Array
 
 WIDTH, HEIGHT = 1650, 572
 # Where the three panels stand and their colour bars, from left to right, in pixels; between them is room for the widest
@@ -47,8 +47,13 @@ def draw_on_canvas(result: Conclusion) -> Canvas:
     return canvas
 
 
+def middle(image: Array) -> Array:
+    """An image itself; of a volume its middle slice."""
+    return image if image.ndim == 2 else image[len(image) // 2]
+
+
 def _draw_image(canvas: Canvas, panel: Box, bar: Box, result: Conclusion) -> None:
-    image, grid = result.image, result.problem.grid
+    image, grid = middle(result.image), result.problem.grid
     rows, columns = image.shape
     low, high = (float(q) for q in np.percentile(image, [0.5, 99.8]))
     low, high = min(0.0, low), max(high, low + 1e-12)
@@ -94,6 +99,7 @@ def _draw_residual(canvas: Canvas, panel: Box, bar: Box, result: Conclusion) -> 
     if energy.weights is not None:
         residual, label = residual * energy.weights[0, 0].sqrt(), "in standard deviations"
     values = residual.cpu().numpy()
+    values = values if values.ndim == 2 else values[:, values.shape[1] // 2]  # of the middle row
     limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
     views, cells = values.shape
     canvas.image(panel, values, -limit, limit, BLUE_TO_RED)

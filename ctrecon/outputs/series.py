@@ -22,7 +22,7 @@ from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
 from ctrecon.measurement.patient_position import position_of
 from ctrecon.measurement.scan import Scan
-from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, place_mm
+from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, one_slice, place_mm
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
 from ctrecon.reconstruction.conclude import Conclusion
 from ctrecon.reconstruction.problem import Problem
@@ -61,6 +61,7 @@ class SeriesTarget:
 
     def accept(self, scan: Scan) -> None:
         """Before any work is done: raises InputError, SettingError where the scan cannot become a series."""
+        one_slice(scan, _WHAT)
         need_pixels(scan, _WHAT)
         if scan.patient_position:
             position_of(scan.source, scan.patient_position)

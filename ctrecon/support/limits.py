@@ -66,13 +66,20 @@ def claimed_bytes(path: Path, what: str, shape: tuple[int, ...], dtype: np.dtype
     return math.prod(shape) * dtype.itemsize
 
 
-def as_rays(path: Path, what: str, values: Array, row: int | None = None) -> Array:
+def as_rays(path: Path, what: str, values: Array, row: int | None = None, *, all_rows: bool = False) -> Array:
     """``[views, detectors]`` in native float32 or float64; of ``[views, rows, detectors]`` the given ``row``.
 
-    Raises InputError for other shapes and types.
+    With ``all_rows`` all of them. Raises InputError for other shapes and types.
     """
     check_number_type(path, what, values.dtype)
-    if values.ndim == 3:
+    if all_rows:
+        if row is not None:
+            raise InputError(f"{path}: its geometry measures a volume with all rows at once; drop --row")
+        if values.ndim != 3:
+            raise InputError(
+                f"{path}: {what} has shape {values.shape}; its geometry measures in space, [views, rows, detectors]"
+            )
+    elif values.ndim == 3:
         if row is None:
             raise InputError(
                 f"{path}: {what} has shape {values.shape}; choose one of its {values.shape[1]} detector rows with --row"
@@ -82,7 +89,7 @@ def as_rays(path: Path, what: str, values: Array, row: int | None = None) -> Arr
         values = values[:, row, :]
     elif row is not None:
         raise InputError(f"{path}: {what} has shape {values.shape}, without detector rows to choose from; drop --row")
-    if values.ndim != 2:
+    if values.ndim != 2 + all_rows:
         kind = "a single number" if values.ndim == 0 else f"an array of shape {values.shape}"
         raise InputError(f"{path}: {what} is {kind}; two dimensions are needed, [views, detectors]")
     if 0 in values.shape:

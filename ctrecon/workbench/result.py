@@ -19,6 +19,7 @@ from ctrecon.errors import CtreconError
 from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.files import Target
+from ctrecon.outputs.millimetres import one_slice
 from ctrecon.reconstruction.conclude import Conclusion, Missed
 from ctrecon.reconstruction.problem import IterationRecord
 from ctrecon.reconstruction.settings import Settings
@@ -139,6 +140,7 @@ class Reconstruction:
         from ctrecon.report.content import gather
         from ctrecon.report.page import check_place, write_page
 
+        one_slice(self.scan, "a report")
         page = Path(path)
         check_place(page, overwrite=overwrite)
         saved = page.with_suffix(".npy") if image is None else Path(image)
@@ -249,12 +251,12 @@ class Reconstruction:
         return verdict(self.conclusion)
 
     def __repr__(self) -> str:
-        rows, columns = self.image.shape
+        shape = " x ".join(map(str, self.image.shape))
         sign = "<=" if self.certified else "against"
         said = f"residual {self.residual:.6g} {sign} delta {self.delta.value:.6g}"
         if self.certified and self.conclusion.worth is not None and self.conclusion.worth.nothing:
             said += ", which says nothing"
-        return f"<Reconstruction {rows} x {columns}, {'certified' if self.certified else 'NOT certified'}, {said}>"
+        return f"<Reconstruction {shape}, {'certified' if self.certified else 'NOT certified'}, {said}>"
 
 
 def _blank_figure() -> Figure:
