@@ -228,7 +228,7 @@ def test_values_that_are_not_finite(tmp_path, bad, suffix):
         (json.dumps({**SIDECAR, "image": {"size": 4, "pixel_mm": 1, "centre_mm": 3}}), r"centre_mm must be \(x, y\)"),
         (
             json.dumps({**SIDECAR, "image": {"size": 4, "pixel_mm": 1, "slices": 3, "slice_mm": 1}}),
-            "a scan works on one slice, and this grid has 3",
+            "was measured in one plane, and its grid has 3 slices",
         ),
         (json.dumps({**SIDECAR, "colour": 1}), "unknown entry 'colour'"),
         (json.dumps({**SIDECAR, "detector_count": 5}), "12 angles and 5 detectors"),
