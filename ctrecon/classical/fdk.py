@@ -2,13 +2,12 @@
 
 L. A. Feldkamp, L. C. Davis, J. W. Kress, J. Opt. Soc. Am. A 1 (1984): as in the plane, row by row, each ray weighted by
 the cosine of its elevation too, and back along the rays as they climb. Exact in the plane of the source, and for what
-does not change along the axis; elsewhere the further off the steeper rays climb. Short scans are weighted as in the
-plane (``fbp_weights.py``); a detector that stands to one side (half fan) after G. Wang, Med. Phys. 29 (2002).
+does not change along the axis; elsewhere the further off the steeper rays climb. Short scans and
+detectors that stand to one side (half fan) are weighted as in the plane (``fbp_weights.py``).
 """
 
 from __future__ import annotations
 
-import math
 from copy import copy
 from dataclasses import replace
 
@@ -19,18 +18,16 @@ from torch import Tensor
 from ctrecon.classical.fbp import Window, ramp_length, ramp_response
 from ctrecon.classical.fbp_arc import ArcBackProjection
 from ctrecon.classical.fbp_flat import FlatBackProjection
-from ctrecon.classical.fbp_rays import ANOTHER_METHOD, FanRays, fan_rays
+from ctrecon.classical.fbp_rays import ANOTHER_METHOD, fan_rays
 from ctrecon.classical.fbp_weights import view_weights
 from ctrecon.errors import GeometryError, OperatorError
-from ctrecon.geometry.base import Geometry, Orbit, orbit_of
+from ctrecon.geometry.base import Geometry, orbit_of
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.threads import split
 
 _LEVEL_MM = 1e-6
-_ONE_SIDED = 0.8
-"""Below this share of the longer side the shorter one counts as that of a half fan."""
 _CHUNK = 32
 
 
@@ -64,7 +61,7 @@ class FeldkampBackProjection:
         )
         self._back = (ArcBackProjection if vectors.radius_mm else FlatBackProjection)(flat, orbit, image)
         fan = fan_rays(flat, orbit)
-        shares = view_weights(orbit, fan.gamma) * _half_fan(orbit, fan)
+        shares = view_weights(orbit, fan.gamma, fan.distance)
         self._weights = np.asarray(shares * fan.jacobian * self._back.scale, dtype=np.float32)
         self._vectors, self._flat = vectors, flat
         self._response = self._filter_response(window, cutoff)
@@ -185,19 +182,3 @@ def _check(geometry: Geometry, vectors: Vectors, grid: Grid) -> None:
             f"filtered back projection is for sources on a level circle, {name} climbs by "
             f"{float(np.ptp(vectors.source[:, 2])):.4g} mm; {ANOTHER_METHOD}"
         )
-
-
-def _half_fan(orbit: Orbit, fan: FanRays) -> Float64Array:
-    """How a ray of a whole turn counts where lines beyond the detector's shorter side are measured once, not twice."""
-    gamma, ones = fan.gamma, np.ones((1, 1))
-    low, high = float(gamma.min(axis=1).max()), float(gamma.max(axis=1).min())
-    short, long = sorted((-low, high))
-    if orbit.parallel or not 0 < short < _ONE_SIDED * long:
-        return ones
-    turned = np.sort(np.mod(orbit.angles_rad, 2 * math.pi))
-    steps = np.diff(np.append(turned, turned[0] + 2 * math.pi))
-    if steps.max() > 3 * np.median(steps):  # a short scan has nothing to spare
-        return ones
-    towards = gamma if high > -low else -gamma
-    share = np.clip(towards / short, -1, 1)
-    return np.asarray(1 + np.sin(np.pi / 2 * share))

@@ -24,6 +24,8 @@ def turned(measured: Measured, views: int | None) -> Measured:
         measured: What a reader gave.
         views: How many the geometry has that will be used; None where it does not say.
     """
+    if measured.sinogram.ndim != 2:  # of a volume there are three axes, and no telling
+        return measured
     rows, columns = measured.sinogram.shape
     if views is None or views == rows or views != columns or measured.matrix is not None:
         return measured
