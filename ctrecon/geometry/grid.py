@@ -110,7 +110,14 @@ class Grid:
         return self.said_in("mm")
 
     def said_in(self, length: str) -> str:
-        """The same where lengths are called otherwise, such as ``"detector cells"``."""
+        """The same where lengths are called otherwise.
+
+        Args:
+            length: Such as ``"detector cells"``.
+
+        Returns:
+            One phrase.
+        """
         dy, dx = self.spacing_mm
         sides = f"{dx:.4g}" if dy == dx else f"{dy:.4g} x {dx:.4g}"
         middle = ", ".join(f"{value:.4g}" for value in self.centre_mm)
@@ -121,13 +128,30 @@ class Grid:
         return f"{slices}, {self.rows} x {self.columns} voxels of {sides} {length}{where}"
 
     def in_plane(self, what: str) -> Grid:
-        """The grid itself. Raises GeometryError, which says ``what`` asked, where it is one of slices."""
+        """The grid itself, for what works on one slice.
+
+        Args:
+            what: Who asks, for the message.
+
+        Returns:
+            This grid.
+
+        Raises:
+            GeometryError: It is one of slices.
+        """
         if self.slices is not None:
             raise GeometryError(f"{what} works on one slice, and this grid has {self.slices}; drop slices and slice_mm")
         return self
 
     def finer(self, factor: int) -> Grid:
-        """The same area with ``factor`` times as many pixels along each side."""
+        """The same area with smaller pixels.
+
+        Args:
+            factor: So many times as many along each side.
+
+        Returns:
+            Another grid; slices stay.
+        """
         dy, dx = self.spacing_mm
         return Grid(
             rows=self.rows * factor, columns=self.columns * factor, pixel_mm=(dy / factor, dx / factor),
@@ -135,12 +159,20 @@ class Grid:
         )
 
     def reach_mm(self) -> float:
-        """Radius of the largest disc about the rotation axis within the image; at most 0 where it is outside."""
+        """How far the image reaches.
+
+        Returns:
+            Radius of the largest disc about the rotation axis within it, in mm; at most 0 where the axis is outside.
+        """
         (height, width), (x, y) = self.size_mm, self.centre_mm[:2]
         return min(width / 2 - abs(x), height / 2 - abs(y))
 
     def to_dict(self) -> dict[str, Any]:
-        """Its JSON: ``rows``, ``columns`` and ``pixel_mm``; where needed with ``[dy, dx]`` and ``centre_mm``."""
+        """Its JSON.
+
+        Returns:
+            ``rows``, ``columns`` and ``pixel_mm``; where needed with ``[dy, dx]`` and ``centre_mm``.
+        """
         plain: dict[str, Any] = {"rows": self.rows, "columns": self.columns, "pixel_mm": self.pixel_mm}
         if isinstance(self.pixel_mm, tuple) or any(self.centre_mm) or self.slices is not None:
             plain |= {"pixel_mm": list(self.spacing_mm), "centre_mm": list(self.centre_mm)}

@@ -152,7 +152,14 @@ class Scan:
             raise InputError(f"{self.source}: counts and white field must be given together")
 
     def filling(self, *, positive: bool = False) -> Filling:
-        """How missing rays follow from usable ones; ``positive`` for what must not fall below zero."""
+        """How missing rays follow from usable ones.
+
+        Args:
+            positive: For what must not fall below zero.
+
+        Returns:
+            What fills them; of a scan with a mask.
+        """
         assert self.mask is not None
         return filling(self.mask, self.geometry, positive=positive)
 
@@ -166,6 +173,9 @@ class Scan:
 
         Args:
             whitened: 1 / variance where the scan has variances, else 1; missing rays have 0 in either case.
+
+        Returns:
+            In the sinogram's dtype.
         """
         if whitened and self.variance is not None:
             weights: Array = 1 / self.variance
@@ -173,9 +183,17 @@ class Scan:
         return None if self.mask is None else self.mask.astype(self.sinogram.dtype)
 
     def without(self, mask: Mask, why: str) -> Scan:
-        """The scan with the rays missing that ``mask`` lacks, besides those that are already; ``why`` begins a note.
+        """The scan with more rays missing, besides those that are already.
 
-        Raises InputError where no ray is left.
+        Args:
+            mask: ``[views, detectors]``, True for usable rays.
+            why: Begins a note.
+
+        Returns:
+            Another scan, or this one where it lacks them already.
+
+        Raises:
+            InputError: No ray is left.
         """
         both = together(self.mask, as_mask(self.source, mask, self.sinogram.shape))
         assert both is not None
@@ -199,7 +217,14 @@ class Scan:
         return self.geometry is not None and self.length_unit == "mm"
 
     def water(self, given: float | None = None) -> tuple[float, str]:
-        """The attenuation of water in 1/mm for HU: ``given``, or what the scan says, else the usual; and which."""
+        """The attenuation of water for HU.
+
+        Args:
+            given: Goes before what the scan says, and that before the usual one at 70 keV.
+
+        Returns:
+            In 1/mm, and where it is from, in words.
+        """
         if given is not None:
             return given, "given"
         if self.water_mu_per_mm is not None:
@@ -245,7 +270,17 @@ class Scan:
             raise InputError(f"{self.source}: the matrix holds {bad} values that are not finite; rebuild it")
 
     def every(self, step: int) -> Scan:
-        """The scan with views 0, step, 2 step, ... Raises InputError where ``step`` is not from 1 to the views."""
+        """The scan with some of its views.
+
+        Args:
+            step: Views 0, step, 2 step, ... are kept.
+
+        Returns:
+            Another scan, or this one where step is 1.
+
+        Raises:
+            InputError: ``step`` is no whole number from 1 to the number of views.
+        """
         if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= self.sinogram.shape[0]:
             raise InputError(
                 f"{self.source}: every must be a whole number from 1 to its {self.sinogram.shape[0]} views, got {step}"
@@ -273,7 +308,17 @@ class Scan:
         )
 
     def with_center(self, column: float) -> Scan:
-        """The scan with the rotation axis projecting to ``column`` (0-based, a whole number is a cell's centre)."""
+        """The scan with another rotation axis.
+
+        Args:
+            column: Where the axis projects to, counted from 0; a whole number is a cell's centre.
+
+        Returns:
+            Another scan.
+
+        Raises:
+            InputError: The scan has a matrix alone, or its geometry no such axis.
+        """
         if self.geometry is None:
             raise InputError(f"{self.source}: the rotation axis cannot be moved where only a matrix is given")
         try:
@@ -294,6 +339,17 @@ class Scan:
         That square is the file's own grid, else what the object needs of the field of view where neither is given
         (``extent.py``), else the field of view. Slices of a volume stay what they are; without a grid they are as many
         and as far apart as the detector's rows seem at the axis, over all that any view sees.
+
+        Args:
+            size: Pixels a side.
+            pixel_mm: Side of a pixel, in the scan's unit of length.
+
+        Returns:
+            Another scan, or this one where nothing is left to choose.
+
+        Raises:
+            InputError: Its matrix fixes the image.
+            GeometryError: No such grid, or a field of view of nothing.
         """
         if self.matrix is not None:
             if (size is not None and (size, size) != self.image_shape) or (self.geometry is None and pixel_mm):

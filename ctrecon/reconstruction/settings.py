@@ -119,13 +119,21 @@ class Settings:
             raise SettingError(f"--repeat {self.repeat} gives delta, so drop --delta {self.delta}, or --repeat")
 
     def of_method(self) -> dict[str, Any]:
-        """What the method is called with, as far as it was set."""
+        """What the method is called with.
+
+        Returns:
+            Its keywords, as far as they were set.
+        """
         used = settings_of(load_method(self.method))
         given = {name: getattr(self, name) for name in sorted(used) if name in _NAMES}
         return {name: value for name, value in given.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values by name, as a history keeps them."""
+        """Plain values, as a history keeps them.
+
+        Returns:
+            All fields by name.
+        """
         return asdict(self)
 
     @staticmethod

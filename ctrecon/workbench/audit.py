@@ -107,6 +107,9 @@ def audit(
         progress: Hears how far it is.
         watch: Hears once of the assumptions (with None), then of every answer, with all that is known so far.
 
+    Returns:
+        What was asked, the answers with their certificates, the map, and the files that were written.
+
     Raises:
         InputError: What is not certified, or cannot be read.
         SettingError: Impossible assumptions, or regions that do not lie in the image.

@@ -133,6 +133,9 @@ class Reconstruction:
             water_mu: Attenuation of water in 1/mm for HU; None for what the scan says.
             overwrite: Whether to replace the page that is there.
 
+        Returns:
+            Where it is.
+
         Raises:
             OutputError: Where it cannot be written, or is no ``.html``.
 
