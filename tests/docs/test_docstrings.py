@@ -1,7 +1,7 @@
 """Public functions say in sections what they take, give and raise, so that a site can be made of them.
 
-What ``import ctrecon`` offers and every name of ``docs/api.md`` has them, but for those that ``open_docstrings.txt`` still
-lists; take off what you complete, and add nothing.
+What ``import ctrecon`` offers and every name of ``docs/api.md`` has them, but for those that ``open_docstrings.txt``
+still lists; take off what you complete, and add nothing.
 """
 
 from __future__ import annotations
