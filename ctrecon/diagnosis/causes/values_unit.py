@@ -23,7 +23,8 @@ def values_unit(scan: Scan) -> Iterator[Suggestion]:
     """The unit that brings what the object absorbs nearest to tissue, where it is far from all that is scanned."""
     if scan.geometry is None or not scan.in_mm:
         return
-    image = fit(scan, side=48, cells=64, most_views=48, steps=8).image
+    # Of every scan, so without numba, whose loading takes longer than this.
+    image = fit(scan, side=48, cells=64, most_views=48, steps=8, uses="many").image
     top = float(np.quantile(image, 0.99))
     inside = image[image > top / 3]
     if not inside.size or top <= 0:
