@@ -49,7 +49,8 @@ class Certificate:
         Raises:
             OutputError: The name does not end in .npy, a file is there already, or the disk does not take them.
         """
-        check_places(self._paths(Path(image_path)).values(), overwrite=overwrite)
+        there = [path for path in self._paths(Path(image_path)).values() if path.exists()]
+        check_places(there, overwrite=overwrite)
         with atomic_files() as place:
             return self.put(place, Path(image_path))
 
