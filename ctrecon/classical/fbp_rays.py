@@ -15,7 +15,7 @@ from ctrecon.geometry.base import Orbit
 from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Float64Array
 
-ANOTHER_METHOD = "use another --method: energy, cgls, huber-tv or gradient"
+ANOTHER_METHOD = "use another --method: energy, cgls, huber-tv, sirt or gradient"
 
 
 @dataclass(frozen=True)

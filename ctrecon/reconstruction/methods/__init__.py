@@ -20,6 +20,10 @@ METHODS: dict[str, tuple[str, str]] = {  # the file in this folder, and the func
     "gradient": ("gradient", "gradient_descent"),
     "cgls": ("cgls", "conjugate_gradients"),
     "huber-tv": ("huber_tv", "huber_tv"),
+    "fista-tv": ("fista_tv", "fista_tv"),
+    "sirt": ("sirt", "sirt"),
+    "os-sart": ("os_sart", "os_sart"),
+    "mlem": ("mlem", "mlem"),
     "fbp": ("fbp", "filtered_back_projection"),
 }
 

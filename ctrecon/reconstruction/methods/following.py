@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ctrecon.descent.descend import Iterate
 from ctrecon.descent.stopping import Reason
+from ctrecon.energies.base import inner
 from ctrecon.reconstruction.problem import IterationRecord, Outcome, Problem, Watch
 from ctrecon.support.arrays import Array
 
@@ -63,6 +64,23 @@ class Following:
         self.history.append(record)
         if self.watch is not None:
             self.watch(record)
+
+
+def until_delta(
+    problem: Problem, iterates: Iterator[tuple[Tensor, Tensor]], iterations: int, watch: Watch | None
+) -> Outcome:
+    """The first of the images, each with its ``A u - f``, that meets delta; else the one of least residual."""
+    path = Following(problem, watch)
+    best, least = problem.start, math.inf
+    for k, (u, r) in enumerate(iterates):
+        residual = inner(r, problem.energy.weighted(r)).sqrt()
+        if k:
+            path.add(residual)
+        if float(residual) < least:
+            best, least = u, float(residual)
+        if least <= problem.delta.value * (1 - ROUNDING) or k >= iterations:
+            break
+    return path.outcome(best, "discrepancy met" if least <= problem.delta.value else "iterations spent")
 
 
 def image_of(u: Tensor) -> Array:
