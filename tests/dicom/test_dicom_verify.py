@@ -250,7 +250,7 @@ def test_the_series_is_compared_with_its_scan(tmp_path: Path) -> None:
     result = reconstruct(image, photons=1e5)
     scan = tmp_path / "scan.npz"
     write_scan(scan, result.problem.scan)
-    target = SeriesTarget(folder=tmp_path / "s", study=study_of(None, {}), pictures=False)
+    target = SeriesTarget(folder=tmp_path / "s", study=study_of(None, {}), pictures=False, water_mu=0.02)
     (stored,), _ = target.write([result], method="cgls")
     assert stored.certified
     said = verify(tmp_path / "s", "--scan", scan)
