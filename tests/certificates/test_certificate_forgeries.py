@@ -58,7 +58,7 @@ def test_another_image_is_refused_even_with_all_hashes_right(tmp_path):
     image, data, kept, residual = problem("fan")
     honest = certify(image, data, delta=residual * (1 + 1e-5), **kept)
     forged = certify(image * np.float32(1.001), data, delta=1e3, **kept)
-    paths = forged.write(tmp_path / "scan.npy")
+    paths = forged.write(tmp_path / "scan.npy", overwrite=True)
     assert verify.check(paths[""]).valid
 
     def claim_the_honest_numbers(values):

@@ -47,7 +47,7 @@ def written(case, folder):
     image, data, factor = problem(case)
     certificate = certify_pooled(image, data, factor, 0.5 + 1e-9)
     assert isinstance(certificate, FeasibleCertificate)
-    return certificate.write(folder / "photo.npy")
+    return certificate.write(folder / "photo.npy", overwrite=True)
 
 
 def forge(path, change):

@@ -30,7 +30,7 @@ def feasible(folder, case="fan", *, delta=None, **changes):
     image, data, kept, residual = problem(case)
     image, data = changes.pop("image", image), changes.pop("data", data)
     made = certify(image, data, delta=residual * 1.01 if delta is None else delta, **{**kept, **changes})
-    return made.write(folder / "s.npy")[""]
+    return made.write(folder / "s.npy", overwrite=True)[""]
 
 
 STATED = OPERATORS["parallel"]
@@ -42,7 +42,7 @@ def interval(folder, c, *, y=0.0, p=0.0, member=None, delta=5.0, kappa=4.0, lo=0
     stated = verify.Problem(STATED, None, (f, None), lo, hi)
     ends = [Dual(y=sign * y + np.zeros(f.shape), p=sign * p + np.zeros((2, *GRID.shape))) for sign in (1, -1)]
     made = certify_interval(stated, "2-norm", delta, kappa, c, *ends, region="x", member=member)
-    return made.write(folder / "s.npy")[""]
+    return made.write(folder / "s.npy", overwrite=True)[""]
 
 
 def solving(c):
@@ -113,12 +113,12 @@ def test_what_the_image_zero_meets_says_nothing(name, words, tmp_path):
     elif name == "rays past the image":
         geometry, grid = kept["geometry"], kept["grid"]
         far = type(geometry)(**{**vars(geometry), "detector_offset_mm": 1e3})
-        path = certify(image, data, far, grid, size * 1.001).write(tmp_path / "s.npy")[""]
+        path = certify(image, data, far, grid, size * 1.001).write(tmp_path / "s.npy", overwrite=True)[""]
     else:
         image, data, kept, _ = problem("matrix")
         none = {**kept, "matrix": 1e-300 * kept["matrix"].astype(np.float64)}
         made = certify(image, data, delta=float(np.linalg.norm(data.astype(float))) * 1.001, **none)
-        path = made.write(tmp_path / "s.npy")[""]
+        path = made.write(tmp_path / "s.npy", overwrite=True)[""]
     found, said = weighed(path)
     assert words in "; ".join(found.nothing)
     assert "true, but it says nothing" in said
