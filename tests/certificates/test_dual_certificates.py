@@ -147,8 +147,8 @@ def corrupted(paths, rng):
 
 def trial(count, folder):
     """``count`` honest certificates of all kinds, each corrupted once: how many hold, how many corruptions do."""
-    makers = [lambda seed, f: dual_cases.infeasible(seed, whitened=bool(seed % 2))[0].write(f / "s.npy", overwrite=True),
-              lambda seed, f: dual_cases.interval(list(OPERATORS)[seed % 3], seed)[0].write(f / "s.npy", overwrite=True),
+    makers = [lambda seed, f: dual_cases.infeasible(seed, whitened=bool(seed % 2))[0].write(f / "s.npy"),
+              lambda seed, f: dual_cases.interval(list(OPERATORS)[seed % 3], seed)[0].write(f / "s.npy"),
               lambda seed, f: written(CASES[seed % len(CASES)], f)]  # fmt: skip
     rng = np.random.default_rng(11)
     held = refused = 0

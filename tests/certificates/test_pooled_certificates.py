@@ -209,7 +209,7 @@ def test_another_image_is_refused_even_with_all_hashes_right(tmp_path):
     image, data, factor = problem("grey")
     honest = written("grey", tmp_path)[""].read_bytes()
     image[0, 0] += 64
-    paths = certify_pooled(image, data, factor, 100.0).write(tmp_path / "photo.npy")
+    paths = certify_pooled(image, data, factor, 100.0).write(tmp_path / "photo.npy", overwrite=True)
     assert verify.check(paths[""]).valid
     numbers = {name: json.loads(honest)[name] for name in ("delta", "residual", "residual_upper_bound")}
     assert "residual is" in verify.check(forge(paths[""], lambda v: v.update(numbers))).reason
