@@ -94,8 +94,8 @@ def test_damaged_bytes_are_refused_or_read_but_never_crash(tmp_path, suffix):
 def test_names_that_lead_nowhere(tmp_path):
     refuse(tmp_path / "missing.npy", "there is no such file")
     refuse(tmp_path, "holds no files", geometry=None)
-    (tmp_path / "a.tif").write_bytes(b"II*\x00")
-    refuse(tmp_path / "a.tif", r"ending in \.tif are not known; known are \.npy, \.npz, \.mat, \.h5")
+    (tmp_path / "a.tga").write_bytes(b"II*\x00")
+    refuse(tmp_path / "a.tga", r"ending in \.tga are not known; known are \.npy, \.npz, \.mat, \.h5")
 
 
 # Types and shapes
