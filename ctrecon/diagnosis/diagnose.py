@@ -11,6 +11,7 @@ from ctrecon.diagnosis.fit import Fit, fit
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.errors import CtreconError
 from ctrecon.measurement.scan import Scan
+from ctrecon.measurement.units import MM, Units
 from ctrecon.support.progress import Progress, Report
 
 # A cause is named if it leaves less than this of the misfit, and equals differ by less than that.
@@ -64,13 +65,13 @@ class Diagnosis:
         source: The scan's name.
         fit: That of the scan as it is.
         findings: None where no cause explains the data better than the scan as it is.
-        in_mm: Whether its lengths are known.
+        units: What its lengths are called.
     """
 
     source: str
     fit: Fit
     findings: tuple[Finding, ...]
-    in_mm: bool = True
+    units: Units = MM
 
     @property
     def mirror_images(self) -> bool:
@@ -118,7 +119,7 @@ def diagnose(scan: Scan, *, progress: Report | None = None) -> Diagnosis:
             if finding is not None:
                 place = 2 if suggestion.last else 0 if suggestion.certain else 1
                 found.append(_Judged(finding=finding, number=len(found), place=place))
-    return Diagnosis(source=scan.source, fit=looked.coarse, findings=_ordered(found), in_mm=scan.in_mm)
+    return Diagnosis(source=scan.source, fit=looked.coarse, findings=_ordered(found), units=scan.units)
 
 
 class _Looked:

@@ -41,7 +41,8 @@ def views_said(given: Geometry | str | Any | None, sidecar: Sidecar | None, meas
     None where none says it: ``parallel-180`` fits any number.
     """
     if given is not None:
-        return given.shape[0] if isinstance(given, Geometry) else None
+        shape: tuple[int, ...] | None = getattr(given, "shape", None)  # a file's name has none
+        return None if shape is None else shape[0]
     if sidecar is not None and sidecar.geometry is not None:
         lists = [sidecar.geometry.get(key) for key in _LISTED]
         return next((len(one) for one in lists if isinstance(one, list)), None)

@@ -37,9 +37,9 @@ def draw_diagnosis(path: Path, diagnosis: Diagnosis) -> None:
         fit.grid.size_mm, (fit.grid.centre_mm[1], fit.grid.centre_mm[0]), strict=True
     ))  # fmt: skip
     shown = right.imshow(fit.image, cmap="gray", extent=(x0, x1, y0, y1), interpolation="nearest")
-    unit = "mm" if diagnosis.in_mm else "detector cells"
-    right.set(xlabel=f"x in {unit}", ylabel=f"y in {unit}", title="the coarse image that fits best")
-    figure.colorbar(shown, ax=right, label=f"attenuation per {'mm' if diagnosis.in_mm else 'cell'}")
+    length = diagnosis.units.length
+    right.set(xlabel=f"x [{length}]", ylabel=f"y [{length}]", title="the coarse image that fits best")
+    figure.colorbar(shown, ax=right, label=f"attenuation [{diagnosis.units.attenuation}]")
     FigureCanvasAgg(figure)
     with atomic_write(path) as partial:
         figure.savefig(partial, format="png", dpi=110)

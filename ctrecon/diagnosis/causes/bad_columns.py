@@ -32,6 +32,6 @@ def bad_columns(scan: Scan) -> Iterator[Suggestion]:
         return
     mask = mask_of_lines(scan.source, f.shape, [int(column) for column in bad], [])
     named = ", ".join(map(str, bad[:6])) + (", ..." if bad.size > 6 else "")
-    cells = "a detector cell reads" if bad.size == 1 else f"{bad.size} detector cells read"
+    cells = "a cell of the detector reads" if bad.size == 1 else f"{bad.size} cells of the detector read"
     words = f"{cells} otherwise than the neighbours (column {named})"
     yield Suggestion(cause="bad-columns", words=words, scan=scan.without(mask, "by diagnosis"))

@@ -47,7 +47,7 @@ def values_unit(scan: Scan) -> Iterator[Suggestion]:
         return
     yield Suggestion(
         cause=f"lengths-in-{name}", words=f"all lengths are in {name}, not in mm", scan=mended, certain=True, last=True,
-        evidence=f"the object absorbs {mu:.3g} per mm in a field of {width:.3g} mm; water absorbs {WATER_MU_PER_MM:g}",
+        evidence=f"the object absorbs {mu:.3g}{scan.units.per} in a field of {width:.3g} mm; water {WATER_MU_PER_MM:g}",
     )  # fmt: skip
 
 
