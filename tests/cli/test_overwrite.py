@@ -30,6 +30,9 @@ WRITES = {
     "reconstruct": ("scan.npz -o out.npy --report out.html", "out.npy out.certificate.json out.history.json out.html"),
     "simulate": ("-o out.npz", "out.npz out.truth.npy"),
     "audit": ("u.npy --roi 12,12,3 --scan", "u.disc-12-12-3.certificate.json u.audit.png u.audit.npy u.audit.json"),
+    "compare": ("u.npy w.npy", "u.versus-w.png u.versus-w.json"),
+    "correct": ("scan.npz --zingers -o out.npz", "out.npz"),
+    "diagnose": ("scan.npz --apply -o out.npz --picture out.png", "out.npz out.png"),
     "report": ("u.npy", "u.report.html"),
     "train-phantoms": ("-o out.safetensors", "out.safetensors out.md"),
     "train-superres": ("-o out.safetensors --images .", "out.safetensors out.md"),
@@ -47,7 +50,7 @@ WRITES = {
     "safety": ("", "safety.json safety.md safety.png"),
 }
 # These add to what is there and replace nothing: what is there and equal stays, what differs is an error.
-ADD = ("dicom get", "dicom listen", "data fetch", "reproduce roughness")
+ADD = ("dicom get", "dicom listen", "data fetch", "reproduce roughness", "reproduce lesions")
 READ = ("verify", "info", "dicom echo", "dicom send", "dicom find", "dicom queue", "data list")
 
 
@@ -67,7 +70,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     scan = folder / "scan.npz"
     assert run("simulate", "--size", 24, "--views", 24, "-o", scan).exit_code == 0
-    assert run("reconstruct", scan, "--delta", "10%", "--method", "cgls", "-o", folder / "u.npy").exit_code == 0
+    for name, delta in (("u.npy", "10%"), ("w.npy", "12%")):
+        assert run("reconstruct", scan, "--delta", delta, "--method", "cgls", "-o", folder / name).exit_code == 0
     return folder
 
 

@@ -256,7 +256,8 @@ def test_torch_and_numba_agree_and_a_batch_is_its_images() -> None:
     f = torch.randn(3, 1, *geometry.shape, generator=torch.Generator().manual_seed(0))
     by_numba, by_torch = back(f), back.on_device(back._filter(f))
     assert torch.allclose(by_numba, by_torch, atol=2e-5 * float(by_numba.abs().max()))
-    assert torch.equal(by_numba[1:2], back(f[1:2]))
+    # One small image goes by a stored matrix: the same numbers, added up in another order.
+    assert torch.allclose(by_numba[1:2], back(f[1:2]), atol=2e-5 * float(by_numba.abs().max()))
 
 
 # What else asks for a geometry
