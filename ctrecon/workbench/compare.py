@@ -178,7 +178,7 @@ def _written(
     check_places([certificate_path(image, label) for label in asked], overwrite=overwrite)
     written = dict(paths)
     for label, one in asked.items():
-        written[label] = one.certificate.write_labelled(image, label)[""]
+        written[label] = one.certificate.write_labelled(image, label, overwrite=overwrite)[""]
     whole = Compared(**{**vars(answer), "written": written})
     with atomic_files() as place:
         place(paths["picture"]).write_bytes(draw_versus(found, answer.images, answer.names))

@@ -37,7 +37,8 @@ def test_a_folder_gets_a_series(scan: Path, tmp_path: Path, name: str) -> None:
     assert result.exit_code == 0, result.output
     assert "certified" in result.output
     assert {path.name for path in folder.iterdir()} == {
-        "ct-0001.dcm", "certificate-0001.dcm", "report.dcm", "report-pdf.dcm", "residual.dcm", "certificates",
+        "ct-0001.dcm", "certificate-0001.dcm", "report.dcm", "report-pdf.dcm", "residual.dcm", "manifest.dcm",
+        "certificates",
     }  # fmt: skip
     image = dcmread(folder / "ct-0001.dcm")
     assert (image.PatientID, image.SliceThickness) == ("P-1", 1.25)

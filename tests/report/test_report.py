@@ -129,16 +129,21 @@ def test_audited_regions(head: Path) -> None:
     add_audit(head, "a", "the nodule", 0.0041, 0.0182)
     add_audit(head, "b", "a vessel", -0.0048, 0.0062)
     add_audit(head, "c", "the trachea", -0.021, -0.0154)
+    add_audit(head, "d", "the sinus", -0.0009, -0.0001)
     content = gather(head, check=believing)
     page = page_of(content)
-    assert [audit.decided for audit in content.audits] == [True, False, True]
+    assert [audit.decided for audit in content.audits] == [True, False, True, True]
+    # The image itself shows -0.0004 1/mm there: outside of the first and the third range.
+    assert [audit.contradicts for audit in content.audits] == [True, False, True, False]
     # 1/mm become HU, rounded outwards: 205 and 910, 240 and 310, 770 and 1050.
     assert "brighter than its surroundings, by at least 205 and at most 910 HU" in page.words
     assert "below −240 or above 310 HU" in page.words  # noqa: RUF001
     assert "darker than its surroundings, by at least 770 and at most 1050 HU" in page.words
-    assert page.words.count("in the data ") >= 2
-    assert "the data do not decide" in page.words
-    assert "3 audited regions outlined" in page.words
+    assert page.words.count("this image is wrong here") == 2
+    assert "the nodule this image is wrong here" in page.words
+    assert "a vessel the data do not decide" in page.words
+    assert "the sinus in the data If" in page.words
+    assert "4 audited regions outlined" in page.words
     u, c = np.load(head).astype(np.float64), content.audits[0].functional
     assert c is not None
     assert content.audits[0].value == pytest.approx(float((u * c).sum()), rel=1e-12)

@@ -37,7 +37,8 @@ def measured(seed=0):
 
 def put_feasible(folder, scan, weights):
     image = np.full(GRID.shape, 0.01, dtype=np.float32)
-    return certify(image, scan.sinogram, scan.geometry, scan.grid, 1e3, weights=weights).write(folder / "s.npy")[""]
+    made = certify(image, scan.sinogram, scan.geometry, scan.grid, 1e3, weights=weights)
+    return made.write(folder / "s.npy", overwrite=True)[""]
 
 
 def put_infeasible(folder, scan, weights):
@@ -45,7 +46,7 @@ def put_infeasible(folder, scan, weights):
     made = exclude(
         dual, scan.sinogram, scan.geometry, scan.grid, 1e-3, lo=0.0, hi=0.0, shape=GRID.shape, weights=weights
     )
-    return made.write(folder / "s.npy")[""]
+    return made.write(folder / "s.npy", overwrite=True)[""]
 
 
 def put_interval(folder, scan, weights):
@@ -56,7 +57,7 @@ def put_interval(folder, scan, weights):
     stated = verify.Problem(operator, None, (scan.sinogram, weights), 0.0, 1.0)
     norm = "2-norm" if weights is None else "whitened"
     made = certify_interval(stated, norm, 1e3, 1e3, c, nothing, nothing, region="x")
-    return made.write_labelled(folder / "s.npy", "disc-4-3-1")[""]
+    return made.write_labelled(folder / "s.npy", "disc-4-3-1", overwrite=True)[""]
 
 
 PUT = {"feasible": put_feasible, "infeasible": put_infeasible, "interval": put_interval}
