@@ -22,11 +22,14 @@ ROUNDING = 1e-6
 
 
 def difference(verdict: Verdict, scan: Scan) -> str:
-    """What of a valid certificate is not the scan's, as a clause with the values; "" where all agrees.
+    """What of a valid certificate is not the scan's.
 
     Args:
         verdict: The checker's, valid, with the certificate's entries and arrays.
         scan: As it was reconstructed: with its corrections, centre and chosen views.
+
+    Returns:
+        A clause with the values of the first difference; "" where all agrees.
 
     Raises:
         ValueError: For a certificate that does not hold.

@@ -46,7 +46,14 @@ class Worth:
 
 
 def worth_of(certificate: Certificate) -> Worth:
-    """The same of a certificate that was just made, from its own files in memory."""
+    """What the statement of a certificate that was just made is worth, from its own files in memory.
+
+    Args:
+        certificate: As it was made, with its files.
+
+    Returns:
+        As ``worth`` finds it.
+    """
     v = certificate.values
     parts = {name: raw for name, raw in certificate.files.items() if name in v}
     arrays = {name: np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False) for name, raw in parts.items()}
@@ -54,7 +61,17 @@ def worth_of(certificate: Certificate) -> Worth:
 
 
 def worth(verdict: Verdict) -> Worth:
-    """What the statement of a valid certificate is worth. Raises ValueError for a certificate that does not hold."""
+    """What the statement of a valid certificate is worth.
+
+    Args:
+        verdict: The checker's, valid, with the certificate's entries and arrays.
+
+    Returns:
+        Delta as a share of the data, how many values count, and why the statement is worth nothing or little.
+
+    Raises:
+        ValueError: For a certificate that does not hold.
+    """
     if not verdict.valid:
         raise ValueError("a certificate that does not hold is worth nothing; see its reason")
     v = verdict.claims

@@ -47,14 +47,16 @@ def command(
     check_places([path for path in (place, picture) if path is not None], overwrite=overwrite, inputs=[scan_file])
     with shown(quiet=as_json) as progress:
         diagnosis = diagnose(read_scan(scan_file, **options), progress=progress)
+    # First what can be refused, so that a refusal leaves no picture behind.
+    mending = mended(diagnosis, cause) if place is not None else None
     found, written = diagnosis.to_dict(), dict[str, str]()
     if picture is not None:
         from ctrecon.report.diagnosis_picture import draw_diagnosis
 
         draw_diagnosis(picture, diagnosis)
         written["picture"] = str(picture)
-    if place is not None:
-        finding, scan = mended(diagnosis, cause)
+    if place is not None and mending is not None:
+        finding, scan = mending
         write_scan(place, scan)
         written["mended"] = str(place)
         found["applied"] = finding.cause

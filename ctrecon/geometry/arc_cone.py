@@ -115,10 +115,19 @@ class ArcCone(Geometry):
         )
 
     def heights_mm(self) -> Float64Array:
-        """The z of the nominal source, ``[views]``."""
+        """The height of the nominal source, without the flight of the focal spot.
+
+        Returns:
+            Its z in mm, float64 ``[views]``.
+        """
         return np.asarray(self.source_z_mm, dtype=np.float64)
 
     def to_vectors(self) -> Vectors:
+        """Where the focal spot and the arc stand, view by view.
+
+        Returns:
+            Focal spot, the arc's middle and its axes there, ``[views, 3]``; places in mm, axes of length one.
+        """
         t, z = np.asarray(self.angles_rad), self.heights_mm()
         true = t + np.asarray(self.source_angle_shift_rad)
         radius = self.source_to_axis_mm + np.asarray(self.source_radius_shift_mm)

@@ -60,6 +60,17 @@ class ParallelRows(Geometry):
         return Orbit(angles_rad=self.angles_rad, detector_offset_mm=self.detector_offset_mm)
 
     def with_center(self, column: float) -> Self:
+        """The same scanner with the rotation axis projecting to another column.
+
+        Args:
+            column: 0-based, whole at a cell's centre, from 0 to ``detector_count - 1``.
+
+        Returns:
+            A copy that differs in ``detector_offset_mm``.
+
+        Raises:
+            GeometryError: For a column that the detector does not have.
+        """
         if not 0 <= column <= self.detector_count - 1:
             raise GeometryError(
                 f"the rotation axis must project to columns 0 to {self.detector_count - 1}, got {column}"
@@ -68,6 +79,11 @@ class ParallelRows(Geometry):
         return dataclasses.replace(self, detector_offset_mm=offset)
 
     def to_vectors(self) -> Vectors:
+        """Where the detector stands and where the rays go, view by view.
+
+        Returns:
+            Direction of the rays, detector's middle and axes, ``[views, 3]``; places in mm, axes of length one.
+        """
         across, along = (np.pad(part, ((0, 0), (0, 1))) for part in turned_axes(self.angles_rad))
         up = np.broadcast_to([0.0, 0.0, 1.0], across.shape)
         return Vectors(

@@ -91,6 +91,14 @@ class VectorsInSpace(Geometry):
         return len(self.source), self.detector_rows, self.detector_count
 
     def to_vectors(self) -> Vectors:
+        """Its own arrays, as vectors.
+
+        Returns:
+            Source, detector's middle and axes of each view, ``[views, 3]``; places in mm, axes of length one.
+
+        Raises:
+            GeometryError: For axes that are not of length one or not at right angles, or a source in its own detector.
+        """
         return Vectors(
             parallel=self.parallel, source=np.array(self.source), detector=np.array(self.detector_mm),
             u=np.array(self.detector_axis), v=np.array(self.detector_column_axis), rows=self.detector_rows,

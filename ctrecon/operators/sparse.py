@@ -167,7 +167,7 @@ class SparseOperator(LinearOperator):
 
     def __getstate__(self) -> dict[str, Any]:
         # Torch neither copies nor pickles its compressed rows, so they go as the arrays they consist of.
-        return {**self.__dict__, **{name: _parts(getattr(self, name)) for name in _STORED}}
+        return {**self.__dict__, **{name: csr_parts(getattr(self, name)) for name in _STORED}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({**state, **{name: csr_tensor(*state[name]) for name in _STORED}})
@@ -204,7 +204,8 @@ def _torch_csr(matrix: scipy.sparse.csr_matrix, dtype: torch.dtype) -> Tensor:
     )
 
 
-def _parts(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, tuple[int, int]]:
+def csr_parts(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, tuple[int, int]]:
+    """What ``csr_tensor`` makes the matrix of."""
     return matrix.crow_indices(), matrix.col_indices(), matrix.values(), (matrix.shape[0], matrix.shape[1])
 
 

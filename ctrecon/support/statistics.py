@@ -82,6 +82,9 @@ def estimate(values: Sequence[float], groups: Sequence[Hashable], *, draws: int 
         draws: Of the bootstrap.
         seed: Of the bootstrap.
 
+    Returns:
+        The mean, its interval, and of how many images and groups.
+
     Raises:
         SettingError: Without values, or with another number of groups.
     """
@@ -108,7 +111,17 @@ def estimate(values: Sequence[float], groups: Sequence[Hashable], *, draws: int 
 
 
 def shares(hits: Sequence[bool]) -> Share:
-    """``share_of`` those of independent cases that are true. Raises SettingError without cases."""
+    """``share_of`` those of independent cases that are true.
+
+    Args:
+        hits: Of each case whether it is.
+
+    Returns:
+        The share with its 95% interval.
+
+    Raises:
+        SettingError: Without cases.
+    """
     return share_of(sum(map(bool, hits)), len(hits))
 
 
@@ -118,6 +131,9 @@ def share_of(hits: int, count: int) -> Share:
     Args:
         hits: How many.
         count: Of how many.
+
+    Returns:
+        The counts and the interval's ends, which are within 0 and 1.
 
     Raises:
         SettingError: Without cases.

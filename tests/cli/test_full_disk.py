@@ -40,6 +40,9 @@ LINES = [
     "synthesise-projections -o raw2 --rows 4 --columns 32 --per-turn 32 --turns 1.1 --feed 2 --overwrite",
     "rebin raw --z 0 --overwrite -o slice",
     "superres photo.png --prior none --overwrite -o large.png",
+    "correct scan.npz --zingers --overwrite -o corrected.npz",
+    "diagnose negative.npz --apply --overwrite -o mended.npz --picture unexplained.png",
+    "compare fbp.npy cgls.npy --discs 1 --iterations 20 --overwrite",
 ]
 # Their outputs are written by the same parts: weights with `atomic_files` (tests/training), tables and pictures of
 # studies by `cli/figures.py`, what comes from a network (tests/dicom/network), data sets (tests/datasets).
@@ -62,6 +65,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         raw = "--rows 4 --columns 32 --per-turn 32 --turns 1.1 --feed 2 --photons 1e3 --seed 3"
         assert run(f"synthesise-projections -o raw {raw}").exit_code == 0
         Image.linear_gradient("L").resize((12, 12)).save("photo.png")
+        scan = dict(np.load("scan.npz"))
+        np.savez("negative.npz", **{**scan, "sinogram": -scan["sinogram"]})
+        for method, delta in (("fbp", "40%"), ("cgls", "5%")):
+            line = f"reconstruct scan.npz --delta {delta} --method {method} --no-preview -o {method}.npy"
+            assert run(line).exit_code == 0
     return folder
 
 
@@ -141,11 +149,12 @@ def test_a_disk_that_is_full_at_any_step_of_the_swap(line: str, place: Path, mon
 
 
 def test_every_command_with_an_output_is_here() -> None:
+    """Those that are asked where to write, and those that write beside what they read."""
     context = click.Context(cli)
     with_output = {
         name for name in Commands.modules
         if isinstance(command := cli.get_command(context, name), click.Group)
-        or any("-o" in one.opts for one in command.params)  # type: ignore[union-attr]
+        or any({"-o", "--overwrite"} & set(one.opts) for one in command.params)  # type: ignore[union-attr]
     }  # fmt: skip
     assert with_output - {line.split()[0] for line in LINES} <= ELSEWHERE
 

@@ -13,6 +13,7 @@ from pacs_objects import ct
 from pydicom.uid import UID
 from pynetdicom import AE, build_context, evt
 
+import ctrecon.dicom
 from ctrecon.dicom.network import associate, contexts, query, retrieve
 
 TEXT = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
@@ -124,12 +125,16 @@ def test_private_codes_and_attributes_are_those_that_are_written(tmp_path: Path)
 
     codes = {one.value: one.meaning for one in vars(sr).values() if getattr(one, "scheme_designator", "") == sr.SCHEME}
     quantity = parametric_map.QUANTITY
-    codes |= {quantity.value: quantity.meaning, "certified-image": "Certified image"}
+    codes |= {quantity.value: quantity.meaning}
+    for source in Path(ctrecon.dicom.__file__).parent.rglob("*.py"):
+        codes |= dict(re.findall(rf'code\("([^"]+)", "{sr.SCHEME}", "([^"]+)"\)', source.read_text(encoding="utf-8")))
+    assert {"certified-image", "listed-image"} <= codes.keys()
     section = TEXT.split("Table 7.3-1")[1].split("###")[0]
     listed = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", section, flags=re.MULTILINE))
     assert listed == codes
     section = TEXT.split("Table 7.2-1")[1].split("###")[0]
     elements = {int(found, 16) for found in re.findall(rf"\({private.GROUP:04x},xx(..)\)", section)}
     assert elements == {
-        private.WATER, private.PIXEL, private.HASH, *raw_certificate.ELEMENTS.values(), raw_certificate.LENGTHS
+        private.WATER, private.PIXEL, private.HASH, *raw_certificate.ELEMENTS.values(), raw_certificate.LENGTHS,
+        private.MANIFEST, private.SIGNATURE, private.KEY,
     }
