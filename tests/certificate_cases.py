@@ -83,7 +83,7 @@ def written(case, folder):
     image, data, kept, residual = problem(case)
     certificate = certify(image, data, delta=residual * (1 + 1e-5), **kept)
     assert isinstance(certificate, FeasibleCertificate)
-    return certificate.write(folder / "scan.npy")
+    return certificate.write(folder / "scan.npy", overwrite=True)
 
 
 def forge(path, change):

@@ -91,6 +91,7 @@ def test_what_is_assumed_and_the_verdict_stand_in_the_answer(folder):
         assert words in result.output
 
 
+@pytest.mark.long
 def test_a_larger_kappa_or_box_gives_a_wider_range(folder):
     def ends(*more):
         args = (folder / "u.npy", "--roi", "24,14,3.2", *RING, *more, "--json", "--overwrite")

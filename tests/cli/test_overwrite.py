@@ -29,7 +29,10 @@ COMMANDS = {" ".join(path): command for path, command in leaves(cli)}
 WRITES = {
     "reconstruct": ("scan.npz -o out.npy --report out.html", "out.npy out.certificate.json out.history.json out.html"),
     "simulate": ("-o out.npz", "out.npz out.truth.npy"),
-    "audit": ("u.npy --roi 12,12,3 --scan", "u.disc-12-12-3.certificate.json u.audit.png u.audit.npy u.audit.json"),
+    "audit": (
+        "u.npy --roi 12,12,3 --scan --iterations 20",
+        "u.disc-12-12-3.certificate.json u.audit.png u.audit.npy u.audit.json",
+    ),
     "compare": ("u.npy w.npy", "u.versus-w.png u.versus-w.json"),
     "correct": ("scan.npz --zingers -o out.npz", "out.npz"),
     "diagnose": ("scan.npz --apply -o out.npz --picture out.png", "out.npz out.png"),

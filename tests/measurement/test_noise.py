@@ -259,8 +259,8 @@ def test_sigma_of_noise_alone_is_no_less_than_the_noise(beam):
         for found in [estimate_sigma(np.random.default_rng(k).standard_normal(geometry.shape), geometry)[0]]
     ), strict=True)  # fmt: skip
     assert np.mean(likely) == pytest.approx(1, abs=0.004)
-    assert np.mean(most) == pytest.approx(1.005, abs=0.004)
-    assert min(most) > 0.998
+    assert 1 <= np.mean(most) < 1.01
+    assert min(most) > 0.993  # each is known to a quarter of a per cent
 
 
 def angle_sets(full, views):

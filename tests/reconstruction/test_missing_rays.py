@@ -51,7 +51,9 @@ def clean(method: str, energy: str) -> float:
     return decibels(ct.reconstruct(made().scan, method=method, energy=energy).image)
 
 
-@pytest.mark.parametrize("name", ["column", "view", "one ray in a hundred"])
+@pytest.mark.parametrize(
+    "name", ["column", *(pytest.param(name, marks=pytest.mark.long) for name in ("view", "one ray in a hundred"))]
+)  # fmt: skip
 @pytest.mark.parametrize(
     ("method", "energy"), [(method, "least-squares") for method in METHODS]
     + [("gradient", energy) for energy in ENERGIES if energy != "least-squares"]

@@ -46,6 +46,7 @@ def test_a_lesion_is_in_the_object_where_it_is_said_to_be(number):
     assert abs(there) == pytest.approx(case.contrast, rel=0.01)
 
 
+@pytest.mark.long
 def test_one_lesion_from_end_to_end_by_the_command(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(planted, "SIZE", 32)
     monkeypatch.setattr(planted, "ITERATIONS", 50)

@@ -56,7 +56,9 @@ def test_it_would_be_noticed() -> None:
     assert contradicts(found[1])
 
 
-@pytest.mark.parametrize("method", ["cgls", "huber-tv", "gradient", "fbp", "energy"])
+@pytest.mark.parametrize(
+    "method", ["cgls", "energy", *(pytest.param(m, marks=pytest.mark.long) for m in ("huber-tv", "gradient", "fbp"))]
+)  # fmt: skip
 @pytest.mark.parametrize("delta", [1e-4, 2.0])
 def test_no_run_that_misses_or_meets_delta_does(method: str, delta: float, tmp_path: Path) -> None:
     scan = ct.Scan(sinogram=np.random.default_rng(1).random((8, 16)) + 1, geometry=BEAM)

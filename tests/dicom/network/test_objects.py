@@ -49,6 +49,7 @@ def test_the_header_says_what_the_data_set_says(syntax: str, tmp_path: Path) -> 
     assert found.transfer_syntax == syntax
 
 
+@pytest.mark.long
 def test_many_items_and_deep_ones_take_no_memory(tmp_path: Path) -> None:
     cases = {
         "many": (SEQUENCE + ITEM * 600_000 + END, "more than 500000"),
