@@ -13,6 +13,9 @@ from ctrecon.errors import CtreconError
 from ctrecon.measurement.center import estimate_center
 from ctrecon.measurement.scan import Scan
 
+DOUBT = "doubt: "
+"""How the note begins that says so, in history, report and series."""
+
 # Of a right scan a coarse image leaves what noise there is, and a little for its coarse pixels.
 _TIMES, _COARSE = 1.2, 0.006
 # In cells. The axis is found to about a tenth where the data show it at all.

@@ -12,7 +12,7 @@ from torch import nn
 
 from ctrecon.classical.box import Proving
 from ctrecon.descent.directions import Direction
-from ctrecon.diagnosis.doubts import doubts_about
+from ctrecon.diagnosis.doubts import DOUBT, doubts_about
 from ctrecon.energies.base import Energy
 from ctrecon.errors import OperatorError, SettingError
 from ctrecon.measurement.center import with_center
@@ -181,7 +181,7 @@ def run(
         once.looked = True
     if doubts is not None:
         # A note, so that it stands in history, report and series, too.
-        note = f"doubt: {doubts.findings[0]}"
+        note = f"{DOUBT}{doubts.findings[0]}"
         _say(progress, "note", note, item)
         doubted = replace(concluded.problem.scan, notes=(*concluded.problem.scan.notes, note))
         concluded = replace(concluded, problem=replace(concluded.problem, scan=doubted))

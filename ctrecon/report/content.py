@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.worth import Worth, worth
+from ctrecon.diagnosis.doubts import DOUBT
 from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.geometry.base import Geometry
@@ -81,6 +82,12 @@ class Content:
     def empty(self) -> bool:
         """Whether the certificate holds and says nothing."""
         return self.worth is not None and bool(self.worth.nothing)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What seemed wrong with the scan when it was reconstructed, as its history says it."""
+        notes = () if self.history is None else self.history.notes
+        return tuple(note.removeprefix(DOUBT) for note in notes if note.startswith(DOUBT))
 
     @property
     def units(self) -> Units:

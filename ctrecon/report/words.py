@@ -18,6 +18,8 @@ HEADLINES: dict[Status, str] = {
     "refused": "Refused: the certificate does not hold",
     "not certified": "Not certified: this image does not explain the data to within delta",
 }
+IN_DOUBT = "The scan itself is in doubt, though this image explains the stored data to within delta"
+"""The headline where a certificate holds and the scan looked wrong (``ctrecon/diagnosis/``)."""
 EMPTY = "True, but it says nothing: the certificate holds and is empty"
 """The headline where the statement is worth nothing, whatever it is about."""
 
@@ -75,7 +77,12 @@ def say(content: Content) -> Said:
         content.status
     ](content)
     little = () if content.worth is None else content.worth.little
-    return replace(said, lead=f"{said.lead} It says little: {'; '.join(little)}.") if little else said
+    if little:
+        said = replace(said, lead=f"{said.lead} It says little: {'; '.join(little)}.")
+    if content.doubts:
+        lead = f"In doubt: {'; '.join(content.doubts)}. See ctrecon diagnose. {said.lead}"
+        said = replace(said, lead=lead, headline=IN_DOUBT if content.status == "certified" else said.headline)
+    return said
 
 
 def _empty(content: Content) -> Said:

@@ -45,10 +45,15 @@ def test_a_flipped_scan_is_named_mended_and_never_certified_by_a_larger_delta(tm
     assert "the angles run the other way" in said
     assert "--delta" not in said
     # And if somebody takes one all the same, the line that says certified says this, too.
-    result = run(*command[:4], "--method", "cgls", "--delta", "50", "--overwrite")
+    result = run(*command[:4], "--method", "cgls", "--delta", "20%", "--overwrite")
     assert result.exit_code == 0
     said = next(line for line in result.output.splitlines() if line.startswith("certified"))
     assert "in doubt: the angles run the other way" in said
+    page = tmp_path / "r.html"
+    assert run("report", str(tmp_path / "r.npy"), "-o", str(page)).exit_code == 0
+    text = page.read_text()
+    assert "The scan itself is in doubt" in text
+    assert '<section class="verdict certified"' not in text
     history = json.loads((tmp_path / "r.history.json").read_text())
     assert any("doubt: the angles" in note for note in history["notes"])
 
