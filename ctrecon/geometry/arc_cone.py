@@ -14,9 +14,11 @@ from typing import ClassVar
 import numpy as np
 
 from ctrecon.errors import GeometryError
-from ctrecon.geometry.base import Geometry, Orbit
-from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, PerView, angles, count, each_view, finite, positive
+from ctrecon.geometry.base import Orbit
+from ctrecon.geometry.checks import positive
+from ctrecon.geometry.detector_rows import DetectorRows
 from ctrecon.geometry.fan import check_distances
+from ctrecon.geometry.focal_spot import check_flight, one_for_each_view
 from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Float64Array
 
@@ -25,7 +27,7 @@ _PER_VIEW = ("source_z_mm", "source_angle_shift_rad", "source_radius_shift_mm", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArcCone(Geometry):
+class ArcCone(DetectorRows):
     """A point source that turns and may climb, and an arc of several rows opposite. Lengths in mm.
 
     Args:
@@ -50,13 +52,6 @@ class ArcCone(Geometry):
     kind: ClassVar[str] = "arc-cone"
     title: ClassVar[str] = "cone beam, detector on an arc about the source"
 
-    angles_rad: tuple[float, ...]
-    detector_count: int
-    detector_rows: int
-    detector_spacing_mm: float = 1.0
-    detector_row_spacing_mm: float = 1.0
-    detector_offset_mm: float = 0.0
-    detector_row_offset_mm: float = 0.0
     source_to_axis_mm: float
     source_to_detector_mm: float
     source_z_mm: tuple[float, ...] = ()
@@ -65,15 +60,9 @@ class ArcCone(Geometry):
     source_z_shift_mm: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "angles_rad", angles(self.angles_rad))
-        for name in ("detector_count", "detector_rows"):
-            object.__setattr__(self, name, count(name, getattr(self, name), MAX_DETECTOR_CELLS))
-        for name in (
-            "detector_spacing_mm", "detector_row_spacing_mm", "source_to_axis_mm", "source_to_detector_mm",
-        ):
+        super().__post_init__()
+        for name in ("source_to_axis_mm", "source_to_detector_mm"):
             object.__setattr__(self, name, positive(name, getattr(self, name)))
-        for name in ("detector_offset_mm", "detector_row_offset_mm"):
-            object.__setattr__(self, name, finite(name, getattr(self, name)))
         check_distances(self.source_to_axis_mm, self.source_to_detector_mm)
         half = self.detector_count * self.detector_spacing_mm / 2 + abs(self.detector_offset_mm)
         if half / self.source_to_detector_mm >= _WIDEST_RAD:
@@ -82,24 +71,9 @@ class ArcCone(Geometry):
                 "ray, a fan less than 90; is detector_spacing_mm in another unit?"
             )
         views = len(self.angles_rad)
-        none = PerView((0.0,) * views)
         for name in _PER_VIEW:
-            given = getattr(self, name)
-            object.__setattr__(self, name, none if np.shape(given) == (0,) else each_view(name, given, views))
-        if np.abs(self.source_angle_shift_rad).max() > 0.1:
-            raise GeometryError(
-                f"source_angle_shift_rad reaches {np.abs(self.source_angle_shift_rad).max():.4g}, a focal spot moves "
-                "by less than 0.1 rad; is it in degrees?"
-            )
-        if np.abs(self.source_radius_shift_mm).max() > 0.2 * self.source_to_axis_mm:
-            raise GeometryError(
-                f"source_radius_shift_mm reaches {np.abs(self.source_radius_shift_mm).max():.4g}, more than a fifth of "
-                f"source_to_axis_mm = {self.source_to_axis_mm}; is it the radius itself?"
-            )
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return len(self.angles_rad), self.detector_rows, self.detector_count
+            object.__setattr__(self, name, one_for_each_view(name, getattr(self, name), views))
+        check_flight(self.source_angle_shift_rad, self.source_radius_shift_mm, self.source_to_axis_mm)
 
     @property
     def steady(self) -> bool:

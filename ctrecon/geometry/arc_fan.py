@@ -18,9 +18,10 @@ import numpy as np
 
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Orbit
-from ctrecon.geometry.checks import PerView, each_view, positive
+from ctrecon.geometry.checks import positive
 from ctrecon.geometry.detector_row import DetectorRow
 from ctrecon.geometry.fan import check_distances
+from ctrecon.geometry.focal_spot import check_flight, one_for_each_view
 from ctrecon.geometry.vectors import Vectors, planar_vectors
 from ctrecon.support.arrays import Float64Array
 
@@ -56,19 +57,8 @@ class ArcFanBeam(DetectorRow):
             )
         views = len(self.angles_rad)
         for name in ("source_angle_shift_rad", "source_radius_shift_mm"):
-            shifts = getattr(self, name)
-            none = PerView((0.0,) * views)
-            object.__setattr__(self, name, none if np.shape(shifts) == (0,) else each_view(name, shifts, views))
-        if np.abs(self.source_angle_shift_rad).max() > 0.1:
-            raise GeometryError(
-                f"source_angle_shift_rad reaches {np.abs(self.source_angle_shift_rad).max():.4g}, a focal spot moves "
-                "by less than 0.1 rad; is it in degrees?"
-            )
-        if np.abs(self.source_radius_shift_mm).max() > 0.2 * self.source_to_axis_mm:
-            raise GeometryError(
-                f"source_radius_shift_mm reaches {np.abs(self.source_radius_shift_mm).max():.4g}, more than a fifth of "
-                f"source_to_axis_mm = {self.source_to_axis_mm}; is it the radius itself?"
-            )
+            object.__setattr__(self, name, one_for_each_view(name, getattr(self, name), views))
+        check_flight(self.source_angle_shift_rad, self.source_radius_shift_mm, self.source_to_axis_mm)
 
     def to_vectors(self) -> Vectors:
         nominal, true = self.sources()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
 from ctrecon.errors import GeometryError
-from ctrecon.geometry.base import Geometry, Orbit, turned_axes
-from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, angles, count, finite, positive
+from ctrecon.geometry.base import Orbit, turned_axes
+from ctrecon.geometry.checks import finite, positive
+from ctrecon.geometry.detector_rows import DetectorRows
 from ctrecon.geometry.fan import check_distances
 from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Float64Array
@@ -23,7 +24,7 @@ _WIDEST_RAD = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConeBeam(Geometry):
+class ConeBeam(DetectorRows):
     """A point source on a circle about the axis and a flat detector opposite. Lengths in mm.
 
     Args:
@@ -47,13 +48,6 @@ class ConeBeam(Geometry):
     kind: ClassVar[str] = "cone"
     title: ClassVar[str] = "cone beam, flat detector"
 
-    angles_rad: tuple[float, ...]
-    detector_count: int
-    detector_rows: int
-    detector_spacing_mm: float = 1.0
-    detector_row_spacing_mm: float = 1.0
-    detector_offset_mm: float = 0.0
-    detector_row_offset_mm: float = 0.0
     source_to_axis_mm: float
     source_to_detector_mm: float
     roll_rad: float = 0.0
@@ -61,14 +55,10 @@ class ConeBeam(Geometry):
     swivel_rad: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "angles_rad", angles(self.angles_rad))
-        for name in ("detector_count", "detector_rows"):
-            object.__setattr__(self, name, count(name, getattr(self, name), MAX_DETECTOR_CELLS))
-        for name in (
-            "detector_spacing_mm", "detector_row_spacing_mm", "source_to_axis_mm", "source_to_detector_mm",
-        ):
+        super().__post_init__()
+        for name in ("source_to_axis_mm", "source_to_detector_mm"):
             object.__setattr__(self, name, positive(name, getattr(self, name)))
-        for name in ("detector_offset_mm", "detector_row_offset_mm", "roll_rad", "tilt_rad", "swivel_rad"):
+        for name in ("roll_rad", "tilt_rad", "swivel_rad"):
             object.__setattr__(self, name, finite(name, getattr(self, name)))
         for name in ("tilt_rad", "swivel_rad"):
             if abs(getattr(self, name)) > _WIDEST_RAD:
@@ -77,10 +67,6 @@ class ConeBeam(Geometry):
                     "degrees?"
                 )
         check_distances(self.source_to_axis_mm, self.source_to_detector_mm)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return len(self.angles_rad), self.detector_rows, self.detector_count
 
     @property
     def upright(self) -> bool:
@@ -98,14 +84,6 @@ class ConeBeam(Geometry):
     def heights_mm(self) -> Float64Array:
         """The z of the source, ``[views]``."""
         return np.zeros(len(self.angles_rad))
-
-    def with_center(self, column: float) -> Self:
-        if not 0 <= column <= self.detector_count - 1:
-            raise GeometryError(
-                f"the rotation axis must project to columns 0 to {self.detector_count - 1}, got {column}"
-            )
-        offset = ((self.detector_count - 1) / 2 - column) * self.detector_spacing_mm
-        return dataclasses.replace(self, detector_offset_mm=offset)
 
     def to_vectors(self) -> Vectors:
         across, along = turned_axes(self.angles_rad)

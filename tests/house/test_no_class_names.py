@@ -7,7 +7,7 @@ import ctrecon
 from ctrecon.geometry.as_json import GEOMETRIES
 
 ROOT = Path(ctrecon.__file__).parent
-CLASSES = {kind.__name__ for kind in GEOMETRIES.values()} | {"DetectorRow", "Geometry"}
+CLASSES = {kind.__name__ for kind in GEOMETRIES.values()} | {"DetectorRow", "DetectorRows", "Geometry"}
 KINDS = set(GEOMETRIES)
 
 
