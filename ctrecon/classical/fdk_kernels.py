@@ -7,6 +7,7 @@ import math
 import numba
 import numpy as np
 
+from ctrecon.operators.volume.line import read_line
 from ctrecon.support.arrays import Array
 
 _FAST = {"nsz", "contract", "reassoc"}
@@ -20,17 +21,6 @@ _PAD = 2
 def _mix(out: Array, low: Array, high: Array, f: float, weight: float) -> None:
     for r in range(out.size):
         out[r] = weight * (low[r] + f * (high[r] - low[r]))
-
-
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)
-def _read(out: Array, line: Array, x: float, step: float) -> None:
-    one = np.uint64(1)
-    for k in range(out.size):
-        at = x + step * np.float32(k)
-        whole = np.int32(at)
-        f = at - np.float32(whole)
-        r = np.uint64(np.uint32(whole))
-        out[k] += line[r] + f * (line[r + one] - line[r])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -85,4 +75,4 @@ def back_project(
                     line[_PAD - 1] = line[_PAD]
                 if r1 == rows:
                     line[_PAD + rows] = line[_PAD + rows - 1]
-                _read(volume[j, i, k0:k1], line, np.float32(e0 + _PAD), np.float32(rise))
+                read_line(volume[j, i, k0:k1], line, np.float32(e0 + _PAD), np.float32(rise))

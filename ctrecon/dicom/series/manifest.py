@@ -26,9 +26,9 @@ from pydicom.uid import CTImageStorage, RawDataStorage
 
 from ctrecon.certificates.verify import Json, require
 from ctrecon.dicom.common.private import CREATOR, GROUP, KEY, MANIFEST, SIGNATURE, read_tie
-from ctrecon.dicom.common.uids import IMPLEMENTATION
-from ctrecon.dicom.series.ct_image import SERIES_NUMBERS, code, contributing_equipment, program_version
+from ctrecon.dicom.series.ct_image import code
 from ctrecon.dicom.series.plain_values import coercible, plain
+from ctrecon.dicom.series.raw_data import raw_data
 from ctrecon.dicom.series.study import Study
 
 if TYPE_CHECKING:
@@ -96,21 +96,7 @@ def manifest_object(
     images: Sequence[Dataset], manifest: bytes, *, study: Study, key: SiteKey | None = None
 ) -> Dataset:
     """The manifest as raw data that refer to all ``images``, signed with ``key``, without its own UIDs."""
-    ds = Dataset()
-    study.copy_to(ds)
-    ds.SOPClassUID = RawDataStorage
-    ds.Modality = "CT"
-    ds.Manufacturer = ds.ManufacturerModelName = "ctrecon"
-    ds.SoftwareVersions = program_version()
-    ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
-    ds.SeriesDescription = "RESEARCH manifest of the series, not for diagnosis"
-    ds.SeriesNumber = SERIES_NUMBERS["manifest"]
-    ds.InstanceNumber = 1
-    study.side_to(ds)
-    ds.PatientPosition = images[0].PatientPosition
-    ds.AcquisitionContextSequence = DicomSequence([])
-    ds.ContentDate, ds.ContentTime = study.moment
-    ds.CreatorVersionUID = IMPLEMENTATION
+    ds = raw_data(images[0], "manifest", "manifest of the series", 1, study=study)
     references = []
     for image in images:
         item = Dataset()

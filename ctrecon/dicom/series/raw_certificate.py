@@ -14,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.uid import RawDataStorage
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.feasible import FeasibleCertificate
 from ctrecon.certificates.verify import require
 from ctrecon.dicom.common.private import CREATOR, GROUP
-from ctrecon.dicom.common.uids import IMPLEMENTATION
-from ctrecon.dicom.series.ct_image import SERIES_NUMBERS, code, contributing_equipment, program_version
+from ctrecon.dicom.series.ct_image import code
+from ctrecon.dicom.series.raw_data import raw_data
 from ctrecon.dicom.series.study import Study
 
 # The element of each file of a certificate, and that with their lengths: DICOM pads to an even number of bytes.
@@ -31,21 +30,7 @@ LENGTHS = 0x1F
 
 def raw_certificate(image: Dataset, certificate: FeasibleCertificate, index: int, *, study: Study) -> Dataset:
     """The certificate of slice ``index`` (from 1), which ``image`` shows, without its own UIDs."""
-    ds = Dataset()
-    study.copy_to(ds)
-    ds.SOPClassUID = RawDataStorage
-    ds.Modality = "CT"
-    ds.Manufacturer = ds.ManufacturerModelName = "ctrecon"
-    ds.SoftwareVersions = program_version()
-    ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
-    ds.SeriesDescription = "RESEARCH certificates with their data, not for diagnosis"
-    ds.SeriesNumber = SERIES_NUMBERS["raw"]
-    ds.InstanceNumber = index
-    study.side_to(ds)
-    ds.PatientPosition = image.PatientPosition
-    ds.AcquisitionContextSequence = DicomSequence([])
-    ds.ContentDate, ds.ContentTime = study.moment
-    ds.CreatorVersionUID = IMPLEMENTATION
+    ds = raw_data(image, "raw", "certificates with their data", index, study=study)
     reference = Dataset()
     reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
     ds.ReferencedInstanceSequence = DicomSequence([_with_purpose(reference)])

@@ -18,6 +18,7 @@ import numba
 import numpy as np
 
 from ctrecon.operators.lane_instructions import pair_add
+from ctrecon.operators.volume.line import read_line
 from ctrecon.support.arrays import Array
 
 # Zeros before and after a line: a ray at the border needs no question.
@@ -52,17 +53,6 @@ def _mix(out: Array, low: Array, high: Array, w: float) -> None:
 def _scale(out: Array, one: Array, w: float) -> None:
     for k in range(out.size):
         out[k] = w * one[k]
-
-
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)
-def _read(out: Array, line: Array, x: float, step: float) -> None:
-    one = np.uint64(1)
-    for r in range(out.size):
-        at = x + step * np.float32(r)
-        whole = np.int32(at)
-        f = at - np.float32(whole)
-        k = np.uint64(np.uint32(whole))
-        out[r] += line[k] + f * (line[k + one] - line[k])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -115,7 +105,7 @@ def project_columns(
                             _scale(mixed, high[k0:k1], kind(w))
                         else:
                             _scale(mixed, low[k0:k1], kind(1 - w))
-                        _read(out[v - v0, c, r0:r1], line, kind(e0 + PAD), kind(step))
+                        read_line(out[v - v0, c, r0:r1], line, kind(e0 + PAD), kind(step))
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
