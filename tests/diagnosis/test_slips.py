@@ -106,8 +106,8 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "two bad columns": ("bad-columns", lambda s: with_data(s, s.sinogram + only_where(s, 1.3, columns=(30, 61), of=0))),
     "lost views": ("lost-views", lambda s: with_data(s, only_where(s, 0.0, views=(7, 33)))),
     "zingers": ("zingers", lambda s: with_data(s, s.sinogram + sparks(s))),
-    "saturation": ("saturated", lambda s: with_data(s, np.minimum(s.sinogram, 0.6 * s.sinogram.max()))),
-    "flicker": ("gain-per-view", lambda s: with_data(s, s.sinogram + flicker(s))),
+    "saturation": ("saturation", lambda s: with_data(s, np.minimum(s.sinogram, 0.6 * s.sinogram.max()))),
+    "flicker": ("flicker", lambda s: with_data(s, s.sinogram + flicker(s))),
     "truncation": ("truncated", truncated),
     "image too small": ("image-too-small", lambda s: s.with_grid(size=40, pixel_mm=fan(s).detector_spacing_mm / 2)),
 }

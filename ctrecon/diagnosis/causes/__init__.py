@@ -7,17 +7,15 @@ from ctrecon.diagnosis.causes.angle_unit import angle_unit
 from ctrecon.diagnosis.causes.angles_negated import angles_negated
 from ctrecon.diagnosis.causes.axis import axis
 from ctrecon.diagnosis.causes.bad_columns import bad_columns
+from ctrecon.diagnosis.causes.correctable import correctable
 from ctrecon.diagnosis.causes.detector_reversed import detector_reversed
 from ctrecon.diagnosis.causes.distances import distances
-from ctrecon.diagnosis.causes.gain_per_view import gain_per_view
 from ctrecon.diagnosis.causes.length_unit import length_unit
 from ctrecon.diagnosis.causes.lost_views import lost_views
 from ctrecon.diagnosis.causes.not_logged import not_logged
-from ctrecon.diagnosis.causes.saturation import saturation
 from ctrecon.diagnosis.causes.transposed import transposed
 from ctrecon.diagnosis.causes.values_unit import values_unit
 from ctrecon.diagnosis.causes.wider_object import wider_object
-from ctrecon.diagnosis.causes.zingers import zingers
 from ctrecon.diagnosis.suggestion import Cause
 
 CAUSES: tuple[Cause, ...] = (
@@ -31,14 +29,12 @@ CAUSES: tuple[Cause, ...] = (
     transposed,
     bad_columns,
     lost_views,
-    zingers,
-    saturation,
-    gain_per_view,
+    correctable,
     axis,
     wider_object,
     values_unit,
 )
 """In the order in which equals are named: the simplest slip first."""
 
-SPEAKING: tuple[Cause, ...] = (not_logged, values_unit, bad_columns, lost_views, zingers, saturation)
+SPEAKING: tuple[Cause, ...] = (not_logged, values_unit, bad_columns, lost_views, correctable)
 """Those that look at the values alone, which costs little: they are asked in every reconstruction."""

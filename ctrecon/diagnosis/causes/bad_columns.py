@@ -13,7 +13,8 @@ from ctrecon.measurement.scan import Scan
 
 _WIDTH = 9
 # A bad column stands out so many times as far as nine in ten do, and by this share of the size of the data at least.
-_TIMES, _LEAST = 4.0, 0.01
+# Beside a dead cell, what the anatomy does to its neighbours is no fault.
+_TIMES, _LEAST, _OF_WORST = 4.0, 0.01, 0.25
 # More than this share of the detector is no fault of single cells.
 _MOST = 0.1
 
@@ -27,7 +28,8 @@ def bad_columns(scan: Scan) -> Iterator[Suggestion]:
     usual = float(np.quantile(np.abs(off), 1 - _MOST))
     size = float(np.sqrt((f**2).mean()))
     usable = np.ones(len(off), np.bool_) if scan.mask is None else scan.mask.any(axis=0)
-    bad = np.flatnonzero((np.abs(off) > max(_TIMES * usual, _LEAST * size)) & usable)
+    least = max(_TIMES * usual, _LEAST * size, _OF_WORST * float(np.abs(off).max()))
+    bad = np.flatnonzero((np.abs(off) > least) & usable)
     if not 0 < bad.size <= _MOST * off.size:
         return
     mask = mask_of_lines(scan.source, f.shape, [int(column) for column in bad], [])

@@ -9,18 +9,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from ctrecon.errors import SettingError
 from ctrecon.measurement.scan import Scan
 
 # So many rays with exactly the extreme value are a limit; but data of which this share has it are like that.
 _REPEATED, _MOST = 5, 0.2
 
 
-def saturation(scan: Scan) -> Scan:
-    """The scan without its rays at a limit above the noise; the floor, 0, of noiseless air is none."""
+def saturation(scan: Scan, *, most: float = _MOST) -> Scan:
+    """The scan without its rays at a limit above the noise; the floor, 0, of noiseless air is none.
+
+    Args:
+        scan: What was measured.
+        most: Of a larger share of the rays that hold it the extreme value is no limit, from 0 to 1.
+
+    Raises:
+        SettingError: For another share.
+    """
+    if not 0 < most < 1:
+        raise SettingError(f"saturation:most must be above 0 and below 1, got {most:g}")
     f = scan.sinogram
     mask = np.ones(f.shape, dtype=np.bool_)
     for end in (f.min(), f.max()):
         at = f == end
-        if _REPEATED <= np.count_nonzero(at) <= _MOST * f.size and end != 0:
+        if _REPEATED <= np.count_nonzero(at) <= most * f.size and end != 0:
             mask &= ~at
     return scan if bool(mask.all()) else scan.without(mask, "at the end of the detector's range")

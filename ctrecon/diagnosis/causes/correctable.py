@@ -1,0 +1,39 @@
+"""Faults of source and detector that a correction of ``ctrecon/measurement/corrections/`` mends, each tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ctrecon.diagnosis.suggestion import Suggestion
+from ctrecon.errors import CtreconError
+from ctrecon.measurement.corrections import corrected
+from ctrecon.measurement.scan import Scan
+
+WORDS = {
+    "zingers": "single rays stand out from all their neighbours (zingers)",
+    "saturation": "many rays hold one and the same extreme value (saturation)",
+    "flicker": "the views differ in brightness (the source flickers)",
+}
+"""The corrections that are tried, with the words for what they mend."""
+# The fit judges here, so that a scan of which most is saturated may be asked about, too.
+_NUMBERS = {"saturation": {"most": 0.6}}
+_MOST_LEFT_OUT = 0.6
+
+
+def correctable(scan: Scan) -> Iterator[Suggestion]:
+    """The scan after each correction that changes it."""
+    for name, words in WORDS.items():
+        try:
+            mended = corrected(scan, {name: _NUMBERS.get(name, {})})
+        except CtreconError:
+            continue  # it cannot be made of this scan
+        lost = scan.usable_count - mended.usable_count
+        if lost > _MOST_LEFT_OUT * scan.sinogram.size:
+            continue
+        if lost:
+            words += f", {lost} of {scan.sinogram.size} rays"
+        elif np.array_equal(mended.sinogram, scan.sinogram):
+            continue
+        yield Suggestion(cause=name, words=words, scan=mended)
