@@ -8,6 +8,7 @@ from typing import Any
 
 from ctrecon.diagnosis.causes import CAUSES
 from ctrecon.diagnosis.fit import Fit, fit
+from ctrecon.diagnosis.noise import noise_share
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.errors import CtreconError
 from ctrecon.measurement.scan import Scan
@@ -16,6 +17,8 @@ from ctrecon.support.progress import Progress, Report
 
 # A cause is named if it leaves less than this of the misfit, and equals differ by less than that.
 _BETTER, _EQUAL = 0.88, 1.04
+# Beyond so many times the noise and this share of the data a misfit needs a reason.
+_NOISE_TIMES, _USUAL = 1.2, 0.02
 # What speaks for itself need not fit better, only not much worse: its noise is another one.
 _NOT_WORSE = 1.5
 
@@ -64,7 +67,8 @@ class Diagnosis:
     Attributes:
         source: The scan's name.
         fit: That of the scan as it is.
-        findings: None where no cause explains the data better than the scan as it is.
+        findings: Empty where no cause explains the data better than the scan as it is; one called ``unexplained`` where
+            the misfit is large all the same.
         units: What its lengths are called.
     """
 
@@ -119,7 +123,21 @@ def diagnose(scan: Scan, *, progress: Report | None = None) -> Diagnosis:
             if finding is not None:
                 place = 2 if suggestion.last else 0 if suggestion.certain else 1
                 found.append(_Judged(finding=finding, number=len(found), place=place))
-    return Diagnosis(source=scan.source, fit=looked.coarse, findings=_ordered(found), units=scan.units)
+    findings = _ordered(found) or _unexplained(scan, looked.coarse)
+    return Diagnosis(source=scan.source, fit=looked.coarse, findings=findings, units=scan.units)
+
+
+def _unexplained(scan: Scan, coarse: Fit) -> tuple[Finding, ...]:
+    """What is said where no slip is found and the misfit is more than noise, edges and usual errors leave."""
+    if coarse.share <= _NOISE_TIMES * noise_share(scan, coarse.block) + _USUAL:
+        return ()
+    words = f"no image explains {coarse.share:.1%} of the data, and no slip that is known does"
+    return (
+        Finding(
+            cause="unexplained", words=words, before=coarse.share, after=coarse.share, evidence="", mirrored=False,
+            scan=None,
+        ),
+    )  # fmt: skip
 
 
 class _Looked:

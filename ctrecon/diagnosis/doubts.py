@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from ctrecon.diagnosis.causes import SPEAKING
 from ctrecon.diagnosis.diagnose import Diagnosis, diagnose
 from ctrecon.diagnosis.fit import fit
+from ctrecon.diagnosis.noise import noise_share
 from ctrecon.errors import CtreconError
 from ctrecon.measurement.center import estimate_center
 from ctrecon.measurement.scan import Scan
@@ -45,19 +42,10 @@ def _a_sign(scan: Scan) -> bool:
     # Not by delta: a wrong geometry passes for noise, and then any image meets delta.
     found = fit(scan, side=64, cells=96, most_views=45, uses="many")
     return (
-        found.share > _TIMES * _noise_share(scan, found.block) + _COARSE
+        found.share > _TIMES * noise_share(scan, found.block) + _COARSE
         or _off_axis(scan)
         or any(True for cause in SPEAKING for _ in cause(scan))
     )
-
-
-def _noise_share(scan: Scan, block: int) -> float:
-    """White noise of ``block`` cells together as a share of the data, from what neighbouring cells differ by."""
-    f = scan.sinogram.astype(np.float64)
-    bends = f[:, :-2] - 2 * f[:, 1:-1] + f[:, 2:]
-    sigma = float(np.median(np.abs(bends))) / (0.6745 * math.sqrt(6))
-    size = math.sqrt(float((f**2).mean()))
-    return sigma / (size * math.sqrt(block)) if size > 0 else 0.0
 
 
 def _off_axis(scan: Scan) -> bool:

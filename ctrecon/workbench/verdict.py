@@ -48,12 +48,13 @@ def _doubt(result: Conclusion) -> str:
     said = str(result.doubts.findings[0])
     if result.doubts.mirror_images:
         said += " (or its mirror image: the data cannot tell which)"
-    return f"{said}; see and mend it by `ctrecon diagnose`"
+    do = "see it" if result.doubts.findings[0].scan is None else "see and mend it"
+    return f"{said}; {do} by `ctrecon diagnose`"
 
 
 def _advice(result: Conclusion, residual: float) -> str:
     """What is likely wrong; a larger delta is offered only where usual errors of the model can explain the misfit."""
-    if result.doubts is not None:
+    if result.doubts is not None and result.doubts.findings[0].scan is not None:
         return f"likely, {_doubt(result)}"
     grid = result.problem.grid
     length = result.problem.scan.units.length

@@ -148,6 +148,22 @@ def test_nothing_is_found_where_nothing_is_wrong(phantom: str, beam: str) -> Non
     assert doubts_about(scan, met=False) is None
 
 
+def swapped(scan: Scan) -> Scan:
+    order = np.arange(VIEWS)
+    order[[20, 40]] = 40, 20
+    return with_data(scan, scan.sinogram[order])
+
+
+def test_a_slip_that_nobody_thought_of_is_no_silence() -> None:
+    bad = swapped(scan_of("chest"))
+    found = diagnose(bad)
+    assert [finding.cause for finding in found.findings] == ["unexplained"]
+    assert "no slip that is known" in str(found.findings[0])
+    assert doubts_about(bad, met=True) is not None
+    with pytest.raises(InputError, match="nothing was found that could be mended"):
+        mended(found)
+
+
 def test_mirror_images_are_said_to_be_such_and_either_can_be_mended() -> None:
     found = check("angles negated", "chest", 4)
     assert found.mirror_images

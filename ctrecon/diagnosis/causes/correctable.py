@@ -18,8 +18,8 @@ WORDS = {
 }
 """The corrections that are tried, with the words for what they mend."""
 # The fit judges here, so that a scan of which most is saturated may be asked about, too.
-_NUMBERS = {"saturation": {"most": 0.6}}
-_MOST_LEFT_OUT = 0.6
+_NUMBERS = {"saturation": {"most": 0.75}}
+_MOST_LEFT_OUT = 0.75
 
 
 def correctable(scan: Scan) -> Iterator[Suggestion]:
