@@ -103,7 +103,8 @@ def _without_scoring(how: TrainingPlan, score: Any) -> TrainingPlan:
     before = score()
     seconds = time.monotonic() - began
     for name, row in before.items():
-        click.echo(f"before training, {name}: " + ", ".join(f"{one['mean']:.2f} dB at {level}" for level, one in row.items()))
+        said = ", ".join(f"{one['mean']:.2f} dB at {level}" for level, one in row.items())
+        click.echo(f"before training, {name}: {said}")
     left = how.minutes - seconds / 60
     if left <= how.minutes / 3:
         raise SettingError(
