@@ -1,4 +1,4 @@
-"""The files that ``test_formats.py`` writes, mutated one at a time: each scan is read, or refused in one line."""
+"""The files that ``tests/format_files.py`` writes, mutated one at a time: each scan is read, or refused in one line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import random
 import warnings
 from pathlib import Path
 
+import format_files as made
 import numpy as np
-import test_formats as made
 from fuzz_dicom import mutate
 from fuzz_readers import outcome
 

@@ -1,4 +1,4 @@
-"""Average pooling beside the laws of every operator (test_operators.py): its norm, its errors, its dtypes."""
+"""Average pooling beside the laws of every operator (test_operator_laws.py): its norm, its errors, its dtypes."""
 
 from __future__ import annotations
 
