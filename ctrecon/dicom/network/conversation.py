@@ -136,11 +136,11 @@ class Conversation:
             IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION, self._roles(request),
             request.user is not None and request.user.wants_answer,
         )
+        self.services.accepted()
+        self.services.log(f"association of {printable(self.peer.title)}")
         self._write(pdu.accept(self.asked, chosen, information))
         self.active_at = time.monotonic()
         self.asked = b""
-        self.services.accepted()
-        self.services.log(f"association of {printable(self.peer.title)}")
         return True
 
     def _roles(self, request: Request) -> dict[str, tuple[int, int]]:

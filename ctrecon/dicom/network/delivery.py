@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from ctrecon.dicom.network import commitment
-from ctrecon.dicom.network.figures import Figures
 from ctrecon.dicom.network.node import Connection, Node
 from ctrecon.dicom.network.objects import Header, headers_of, is_dicom, read_header
 from ctrecon.dicom.network.queue import Queue
@@ -36,7 +35,6 @@ class Delivery:
     connection: Connection
     send_to: Node
     log: Callable[[str], None]
-    figures: Figures
     most_refusals: int = 5
     first_pause_s: float = 1.0
     commit: bool = False
@@ -85,9 +83,8 @@ class Delivery:
             self._fail(key, f"delivery: {why}", "the result cannot be sent")
             return True
         if sent.complete:
-            self.queue.finish(key)
-            self.figures.count("studies_delivered_total")
             self.log(f"study {key[:12]}: {len(confirmed) + len(headers)} objects delivered to {self.send_to.title}")
+            self.queue.finish(key)
             return True
         bad = {status: n for status, n in sent.counts().items() if not stored(status)}
         said = ", ".join(f"{n} {explain(status)} (0x{status:04X})" for status, n in sorted(bad.items()))
@@ -98,9 +95,8 @@ class Delivery:
         return True
 
     def _fail(self, key: str, reason: str, said: str) -> None:
-        self.queue.fail("sending", key, reason)
-        self.figures.failed(key, "delivery")
         self.log(f"study {key[:12]}: {said}; see failed/{key}")
+        self.queue.fail("sending", key, reason)
 
     def _note(self, key: str, header: Header, status: int) -> None:
         if stored(status):
@@ -144,13 +140,13 @@ class Delivery:
         lost = [h for h in outputs if h.sop_instance not in held]
         if lost:
             lines = self.queue.delivered(key) - {journal_name(h.path, study / "output") for h in lost}
+            self.log(f"study {key[:12]}: {len(lost)} objects are not committed and are sent again")
             with atomic_write(study / "delivered") as partial:
                 partial.write_text("".join(f"{line}\n" for line in sorted(lines)))
-            self.log(f"study {key[:12]}: {len(lost)} objects are not committed and are sent again")
         else:
+            self.log(f"study {key[:12]}: {len(outputs)} objects are committed")
             (study / _COMMITTED).touch()
             self._due.pop(key, None)
-            self.log(f"study {key[:12]}: {len(outputs)} objects are committed")
         (study / _ASKED).unlink(missing_ok=True)
 
 

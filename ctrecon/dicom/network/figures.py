@@ -21,6 +21,8 @@ _HELP = {
     "studies_failed_total": "Studies that failed, by where.",
     "slices_total": "Slices that the processing said it has done.",
 }
+_FAILED_IN = {"incoming": "arrival", "ready": "processing", "running": "processing", "sending": "delivery"}
+_DONE = {("running", "sending"): "studies_processed_total", ("sending", "done"): "studies_delivered_total"}
 
 
 @dataclass
@@ -36,21 +38,30 @@ class Figures:
         with self._lock:
             self._counts[name, label] += by
 
+    def moved(self, state: str, to: str, key: str) -> None:
+        """A study went from a state of the queue to another."""
+        if to == "failed":
+            self.failed(key, _FAILED_IN[state])
+        elif name := _DONE.get((state, to)):
+            self.count(name)
+
     def failed(self, key: str, where: str) -> None:
         """A study failed in ``where``: arrival, processing or delivery."""
         self.count("studies_failed_total", f'where="{where}"')
         self.failures.append((key, where))
 
     def text(self, queue: Queue, extra: dict[str, float]) -> str:
-        """All of it in the text format of Prometheus (version 0.0.4)."""
+        """All of it, of one moment, in the text format of Prometheus (version 0.0.4)."""
         lines = []
-        with self._lock:
-            counts = sorted(self._counts.items())
+        with queue.moving:
+            gauges = standing(queue)
+            with self._lock:
+                counts = sorted(self._counts.items())
         for name, said in _HELP.items():
             lines += [f"# HELP ctrecon_{name} {said}", f"# TYPE ctrecon_{name} counter"]
             mine = [(label, value) for (other, label), value in counts if other == name] or [("", 0)]
             lines += [f"ctrecon_{name}{f'{{{label}}}' if label else ''} {value}" for label, value in mine]
-        for name, values in standing(queue).items():
+        for name, values in gauges.items():
             lines.append(f"# TYPE ctrecon_{name} gauge")
             lines += [f"ctrecon_{name}{label} {value:.10g}" for label, value in values.items()]
         for name, value in extra.items():

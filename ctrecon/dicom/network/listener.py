@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ctrecon.dicom.network.alerts import Alerts
@@ -72,8 +73,9 @@ class Listener:
     def __post_init__(self) -> None:
         rules, outgoing = self.rules, self.outgoing or self.connection
         self.figures = Figures()
+        self.queue.moved = self.figures.moved
         self.delivery = Delivery(
-            self.queue, outgoing, self.send_to, self.log, self.figures, most_refusals=rules.most_refusals,
+            self.queue, outgoing, self.send_to, self.log, most_refusals=rules.most_refusals,
             first_pause_s=rules.first_pause_s, commit=rules.commit, ask_again_s=rules.ask_again_s,
         )
         askers = {node.title: node for node in self.peers}
@@ -133,25 +135,23 @@ class Listener:
     def _look(self, arrivals: Arrivals) -> None:
         """Take up what is complete, and keep house."""
         for key in arrivals.quiet(self.rules.quiet_s, self.rules.instances):
-            count = self.queue.count(key)
             try:
-                outcome = self.queue.complete(key)
+                if self.queue.complete(key, partial(self._say_complete, key, self.queue.count(key))) != "later":
+                    arrivals.forget(key)
             except OSError as why:
                 self.log(f"study {key[:12]}: cannot be taken up: {self._named(why)}, errno {why.errno}")
-                continue
-            if outcome != "later":
-                arrivals.forget(key)
-                said = {"known": "was done before", "failed": "failed", "ready": "is complete"}[outcome]
-                self.log(f"study {key[:12]}: {count} objects, {said}")
         for key, count in arrivals.given_up(self.rules.quiet_s, self.rules.wait_s):
             if self.queue.at("incoming", key).exists():
                 reason = f"{count} refused objects or broken associations were not made good; send it all again"
-                self.queue.give_up_waiting(key, reason)
-                self.figures.failed(key, "arrival")
                 self.log(f"study {key[:12]}: failed: it never became whole")
+                self.queue.give_up_waiting(key, reason)
             self.queue.missing.forget(key)
         arrivals.sweep()
         self.queue.give_up_older_than(self.rules.keep_s)
+
+    def _say_complete(self, key: str, count: int, outcome: str) -> None:
+        said = {"known": "was done before", "failed": "failed", "ready": "is complete"}[outcome]
+        self.log(f"study {key[:12]}: {count} objects, {said}")
 
     # --- processing
 
@@ -166,7 +166,6 @@ class Listener:
         study = self.queue.begin(key)
         if study is None:
             if self.queue.at("failed", key).exists():
-                self.figures.failed(key, "processing")
                 self.log(f"study {key[:12]}: failed: begun too often")
             return
         began, certified = time.monotonic(), True
@@ -185,14 +184,13 @@ class Listener:
         except Exception as why:  # a process may raise what it likes; only this study fails
             expected = isinstance(why, ProcessError | CtreconError)
             reason = str(why) if expected else f"{type(why).__name__}: {why}\n{trail(why)}"
-            self.queue.fail("running", key, f"processing: {reason}")
-            self.figures.failed(key, "processing")
+            # Said first and then done, here and elsewhere: who sees a study in its new state finds in the log why.
             self.log(f"study {key[:12]}: processing failed after {time.monotonic() - began:.1f} s; see failed/{key}")
+            self.queue.fail("running", key, f"processing: {reason}")
             return
-        self.queue.processed(key)
-        self.figures.count("studies_processed_total")
         how = "" if certified else ", NOT certified: what is sent says so, and by how much delta is missed"
         self.log(f"study {key[:12]}: processed in {time.monotonic() - began:.1f} s{how}")
+        self.queue.processed(key)
 
     def _tell(self, key: str, which: str) -> Callable[[int, int], None]:
         def tell(done: int, total: int) -> None:

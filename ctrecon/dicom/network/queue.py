@@ -16,7 +16,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,10 +61,16 @@ class ConflictError(Exception):
 
 @dataclass
 class Queue:
-    """The folders of a listening node. One process at a time: a lock file says which."""
+    """The folders of a listening node. One process at a time: a lock file says which.
+
+    ``moved`` is told of each study that changes its state: from, to, key. It happens under ``moving``, so that who
+    holds that lock sees the folders and what was told of them agree.
+    """
 
     folder: Path
     limits: Limits = field(default_factory=Limits)
+    moved: Callable[[str, str, str], None] = lambda state, to, key: None
+    moving: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         try:
@@ -187,9 +193,9 @@ class Queue:
         low = shutil.disk_usage(self.folder).free < self.limits.free_bytes
         return low or unfinished >= self.limits.most_studies
 
-    def complete(self, key: str) -> str:
+    def complete(self, key: str, tell: Callable[[str], None] = lambda outcome: None) -> str:
         """What arrived is a study. Gives ``"ready"``, ``"known"`` (all of it was done before), ``"later"`` (the earlier
-        part is being worked on) or ``"failed"``.
+        part is being worked on) or ``"failed"``; ``tell`` is told so, but for ``"later"``, just before it is so.
 
         Objects that come after a study was finished make it a new one, of the old objects and the new ones together.
         """
@@ -205,12 +211,15 @@ class Queue:
             if finished.exists():
                 old = set(receipt_of(finished))
                 if new <= old:
+                    tell("known")
                     self._discard(study)
                     return "known"
                 if self._link(finished, old - new, study):
                     reason = f"{len(new)} objects came after {len(old)} were finished and deleted; send all again"
+                    tell("failed")
                     self.fail("incoming", key, reason)
                     return "failed"
+            tell("ready")
             self._move("incoming", "ready", key)
             self.missing.forget(key)
             if self.at("failed", key).exists():
@@ -347,8 +356,10 @@ class Queue:
         target = self.at(to, key)
         if target.exists():
             self._discard(target)
-        self.at(state, key).rename(target)
-        os.utime(target)
+        with self.moving:
+            self.at(state, key).rename(target)
+            os.utime(target)
+            self.moved(state, to, key)
         sync_folder(self.folder / to)
         sync_folder(self.folder / state)
         return target

@@ -152,6 +152,7 @@ def test_a_result_is_kept_until_the_destination_has_committed_itself(sent: Any) 
         pacs.answers_to = (node.node.host, node.port)
         pacs.may.set()
         wait_for(lambda: node.queue.studies("done"))
+        wait_for(lambda: pacs.status)
     assert pacs.status == [0]
     assert list(pacs.got.values()) == [1]
 
