@@ -50,6 +50,8 @@ def scan_options(function: F) -> F:
             click.option("--center", metavar="COLUMN|auto", help="Where the rotation axis projects, 0-based."),
             click.option("--row", type=int, help="Detector row of a file with several. Default: the middle one."),
             click.option("--image", type=int, help="Which of several sinograms of a file, from 0. Default: the first."),
+            click.option("--all-rows", is_flag=True, help="All detector rows of a cone beam's file: a volume."),
+            click.option("--bin", type=int, default=1, show_default=True, help="Add up N x N detector cells."),
             click.option("--every", type=int, default=1, show_default=True, help="Use every N-th view."),
             click.option("--size", type=int, help="Image size in pixels. Default: from the file or the detector."),
             click.option("--pixel-mm", type=float, help="Pixel size. Default: from the file or the field of view."),

@@ -16,7 +16,7 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.io.ask import Ask
 from ctrecon.io.data_exchange import is_data_exchange, read_data_exchange
-from ctrecon.io.formats import format_of
+from ctrecon.io.formats import FORMATS, Format, format_of
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.helsinki import helsinki_struct, read_helsinki
 from ctrecon.io.lodopab import is_lodopab, read_lodopab
@@ -44,6 +44,8 @@ def read_scan(
     geometry: str | os.PathLike[str] | Geometry | None = None,
     row: int | None = None,
     image: int | None = None,
+    all_rows: bool = False,
+    bin: int = 1,
     every: int = 1,
     size: int | None = None,
     pixel_mm: float | None = None,
@@ -60,6 +62,8 @@ def read_scan(
             lengths in detector cells. A file that says nothing of its geometry needs it: none is assumed.
         row: Of the detector, where there are several.
         image: Which of several sinograms in a file, from 0.
+        all_rows: All rows of the detector together, a volume, where the format is of a scanner that measures one.
+        bin: So many cells of the detector are added up in each direction; it must divide their numbers.
         every: Keep one view in so many.
         size: Of the (square) image, in pixels.
         pixel_mm: Of the image, in mm (in cells where lengths are).
@@ -76,11 +80,11 @@ def read_scan(
         GeometryError: For an impossible grid.
     """
     path = Path(path)
-    ask = Ask(row=row, image=image)
     form = format_of(path)
+    ask = _asked(path, form, row=row, image=image, all_rows=all_rows, cells=bin)
     if path.is_dir() and form is None:
-        if geometry is not None or row is not None:
-            raise InputError(f"{path}: projections bring their own geometry; drop --geometry and --row")
+        if geometry is not None or row is not None or image is not None:
+            raise InputError(f"{path}: projections bring their own geometry; drop --geometry, --row and --image")
         scan = _slice_of(path, z_mm, patient_position)
         return with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
     if z_mm is not None:
@@ -120,6 +124,20 @@ def read_scan(
         center = measured.center
     scan = lying(scan, patient_position)
     return with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
+
+
+def _asked(path: Path, form: Format | None, *, row: int | None, image: int | None, all_rows: bool, cells: int) -> Ask:
+    """Raises InputError for what the format has no answer to."""
+    if isinstance(cells, bool) or not isinstance(cells, int) or cells < 1:
+        raise InputError(f"{path}: bin must be a whole number >= 1, got {cells}")
+    if all_rows and row is not None:
+        raise InputError(f"{path}: --all-rows reads every detector row, so drop --row {row}")
+    if (all_rows or cells > 1) and (form is None or not form.volumes):
+        what = "--all-rows" if all_rows else f"--bin {cells}"
+        known = ", ".join(one.name for one in FORMATS if one.volumes)
+        raise InputError(f"{path}: {what} is for projections of {known}; drop it (arrays [views, rows, detectors] "
+                         "need a geometry in space, docs/units.md)")  # fmt: skip
+    return Ask(row=row, image=image, all_rows=all_rows, bin=cells)
 
 
 def _slice_of(folder: Path, z_mm: float | None, patient_position: str | None) -> Scan:

@@ -12,10 +12,15 @@ _EXACT = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """``row``: of the detector; ``image``: which of several sinograms. None: not asked for."""
+    """``row``: of the detector; ``image``: which of several sinograms. None: not asked for.
+
+    ``all_rows``: the volume that all detector rows see together. ``bin``: so many cells are added up in each direction.
+    """
 
     row: int | None = None
     image: int | None = None
+    all_rows: bool = False
+    bin: int = 1
 
 
 def any_row(path: Path, rows: int, row: int | None) -> tuple[int, tuple[str, ...]]:

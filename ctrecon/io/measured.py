@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ctrecon.errors import CtreconError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
@@ -17,7 +19,7 @@ from ctrecon.support.arrays import Array
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
-    """Arrays ``[views, detectors]``; ``None`` for what the file does not say.
+    """Arrays ``[views, detectors]``, of a volume ``[views, rows, detectors]``; ``None`` for what the file does not say.
 
     ``angles_deg`` without a geometry: the views are known, the scanner is not.
     ``center``: the column of the rotation axis, "auto" where it is known not to be the middle.
@@ -58,17 +60,31 @@ def from_counts(
     notes: tuple[str, ...] = (),
     **more: Any,
 ) -> Measured:
-    """Counts as line integrals with variances. Raises the errors of ``line_integrals`` with the file's name."""
+    """Counts as line integrals with variances; those of a volume ``[views, rows, detectors]``.
+
+    Fields are as for ``line_integrals``, of a volume ``[rows, detectors]`` or frames of these. Raises the errors of
+    ``line_integrals`` with the file's name.
+    """
+    shape = counts.shape
+
+    def flat(values: Any) -> Any:
+        """Rows side by side are what a single long row would be."""
+        if values is None or np.ndim(values) < 2 or counts.ndim != 3 or np.shape(values)[-2:] != shape[1:]:
+            return values
+        return values.reshape(*values.shape[:-2], -1)
+
     try:
-        result = line_integrals(counts, white, dark, electronic_sigma=electronic_sigma, gain=gain, mask=mask)
+        result = line_integrals(
+            flat(counts), flat(white), flat(dark), electronic_sigma=electronic_sigma, gain=gain, mask=flat(mask)
+        )
     except CtreconError as error:
         raise type(error)(f"{path}: {error}") from None
     return Measured(
-        sinogram=result.values,
-        variance=result.variance,
-        mask=result.mask,
-        counts=result.counts,
-        white=result.white,
+        sinogram=result.values.reshape(shape),
+        variance=result.variance.reshape(shape),
+        mask=None if result.mask is None else result.mask.reshape(shape),
+        counts=result.counts.reshape(shape),
+        white=result.white.reshape(shape),
         whitened_mean=result.whitened_mean,
         whitened_spread=result.whitened_spread,
         notes=(*notes, *result.notes),

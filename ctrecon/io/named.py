@@ -60,14 +60,9 @@ def read_named(
     dark = 0.0 if arrays.dark is None else _field(file, arrays.dark, arrays, row, counts, open_file)
     notes = ("no dark field: taken as zero",) if arrays.dark is None else ()
     measured = from_counts(
-        file.path, counts.reshape(len(counts), -1), white, dark, electronic_sigma=arrays.electronic_sigma,
+        file.path, counts, white, dark, electronic_sigma=arrays.electronic_sigma,
         gain=arrays.gain, notes=notes, mask=_mask(file, arrays, row, open_file, in_space),
     )
-    if in_space:  # rows side by side are what a single long row would be
-        shaped: dict[str, Any] = {
-            name: getattr(measured, name).reshape(counts.shape) for name in ("sinogram", "variance", "counts", "white")
-        }
-        measured = replace(measured, **shaped)
     return _with_geometry(file, measured)
 
 

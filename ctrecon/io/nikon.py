@@ -1,4 +1,4 @@
-"""Nikon (X-Tek): ``NAME.xtekct`` beside ``NAME_0001.tif`` and on; a cone beam, of which the central row is a fan.
+"""Nikon (X-Tek): ``NAME.xtekct`` beside ``NAME_0001.tif`` and on; a cone beam.
 
 The angles of the file turn the object (view k at InitialAngle + k AngularStep), and columns run the other way than
 ours: that is how CIL's NikonDataReader takes them, after which ``theta = k AngularStep + InitialAngle - 180`` degrees
@@ -11,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry.fan import FanBeam
-from ctrecon.io.ask import Ask, central_row
+from ctrecon.errors import InputError
+from ctrecon.io.ask import Ask
+from ctrecon.io.circle import Circle
 from ctrecon.io.key_values import read_key_values
 from ctrecon.io.measured import Measured
 from ctrecon.io.tiff import SUFFIXES, frames_of, in_order
 from ctrecon.io.transmitted import line_integrals_of
-
-_DEFLECTION = 1e-6
 
 
 def is_nikon(path: Path) -> bool:
@@ -43,9 +41,6 @@ def read_nikon(path: Path, ask: Ask) -> Measured:
     if (frames.rows, frames.columns) != (said.count("DetectorPixelsY"), said.count("DetectorPixelsX")):
         raise InputError(f"{path}: says {said.count('DetectorPixelsY')} x {said.count('DetectorPixelsX')} pixels, its "
                          f"frames are {frames.rows} x {frames.columns}")  # fmt: skip
-    tall = said.number("DetectorPixelSizeY")
-    centre = (frames.rows - 1) / 2 + said.number("DetectorOffsetY", 0.0) / tall
-    row, notes = central_row(path, frames.rows, ask.row, centre)
     axis, detector = said.number("SrcToObject"), said.number("SrcToDetector")
     beside = said.number("ObjectOffsetX", 0.0)
     if "ObjectOffsetX" not in said:
@@ -54,16 +49,15 @@ def read_nikon(path: Path, ask: Ask) -> Measured:
     angles = np.deg2rad(np.arange(views) * said.number("AngularStep") + said.number("InitialAngle", 0.0) - 180)
     # The object beside the source's ray: near the axis it is as if the detector stood aside by as much, enlarged.
     offset = said.number("DetectorOffsetX", 0.0) - beside * detector / axis
+    circle = Circle(
+        angles_rad=angles, column_mm=said.number("DetectorPixelSizeX"), row_mm=said.number("DetectorPixelSizeY"),
+        source_to_axis_mm=axis, source_to_detector_mm=detector, offset_mm=offset,
+        height_mm=said.number("DetectorOffsetY", 0.0),
+    )  # fmt: skip
+    cut, notes = circle.cut(path, frames, ask, top_first=True, mirrored=True)
     if beside:
         notes += (f"the axis stands {beside:g} mm beside the central ray: taken for a detector that stands aside",)
-    sinogram = line_integrals_of(path, frames.row(row), said.number("WhiteLevel"))
-    try:
-        geometry = FanBeam(
-            angles_rad=tuple(angles.tolist()), detector_count=frames.columns, detector_offset_mm=offset,
-            detector_spacing_mm=said.number("DetectorPixelSizeX"), source_to_axis_mm=axis,
-            source_to_detector_mm=detector,
-        )  # fmt: skip
-    except CtreconError as error:
-        raise InputError(f"{path}: {error}") from None
-    return Measured(sinogram=np.ascontiguousarray(sinogram[:, ::-1]), geometry=geometry, notes=notes,
-                    geometry_from=f"geometry from {path.name}")  # fmt: skip
+    return Measured(
+        sinogram=line_integrals_of(path, cut(frames), said.number("WhiteLevel") * cut.added),
+        geometry=circle.geometry(path, cut, frames), notes=notes, geometry_from=f"geometry from {path.name}",
+    )  # fmt: skip

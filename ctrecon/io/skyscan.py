@@ -1,4 +1,4 @@
-"""SkyScan (Bruker): ``PREFIX.log`` beside ``PREFIX0000.tif`` and on; a cone beam, of which the central row is a fan.
+"""SkyScan (Bruker): ``PREFIX.log`` beside ``PREFIX0000.tif`` and on; a cone beam.
 
 The frames are corrected by the scanner, so that the highest number of their type is what no object leaves. The log
 gives the size of a pixel at the object (``Image Pixel Size``), which is enlarged to the detector; ``Optical Axis
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry.fan import FanBeam
-from ctrecon.io.ask import Ask, central_row
+from ctrecon.errors import InputError
+from ctrecon.io.ask import Ask
+from ctrecon.io.circle import Circle
 from ctrecon.io.key_values import read_key_values
 from ctrecon.io.measured import Measured
 from ctrecon.io.tiff import SUFFIXES, frames_of, in_order
@@ -45,7 +45,6 @@ def read_skyscan(path: Path, ask: Ask) -> Measured:
     if frames is None or not views - 2 <= len(frames) <= views:
         raise InputError(f"{path}: says {views} files, and {len(files)} of {stem}0000.tif and on are beside it")
     centre = frames.rows - 1 - said.number("Optical Axis (line)", (frames.rows - 1) / 2)
-    row, notes = central_row(path, frames.rows, ask.row, centre)
     axis, detector = said.number("Object to Source (mm)"), said.number("Camera to Source (mm)")
     pixel = next((said.number(key) for key in ("Image Pixel Size (um)", "Image Pixel Size (µm)") if key in said), None)
     if pixel is None:
@@ -54,14 +53,18 @@ def read_skyscan(path: Path, ask: Ask) -> Measured:
     sense = -1 if said.text("Rotation Direction").upper() in ("", "CC", "CCW") else 1
     angles = np.deg2rad(sense * said.number("Rotation Step (deg)") * np.arange(len(frames)))
     white = float(np.iinfo(frames.dtype).max) if frames.dtype.kind == "u" else 0.0
-    sinogram = line_integrals_of(path, frames.row(row), white)
-    try:
-        geometry = FanBeam(
-            angles_rad=tuple(angles.tolist()), detector_count=frames.columns,
-            detector_spacing_mm=pixel / 1000 * detector / axis, source_to_axis_mm=axis, source_to_detector_mm=detector,
-        )  # fmt: skip
-    except (CtreconError, ZeroDivisionError) as error:
-        raise InputError(f"{path}: {error}") from None
+    if not (axis > 0 and detector > 0):
+        raise InputError(f"{path}: Object to Source and Camera to Source must be > 0 mm, got {axis:g} and {detector:g}")
+    cell = pixel / 1000 * detector / axis
+    circle = Circle(
+        angles_rad=angles, column_mm=cell, row_mm=cell, source_to_axis_mm=axis, source_to_detector_mm=detector,
+        height_mm=(centre - (frames.rows - 1) / 2) * cell,
+    )  # fmt: skip
+    cut, notes = circle.cut(path, frames, ask, top_first=True, mirrored=False)
     note = "the log does not say where the axis projects: it is taken from the data where they cover a turn"
-    return Measured(sinogram=sinogram, geometry=geometry, center="auto", notes=(*notes, note),
-                    geometry_from=f"geometry from {path.name}")  # fmt: skip
+    if ask.all_rows:
+        note = "the log does not say where the axis projects: it is taken for the middle; --center COLUMN moves it"
+    return Measured(
+        sinogram=line_integrals_of(path, cut(frames), white * cut.added), geometry=circle.geometry(path, cut, frames),
+        center=None if ask.all_rows else "auto", notes=(*notes, note), geometry_from=f"geometry from {path.name}",
+    )  # fmt: skip

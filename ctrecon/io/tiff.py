@@ -47,12 +47,17 @@ class Frames:
     def row(self, row: int) -> Array:
         """``[frames, columns]`` in float64. Raises InputError for damaged files."""
         found = np.empty((len(self.places), self.columns))
-        for k, (path, values) in enumerate(_pages(self.places)):
+        for k, values in enumerate(self):
+            found[k] = values[row]
+        return found
+
+    def __iter__(self) -> Iterator[Array]:
+        """Frame by frame, ``[rows, columns]``. Raises InputError for damaged files."""
+        for path, values in _pages(self.places):
             if values.shape != (self.rows, self.columns):
                 raise InputError(f"{path}: holds a picture of {values.shape} where the others are {self.rows} x "
                                  f"{self.columns}; keep what is no projection elsewhere")  # fmt: skip
-            found[k] = values[row]
-        return found
+            yield values
 
     def whole(self) -> Array:
         """The only frame, ``[rows, columns]`` in float64. Raises InputError for a damaged file."""

@@ -52,8 +52,9 @@ class Once:
 
 def apply_to_scan(scan: Scan, settings: Settings) -> Scan:
     """The scan with the settings that concern it. Raises SettingError for those that only a file has a use for."""
+    plain = Settings()
     for name in FROM_FILE:
-        if getattr(settings, name) is not None:
+        if getattr(settings, name) != getattr(plain, name):
             raise SettingError(f"{name} says how a file is read, and {scan.source} is at hand already; drop it")
     return as_asked(without_stuck(scan), settings)
 

@@ -14,7 +14,7 @@ from ctrecon.measurement.corrections import parse_corrections
 from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
 from ctrecon.reconstruction.objectives import ENERGIES, REGULARISERS
 
-FROM_FILE = ("geometry", "row", "z_mm")
+FROM_FILE = ("geometry", "row", "image", "all_rows", "bin", "z_mm")
 """Settings that say how a file is read, and mean nothing where a scan is at hand already."""
 OF_READING = (*FROM_FILE, "patient_position", "center", "every", "repeat", "correct")
 """Settings that decide which values are reconstructed, and by which geometry: a certificate's data follow from them."""
@@ -51,6 +51,8 @@ class Settings:
         center: Column that the rotation axis projects to (0-based), or ``"auto"``.
         row: Detector row of a file with several; None for the middle one.
         image: Which of several sinograms in a file, from 0; None for the first.
+        all_rows: All detector rows together, a volume, of files of cone beams.
+        bin: So many detector cells are added up in each direction, >= 1.
         every: Keep one view in so many, >= 1.
         size: Side of the image in pixels; None for the file's, or what covers the field of view.
         pixel_mm: Side of a pixel in mm; None likewise.
@@ -83,6 +85,8 @@ class Settings:
     center: str | float | None = None
     row: int | None = None
     image: int | None = None
+    all_rows: bool = False
+    bin: int = 1
     every: int = 1
     size: int | None = None
     pixel_mm: float | None = None
@@ -156,7 +160,10 @@ _UNUSED = {
     "weight": "lowers an energy of its own",
 }
 _OBJECTIVE = {"energy": "objective", "regularise": "objective", "weight": "objective"}
-_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "float": (int, float), "int": (int,), "None": (type(None),)}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,), "float": (int, float), "int": (int,), "bool": (bool,), "None": (type(None),),
+}  # fmt: skip
+_WORDS = {"str": "a text", "float": "a number", "int": "a whole number", "bool": "true or false"}
 
 
 def _default(name: str) -> Any:
@@ -174,16 +181,16 @@ def _plain(value: Any) -> Any:
 
 def _check_type(name: str, value: object, kinds: str) -> None:
     allowed = [one for kind in kinds.split(" | ") for one in _TYPES[kind]]
-    if not isinstance(value, tuple(allowed)) or isinstance(value, bool):
-        words = " or ".join({"str": "a text", "float": "a number", "int": "a whole number"}.get(kind, kind)
-                            for kind in kinds.split(" | "))  # fmt: skip
+    if not isinstance(value, tuple(allowed)) or (isinstance(value, bool) and bool not in allowed):
+        words = " or ".join(_WORDS.get(kind, kind) for kind in kinds.split(" | "))
         raise SettingError(f"{name} must be {words}, got {value!r}")
     if isinstance(value, float) and not math.isfinite(value) and name not in ("delta", "model_error"):
         raise SettingError(f"{name} must be a finite number, got {value!r}")
 
 
 def _check_numbers(settings: Settings) -> None:
-    for name, least, most in (("iterations", 1, None), ("looks", 1, 30), ("every", 1, None), ("size", 1, 1 << 14)):
+    ranges = ("iterations", 1, None), ("looks", 1, 30), ("every", 1, None), ("bin", 1, None), ("size", 1, 1 << 14)
+    for name, least, most in ranges:
         value = getattr(settings, name)
         if value is not None and (value < least or (most is not None and value > most)):
             up_to = "" if most is None else f" and <= {most}"

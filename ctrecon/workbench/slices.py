@@ -21,7 +21,7 @@ from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.progress import Report
 from ctrecon.workbench.result import Reconstruction
 
-_OF_ONE_FILE = ("geometry", "row", "center")
+_OF_ONE_FILE = ("geometry", "row", "image", "all_rows", "bin", "center")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,10 @@ def reconstruct_slices(
 
     """
     folder, settings = Path(folder), Settings() if settings is None else settings
-    if any(getattr(settings, name) is not None for name in _OF_ONE_FILE):
-        raise SettingError(f"{folder}: projections bring their own geometry; drop --geometry, --row and --center")
+    plain = Settings()
+    if any(getattr(settings, name) != getattr(plain, name) for name in _OF_ONE_FILE):
+        raise SettingError(f"{folder}: projections bring their own geometry; drop --geometry, --row, --image, "
+                           "--all-rows, --bin and --center")  # fmt: skip
     if settings.repeat is not None or settings.z_mm is not None:
         raise SettingError("--all-slices takes every slice of one scan; drop --z and --repeat")
     projections = read_projections(folder, patient_position=settings.patient_position)

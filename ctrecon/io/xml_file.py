@@ -1,0 +1,39 @@
+"""XML files of scanners, read without entities and without following anything out of them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from defusedxml import DefusedXmlException
+from defusedxml import ElementTree as Xml
+
+from ctrecon.errors import InputError
+from ctrecon.support.limits import reason
+
+_LARGEST = 64 * 2**20
+
+
+def read_xml(path: Path) -> Any:
+    """The root element, tags without namespaces. Raises InputError for what is too large or no XML."""
+    if path.stat().st_size > _LARGEST:
+        raise InputError(f"{path}: has {path.stat().st_size} bytes, too many for a geometry")
+    try:
+        root = Xml.parse(path).getroot()
+    except (Xml.ParseError, DefusedXmlException, ValueError, OSError, RecursionError) as error:
+        raise InputError(f"{path}: is no XML that is read ({reason(error)}); write it again") from None
+    for one in root.iter():
+        one.tag = str(one.tag).rpartition("}")[2]
+    return root
+
+
+def number_of(path: Path, element: Any) -> float:
+    """The number that an element holds. Raises InputError for another text."""
+    try:
+        value = float(element.text or "")
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{path}: {element.tag} must be a number, got {str(element.text)[:40]!r}")
+    return value
