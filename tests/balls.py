@@ -1,4 +1,4 @@
-"""Line integrals of a ball off the centre, exactly: nothing can be turned, mirrored, shifted or upside down unnoticed."""
+"""Line integrals of a ball off the centre, exactly: no turn, mirror, shift or upside down is unnoticed."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class _File:
 
     def picture(self, name: str, dtype: np.dtype[Any]) -> Array:
         raw = _stream(self.path, self.ole, name, self.rows * self.columns * dtype.itemsize)
-        return np.frombuffer(raw, dtype).reshape(self.rows, self.columns)
+        return np.frombuffer(raw, dtype, self.rows * self.columns).reshape(self.rows, self.columns)
 
 
 def read_txrm(path: Path, ask: Ask) -> Measured:

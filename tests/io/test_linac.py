@@ -33,7 +33,8 @@ def packed(picture: np.ndarray) -> tuple[bytes, bytes, bytes]:
     later = np.arange(width + 1, flat.size)
     differences = flat[later] - flat[later - 1] - flat[later - width] + flat[later - width - 1]
     codes = np.where(np.abs(differences) < 128, 0, np.where(np.abs(differences) < 32768, 1, 2))
-    body = b"".join(int(d).to_bytes((1, 2, 4)[c], "little", signed=True) for d, c in zip(differences, codes, strict=True))
+    both = zip(differences, codes, strict=True)
+    body = b"".join(int(d).to_bytes((1, 2, 4)[c], "little", signed=True) for d, c in both)
     codes = np.pad(codes, (0, -codes.size % 4)).reshape(-1, 4)
     table = (codes << [0, 2, 4, 6]).sum(axis=1).astype(np.uint8).tobytes()
     return table, flat[: width + 1].astype("<i4").tobytes(), body
@@ -119,8 +120,8 @@ def xvi(folder: Path) -> tuple[Path, ConeBeam]:
     expected = np.abs(noisy(ball(geometry, radius=60.0, mu=0.005), 1e-4))
     for k, lines in enumerate(expected[:, ::-1, ::-1]):
         his(folder / f"{k:05}.his", np.rint(65536 - 65536 * np.exp(-lines)))
-    text = "".join(f"<Frame><Seq>{k}</Seq><GantryAngle>{a}</GantryAngle><UCentre>-3</UCentre><VCentre>1.5</VCentre></Frame>"
-                   for k, a in enumerate(GANTRY))  # fmt: skip
+    place = "<UCentre>-3</UCentre><VCentre>1.5</VCentre>"
+    text = "".join(f"<Frame><Seq>{k}</Seq><GantryAngle>{a}</GantryAngle>{place}</Frame>" for k, a in enumerate(GANTRY))
     (folder / "_Frames.xml").write_text(f"<ImageInfo><Frames>{text}</Frames></ImageInfo>")
     return folder, geometry
 
@@ -139,7 +140,8 @@ def test_pictures_are_unpacked_whatever_their_differences(tmp_path):
 @pytest.mark.parametrize("machine", ["obi", "true beam", "true beam with air"])
 def test_varian(tmp_path, machine):
     geometry = cone()
-    folder = obi(tmp_path / "a", geometry) if machine == "obi" else true_beam(tmp_path / "a", geometry, air="air" in machine)
+    place = tmp_path / "a"
+    folder = obi(place, geometry) if machine == "obi" else true_beam(place, geometry, air="air" in machine)
     scan = read_scan(folder, all_rows=True)
     np.testing.assert_allclose(scan.geometry.to_vectors().cells(), geometry.to_vectors().cells(), atol=1e-9)
     shows_every_turn(scan.geometry, scan.sinogram)
@@ -182,7 +184,7 @@ def test_a_cell_that_was_not_measured_is_missing(tmp_path):
     picture[3, 4], picture[3, 5] = 65535, 0
     his(folder / "00003.his", picture)
     scan = read_scan(folder, all_rows=True)
-    assert np.flatnonzero(~scan.mask).tolist() == [np.ravel_multi_index((3, ROWS - 4, COLUMNS - 5), scan.sinogram.shape)]
+    assert np.argwhere(~scan.mask).tolist() == [[3, ROWS - 4, COLUMNS - 5]]
 
 
 @pytest.mark.parametrize(("name", "words"), [

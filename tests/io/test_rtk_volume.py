@@ -90,14 +90,14 @@ def test_a_volume_is_read_the_right_way_round(tmp_path, views):
 
 def test_one_row_of_a_bent_orbit_is_refused_with_the_remedy(tmp_path):
     path = written(tmp_path, FREE, np.zeros((len(FREE), ROWS, COLUMNS)))
-    with pytest.raises(InputError, match="OutOfPlaneAngle is not 0, .* read the volume by --all-rows"):
+    with pytest.raises(InputError, match=r"OutOfPlaneAngle is not 0, .* read the volume by --all-rows"):
         read_scan(path)
     assert isinstance(read_scan(path, all_rows=True).geometry, VectorsInSpace)
 
 
 def test_all_rows_are_for_formats_that_have_them(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((4, 5)))
-    with pytest.raises(InputError, match="--all-rows is for projections of Nikon .xtekct"):
+    with pytest.raises(InputError, match=r"--all-rows is for projections of Nikon \.xtekct"):
         read_scan(tmp_path / "a.npy", geometry="parallel-180", all_rows=True)
     with pytest.raises(InputError, match="bin must be a whole number >= 1, got 0"):
         read_scan(tmp_path / "a.npy", geometry="parallel-180", bin=0)
