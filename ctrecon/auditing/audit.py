@@ -53,9 +53,24 @@ def assume(
     lo: float = 0.0,
     hi: float | None = None,
 ) -> Assumptions:
-    """``kappa`` defaults to that of ``roughness.py``, a factor times the TV of the smoothest image that explains the
-    scan, or where it is ``learned`` of the reconstruction; ``hi`` to 0.1/mm, or twice its largest value where that is
-    more, or where the image has no unit. Raises SettingError for impossible values.
+    """What an audit takes for granted of the object: its roughness and its values.
+
+    Args:
+        evidence: The reconstruction and its scan.
+        kappa: How much total variation the object has at most; None for that of ``roughness.py``, a factor times the TV
+            of the smoothest image found that explains the scan, or where it is rougher and ``learned`` of the
+            reconstruction.
+        kappa_from: A word on where a given ``kappa`` comes from.
+        learned: Whether a network made the reconstruction.
+        lo: No value is below, 1/mm (or per cell).
+        hi: No value is above; None for 0.1/mm, or twice the image's largest value where that is more, or where the
+            image has no unit.
+
+    Returns:
+        The assumptions, each with where it comes from.
+
+    Raises:
+        SettingError: For a kappa that is not > 0, or values with no room between them.
     """
     if kappa is None:
         scan = {"views": evidence.data.shape[0], "side": max(evidence.image.shape)}
@@ -187,9 +202,15 @@ class Audit:
         return float((region.functional * self.evidence.image).sum())
 
     def ask(self, region: Region, *, most_iterations: int = 6000, watch: Watch | None = None) -> Answer | Empty:
-        """The certified range of the region's contrast, or the proof that no image is in the set.
+        """The certified range of a region's contrast over all images of the set, or the proof that there is none.
 
-        ``watch`` is called with the iteration and the two ends so far, as the solver computes them.
+        Args:
+            region: What is measured: a mean inside less the mean around.
+            most_iterations: Of the solver, at most.
+            watch: Hears of the iteration and the two ends so far, as the solver computes them.
+
+        Returns:
+            The range with its certificate, or ``Empty``.
         """
         began = time.monotonic()
         c = torch.from_numpy(region.functional)[None, None].to(self.images.data)
@@ -242,6 +263,18 @@ def _share_unseen(lower: float, upper: float, least: float, most: float) -> floa
 
 
 def write_answers(audit: Audit, answers: Sequence[Answer], *, image: Path | None = None) -> list[Path]:
-    """Write the certificates beside the reconstruction, or beside ``image``; their paths. Raises OutputError."""
+    """Write the certificates of an audit; older ones of the same regions are replaced.
+
+    Args:
+        audit: That was asked.
+        answers: What it said.
+        image: Beside which they are to lie; None for the reconstruction.
+
+    Returns:
+        The path of each certificate.
+
+    Raises:
+        OutputError: Where they cannot be written.
+    """
     image = audit.evidence.image_path if image is None else image
     return [answer.certificate.write_labelled(image, answer.region.label, overwrite=True)[""] for answer in answers]

@@ -92,9 +92,16 @@ class Evidence:
 
 
 def read_evidence(path: Path) -> Evidence:
-    """Verify ``S.certificate.json``, or the one beside ``S.npy``, and read what it speaks of.
+    """Verify a reconstruction's certificate, and read what it speaks of.
 
-    Raises InputError where it is refused, is not of a CT image, or a file is missing.
+    Args:
+        path: ``S.certificate.json``, or ``S.npy`` for the one beside it.
+
+    Returns:
+        Image, data, weights and operator, as the certificate has them.
+
+    Raises:
+        InputError: Where it is refused, is not of an image in the plane of a scan, or a file is missing.
     """
     if path.name.endswith(".npy"):
         path = path.with_name(path.name.removesuffix(".npy") + verify.FILES[""])

@@ -17,7 +17,15 @@ _BRIGHTER, _DARKER = "#b2182b", "#2166ac"  # the strong colours of the map
 
 
 def draw_map(audit: Audit, found: Map) -> bytes:
-    """A PNG: the reconstruction, and over it each tile, coloured by its certified contrast or crossed out."""
+    """Draw the reconstruction, and beside it each tile, coloured by its certified contrast.
+
+    Args:
+        audit: Whose reconstruction it is.
+        found: The tiles.
+
+    Returns:
+        A PNG.
+    """
     image, unit = audit.evidence.image, audit.evidence.units.attenuation
     figure = Figure(figsize=(13, 6.2), layout="constrained", facecolor="white")
     left, right = figure.subplots(1, 2)

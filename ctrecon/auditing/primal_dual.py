@@ -58,11 +58,20 @@ def smallest(
     most_iterations: int = 6000,
     watch: Callable[[int, Tensor, Tensor], None] | None = None,
 ) -> Ends:
-    """Bound ``<c_i, u>`` from below for each ``c [batch, 1, rows, columns]``, all at once.
+    """Bound linear measurements from below over a set of images, all at once; the method is that of the file's head.
 
-    ``inside [1, 1, rows, columns]`` is an image in the interior of the set: with it values are found, too.
-    ``finished`` is asked every 50 iterations. ``start`` is an image to begin at, by default ``inside``; ``duals`` are
-    ``y`` and ``p`` to begin at, as ``Ends`` has them, by default zero.
+    Args:
+        images: The set: data, delta, kappa and box.
+        c: What is measured, ``<c_i, u>``: ``[batch, 1, rows, columns]``.
+        finished: Is asked every 50 iterations which of them are done.
+        inside: An image in the interior of the set, ``[1, 1, rows, columns]``: with it values are found, too.
+        start: An image to begin at; None for ``inside``.
+        duals: ``y`` and ``p`` to begin at, as ``Ends`` has them; None for zero.
+        most_iterations: At most.
+        watch: Hears every 50 iterations of the bounds and of the values found, both ``[batch]``.
+
+    Returns:
+        The best duals of each, their bounds, the smallest values found, and the iterations.
     """
     begin = start if start is not None else inside
     state = _State(images, c, inside, begin, duals)

@@ -65,9 +65,20 @@ class Ring:
 
 
 def disc(column: float, row: float, radius: float, shape: tuple[int, int], ring: Ring) -> Region:
-    """The pixels whose centres are at most ``radius`` pixels from ``(column, row)``, 0-based, row 0 at the top.
+    """The pixels whose centres lie in a disc.
 
-    Raises SettingError for numbers that are not finite, no radius, or a disc that does not lie in the image.
+    Args:
+        column: Of the middle, from 0, fractions allowed.
+        row: Of the middle, from 0 at the top.
+        radius: In pixels.
+        shape: Rows and columns of the image.
+        ring: The surroundings that it is compared with.
+
+    Returns:
+        The disc and its surroundings.
+
+    Raises:
+        SettingError: For numbers that are not finite, no radius, or a disc that does not lie in the image.
     """
     if not all(map(math.isfinite, (column, row, radius))) or radius <= 0:
         raise SettingError(f"a disc is column, row and a radius > 0 in pixels, got {column:g},{row:g},{radius:g}")
@@ -90,14 +101,41 @@ def disc(column: float, row: float, radius: float, shape: tuple[int, int], ring:
 
 
 def disc_mm(x: float, y: float, radius: float, grid: Grid, ring: Ring) -> Region:
-    """The same in mm from the rotation axis, x to the right, y upwards. Raises GeometryError without square pixels."""
+    """``disc`` in mm.
+
+    Args:
+        x: Of the middle, from the rotation axis to the right, in mm.
+        y: Of the middle, from the rotation axis upwards, in mm.
+        radius: In mm.
+        grid: Of the image.
+        ring: The surroundings that it is compared with, in pixels.
+
+    Returns:
+        The disc and its surroundings.
+
+    Raises:
+        GeometryError: For pixels that are not square.
+        SettingError: As ``disc``.
+    """
     side, (middle_x, middle_y) = grid.square_mm, grid.centre_mm[:2]
     column, row = (x - middle_x) / side + (grid.columns - 1) / 2, (grid.rows - 1) / 2 - (y - middle_y) / side
     return disc(column, row, radius / side, grid.plane, ring)
 
 
 def masked(inside: Mask, name: str, ring: Ring) -> Region:
-    """A region of any form, from a mask ``[rows, columns]``. Raises SettingError where it is empty or everything."""
+    """A region of any form.
+
+    Args:
+        inside: Its pixels, ``[rows, columns]``.
+        name: Of the mask, for messages and file names.
+        ring: The surroundings that it is compared with.
+
+    Returns:
+        The region and its surroundings.
+
+    Raises:
+        SettingError: Where it is empty, or nothing is left around it.
+    """
     distance = ndimage.distance_transform_edt(~inside) if inside.any() else np.full(inside.shape, np.inf)
     reach = ring.reach(math.sqrt(np.count_nonzero(inside) / math.pi))
     return Region(
@@ -115,10 +153,19 @@ def safe(text: str) -> str:
 
 
 def read_mask(path: Path, shape: tuple[int, int], spacing_mm: tuple[float, float] | None = None) -> Mask:
-    """What is not zero in ``.npy`` ``[rows, columns]`` or a NIfTI file of one slice.
+    """Read a mask from a file: what is not zero lies in the region.
 
-    Raises InputError for another shape, what is no number, or a NIfTI file whose axes do not run as those of the image
-    or whose pixels are not of ``spacing_mm``, row and column, where that is known.
+    Args:
+        path: ``.npy`` ``[rows, columns]``, or a NIfTI file of one slice.
+        shape: Rows and columns of the image.
+        spacing_mm: Of its pixels, row and column, where that is known: a NIfTI file must agree.
+
+    Returns:
+        Truth values ``[rows, columns]``.
+
+    Raises:
+        InputError: For another shape, what is no number, or a NIfTI file whose axes do not run as those of the image or
+            whose pixels are not of ``spacing_mm``.
     """
     from ctrecon.io.npy import read_npy
 

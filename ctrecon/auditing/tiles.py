@@ -102,9 +102,22 @@ def scan(
     most_iterations: int = 1500,
     watch: Callable[[int, int], None] | None = None,
 ) -> Map:
-    """Bound the contrast of every tile towards zero, many at once. ``watch`` gets the tiles done and their number.
+    """Bound the contrast of discs all over the image towards zero, many at once.
 
-    A tile is left as soon as it is decided, or as images without its contrast were found. Raises SettingError.
+    A tile is left as soon as it is decided, or as images without its contrast were found.
+
+    Args:
+        audit: Is asked.
+        radius: Of the discs, in pixels; None for a sixteenth of the image's shorter side.
+        ring: The surroundings that each is compared with; None for the usual ones.
+        most_iterations: Of the solver, for each tile.
+        watch: Hears of the tiles that are done, and of their number.
+
+    Returns:
+        The tiles, each with its sign and bound.
+
+    Raises:
+        SettingError: For an impossible radius, or where not one disc fits.
     """
     began, shape = time.monotonic(), (int(audit.evidence.image.shape[0]), int(audit.evidence.image.shape[1]))
     ring = Ring() if ring is None else ring

@@ -54,12 +54,27 @@ def certify(
     matrix: scipy.sparse.spmatrix | scipy.sparse.csr_matrix | None = None,
     source: str | Path | None = None,
 ) -> FeasibleCertificate | NotCertified:
-    """Prove that ``image [rows, columns]`` (1/mm) explains ``data [views, detectors]`` to within ``delta``.
+    """Prove that an image explains data: ``||W^(1/2) (A u - f)|| <= delta``, every rounding counted.
 
-    The operator is Joseph's projector for ``geometry`` and ``grid``, or ``matrix [data.size, image.size]`` (then both
-    may be None). ``weights >= 0`` (the shape of ``data``, usually 1 / variance) make it the whitened norm. Arrays keep
-    their float32 or float64. ``source`` is the file that the data came from: its name and hash are noted.
-    Raises SettingError for an impossible delta, InputError for arrays that do not fit or a problem beyond the checker.
+    The operator A is Joseph's projector for ``geometry`` and ``grid``, or ``matrix``. Arrays keep their float32 or
+    float64.
+
+    Args:
+        image: ``[rows, columns]``, of a volume ``[slices, rows, columns]``: 1/mm, or 1/cell where lengths are in cells.
+        data: ``[views, detectors]``, in space ``[views, rows, detectors]``.
+        geometry: Of the scan; None with a matrix.
+        grid: Of the image; None with a matrix.
+        delta: The bound, in units of the data, or of the whitened data.
+        weights: >= 0, of the shape of ``data``, usually 1 / variance; None for the plain 2-norm.
+        matrix: ``[data.size, image.size]`` in the place of a projector.
+        source: The file that the data came from: its name and hash are noted.
+
+    Returns:
+        The certificate, or ``NotCertified`` with the residual and what could be proved of it.
+
+    Raises:
+        SettingError: For an impossible delta.
+        InputError: For arrays that do not fit, or a problem beyond the checker.
     """
     operator, entries = operator_claim(geometry, grid, matrix)
     norm = "2-norm" if weights is None else "whitened"

@@ -56,10 +56,30 @@ def exclude(
     matrix: scipy.sparse.spmatrix | scipy.sparse.csr_matrix | None = None,
     source: str | Path | None = None,
 ) -> InfeasibleCertificate | NotExcluded:
-    """Prove by ``dual`` that no image of the ``shape`` with ``lo <= u <= hi`` (1/mm) meets ``delta``.
+    """Prove that no image between ``lo`` and ``hi`` explains data to within delta, by a dual vector.
 
-    ``dual`` has the shape of ``data``, in whitened coordinates where there are ``weights``; the rest is as for
-    ``certify``. Raises SettingError for an impossible delta or box, InputError for arrays that do not fit.
+    For any ``y`` of length one and any such ``u``, ``||W^(1/2) (A u - f)|| >= <y, W^(1/2) (A u - f)>``, whose minimum
+    over the box is a sum (``docs/guarantees.md``).
+
+    Args:
+        dual: Of the shape of ``data``, of any length; in whitened coordinates where there are ``weights``.
+        data: ``[views, detectors]``, in space ``[views, rows, detectors]``.
+        geometry: Of the scan; None with a matrix.
+        grid: Of the image; None with a matrix.
+        delta: The bound that is missed.
+        lo: The box's lower end, in units of the image.
+        hi: Its upper end.
+        shape: Of the images that are excluded.
+        weights: As for ``certify``.
+        matrix: As for ``certify``.
+        source: As for ``certify``.
+
+    Returns:
+        The certificate, or ``NotExcluded`` with the bound that the vector proves.
+
+    Raises:
+        SettingError: For an impossible delta or box.
+        InputError: For arrays that do not fit.
     """
     if not 0 < delta <= verify.BOUND[1]:
         raise SettingError(f"delta must be a finite number > 0, got {delta!r}")

@@ -47,9 +47,18 @@ class IntervalCertificate(Certificate):
     upper: float
 
     def write_labelled(self, image_path: str | Path, label: str, *, overwrite: bool = False) -> dict[str, Path]:
-        """Write all files beside ``image_path`` (``S.npy``) as ``S.LABEL...``; as ``write`` otherwise.
+        """Write all files of the certificate beside an image, all or none.
 
-        Raises OutputError also for a label of other characters than letters, digits, dash.
+        Args:
+            image_path: ``S.npy``; the files are ``S.LABEL...``.
+            label: Of the region: letters, digits, dash.
+            overwrite: Whether older ones may be replaced.
+
+        Returns:
+            The paths by what they are; the certificate's is that of ``""``.
+
+        Raises:
+            OutputError: For another label, where files are there already, or cannot be written.
         """
         return self.write(_labelled(Path(image_path), label), overwrite=overwrite)
 
@@ -67,9 +76,17 @@ def certificate_path(image_path: Path, label: str) -> Path:
 
 
 def prove_end(problem: verify.Problem, delta: float, kappa: float, c: Array, dual: Dual) -> float:
-    """A number that ``<c, u>`` is not below, for any image of the set: proved in float64, some room for other machines.
+    """A number that ``<c, u>`` is not below, for any image of the set: in float64, with some room for other machines.
 
-    ``problem`` holds the operator as a certificate describes it, data, weights and box; ``c [rows, columns]``, float64.
+    Args:
+        problem: The operator as a certificate describes it, data, weights and box.
+        delta: Bound of the residual.
+        kappa: Bound of the total variation.
+        c: What is measured, ``[rows, columns]``, float64.
+        dual: The vectors that prove it.
+
+    Returns:
+        The bound, in units of ``<c, u>``.
     """
     return _end(problem, delta, kappa, c, dual)[0]
 
@@ -105,13 +122,27 @@ def certify_interval(
     entries: Array | None = None,
     source: str | Path | None = None,
 ) -> IntervalCertificate | Empty:
-    """The range of ``<c, u>`` that the two duals prove. ``upper`` bounds ``-c`` from below.
+    """The range of ``<c, u>`` over all images within delta, kappa and the box, as two dual vectors prove it.
 
-    ``problem`` as a certificate describes it: operator, data and weights as stored, box. ``entries`` are those of the
-    matrix where the operator has one. ``region`` says in words what is measured; ``source`` is the reconstruction's
-    certificate. ``member [rows, columns]`` is an image that is within delta, kappa and the box: stored, it shows that
-    the range speaks of something. Where that is not proved of it, it is left out.
-    Raises InputError for arrays that do not fit.
+    Args:
+        problem: As a certificate describes it: operator, data and weights as stored, box.
+        norm: ``2-norm`` or ``whitened``.
+        delta: Bound of the residual.
+        kappa: Bound of the total variation.
+        c: What is measured, ``[rows, columns]``.
+        lower: Bounds ``<c, u>`` from below.
+        upper: Bounds ``<-c, u>`` from below.
+        region: Says in words what is measured.
+        member: An image ``[rows, columns]`` within delta, kappa and the box: stored, it shows that the range speaks of
+            something. Where that is not proved of it, it is left out.
+        entries: Those of the matrix, where the operator has one.
+        source: The reconstruction's certificate.
+
+    Returns:
+        The certificate, or ``Empty`` where the two ends prove that no image is in the set.
+
+    Raises:
+        InputError: For arrays that do not fit, or a problem beyond the checker.
     """
     c = _float64(c)
     data, weights = problem.scan

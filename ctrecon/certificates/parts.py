@@ -104,11 +104,22 @@ def seal(
     kind: str, values: Mapping[str, Any], operator: dict[str, Any], arrays: Mapping[str, Array], *, shape: list[int],
     entries: Array | None = None, source: str | Path | None = None,
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """All entries of a certificate, and all its files with the certificate as ``""``.
+    """Put a certificate together: all its entries, and the bytes of all its files.
 
-    ``values`` are the entries of this kind of certificate, ``arrays`` what it speaks of by the part's name (as
-    ``plain`` gives them), ``shape`` that of the image, ``entries`` those of the matrix.
-    Raises InputError where the certificate would be larger than the checker reads.
+    Args:
+        kind: ``feasible``, ``infeasible`` or ``interval``.
+        values: The entries of this kind.
+        operator: As certificates describe it.
+        arrays: What it speaks of, by the part's name, as ``plain`` gives them.
+        shape: Of the image.
+        entries: Those of the matrix, where the operator has one.
+        source: The file that the data came from.
+
+    Returns:
+        The entries, and the files by part; the certificate itself is ``""``.
+
+    Raises:
+        InputError: Where the certificate would be larger than the checker reads.
     """
     files = {name: npy_bytes(array) for name, array in arrays.items()}
     weights = arrays.get("weights")

@@ -16,10 +16,22 @@ from ctrecon.support.arrays import Array
 def certify_pooled(
     image: Array, data: Array, scale: int, tolerance: float, *, unit: str = "grey levels", source: Path | None = None
 ) -> FeasibleCertificate | NotCertified:
-    """Prove ``max |A u - f| <= tolerance`` for ``image`` and ``data [rows, columns]`` or ``[rows, columns, channels]``.
+    """Prove ``max |A u - f| <= tolerance`` with A the means over squares. What float32 holds without loss is stored so.
 
-    What float32 holds without loss is stored so, else float64. ``source`` is the file that the data came from.
-    Raises SettingError for an impossible tolerance, InputError for arrays that do not fit.
+    Args:
+        image: ``[scale * rows, scale * columns]``, or with channels behind.
+        data: ``[rows, columns]``, or with channels behind.
+        scale: The side of the squares, in pixels.
+        tolerance: In the values' unit.
+        unit: Of the values.
+        source: The file that the data came from.
+
+    Returns:
+        The certificate, or ``NotCertified`` with the largest difference.
+
+    Raises:
+        SettingError: For an impossible tolerance.
+        InputError: For arrays that do not fit.
     """
     operator = {"projector": "pooling", "factor": scale}
     u, f = _smallest(image), _smallest(data)

@@ -357,7 +357,19 @@ def residual(product: tuple[Array, Array], data: Array, weights: Array | None, n
 
 
 def lower_end(problem: Problem, delta: float, kappa: float, c: Array, y: Array, p: Array) -> tuple[float, float]:
-    """Below ``<c, u>`` for all images in the box within ``delta`` and ``kappa``: as computed, and as proved."""
+    """Below ``<c, u>`` for all images in the box within ``delta`` and ``kappa``.
+
+    Args:
+        problem: Operator, matrix, data and weights, box.
+        delta: Bound of the (whitened) residual.
+        kappa: Bound of the total variation.
+        c: What is measured, of the shape of the image.
+        y: Dual vector of the residual, of the shape of the data.
+        p: Dual vector of the differences, ``[axes, *image shape]``.
+
+    Returns:
+        The bound as computed, and as proved with every rounding counted.
+    """
     # The minimum over the box of <c + D^T p, u> + <y, W^(1/2) (A u - f)>, less delta ||y|| + kappa max |p|.
     f, t, given = problem.scan[0].ravel().astype(np.float64), c.astype(np.float64), abs(c).sum() + 2 * abs(p).sum()
     v = y.ravel() * (1.0 if problem.scan[1] is None else np.sqrt(problem.scan[1].ravel().astype(np.float64)))
@@ -382,7 +394,16 @@ def lower_end(problem: Problem, delta: float, kappa: float, c: Array, y: Array, 
 
 
 def misfit(problem: Problem, shape: Sequence[int], y: Array) -> tuple[float, float]:
-    """Below the norm of ``A u - f`` for all images of that shape in the box: as computed, and as proved."""
+    """Below ``||W^(1/2) (A u - f)||`` for all images in the box.
+
+    Args:
+        problem: Operator, matrix, data and weights, box.
+        shape: Of the images.
+        y: Dual vector, of the shape of the data, of any length but 0.
+
+    Returns:
+        The bound as computed, and as proved with every rounding counted.
+    """
     ends = lower_end(problem, 0.0, 0.0, np.zeros(shape), -y, np.zeros((len(shape), *shape)))
     length = math.sqrt(np.dot(y.ravel(), y.ravel()))
     require(length > 0, "the dual vector is zero")
@@ -521,9 +542,16 @@ def check_all(v: Json, path: Callable[[str], Path], effort: float) -> Verdict:
 def check(
     path: str | Path, image: str | Path | None = None, data: str | Path | None = None, effort: float = 1.0
 ) -> Verdict:
-    """Check ``S.certificate.json`` and the files beside it, or ``image`` and ``data``. Raises for no file's content.
+    """Check a certificate with the files beside it. Never raises for what a file holds.
 
-    ``effort`` is how many times the usual work and memory it may take.
+    Args:
+        path: ``S.certificate.json``.
+        image: The image's file; None for the one beside it.
+        data: The data's file; None for the one beside it.
+        effort: How many times the usual work and memory it may take.
+
+    Returns:
+        Whether it is valid; what it says and what was proved, or why it is refused.
     """
     given, path, kind = {"image": image, "data": data}, Path(path), None
 

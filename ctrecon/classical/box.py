@@ -65,11 +65,26 @@ def fit_in_box(
     most_iterations: int = 100,
     watch: Callable[[Proving], None] | None = None,
 ) -> BoxFit:
-    """Minimise ``energy`` over ``low <= u <= high`` from ``start`` (default: zero) ``[1, 1, rows, columns]``.
+    """Minimise ``E(u) = 1/2 ||W^(1/2) (A u - f)||^2`` over ``low <= u <= high``, with a proof of how small it can be.
 
-    Ends once the bound is within ``closeness`` of the misfit, or an image is within ``delta``. ``watch`` hears of each
-    new bound. Raises SettingError for an empty box or a batch of several samples, OperatorError for an operator that
-    is not one on images ``(1, rows, columns)``.
+    Ends once the bound is within ``closeness`` of the misfit, or an image is within ``delta``.
+
+    Args:
+        energy: Of one sample.
+        low: The box's lower end, in units of the image.
+        high: Its upper end.
+        start: ``[1, 1, rows, columns]``; None for zero.
+        delta: A misfit that is small enough.
+        closeness: How near the bound must come, relative to the misfit.
+        most_iterations: At most.
+        watch: Hears of each new bound.
+
+    Returns:
+        The image, its misfit, the bound and the dual vector that proves it.
+
+    Raises:
+        SettingError: For an empty box, or several samples.
+        OperatorError: For an operator that is not one on images ``(1, rows, columns)``.
     """
     operator, f = energy.operator, energy.data
     with torch.no_grad():

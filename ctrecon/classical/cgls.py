@@ -80,11 +80,25 @@ def cgls(
     start: Tensor | None = None,
     watch: Callable[[Tensor], None] | None = None,
 ) -> CGLSResult:
-    """CGLS until ``||W^(1/2) (A u - f)|| <= delta`` (one number or ``[batch]``), each sample by itself.
+    """Conjugate gradients (M. R. Hestenes, E. Stiefel, 1952; CGLS) until ``||W^(1/2) (A u - f)|| <= delta``.
 
-    ``watch`` is called after each iteration with the discrepancies ``[batch]``, float64.
-    A few iterations without ``delta`` are to an operator without geometry what filtered back projection is to one with.
-    Raises SettingError for ``delta <= 0`` or ``most_iterations < 0``.
+    Each sample ends by itself. A few iterations without ``delta`` are to an operator without geometry what filtered
+    back projection is to one with.
+
+    Args:
+        operator: A.
+        data: f, ``[batch, *range_shape]``.
+        most_iterations: At most.
+        delta: One number or ``[batch]``; None to go on until the gradient is rounding.
+        weights: W, >= 0, usually 1 / variance; None for 1.
+        start: ``[batch, *domain_shape]``; None for zero.
+        watch: Hears after each iteration of the discrepancies ``[batch]``, float64.
+
+    Returns:
+        The image and, per sample, iterations, discrepancy and why it ended.
+
+    Raises:
+        SettingError: For ``delta <= 0`` or ``most_iterations < 0``.
     """
     if most_iterations < 0:
         raise SettingError(f"the number of iterations must be >= 0, got {most_iterations}")

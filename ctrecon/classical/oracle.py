@@ -135,13 +135,29 @@ def best_huber_tv(
 ) -> OracleTV:
     """Huber-TV with the weight and the Huber parameter that give each image its best PSNR.
 
-    ``sigma`` ``[batch]`` is the standard deviation of the noise in ``data``, with ``weights`` that of the whitened
-    noise times the root of their mean. ``alphas`` are in units of ``sigma`` times A's column norm, ``epsilons`` in
-    units of the truth's range. The middle epsilon walks down the alphas, every image starting from its last one, to
-    the accuracy ``tolerance``; then each image looks where a parabola through its three best has its top, beyond the
-    border first if its best lies there (``widen`` times at most). The other epsilons begin around that best. What is
-    best of all is solved to ``refined``. Within 0.02 dB of a fine grid (``tests/classical/test_classical.py``).
-    Raises SettingError for fewer than 3 alphas or settings out of range.
+    The middle epsilon walks down the alphas, every image starting from its last one, to the accuracy ``tolerance``;
+    then each image looks where a parabola through its three best has its top, beyond the border first if its best lies
+    there. The other epsilons begin around that best. What is best of all is solved to ``refined``. Within 0.02 dB of a
+    fine grid (``tests/classical/test_classical.py``).
+
+    Args:
+        operator: A, on one image.
+        data: f, ``[batch, 1, views, detectors]``.
+        truth: ``[batch, 1, rows, columns]``.
+        sigma: Standard deviation of the noise in ``data``, ``[batch]``; with ``weights`` that of the whitened noise
+            times the root of their mean.
+        weights: W, >= 0, usually 1 / variance; None for 1.
+        alphas: Weights to try, in units of ``sigma`` times A's column norm.
+        epsilons: Huber parameters to try, in units of the truth's range.
+        tolerance: Of the search, relative distance to the minimiser.
+        refined: The same of the image that is given.
+        widen: How often at most the border is moved out.
+
+    Returns:
+        Image, PSNR in dB, weight and Huber parameter of each sample, and whether the best weight is at the border.
+
+    Raises:
+        SettingError: For fewer than 3 alphas or settings out of range.
     """
     alphas, epsilons = sorted(alphas, reverse=True), sorted(epsilons)
     if len(alphas) < 3 or not epsilons or min(alphas) <= 0 or min(epsilons) <= 0:

@@ -38,11 +38,24 @@ def minimise_huber_tv(
 ) -> TVResult:
     """The minimiser of ``1/2 ||W^(1/2) (A u - f)||^2 + alpha TV_eps(u)`` over ``u >= 0`` (or over all ``u``).
 
-    ``data`` ``[batch, 1, views, detectors]``; ``alpha`` (data^2 over 1/mm) and ``epsilon`` (1/mm) are > 0, one number
-    or one per image. ``weights`` (>= 0) are 1 by default, or 1 / variance. It stops where ``TVResult.distance``, the
-    relative distance to the minimiser, is at most ``tolerance``.
-    ``watch`` is called after each iteration with ``||W^(1/2) (A u - f)||``, float64, of the images still on their way.
-    Raises SettingError for settings out of range, OperatorError for an operator that is not on one image.
+    Args:
+        operator: A, on one image.
+        data: f, ``[batch, 1, views, detectors]``.
+        alpha: > 0, data^2 over 1/mm, one number or ``[batch]``.
+        epsilon: > 0, 1/mm, one number or ``[batch]``.
+        weights: W, >= 0, usually 1 / variance; None for 1.
+        start: ``[batch, 1, rows, columns]``; None for zero.
+        nonnegative: Whether ``u >= 0``.
+        tolerance: It stops where ``TVResult.distance``, the relative distance to the minimiser, is at most this.
+        most_iterations: At most.
+        watch: Hears after each iteration of ``||W^(1/2) (A u - f)||``, float64, of the images still on their way.
+
+    Returns:
+        The images and, per sample, settings, energy, discrepancy and why it ended.
+
+    Raises:
+        SettingError: For settings out of range.
+        OperatorError: For an operator that is not on one image.
     """
     return HuberTVSolver(operator, data).solve(
         data, alpha=alpha, epsilon=epsilon, weights=weights, start=start, nonnegative=nonnegative,
@@ -65,13 +78,28 @@ def tv_at_discrepancy(
 ) -> TVResult:
     """The largest ``alpha`` whose image has ``||W^(1/2) (A u - f)|| <= delta``: V. A. Morozov's principle (1966).
 
-    ``delta`` is one number or ``[batch]``. The discrepancy grows with ``alpha``, so ``log alpha`` is bracketed and
-    then found along the secant, each trial starting from the last image, until the discrepancy lies in
-    ``[(1 - closeness) delta, delta]``; roughly first, then to ``tolerance``. ``epsilon`` defaults to 0.004 of the
-    image's range, as a few steps of CGLS show it. ``iterations`` counts those of the trial that gave the image.
-    ``watch`` is called after each iteration of each trial, as in ``minimise_huber_tv``.
-    ``reason`` is "discrepancy met" or "no weight meets delta", with the smallest discrepancy found.
-    Raises SettingError for ``delta <= 0``.
+    The discrepancy grows with ``alpha``, so ``log alpha`` is bracketed and then found along the secant, each trial
+    starting from the last image, until the discrepancy lies in ``[(1 - closeness) delta, delta]``; roughly first, then
+    to ``tolerance``.
+
+    Args:
+        operator: A, on one image.
+        data: f, ``[batch, 1, views, detectors]``.
+        delta: > 0, one number or ``[batch]``.
+        epsilon: Huber parameter; None for 0.004 of the image's range, as a few steps of CGLS show it.
+        weights: W, >= 0, usually 1 / variance; None for 1.
+        start: ``[batch, 1, rows, columns]``; None for a few steps of CGLS.
+        nonnegative: Whether ``u >= 0``.
+        tolerance: As of ``minimise_huber_tv``.
+        closeness: How far below delta the discrepancy may end, relatively.
+        watch: As of ``minimise_huber_tv``, in each trial.
+
+    Returns:
+        As ``minimise_huber_tv``. ``iterations`` counts those of the trial that gave the image; ``reason`` is
+        "discrepancy met" or "no weight meets delta", with the smallest discrepancy found.
+
+    Raises:
+        SettingError: For a delta that is not finite and > 0.
     """
     batch, device = data.shape[0], data.device
     bound = torch.as_tensor(delta, dtype=torch.float64, device=device).expand(batch)

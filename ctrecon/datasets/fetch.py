@@ -41,7 +41,18 @@ class Fetched:
 
 
 def chosen(record: Record, patterns: Sequence[str]) -> tuple[RemoteFile, ...]:
-    """The files whose names match one of ``patterns`` like ``*.csv``; all without any. Raises InputError for none."""
+    """The files of a record whose names match.
+
+    Args:
+        record: With all its files.
+        patterns: Such as ``*.csv``; without any, all files.
+
+    Returns:
+        The files, in the order of the record.
+
+    Raises:
+        InputError: Where none matches.
+    """
     files = tuple(f for f in record.files if not patterns or any(fnmatchcase(f.name, p) for p in patterns))
     if not files:
         names = ", ".join(file.name for file in record.files)

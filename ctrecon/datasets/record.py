@@ -25,7 +25,17 @@ class Record:
 
 
 def files_of(data_set: DataSet) -> Record:
-    """Ask the record where there is one. Raises InputError where it cannot be reached or says something else."""
+    """The files of a data set: asks the record on the network where there is one.
+
+    Args:
+        data_set: Of the list.
+
+    Returns:
+        Files with sizes and hashes, and the licence that the record states.
+
+    Raises:
+        InputError: Where the record cannot be reached or says something else.
+    """
     if data_set.record is None:
         return Record(files=data_set.files, licence=None)
     try:

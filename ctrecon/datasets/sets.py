@@ -49,7 +49,17 @@ class DataSet:
 
 
 def read_sets(path: Path | None = None) -> dict[str, DataSet]:
-    """The shipped list, or the one at ``path``. Raises InputError for a file that is no such list."""
+    """The list of data sets.
+
+    Args:
+        path: Of a list of one's own; None for the shipped one.
+
+    Returns:
+        The data sets by name.
+
+    Raises:
+        InputError: For a file that is no such list.
+    """
     where = "the shipped list" if path is None else str(path)
     try:
         if path is None:

@@ -70,10 +70,28 @@ def descend(
     least_iterations: int = 0,
     most_iterations: int = 100,
 ) -> Iterator[Iterate]:
-    """Descend ``energy`` from ``start`` ``[batch, channel, *spatial]``; the last iterate is ``finished``.
+    """Descend an energy along proposed directions: Algorithm 1 of the paper, a generator of iterates.
 
-    A rule of ``stop`` that holds at the start ends a sample there; afterwards not before ``least_iterations``, unless E
-    falls no further. A sample that ended stays where it is. Raises SettingError for a start that is not finite.
+    Each proposal is bent into the set ``dissipation`` of true descent directions, ``step`` finds how far to go, and E
+    falls whatever was proposed. A sample that ended stays where it is.
+
+    Args:
+        energy: E, of ``[batch, channel, *spatial]``.
+        direction: Proposes where to go: from a point to a tensor like ``point.u``.
+        start: ``[batch, channel, *spatial]``.
+        dissipation: The set; by default that of the energy.
+        step: How far to go; by default the best of the subspace.
+        stop: Rules that end a sample. One that holds at the start ends it there, afterwards not before
+            ``least_iterations``, unless E falls no further.
+        least_iterations: That many at least.
+        most_iterations: At most.
+
+    Yields:
+        The start and each iterate after it; the last one is ``finished``.
+
+    Raises:
+        SettingError: For a start that is not finite, a direction that returns something else than a tensor like
+            ``point.u``, or who writes into a point.
     """
     if most_iterations < 0:
         raise SettingError(f"most_iterations must be >= 0, got {most_iterations}")

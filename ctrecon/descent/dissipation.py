@@ -117,9 +117,18 @@ def part(z: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def dissipate(where: DissipationSet, z: Tensor, g: Tensor) -> Tensor:
-    """The layer (21) or (22) for a matched adjoint: ``z`` bent into the set; differentiable in ``z`` and ``g``.
+    """The layer (21) or (22) of the paper for a matched adjoint: ``z`` bent into a set of descent directions.
 
-    What is in the set stays as it is. In the precision of ``z``: ``<d, g>`` is right up to its rounding of ``|d| |g|``.
+    Differentiable in ``z`` and ``g``. What is in the set stays as it is. In the precision of ``z``: ``<d, g>`` is right
+    up to its rounding of ``|d| |g|``.
+
+    Args:
+        where: The set: ``HalfSpace`` (21) or ``Cone`` (22).
+        z: The proposals, ``[batch, channel, *spatial]``.
+        g: Minus the gradients, of the same shape.
+
+    Returns:
+        Directions of the same shape.
     """
     beside, eta = part(z, g)
     g_squared = inner(g, g)

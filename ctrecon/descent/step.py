@@ -71,6 +71,19 @@ class ConstantStep:
 
     @staticmethod
     def for_cone(zeta1: float, zeta2: float, lipschitz: float) -> ConstantStep:
+        """The length of Proposition 2 of the paper, ``zeta1 / (zeta2^2 L)``: E falls along any direction in the cone.
+
+        Args:
+            zeta1: The cone's share of the gradient, > 0.
+            zeta2: The cone's largest length in lengths of the gradient.
+            lipschitz: L, the Lipschitz constant of the gradient, ``||A||^2`` of least squares.
+
+        Returns:
+            The step.
+
+        Raises:
+            SettingError: For a length that is not finite and > 0.
+        """
         return ConstantStep(zeta1 / (zeta2**2 * lipschitz))
 
     def __call__(self, ray: Ray, d: Tensor) -> Tensor:

@@ -61,6 +61,11 @@ class ArcFanBeam(DetectorRow):
         check_flight(self.source_angle_shift_rad, self.source_radius_shift_mm, self.source_to_axis_mm)
 
     def to_vectors(self) -> Vectors:
+        """The geometry as free vectors: an arc about the nominal source, rays from the true one.
+
+        Returns:
+            Source, middle of the detector and its axis in each view, in mm.
+        """
         nominal, true = self.sources()
         turned = np.asarray(self.angles_rad) - self.detector_offset_mm / self.source_to_detector_mm
         cos, sin = np.cos(turned), np.sin(turned)
@@ -84,7 +89,14 @@ class ArcFanBeam(DetectorRow):
         return any(self.source_angle_shift_rad) or any(self.source_radius_shift_mm)
 
     def sources(self, views: slice = slice(None)) -> tuple[Float64Array, Float64Array]:
-        """The nominal and the true source of each view, both ``[views, 2]`` in mm."""
+        """Where the source stands, without and with the shifts of a flying focal spot.
+
+        Args:
+            views: Which of the views.
+
+        Returns:
+            The nominal and the true source of each view, both ``[views, 2]`` as (x, y), in mm.
+        """
         t = np.asarray(self.angles_rad[views])
         true = t + np.asarray(self.source_angle_shift_rad[views])
         radius = self.source_to_axis_mm + np.asarray(self.source_radius_shift_mm[views])
@@ -92,6 +104,15 @@ class ArcFanBeam(DetectorRow):
         return nominal, radius[:, None] * np.stack([np.sin(true), -np.cos(true)], axis=-1)
 
     def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
+        """``rays`` by formula, one through the middle of each cell.
+
+        Args:
+            views: Which of the views.
+
+        Returns:
+            A point on each ray, the source with its flying focal spot, and the ray's direction, of any length: both
+            ``[views, detectors, 2]`` as (x, y), in mm.
+        """
         cos, sin = self.axes(views)
         g = (self.detector_mm / self.source_to_detector_mm)[None, :]
         nominal, true = self.sources(views)

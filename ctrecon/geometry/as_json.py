@@ -31,7 +31,13 @@ GEOMETRIES: dict[str, type[Geometry]] = {}
 
 
 def register(geometry: Kind) -> Kind:
-    """Let JSON files name a class of geometries by its ``kind``; gives it back, so that it serves as a decorator.
+    """Let JSON files name a class of geometries by its ``kind``; serves as a decorator.
+
+    Args:
+        geometry: The class, a frozen dataclass with a kind and a title.
+
+    Returns:
+        The same class.
 
     Raises:
         GeometryError: for a class that is not a frozen dataclass, and for a name that another class has.
@@ -57,10 +63,17 @@ for _known in (
 def geometry_from_dict(
     values: Mapping[str, Any], *, detector_count: int | None = None
 ) -> tuple[Geometry, Grid | None]:
-    """Read the sidecar format (``docs/units.md``): the geometry, and the image grid where ``image`` is given.
+    """Read the sidecar format (``docs/units.md``).
 
-    ``detector_count`` comes from the data where the file does not say it.
-    Raises GeometryError for a missing, unknown or impossible entry.
+    Args:
+        values: The entries.
+        detector_count: From the data, where the file does not say it.
+
+    Returns:
+        The geometry, and the image grid where ``image`` is given.
+
+    Raises:
+        GeometryError: For a missing, unknown or impossible entry.
     """
     if not isinstance(values, Mapping):
         raise GeometryError(f"a geometry must be a JSON object, got {type(values).__name__}")
@@ -155,7 +168,15 @@ def grid_from_dict(values: Mapping[str, Any]) -> Grid:
 
 
 def geometry_to_json(geometry: Geometry, grid: Grid | None = None) -> str:
-    """The sidecar text; ``geometry_from_dict(json.loads(text))`` gives equal objects back."""
+    """The sidecar text: ``geometry_from_dict(json.loads(text))`` gives equal objects back.
+
+    Args:
+        geometry: Of the scan.
+        grid: Of the image, for the entry ``image``.
+
+    Returns:
+        A JSON object.
+    """
     values = geometry.to_dict()
     if grid is not None:
         values["image"] = grid.to_dict()

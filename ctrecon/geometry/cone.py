@@ -82,10 +82,19 @@ class ConeBeam(DetectorRows):
         )
 
     def heights_mm(self) -> Float64Array:
-        """The z of the source, ``[views]``."""
+        """How high the source stands.
+
+        Returns:
+            The z of the source in each view, ``[views]``, in mm: 0 on a circle.
+        """
         return np.zeros(len(self.angles_rad))
 
     def to_vectors(self) -> Vectors:
+        """The geometry as free vectors in space.
+
+        Returns:
+            Source, middle of the detector and its two axes in each view, in mm.
+        """
         across, along = turned_axes(self.angles_rad)
         z, up = self.heights_mm()[:, None], np.broadcast_to([0.0, 0.0, 1.0], (len(self.angles_rad), 3))
         behind = self.source_to_detector_mm - self.source_to_axis_mm
@@ -142,6 +151,11 @@ class HelicalCone(ConeBeam):
         return dataclasses.replace(super().orbit, steady=False)
 
     def heights_mm(self) -> Float64Array:
+        """How high the source stands: ``start_mm + pitch_mm t / (2 pi)`` after a turn by t since the first view.
+
+        Returns:
+            The z of the source in each view, ``[views]``, in mm.
+        """
         assert self.first_angle_rad is not None
         turned = np.asarray(self.angles_rad) - self.first_angle_rad
         climbed: Float64Array = self.start_mm + self.pitch_mm * turned / (2 * math.pi)

@@ -51,6 +51,11 @@ class FanBeam(DetectorRow):
         return self.source_to_detector_mm / self.source_to_axis_mm
 
     def to_vectors(self) -> Vectors:
+        """The geometry as free vectors.
+
+        Returns:
+            Source, middle of the detector and its axis in each view, in mm.
+        """
         across, along = turned_axes(self.angles_rad)
         behind = self.source_to_detector_mm - self.source_to_axis_mm
         return planar_vectors(
@@ -66,6 +71,15 @@ class FanBeam(DetectorRow):
         )
 
     def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
+        """``rays`` by formula, one through the middle of each cell.
+
+        Args:
+            views: Which of the views.
+
+        Returns:
+            A point on each ray, the source, and the ray's direction, of any length: both ``[views, detectors, 2]`` as
+            (x, y), in mm.
+        """
         cos, sin = self.axes(views)
         s = self.detector_mm[None, :]
         directions = np.stack(

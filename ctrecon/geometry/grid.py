@@ -191,10 +191,15 @@ def _pixel(pixel_mm: Any) -> float | tuple[float, float]:
 
 
 def field_of_view_mm(geometry: Geometry) -> float:
-    """Diameter of the circle around the axis that every view sees whole (the smaller side counts), in mm.
+    """Diameter of the circle around the axis that every view sees whole (the smaller side counts).
 
-    0 where a view does not see the axis from both sides. Of a scanner that turns one view says it for all. In space it
-    is what the middle row sees from above.
+    Of a scanner that turns one view says it for all. In space it is what the middle row sees from above.
+
+    Args:
+        geometry: Of the scan.
+
+    Returns:
+        The diameter in mm; 0 where a view does not see the axis from both sides.
     """
     some = slice(None) if geometry.orbit is None else slice(0, 1)
     if len(geometry.shape) == 2:
@@ -212,10 +217,16 @@ def field_of_view_mm(geometry: Geometry) -> float:
 
 
 def covered_mm(geometry: Geometry) -> float:
-    """Diameter of the circle around the axis whose lines are all measured, in mm.
+    """Diameter of the circle around the axis whose lines are all measured.
 
     As ``field_of_view_mm``, but where a detector reaches further on one side and the views go round: what it misses
     on the other side it sees half a turn later.
+
+    Args:
+        geometry: Of the scan.
+
+    Returns:
+        The diameter in mm.
     """
     narrow = field_of_view_mm(geometry)
     if geometry.orbit is None or narrow <= 0 or len(geometry.shape) != 2:
@@ -229,9 +240,20 @@ def covered_mm(geometry: Geometry) -> float:
 
 
 def default_grid(geometry: Geometry, *, size: int | None = None, pixel_mm: float | None = None) -> Grid:
-    """A square grid that covers the field of view (``covered_mm``); ``size`` defaults to the number of detector cells.
+    """A square grid that covers the field of view (``covered_mm``).
 
     In space its slices are as far apart as the detector's rows seem at the axis, and cover there what any view sees.
+
+    Args:
+        geometry: Of the scan.
+        size: Pixels a side; None for the number of detector cells.
+        pixel_mm: A pixel's side; None for the one that just covers the field of view.
+
+    Returns:
+        The grid, about the axis.
+
+    Raises:
+        GeometryError: For an impossible size, or where the field of view is empty and no pixel is given.
     """
     size = geometry.detector_count if size is None else size
     if pixel_mm is None:

@@ -21,6 +21,11 @@ class ParallelBeam(DetectorRow):
     title: ClassVar[str] = "parallel beam"
 
     def to_vectors(self) -> Vectors:
+        """The geometry as free vectors.
+
+        Returns:
+            The direction of the rays, of length one, and the middle of the detector, in mm, and its axis in each view.
+        """
         across, along = turned_axes(self.angles_rad)
         return planar_vectors(
             -along, self.detector_offset_mm * across, across, columns=self.detector_count,
@@ -32,6 +37,15 @@ class ParallelBeam(DetectorRow):
         return Orbit(angles_rad=self.angles_rad, detector_offset_mm=self.detector_offset_mm)
 
     def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
+        """``rays`` by formula, one through the middle of each cell.
+
+        Args:
+            views: Which of the views.
+
+        Returns:
+            A point on each ray, on the detector's line through the axis, in mm, and the ray's direction, of length one:
+            both ``[views, detectors, 2]`` as (x, y).
+        """
         cos, sin = self.axes(views)
         s = self.detector_mm[None, :]
         points = np.stack([s * cos, s * sin], axis=-1)

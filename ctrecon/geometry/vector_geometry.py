@@ -108,6 +108,12 @@ class VectorGeometry(Geometry):
         return len(self.source), self.detector_count
 
     def to_vectors(self) -> Vectors:
+        """The geometry as the vectors that it is given by.
+
+        Returns:
+            Source (or direction of the rays, where they are parallel), middle of the detector, in mm, and its axis in
+            each view.
+        """
         return planar_vectors(
             np.array(self.source), np.array(self.detector_mm), np.array(self.detector_axis),
             columns=self.detector_count, column_mm=self.detector_spacing_mm, parallel=self.parallel,
@@ -125,16 +131,35 @@ class VectorGeometry(Geometry):
             return None
 
     def with_axis_shift(self, shift_mm: Sequence[Sequence[float]] | Array) -> Self:
-        """Where the axis wobbles: in each view the object stood ``shift_mm [views, 2]`` away from where it belongs.
+        """The geometry of a scan whose axis wobbled.
 
-        So seen from the object, source and detector stood the opposite way.
+        Seen from the object, source and detector stood the opposite way; parallel rays keep their direction.
+
+        Args:
+            shift_mm: How far the object stood away from where it belongs in each view, ``[views, 2]`` as (x, y).
+
+        Returns:
+            The same with source and detector moved.
+
+        Raises:
+            GeometryError: For another number of views, or values that are not finite.
         """
         shift = np.array(each_view("shift_mm", shift_mm, len(self.source), width=2))
         moved = {} if self.parallel else {"source": np.array(self.source) - shift}
         return dataclasses.replace(self, detector_mm=np.array(self.detector_mm) - shift, **moved)
 
     def with_detector_shift(self, shift_mm: Sequence[float] | Array) -> Self:
-        """The detector slid along its axis by ``shift_mm [views]``; an arc keeps its centre."""
+        """The geometry of a detector that slid along its axis; an arc slides along itself and keeps its centre.
+
+        Args:
+            shift_mm: How far in each view, ``[views]``, towards the last cell.
+
+        Returns:
+            The same with the detector moved.
+
+        Raises:
+            GeometryError: For another number of views, or values that are not finite.
+        """
         shift = np.array(each_view("shift_mm", shift_mm, len(self.source)))[:, None]
         middle, axis = np.array(self.detector_mm), np.array(self.detector_axis)
         if not self.detector_radius_mm:
@@ -145,14 +170,30 @@ class VectorGeometry(Geometry):
         return dataclasses.replace(self, detector_mm=slid, detector_axis=np.cos(g) * axis + np.sin(g) * normal)
 
     def with_detector_turn(self, turn_rad: Sequence[float] | Array) -> Self:
-        """The detector turned counter-clockwise about its middle by ``turn_rad [views]``."""
+        """The geometry of a detector that turned about its middle.
+
+        Args:
+            turn_rad: By how much in each view, ``[views]``, counter-clockwise.
+
+        Returns:
+            The same with the detector's axis turned.
+
+        Raises:
+            GeometryError: For another number of views, or values that are not finite.
+        """
         turn = np.array(each_view("turn_rad", turn_rad, len(self.source)))[:, None]
         axis = np.array(self.detector_axis)
         across = np.stack([-axis[:, 1], axis[:, 0]], axis=1)
         return dataclasses.replace(self, detector_axis=np.cos(turn) * axis + np.sin(turn) * across)
 
     def with_source_distance(self, source_to_axis_mm: Sequence[float] | Array) -> Self:
-        """The source on its line through the axis, ``source_to_axis_mm [views]`` away; the detector stays.
+        """The geometry with the source moved on its line through the axis; the detector stays.
+
+        Args:
+            source_to_axis_mm: How far from the axis in each view, ``[views]``.
+
+        Returns:
+            The same with the source moved.
 
         Raises:
             GeometryError: for parallel rays, which have no source, and for distances that are not > 0.

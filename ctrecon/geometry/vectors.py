@@ -148,7 +148,23 @@ class Vectors:
 def planar_vectors(
     source: Array, detector: Array, u: Array, *, columns: int, column_mm: float, parallel: bool, radius_mm: float = 0.0
 ) -> Vectors:
-    """Vectors of a geometry in the plane, from arrays ``[views, 2]`` as (x, y); the rest is as for ``Vectors``."""
+    """Vectors of a geometry in the plane: z is 0, v is (0, 0, 1), and there is one row.
+
+    Args:
+        source: ``[views, 2]`` as (x, y): its place in mm, or, where ``parallel``, the direction of the rays.
+        detector: Its middle, ``[views, 2]``, in mm.
+        u: Of length one, ``[views, 2]``, to the next column.
+        columns: How many cells.
+        column_mm: From cell to cell, along the arc where the detector is one.
+        parallel: Whether the rays of a view are parallel.
+        radius_mm: Of the detector's arc; 0 where it is flat.
+
+    Returns:
+        The same in space.
+
+    Raises:
+        GeometryError: As ``Vectors``.
+    """
     def lifted(values: Array) -> Float64Array:
         return np.pad(np.asarray(values, dtype=np.float64), ((0, 0), (0, 1)))
 

@@ -44,7 +44,17 @@ class StoredVolume:
 
 
 def read_stored_volume(path: Path) -> StoredVolume:
-    """Read a volume of two or three dimensions. Raises InputError for anything else, and for bombs before decoding."""
+    """Read a volume of two or three dimensions.
+
+    Args:
+        path: NIfTI, MetaImage or NRRD.
+
+    Returns:
+        Values ``[slices, rows, columns]``, float32, where they stand (LPS, mm), and their spacing in mm.
+
+    Raises:
+        InputError: For anything else, values that are not finite, and for bombs before decoding.
+    """
     if volume_suffix(path) is None:
         raise InputError(f"{path}: a volume is read from {', '.join(VOLUME_SUFFIXES)}")
     if not path.is_file():
@@ -137,7 +147,16 @@ def silent() -> Iterator[None]:
 
 
 def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) -> None:
-    """Write ``[slices, rows, columns]`` as float32, whole or not at all. Raises OutputError as ``put_volume``."""
+    """Write a volume as float32, whole or not at all.
+
+    Args:
+        path: NIfTI, MetaImage or NRRD, by its suffix.
+        values: ``[slices, rows, columns]``.
+        affine: 4 x 4, takes (column, row, slice) to (x, y, z) in LPS, mm.
+
+    Raises:
+        OutputError: As ``put_volume``.
+    """
     with atomic_write(path) as partial:
         put_volume(partial, path, values, affine)
 

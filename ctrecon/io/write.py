@@ -22,6 +22,10 @@ from ctrecon.support.limits import check_number_type
 def write_array(path: str | os.PathLike[str], array: Array) -> None:
     """Write an array of real numbers as ``.npy``, whole or not at all; the same array gives the same bytes.
 
+    Args:
+        path: Of the file.
+        array: Of any shape.
+
     Raises:
         InputError: For other types.
         OutputError: Where it cannot be written.

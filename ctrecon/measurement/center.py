@@ -36,11 +36,23 @@ class Center:
 
 
 def estimate_center(sinogram: Array, geometry: Geometry) -> Center:
-    """The column the axis projects to; the geometry's own offset is not used.
+    """The column the rotation axis projects to, from the data; the geometry's own offset is not used.
 
-    The axis is sought in the middle half of the detector, and the object must lie inside every view.
-    Raises InputError where the data do not show the axis: constant data, too few views, a fan beam over less than
-    half a turn; GeometryError for a geometry without an orbit.
+    By rays measured from both ends (Panetta et al. 2008), else by the sinogram's double wedge (Vo et al. 2014), else by
+    the centre of mass (Azevedo et al. 1990). The axis is sought in the middle half of the detector, and the object must
+    lie inside every view.
+
+    Args:
+        sinogram: Line integrals ``[views, detectors]``.
+        geometry: Of the scan, with an orbit.
+
+    Returns:
+        The column, from 0, fractions allowed, and how it was found.
+
+    Raises:
+        InputError: Where the data do not show the axis: constant data, too few views, a fan beam over less than half a
+            turn.
+        GeometryError: For a geometry without an orbit.
     """
     orbit = orbit_of(geometry, "the search for the rotation axis", "its own places say where the axis is")
     values = sinogram.astype(np.float64)

@@ -75,21 +75,32 @@ def _first(bad: npt.NDArray[np.bool_]) -> str:
 def line_integrals(
     counts: Any, white: Any, dark: Any = 0.0, *, electronic_sigma: float = 0.0, gain: float = 1.0, mask: Any = None
 ) -> LineIntegrals:
-    """``log(white / counts)`` and its variance for counts ``[views, detectors]``.
+    """``log(white / counts)`` after the dark field, and its variance.
 
-    ``white`` and ``dark``: a number, ``[detectors]``, ``[views, detectors]``, or frames of one of these, averaged.
-    ``electronic_sigma``: standard deviation of the electronic noise, in counts. ``gain``: variance of a count over
-    its mean, 1 where photons are counted, another number where a camera counts digital units.
-
-    ``mask``: which rays are usable, where that is known. NaN is missing as well, and so are cells that are dead in the
-    white field or in the counts (``dead.py``), a few of them at most; a note names them.
+    Rays are missing where ``mask`` says so, at NaN, and where cells are dead in the white field or in the counts
+    (``dead.py``), a few of them at most; a note names them.
 
     No other ray is lost: one below ``FEWEST_COUNTS`` after the dark field is taken to have that many, with the variance
     of its neighbourhood, and a note counts such rays. Rays brighter than the white field are kept where noise
     explains them; a few more (refraction at edges does it) are kept with a note.
-    Raises InputError where a white field is not above the dark one, a count is negative by more than electronic noise
-    explains or not finite, or rays are
-    above the white field by more than that: one by 50% and 5 sigma, or 5% of all by 5 sigma.
+
+    Args:
+        counts: ``[views, detectors]``.
+        white: A number, ``[detectors]``, ``[views, detectors]``, or frames of one of these, averaged.
+        dark: The same.
+        electronic_sigma: Standard deviation of the electronic noise, in counts.
+        gain: Variance of a count over its mean: 1 where photons are counted, another number where a camera counts
+            digital units.
+        mask: Which rays are usable, ``[views, detectors]``, where that is known.
+
+    Returns:
+        Line integrals and variances ``[views, detectors]``, float64, the counts behind them, and notes.
+
+    Raises:
+        InputError: Where a white field is not above the dark one, a count is negative by more than electronic noise
+            explains or not finite, or rays are above the white field by more than that: one by 50% and 5 sigma, or 5%
+            of all by 5 sigma.
+        SettingError: For an impossible noise or gain.
     """
     measured = np.asarray(counts, dtype=np.float64)
     if measured.ndim != 2 or measured.size == 0:
@@ -197,9 +208,18 @@ def photon_transfer(white: Any, dark: Any) -> tuple[float, float]:
 
 
 def add_gaussian_noise(sinogram: Array, relative: float, seed: int) -> Array:
-    """``f + n`` with white noise of exactly ``||n|| = relative * ||f||`` in the 2-norm; the dtype stays.
+    """``f + n`` with white noise of exactly ``||n|| = relative * ||f||`` in the 2-norm.
 
-    Raises SettingError where ``relative`` is not a finite number >= 0.
+    Args:
+        sinogram: f, of any shape.
+        relative: 0.01 is 1%.
+        seed: Of the noise.
+
+    Returns:
+        Of the same shape and type.
+
+    Raises:
+        SettingError: Where ``relative`` is not a finite number >= 0.
     """
     if not (math.isfinite(relative) and relative >= 0):
         raise SettingError(f"the relative noise must be a finite number >= 0 (0.01 is 1%), got {relative}")
@@ -212,10 +232,21 @@ def add_gaussian_noise(sinogram: Array, relative: float, seed: int) -> Array:
 def add_poisson_noise(
     sinogram: Array, photons_per_ray: float, seed: int, *, electronic_sigma: float = 0.0
 ) -> LineIntegrals:
-    """Counts of ``photons_per_ray`` photons sent along each ray through ``sinogram``, and line integrals from them.
+    """Counts of photons sent along each ray, ``N ~ Poisson(N0 exp(-f))``, and line integrals from them.
 
-    Electronic noise of ``electronic_sigma`` counts stands on a dark field high enough that no reading is negative.
-    Raises SettingError where the number of photons is not finite and > 0, or the electronic noise not finite and >= 0.
+    Electronic noise stands on a dark field high enough that no reading is negative.
+
+    Args:
+        sinogram: f, line integrals ``[views, detectors]``.
+        photons_per_ray: N0, without an object.
+        seed: Of the noise.
+        electronic_sigma: Standard deviation of the electronic noise, in counts.
+
+    Returns:
+        As ``line_integrals``.
+
+    Raises:
+        SettingError: Where the number of photons is not finite and > 0, or the electronic noise not finite and >= 0.
     """
     if not (math.isfinite(photons_per_ray) and 0 < photons_per_ray <= 1e15):
         raise SettingError(f"photons per ray must be a number > 0 and at most 1e15, got {photons_per_ray}")

@@ -14,12 +14,15 @@ POSITIONS = ("HFS", "FFS", "HFP", "FFP", "HFDR", "HFDL", "FFDR", "FFDL")
 
 
 def position_of(source: object, stated: str, given: str | None = None) -> str:
-    """The patient position of a scan, one of ``POSITIONS``.
+    """The patient position of a scan.
 
     Args:
         source: The scan, for messages.
         stated: What it says itself; empty where it does not.
         given: By whom asks; may only fill what the scan leaves open.
+
+    Returns:
+        One of ``POSITIONS``.
 
     Raises:
         InputError: Where neither says a known position.
@@ -43,9 +46,20 @@ def position_of(source: object, stated: str, given: str | None = None) -> str:
 
 
 def lying(scan: Scan, given: str | None) -> Scan:
-    """The scan with its patient position as ``given``, where it states none. Raises as ``position_of``.
+    """The scan with its patient position filled in.
 
     The axes of the image are those of the scan and stay: x to the patient's left, y to the front.
+
+    Args:
+        scan: Of a patient.
+        given: How the patient lay, where the scan does not state it; None for no word.
+
+    Returns:
+        The scan.
+
+    Raises:
+        InputError: As ``position_of``.
+        SettingError: As ``position_of``.
     """
     if given is None:
         return scan

@@ -52,10 +52,21 @@ def look_and_descend(
     most_iterations: int = 30,
     stop: tuple[StopRule, ...] = (),
 ) -> Iterator[Iterate]:
-    """Descend ``energy`` from zero in the network's directions until ``delta`` ``[batch]`` is met.
+    """Descend an energy from zero in a network's directions, each about another mirror image, until delta is met.
 
-    Not before ``looks`` iterations, though, each with one pass of the network, unless E falls no further. ``level`` is
-    E where only noise is left to explain, by default ``delta^2 / 2``, that of least squares.
+    Args:
+        network: Of the images that ``NetworkDirection`` shows.
+        energy: E, of data.
+        precondition: From a residual to an image, such as filtered back projection.
+        smooth: A Huber-TV image, ``[batch, 1, rows, columns]``.
+        delta: ``[batch]``, in units of the (whitened) data.
+        looks: So many iterations at least, each with one pass of the network, unless E falls no further.
+        level: E where only noise is left to explain; None for ``delta^2 / 2``, that of least squares.
+        most_iterations: At most.
+        stop: Further rules.
+
+    Yields:
+        The iterates of ``descend``.
     """
     direction = Looks(NetworkDirection(network, energy, precondition, smooth))
     return descend(

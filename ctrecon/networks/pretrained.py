@@ -36,9 +36,17 @@ def save_network(
     path: Path, network: StoredNetwork, weights: dict[str, Tensor], card: dict[str, Any],
     *, dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Write weights (for instance an averaged copy) with their architecture and model card, as numbers of ``dtype``.
+    """Write a network's weights with its architecture and model card, whole or not at all.
 
-    In float16 a file takes half the space; ``load_network`` gives float32 again.
+    Args:
+        path: Of the file, ``.safetensors``.
+        network: Says the architecture.
+        weights: By name, for instance an averaged copy.
+        card: The model card.
+        dtype: In float16 a file takes half the space; ``load_network`` gives float32 again.
+
+    Raises:
+        OutputError: Where it cannot be written.
     """
     with atomic_write(path) as partial:
         put_network(partial, network, weights, card, dtype=dtype)
@@ -58,7 +66,17 @@ def put_network(
 
 
 def load_ct_network(name_or_path: str | Path) -> tuple[UNet | DnCNN, dict[str, Any]]:
-    """A network for CT: ``load_network`` of those that take the images that ``NetworkDirection`` shows."""
+    """A network for CT: one that takes the images that ``NetworkDirection`` shows.
+
+    Args:
+        name_or_path: The name of shipped weights (``ct-default``), or a file of ``save_network``.
+
+    Returns:
+        The network, ready to use, and its model card.
+
+    Raises:
+        WeightsError: As ``load_network``, and for another number of inputs.
+    """
     network, card = load_network(name_or_path, CT_NETWORKS)
     if network.shape.inputs != CT_INPUTS:
         name, inputs = Path(name_or_path).name, network.shape.inputs
@@ -67,10 +85,17 @@ def load_ct_network(name_or_path: str | Path) -> tuple[UNet | DnCNN, dict[str, A
 
 
 def load_network(name_or_path: str | Path, kinds: Sequence[type[N]]) -> tuple[N, dict[str, Any]]:
-    """A shipped network by name (``ct-default``) or any file of ``save_network``: the network and its model card.
+    """A network from its file; nothing of it is executed, and no more than it says is allocated.
 
-    Only the architectures ``kinds`` are accepted. Raises WeightsError for a file that is not what it says, naming file
-    and remedy.
+    Args:
+        name_or_path: The name of shipped weights, or any file of ``save_network``.
+        kinds: The architectures that are accepted.
+
+    Returns:
+        The network, float32, in evaluation mode and without gradients, and its model card.
+
+    Raises:
+        WeightsError: For a file that is missing, too large or not what it says; it names file and remedy.
     """
     path = _find(str(name_or_path))
     if path.stat().st_size > MOST_BYTES:

@@ -140,12 +140,11 @@ def choose_operator(
     memory_budget_bytes: int = MEMORY_BUDGET_BYTES,
     uses: Uses = "many",
 ) -> LinearOperator:
-    """A projector ``[batch, 1, rows, columns] -> [batch, 1, views, detectors]`` for ``dtype`` on a given device.
-
-    For a geometry in space ``[batch, 1, slices, rows, columns] -> [batch, 1, views, rows, columns]``, by ``joseph``.
+    """A projector for a geometry and a grid.
 
     On a GPU ``astra`` where it serves, else ``sparse``. On the CPU ``sparse`` where the matrix and its transpose fit
-    the budget and will serve many products, else ``joseph``, which needs no memory and no preparation.
+    the budget and will serve many products, else ``joseph``, which needs no memory and no preparation. In space it is
+    ``joseph``.
 
     Args:
         geometry: Of the scan.
@@ -155,6 +154,10 @@ def choose_operator(
         name: Overrides: ``sparse``, ``joseph`` or ``astra``.
         memory_budget_bytes: What a matrix may take where it is chosen.
         uses: ``"few"`` where few products will be asked for.
+
+    Returns:
+        ``[batch, 1, rows, columns] -> [batch, 1, views, detectors]``, in space ``[batch, 1, slices, rows, columns] ->
+        [batch, 1, views, rows, detectors]``.
 
     Raises:
         OperatorError: The name does not exist or cannot serve ``dtype`` on ``device``.

@@ -52,10 +52,24 @@ class Target:
         path: Path, *, inputs: Iterable[Path] = (), water_mu: float | None = None,
         z_mm: float | None = None, slice_mm: float | None = None, key: SiteKey | None = None, overwrite: bool = False,
     ) -> Target:
-        """Check, before any work is done, that files can be written there and would replace none of the ``inputs``.
+        """A place for a result, checked before any work is done: it can be written and replaces no input.
+
+        Args:
+            path: ``S.npy``, or a volume (NIfTI, MetaImage, NRRD) for which ``S.npy`` is written, too.
+            inputs: Files that must not be replaced.
+            water_mu: Attenuation of water, 1/mm, for the volume; None for what the scan says, else the usual one at 70
+                keV.
+            z_mm: Where the slice stands; None for what the scan says, else 0.
+            slice_mm: Its thickness; None where not known.
+            key: Signs the certificate.
+            overwrite: Whether files of an earlier result may be replaced.
+
+        Returns:
+            The place.
 
         Raises:
-            OutputError: Also where a file of the result is there already, but for ``overwrite``.
+            OutputError: For another suffix, a place that cannot be written, and where a file of the result is there
+                already, but for ``overwrite``.
             SettingError: For an impossible ``water_mu``.
         """
         if water_mu is not None:
@@ -82,10 +96,21 @@ class Target:
         return self.path.with_name(self.path.name.removesuffix(".npy") + suffix)
 
     def write(self, result: Conclusion, *, preview: bool = True) -> dict[str, Path]:
-        """Write image, certificate (where there is one), history and preview, all or none; the paths by what they are.
+        """Write image, certificate (where there is one), history and preview; all or none.
 
-        A certificate that no image meets delta lies beside the image all the same, and does not speak of it.
-        What an older certificate of the same name leaves goes in the same step, and is ``removed`` among the paths.
+        A certificate that no image meets delta lies beside the image all the same, and does not speak of it. What an
+        older certificate of the same name leaves goes in the same step.
+
+        Args:
+            result: What was reconstructed and proved.
+            preview: Whether to draw ``S.png``.
+
+        Returns:
+            The paths by what they are; what went is ``removed`` among them.
+
+        Raises:
+            OutputError: Where they cannot be written.
+            InputError: Where a volume was asked for and the image has no pixel size or no sensible Hounsfield units.
         """
         picture = None
         if preview:

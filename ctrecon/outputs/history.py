@@ -69,7 +69,18 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """Read ``S.history.json``. Raises InputError for what ``to_bytes`` would not write, OSError without the file."""
+    """Read how an image was made.
+
+    Args:
+        path: ``S.history.json``.
+
+    Returns:
+        The history.
+
+    Raises:
+        InputError: For what ``to_bytes`` would not write.
+        OSError: Where there is no such file.
+    """
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"{path}: has {size} bytes, at most {MAX_BYTES} belong there; reconstruct again")
     try:

@@ -82,11 +82,26 @@ class SeriesTarget:
         thickness_mm: float | None = None,
         frame_of_reference: str | None = None,
     ) -> tuple[tuple[Conclusion, ...], dict[str, Path]]:
-        """Write one slice for each of ``results``, at ``z_mm``. Gives the results as they are stored, and the paths.
+        """Write results as one DICOM series, a slice each; all of it or nothing.
 
-        ``z_mm``: None for where the scans say that they stand, else 0. Patient position, and without a template
-        patient and study, are those of the scans. ``frame_of_reference``: see ``write_series``. Raises
-        InputError where a problem has no pixel size, OutputError.
+        Patient position, and without a template patient and study, are those of the scans.
+
+        Args:
+            results: What was reconstructed and proved.
+            method: Names how the images were made.
+            iterative: False for filtered back projection.
+            z_mm: Where each slice stands; None for where the scans say, else 0.
+            thickness_mm: Of the slices; None for what the scans say.
+            frame_of_reference: UID of a frame that the slices are known to stand in; None for a new one.
+
+        Returns:
+            The results as they are stored, rounded to Hounsfield units and certified anew, and the paths by what they
+            are.
+
+        Raises:
+            InputError: Where a scan has no pixel size or its values can be no tissue, or there are not as many
+                positions as slices.
+            OutputError: Where the folder cannot be written or holds other things.
         """
         for result in results:
             need_pixels(result.problem.scan, _WHAT)

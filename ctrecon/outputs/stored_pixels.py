@@ -32,10 +32,21 @@ class StoredReconstruction:
 
 
 def certify_stored(result: Conclusion, scale: HounsfieldScale) -> StoredReconstruction:
-    """Round to ``scale`` and certify what a reader decodes. Without certificate where that misses delta.
+    """Round an image to Hounsfield units and certify what a reader decodes.
 
-    The certificate names no file, unlike one beside an image: it travels with the patient's images, and is to be as
-    nameless as they are once de-identified. The hash of the data says enough.
+    An image that rounding lifts above delta is moved down a few steps. The certificate names no file, unlike one beside
+    an image: it travels with the patient's images, and is to be as nameless as they are once de-identified. The hash of
+    the data says enough.
+
+    Args:
+        result: What was reconstructed and proved.
+        scale: Slope and intercept, in HU.
+
+    Returns:
+        The stored numbers, and the result with the decoded image; without certificate where that misses delta.
+
+    Raises:
+        InputError: Where the image is beyond the scale.
     """
     image = result.image
     for steps in range(MOST_STEPS + 1):

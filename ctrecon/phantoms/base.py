@@ -113,9 +113,17 @@ class Phantom:
     primitives: tuple[Primitive, ...]
 
     def image(self, grid: Grid, oversample: int = 4) -> Float32Array:
-        """Each pixel's mean attenuation in 1/mm, ``[rows, columns]``, by ``oversample x oversample`` sub-samples.
+        """Each pixel's mean attenuation.
 
-        Raises SettingError for an oversampling below 1.
+        Args:
+            grid: Of the image.
+            oversample: The mean is over ``oversample x oversample`` points of a pixel.
+
+        Returns:
+            ``[rows, columns]``, 1/mm, float32.
+
+        Raises:
+            SettingError: For an oversampling below 1.
         """
         raster = Raster(grid=grid, oversample=_whole(oversample))
         out = np.zeros(grid.shape)
@@ -124,9 +132,18 @@ class Phantom:
         return out.astype(np.float32)
 
     def sinogram(self, geometry: Geometry, oversample: int = 4) -> Float32Array:
-        """Exact line integrals, ``[views, detectors]``, each the mean of ``oversample`` rays spread over its cell.
+        """Exact line integrals, each cell the mean of several rays spread over it.
 
-        Raises SettingError for an oversampling below 1, GeometryError for a geometry in space.
+        Args:
+            geometry: In the plane.
+            oversample: How many rays a cell has.
+
+        Returns:
+            ``[views, detectors]``, float32.
+
+        Raises:
+            SettingError: For an oversampling below 1.
+            GeometryError: For a geometry in space.
         """
         points, directions = geometry.rays(per_cell=_whole(oversample))
         if not self._sees_in_order(geometry):
@@ -160,7 +177,18 @@ class Phantom:
         return bool(widest + math.asin(self.reach / closest) < math.pi / 2)
 
     def scaled(self, radius_mm: float, mu_per_mm: float) -> Phantom:
-        """Lengths times ``radius_mm`` and attenuation times ``mu_per_mm``: from the unit disc to a real object."""
+        """From the unit disc to a real object.
+
+        Args:
+            radius_mm: What 1 becomes in lengths, in mm.
+            mu_per_mm: What 1 becomes in attenuation, in 1/mm.
+
+        Returns:
+            The larger phantom.
+
+        Raises:
+            SettingError: Where one of them is not finite and > 0.
+        """
         for name, value in (("radius_mm", radius_mm), ("mu_per_mm", mu_per_mm)):
             if not (math.isfinite(value) and value > 0):
                 raise SettingError(f"{name} must be a finite number > 0, got {value!r}")

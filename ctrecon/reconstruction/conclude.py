@@ -89,9 +89,21 @@ def conclude(
 
     An image that meets delta by the solver's operator alone goes on down until the checker agrees (``go_on.py``).
     If it does not, look for the proof that no image in the box does, from the image that fits best within it.
-    ``source`` is the path of the input file, whose hash the certificate notes; ``began`` a ``time.monotonic()``.
-    ``method`` and ``timings`` (seconds by what was done) are passed on, for the history. ``watch`` hears how far that
-    search is.
+
+    Args:
+        problem: What was to be solved.
+        outcome: What a method made of it.
+        source: Path of the input file, whose hash the certificate notes.
+        began: A ``time.monotonic()`` from which ``seconds`` count.
+        method: Its name, for the history.
+        timings: Seconds by what was done, for the history.
+        watch: Hears how far the search for that proof is.
+
+    Returns:
+        The image with its certificate, or with what is known of all images.
+
+    Raises:
+        InputError: For a problem beyond the checker.
     """
     now, found = time.monotonic(), _certify(problem, outcome.image, source)
     outcome, found = _by_the_checker(problem, outcome, found, source)

@@ -89,15 +89,26 @@ def prepare(
 ) -> Problem:
     """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
 
-    Images are ``[rows, columns]``, of a scan in space volumes ``[slices, rows, columns]``.
+    Args:
+        scan: Of images ``[rows, columns]``, in space of volumes ``[slices, rows, columns]``. Without a grid its field
+            of view is covered.
+        delta: And the norm that it is of.
+        operator: ``sparse``, ``joseph`` or ``astra``; None for a choice.
+        device: Of the tensors; None for a choice, whose remark on an idle GPU joins the scan's notes.
+        most_attenuation: Upper end of what an image may hold where it is asked whether any image meets delta, in 1/mm,
+            or per detector cell where lengths are in cells. None for so much that a single pixel absorbs as much as the
+            whole of the most absorbing ray: that follows from the data in whatever unit they are, and excludes nothing
+            that could have been measured.
+        uses: ``"few"`` where the operator serves few products.
+        norm: ``||A||`` where it is known, which saves estimating it.
 
-    Without a grid the scan's field of view is covered. ``operator``, ``device`` and ``uses`` are those of
-    ``ctrecon.operators.choose.choose``; what it says of an idle GPU joins the scan's notes. ``most_attenuation``
-    (1/mm, or per detector cell where lengths are in cells) is by default so large that a single pixel absorbs as much
-    as the whole of the most absorbing ray: it follows from the data in whatever unit they are, and excludes nothing
-    that could have been measured. ``norm`` is ``||A||`` where it is known, which saves estimating it.
-    Raises OperatorError where the named operator cannot run here, SettingError for a device that does not exist,
-    InputError where no ray meets the image.
+    Returns:
+        Everything that a method needs.
+
+    Raises:
+        OperatorError: Where the named operator cannot run here.
+        SettingError: For a device that does not exist, or an impossible attenuation.
+        InputError: Where no ray meets the image, or the scan has neither geometry nor matrix.
     """
     scan = scan.with_grid()
     built: LinearOperator

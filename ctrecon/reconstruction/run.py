@@ -100,9 +100,11 @@ def run(
         began: A ``time.monotonic()`` from which ``seconds`` count; None for now.
         journal: What an earlier run left there is taken over, and what this one computes is kept there.
 
+    Returns:
+        The image with its evidence.
+
     Raises:
         CtreconError: As ``delta_for``, ``prepare``, the method and ``conclude`` do.
-
     """
     clock = _Clock(time.monotonic() if began is None else began)
     objects = {"prior": network if direction is None else direction, "repeat": second, "energy": energy}

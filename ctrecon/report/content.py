@@ -96,10 +96,18 @@ class Content:
 
 
 def gather(path: Path, *, scan: Scan | None = None, check: Checker = verify.check) -> Content:
-    """The content of the report on ``path``: ``S.certificate.json``, or the image ``S.npy`` of any reconstruction.
+    """The content of the report on an image.
 
-    ``scan`` is what an image without certificate was made from, if it is at hand: its data are not stored beside it.
-    Raises InputError where there is no image of a scan, or no word on how it was made.
+    Args:
+        path: ``S.certificate.json``, or the image ``S.npy`` of any reconstruction.
+        scan: What an image without certificate was made from, if it is at hand: its data are not stored beside it.
+        check: Checks each certificate.
+
+    Returns:
+        Image, verdict, residual, history and audits, and what is missing, each with a sentence.
+
+    Raises:
+        InputError: Where there is no image of a scan, or no word on how it was made.
     """
     stem = stem_of(path)
     paths = {name: path.with_name(stem + suffix) for name, suffix in verify.FILES.items()}

@@ -36,7 +36,16 @@ _HERE = files("ctrecon.report")
 
 
 def render(content: Content, *, water_mu_per_mm: float | None = None, written: datetime | None = None) -> str:
-    """The whole page. ``written`` is the time it names (default: now)."""
+    """The whole page: one HTML text that asks nothing of any network.
+
+    Args:
+        content: Of the report.
+        water_mu_per_mm: Attenuation of water, for Hounsfield units; None for what the content says.
+        written: The time it names; None for now.
+
+    Returns:
+        HTML.
+    """
     scale = choose_scale(content.image, content.grid, water_mu_per_mm, units=content.units)
     audits = [audit for audit in content.audits if not audit.refused] + [a for a in content.audits if a.refused]
     drawn: dict[str, Any] = {}
@@ -82,7 +91,16 @@ def render(content: Content, *, water_mu_per_mm: float | None = None, written: d
 
 
 def write_page(path: Path, content: Content, *, water_mu_per_mm: float | None = None) -> None:
-    """Write the page, whole or not at all. Raises OutputError where the place cannot be written."""
+    """Write the page, whole or not at all.
+
+    Args:
+        path: Of the file.
+        content: Of the report.
+        water_mu_per_mm: As of ``render``.
+
+    Raises:
+        OutputError: Where the place cannot be written.
+    """
     text = render(content, water_mu_per_mm=water_mu_per_mm)
     with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")

@@ -36,12 +36,23 @@ class ClinicalSlice:
 def clinical_slices(
     path: Path, *, which: str | None = None, choice: Choice = ANY, beam: str = "fan", views: int = VIEWS
 ) -> tuple[list[ClinicalSlice], tuple[str, ...]]:
-    """Slices of the CT series at ``path`` (or of a volume in HU, as NIfTI, MetaImage or NRRD), and what was assumed.
-
-    ``which``: ``"all"``, or a number from 1 in the order of the slices (None: the middle one).
+    """Slices of a CT series as objects of simulated scans.
 
     The scanner's axis is taken to go through the middle of the picture; its distances are those of the files, else
-    ``COMMON_DISTANCES_MM``. Raises InputError for pixels that are not square and numbers that do not exist.
+    ``COMMON_DISTANCES_MM``.
+
+    Args:
+        path: Of a series, or of a volume in HU, as NIfTI, MetaImage or NRRD.
+        which: ``"all"``, or a number from 1 in the order of the slices; None for the middle one.
+        choice: Which series, where there are several.
+        beam: ``"fan"`` or ``"parallel"``.
+        views: Of the scanner.
+
+    Returns:
+        The slices in 1/mm with grid and scanner, and what was assumed.
+
+    Raises:
+        InputError: For pixels that are not square and numbers that do not exist.
     """
     volume = _from_nifti(path) if volume_suffix(path) else read_volume(path, choice=choice)
     count, rows, columns = volume.hu.shape

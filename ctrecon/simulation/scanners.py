@@ -43,7 +43,16 @@ class Scanner:
 
 
 def walnut_scanner(size: int = 164, views: int = 120, share: float = 1.0) -> Scanner:
-    """The paper's scanner (its reference [21]): fan beam, 120 views, 164 cells of 0.7 mm, 164 x 164 pixels."""
+    """The paper's scanner (its reference [21]): a fan beam, source to axis 110 mm, to detector 300 mm.
+
+    Args:
+        size: Detector cells, and pixels of the image a side; in the paper 164 of 0.7 mm.
+        views: Over a whole turn; in the paper 120.
+        share: Of the sets it is drawn from, as ``Scanner`` has it.
+
+    Returns:
+        Geometry and grid with their operator.
+    """
     geometry = FanBeam(
         angles_rad=tuple(np.arange(views) * (2 * math.pi / views)),
         detector_count=size,
@@ -68,6 +77,13 @@ def random_scanner(rng: np.random.Generator, device: str = "cpu") -> Scanner:
     turn and the fan; half a turn of parallel beams, in 20% a whole one. The detector has as many cells as the image
     is wide up to 1.45 times as many, in 25% it stands off the middle by up to a tenth of its width, else by up to one
     cell.
+
+    Args:
+        rng: Draws it.
+        device: Of the operator.
+
+    Returns:
+        Geometry and grid with their operator; lengths are in pixels of the image.
     """
     size = int(rng.choice(SIZES, p=_SIZE_SHARES))
     low, high = (60, 360) if rng.uniform() < 0.8 else (30, 720)

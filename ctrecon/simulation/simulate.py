@@ -46,7 +46,16 @@ class Simulated:
 
 
 def standard_scanner(beam: str, size: int, views: int) -> tuple[Geometry, Grid]:
-    """The paper's fan beam (source to axis 110 mm, to detector 300 mm), or parallel rays over the same field."""
+    """The paper's fan beam (source to axis 110 mm, to detector 300 mm), or parallel rays over the same field.
+
+    Args:
+        beam: ``"fan"``; all else is parallel.
+        size: Detector cells, and pixels of the image a side.
+        views: Over a whole turn of the fan, half a turn of parallel rays.
+
+    Returns:
+        Geometry and grid.
+    """
     paper = walnut_scanner(size, views)
     if beam == "fan":
         return paper.geometry, paper.grid
@@ -65,10 +74,23 @@ def simulate(
     electronic_sigma: float = 0.0,
     seed: int = 0,
 ) -> Simulated:
-    """Scan a phantom of a family (exact line integrals) or an image ``[rows, columns]`` in 1/mm (Joseph's projector).
+    """Scan an object and add noise.
 
-    Noise is Gaussian, ``relative_noise`` of ``||f||``, or Poisson where ``photons`` per ray are given, with electronic
-    noise of ``electronic_sigma`` counts. Raises SettingError for impossible noise.
+    Args:
+        subject: A family of phantoms, of which one is drawn (exact line integrals), or an image ``[rows, columns]`` in
+            1/mm (Joseph's projector).
+        geometry: Of the scanner.
+        grid: Of the image.
+        relative_noise: Gaussian noise, relative to ``||f||``.
+        photons: Poisson noise with so many photons per ray instead.
+        electronic_sigma: With ``photons``: electronic noise in counts.
+        seed: Of phantom and noise.
+
+    Returns:
+        The scan, the truth in 1/mm and its true residual, the delta that just admits it.
+
+    Raises:
+        SettingError: For impossible noise, or a scanner in which no phantom can be placed.
     """
     operator = choose_operator(geometry, grid, uses="few")
     if isinstance(subject, np.ndarray):

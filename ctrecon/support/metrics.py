@@ -9,9 +9,17 @@ from ctrecon.errors import SettingError
 
 
 def psnr(image: Tensor, truth: Tensor) -> Tensor:
-    """``10 log10(peak^2 / MSE)`` in dB per sample, float64 ``[batch]``; infinite for equal images.
+    """``10 log10(peak^2 / MSE)``, where ``peak`` is the truth's largest value minus its smallest one.
 
-    ``peak`` is the truth's largest value minus its smallest one. Raises SettingError for other shapes or a flat truth.
+    Args:
+        image: ``[batch, ...]``.
+        truth: Of the same shape.
+
+    Returns:
+        In dB, float64 ``[batch]``; infinite for equal images.
+
+    Raises:
+        SettingError: For other shapes or a flat truth.
     """
     if image.shape != truth.shape:
         raise SettingError(f"the image has shape {list(image.shape)}, the truth {list(truth.shape)}")

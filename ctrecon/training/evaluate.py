@@ -37,7 +37,20 @@ def score(
     looks: int = LOOKS,
     most_iterations: int = 30,
 ) -> Score:
-    """Reconstruct ``data`` ``[batch, 1, views, detectors]`` with delta = the true residual of ``truth``."""
+    """Reconstruct simulated data with a network, with delta = the true residual of the truth.
+
+    Args:
+        network: Of the images that ``NetworkDirection`` shows.
+        problem: The scanner.
+        truth: ``[batch, 1, rows, columns]``, 1/mm.
+        data: ``[batch, 1, views, detectors]``.
+        weights: 1 / variance of the data; None for 1.
+        looks: Passes of the network at least.
+        most_iterations: At most.
+
+    Returns:
+        PSNR in dB at the stop and in one shot, iterations, whether delta was certified, and the images.
+    """
     energy = LeastSquares(problem.operator, data, weights)
     delta = energy.at(truth).discrepancy
     assert delta is not None

@@ -22,9 +22,17 @@ def patient_split(patient: str) -> str:
 
 
 def read_ct_patients(folder: Path, split: str) -> list[HeldObject]:
-    """The patients of one split, each with its slices; ``folder`` holds one folder of DICOM files per patient.
+    """The patients of one split, in the order of their names; where a slice lies in its patient does not matter.
 
-    In the order of the names; where a slice lies in its patient does not matter. Raises InputError for damaged files.
+    Args:
+        folder: Holds one folder of DICOM files per patient.
+        split: ``train``, ``validation`` or ``test``.
+
+    Returns:
+        Each patient with its slices in 1/mm.
+
+    Raises:
+        InputError: For damaged files.
     """
     patients: list[HeldObject] = []
     for patient in sorted(p for p in folder.iterdir() if p.is_dir()):

@@ -139,7 +139,15 @@ class Trainer:
     def run(
         self, checkpoint: Callable[[], None] | None = None, every_seconds: float = 60
     ) -> Iterator[TrainingProgress]:
-        """One step per item, until the plan is fulfilled; ``checkpoint`` is called now and then and at the end."""
+        """Train, one step per item, until the plan is fulfilled.
+
+        Args:
+            checkpoint: Is called now and then, and at the end.
+            every_seconds: How often.
+
+        Yields:
+            Where the training stands after each step.
+        """
         saved = last = time.monotonic()
         while self.fraction < 1:
             self._one_step()
@@ -208,9 +216,15 @@ class Trainer:
             save_file(tensors, partial, metadata={"ctrecon-training": json.dumps(state)})
 
     def resume(self, path: Path) -> None:
-        """Go on from ``save``. The pools start anew: their states are problems, not knowledge.
+        """Go on from ``save`` by the new plan.
 
-        The plan is the new one's. Raises WeightsError for a file that is damaged or of another network.
+        The pools start anew: their states are problems, not knowledge.
+
+        Args:
+            path: Of the checkpoint.
+
+        Raises:
+            WeightsError: For a file that is damaged or of another network.
         """
         try:
             file = safe_open(path, framework="pt")

@@ -39,7 +39,15 @@ def object_split(name: str) -> str:
 def read_objects(folder: Path, split: str | None = None) -> list[HeldObject]:
     """The objects of one split, or all, in the order of their names.
 
-    Raises InputError for a folder without any, and for a file that is damaged or holds no ``hu`` of that shape.
+    Args:
+        folder: Of ``.npz`` files, each with slices ``hu``.
+        split: ``train`` or ``validation``; None for all.
+
+    Returns:
+        Each object with its slices in 1/mm.
+
+    Raises:
+        InputError: For a folder without any, and for a file that is damaged or holds no ``hu`` of that shape.
     """
     paths = [path for path in sorted(folder.glob("*.npz")) if split in (None, object_split(path.stem))]
     if not paths:

@@ -63,9 +63,16 @@ ALONE = Processes()
 
 
 def join(device: torch.device) -> Processes:
-    """The processes that ``torchrun`` started, or ``ALONE``. On a GPU they talk by NCCL, else by Gloo.
+    """The processes that ``torchrun`` started. On a GPU they talk by NCCL, else by Gloo.
 
-    Raises SettingError where torchrun's variables are not whole.
+    Args:
+        device: Of the training.
+
+    Returns:
+        Their number and which of them runs here; ``ALONE`` without torchrun.
+
+    Raises:
+        SettingError: Where torchrun's variables are not whole.
     """
     if "WORLD_SIZE" not in os.environ:
         return ALONE

@@ -107,9 +107,11 @@ def simulate_slices(
         electronic_sigma: With ``photons``: electronic noise in counts.
         seed: Of the first slice; each further one takes the next.
 
+    Returns:
+        Scans that are made as they are asked for, the slices' numbers from 1, and notes.
+
     Raises:
         InputError: What cannot be read, or slices that do not exist.
-
     """
     slices, notes = clinical_slices(
         Path(path), which=which, choice=choice, beam=beam or BEAM, views=views or CLINICAL_VIEWS

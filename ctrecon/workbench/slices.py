@@ -55,10 +55,12 @@ def reconstruct_slices(
         watch: Hears of every slice once it is done: which one it is, in words, and the result.
         journal: Keeps each slice once it is done, and gives those back that a run before this one had done.
 
+    Returns:
+        The results in the order of z, in mm, and how many slices there are.
+
     Raises:
         InputError: What cannot be read.
         SettingError: Settings that do not go with projections or with many slices.
-
     """
     folder, settings = Path(folder), Settings() if settings is None else settings
     plain = Settings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ import ctrecon as ct
 from ctrecon.classical.fbp import WINDOWS as FILTERS
 from ctrecon.cli.reconstruct import WINDOWS, command
 from ctrecon.cli.reconstruct import settings_of as settings_from
+from ctrecon.errors import SettingError
 from ctrecon.reconstruction import methods, objectives, problem
 from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
+from ctrecon.reconstruction.objectives import load_energy, load_regulariser
 from ctrecon.reconstruction.settings import Settings
 
 HELPERS = {"__init__", "following"}
@@ -75,3 +78,9 @@ def test_what_a_method_needs_is_refused_before_any_work(make: object, monkeypatc
     with pytest.raises(AssertionError, match="an operator was made"):
         ct.reconstruct(make(), method="cgls", delta=1)  # type: ignore[operator]
     assert problem.prepare is not worked
+
+
+@pytest.mark.parametrize("load", [load_method, load_energy, load_regulariser])
+def test_a_name_that_is_none_is_refused_with_those_there_are(load: Callable[[str], object]) -> None:
+    with pytest.raises(SettingError, match=r"there is no \w+ 'best'; use (energy|least-squares|huber-tv)"):
+        load("best")

@@ -44,7 +44,14 @@ CONE = Cone(zeta1=0.01, zeta2=1e4)
 
 
 def check_givens(puzzle: Grids) -> None:
-    """Raises InputError, naming two cells, where the givens ``[9, 9]`` contradict each other."""
+    """Whether a puzzle's givens keep the rules among themselves.
+
+    Args:
+        puzzle: Digits ``[9, 9]``, 0 where nothing is given.
+
+    Raises:
+        InputError: Where two of them contradict each other; it names both cells.
+    """
     for name, unit in _units():
         seen: dict[int, tuple[int, int]] = {}
         for row, column in unit:
@@ -71,7 +78,15 @@ def _units() -> list[tuple[str, list[tuple[int, int]]]]:
 
 
 def is_solved(grids: Grids, puzzles: Grids) -> NDArray[np.bool_]:
-    """Whether each grid keeps all rules and its puzzle's givens: ``[count]``. The only judge of what is solved."""
+    """Whether each grid keeps all rules and its puzzle's givens: the only judge of what is solved.
+
+    Args:
+        grids: Filled grids ``[count, 9, 9]``, digits 1 to 9.
+        puzzles: Their givens ``[count, 9, 9]``, 0 where nothing is given.
+
+    Returns:
+        One truth value a puzzle, ``[count]``.
+    """
     lines = [grids, grids.swapaxes(1, 2), grids.reshape(-1, 3, 3, 3, 3).swapaxes(2, 3).reshape(-1, 9, 9)]
     wanted = np.arange(1, 10)
     kept = [(np.sort(one, axis=2) == wanted).all(axis=(1, 2)) for one in lines]
@@ -168,13 +183,26 @@ def solve(
     puzzles: Grids, direction: Callable[[Grids], Direction], *, step: StepSearch | None = None,
     most_iterations: int = 100, attempt: int | None = ATTEMPT, progress: Report | None = None,
 ) -> Solutions:
-    """Solve ``puzzles`` ``[count, 9, 9]`` with the direction that ``direction`` makes for some of them.
+    """Solve puzzles by descents of the feasibility energy.
 
-    An attempt is a descent from one start. The first start holds the givens; where it ends unsolved after ``attempt``
-    iterations, the next ones assume digits, too (``guesses.py``). An assumption binds nothing (the givens do), so a
-    wrong one costs iterations only. ``attempt = None`` spends all ``most_iterations`` on the first one. ``progress``
-    hears now and then how many are done, and how many of them are solved.
-    Raises SettingError for impossible numbers, InputError for givens that contradict each other.
+    An attempt is a descent from one start. The first start holds the givens; where it ends unsolved, the next ones
+    assume digits, too (``guesses.py``). An assumption binds nothing (the givens do), so a wrong one costs iterations
+    only.
+
+    Args:
+        puzzles: Givens ``[count, 9, 9]``, 0 where nothing is given.
+        direction: Makes the direction of descent for some of the puzzles.
+        step: The search along it; by default Armijo's.
+        most_iterations: For each puzzle, all attempts together.
+        attempt: Iterations of an attempt; None spends all on the first one.
+        progress: Hears now and then how many are done, and how many of them are solved.
+
+    Returns:
+        For each puzzle its grid, whether it is solved, iterations and energy.
+
+    Raises:
+        SettingError: For numbers of iterations below 1.
+        InputError: For givens that contradict each other.
     """
     if most_iterations < 1 or (attempt is not None and attempt < 1):
         raise SettingError(f"iterations must be >= 1, got {most_iterations} in all and {attempt} per attempt")
@@ -249,5 +277,15 @@ def _descend(
 
 
 def load_sudoku_network(name_or_path: str | Path) -> tuple[SudokuRules | SudokuConvolutional, dict[str, Any]]:
-    """A network for Sudoku by name (``sudoku-default``) or file, and its card. Raises WeightsError."""
+    """A network for Sudoku.
+
+    Args:
+        name_or_path: ``sudoku-default``, or a file of ``save_network``.
+
+    Returns:
+        The network, ready to use, and its model card.
+
+    Raises:
+        WeightsError: For a file that is missing, damaged or of another network.
+    """
     return load_network(name_or_path, (SudokuRules, SudokuConvolutional))

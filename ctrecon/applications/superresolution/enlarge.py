@@ -67,11 +67,22 @@ class Enlarged:
 def enlarge(
     data: Tensor, scale: int, network: nn.Module | None = None, *, most_iterations: int = ITERATIONS
 ) -> Enlarged:
-    """Descend from zero, to where ``network`` leads (for values from 0 to 1), or to the interpolated data.
+    """Find an image whose means over squares are the data: minimise ``E(u) = 1/2 ||A u - f||^2``, A pooling, from zero.
 
     The direction is followed as long as it lowers the energy by a good part of what can be had (``Subspace``); the
     last step goes along the gradient, which for average pooling ends at ``A u = f`` up to rounding.
-    Raises SettingError for less than one iteration.
+
+    Args:
+        data: Small images ``[batch, 1, rows, columns]``; for a network values from 0 to 1.
+        scale: How many times larger the image is along both axes.
+        network: Says where to go; None for towards the interpolated data.
+        most_iterations: With the last one.
+
+    Returns:
+        Images ``[batch, 1, scale * rows, scale * columns]`` and their misfits ``||A u - f||^2`` iteration by iteration.
+
+    Raises:
+        SettingError: For less than one iteration.
     """
     if most_iterations < 1:
         raise SettingError(f"at least one iteration is needed, got {most_iterations}")
@@ -96,7 +107,18 @@ def enlarge(
 
 
 def load_superresolution_network(name_or_path: str, scale: int) -> LowResNet | DnCNN:
-    """Raises WeightsError where the network is no such network, or enlarges by another factor."""
+    """A network for super-resolution by one factor.
+
+    Args:
+        name_or_path: The name of shipped weights, or a file of ``save_network``.
+        scale: The factor that it must be made for.
+
+    Returns:
+        The network, ready to use.
+
+    Raises:
+        WeightsError: Where the file is no such network, or it enlarges by another factor.
+    """
     network, card = load_network(name_or_path, NETWORKS)
     trained = network.shape.scale if isinstance(network, LowResNet) else card.get("scale")
     if trained != scale:
@@ -111,11 +133,26 @@ def enlarge_levels(
     levels: Levels, scale: int, network: nn.Module | None, *, lowest: float, highest: float, whole: bool = True,
     most_iterations: int = ITERATIONS,
 ) -> Levels:
-    """``levels [rows, columns]`` or ``[rows, columns, 3]`` (red, green, blue) enlarged, in the same units, float64.
+    """Enlarge an image of grey or colour levels; the values are in the same units.
 
-    All values lie between ``lowest`` and ``highest``, are whole numbers where ``whole`` is set, and have the given
-    ones as their means over squares: exactly for whole numbers, else to rounding. Raises InputError for other shapes
-    or values outside the range, SettingError for a scale below 2.
+    Of a colour image the network sees the luminance; the differences of the colours are interpolated.
+
+    Args:
+        levels: ``[rows, columns]``, or ``[rows, columns, 3]`` for red, green, blue.
+        scale: How many times larger along both axes.
+        network: Says where to go; None for interpolation.
+        lowest: No value is below.
+        highest: No value is above.
+        whole: Whether values must be whole numbers.
+        most_iterations: Of each descent.
+
+    Returns:
+        ``[scale * rows, scale * columns]``, with colours ``[..., 3]``, float64, whose means over squares are the given
+        values: exactly for whole numbers, else to rounding.
+
+    Raises:
+        InputError: For other shapes, too many pixels, or values outside the range.
+        SettingError: For a scale below 2.
     """
     if scale < 2:
         raise SettingError(f"the scale must be a whole number >= 2, got {scale}")

@@ -79,9 +79,18 @@ def no_tissue(image: Array, water_mu: float) -> str:
 
 
 def finest_scale(images: Iterable[Array], water_mu: float) -> HounsfieldScale:
-    """The finest scale that holds all ``images`` (1/mm) without clipping: a whole series is read alike.
+    """The finest scale that holds images in 16 bits without clipping: a whole series is read alike.
 
-    Raises SettingError for an impossible ``water_mu``, InputError where values are beyond any sensible scale.
+    Args:
+        images: In 1/mm, of any shape.
+        water_mu: Attenuation of water, 1/mm.
+
+    Returns:
+        Slope and intercept, in HU.
+
+    Raises:
+        SettingError: For an impossible ``water_mu``.
+        InputError: Where values are beyond any sensible scale.
     """
     HounsfieldScale(water_mu=water_mu, slope=1, intercept=0)
     low, high = math.inf, -math.inf

@@ -52,11 +52,24 @@ def deidentified_bytes(
 def deidentify_folder(
     given: Path, folder: Path, identity: Identity, options: Options | None = None, *, overwrite: bool = False
 ) -> Deidentified:
-    """De-identify a file, a ``.zip`` or a folder into the new ``folder``, as 00001.dcm, 00002.dcm, ...
+    """De-identify DICOM images into a new folder, as 00001.dcm, 00002.dcm, ...; all of it or nothing.
 
-    Files that are no DICOM images' (and a DICOMDIR, which lists patients) are left out and counted. Raises InputError
-    for damaged files, OutputError where ``folder`` exists with something in it (with ``overwrite``: that is not such a
-    file) or cannot be made; then nothing is left.
+    Files that are no DICOM images (and a DICOMDIR, which lists patients) are left out and counted.
+
+    Args:
+        given: A file, a ``.zip`` or a folder.
+        folder: Where they go; new, or empty.
+        identity: Who the patient is to be instead, and the secret that makes new identifiers.
+        options: What may be kept; None for nothing.
+        overwrite: Whether such files in ``folder`` may be replaced.
+
+    Returns:
+        How many were written and left out, warnings, and what was changed.
+
+    Raises:
+        InputError: For damaged files, or where there are no images.
+        OutputError: Where ``folder`` holds something else, lies within ``given``, or cannot be made.
+        TextFoundError: Where the only image has text drawn into it.
     """
     check_new_folder(folder, ours=_is_ours, overwrite=overwrite)
     if given.is_dir() and folder.resolve().is_relative_to(given.resolve()):

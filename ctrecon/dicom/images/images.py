@@ -71,7 +71,15 @@ class Volume:
 
 
 def attenuation(hu: npt.NDArray[np.floating], water_mu: float = WATER_MU_PER_MM) -> Float32Array:
-    """``water_mu (1 + HU / 1000)`` in 1/mm, float32; nothing absorbs less than nothing, so -1000 HU is the floor."""
+    """``mu = water_mu (1 + HU / 1000)``; nothing absorbs less than nothing, so -1000 HU is the floor.
+
+    Args:
+        hu: Of any shape, in HU.
+        water_mu: Attenuation of water, 1/mm.
+
+    Returns:
+        Of the same shape, 1/mm, float32.
+    """
     return np.maximum(water_mu * (1 + hu.astype(np.float64) / 1000), 0).astype(np.float32)
 
 
@@ -104,9 +112,17 @@ ANY = Choice()
 
 
 def read_volume(path: Path, *, choice: Choice = ANY) -> Volume:
-    """A CT series from a folder, a ``.zip`` or one (also multi-frame) file. ``choice``: which, where there are several.
+    """Read a CT series.
 
-    Raises InputError for what is no CT, for damaged files, and for slices that are not one regular volume.
+    Args:
+        path: A folder, a ``.zip`` or one (also multi-frame) file.
+        choice: Which series, where there are several.
+
+    Returns:
+        The volume in HU, where it stands, in mm, and notes.
+
+    Raises:
+        InputError: For what is no CT, for damaged files, and for slices that are not one regular volume.
     """
     return read_volume_from(sources(path), str(path), choice=choice)
 
@@ -253,7 +269,18 @@ class GreySlice:
 
 
 def read_grey_slice(path: Path) -> GreySlice:
-    """One grey slice of any modality, wherever it lies. Raises InputError for colour, several frames, damage."""
+    """Read one grey slice of any modality, wherever it lies.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        Values ``[rows, columns]`` in the file's own unit, where nothing was measured, and the spacing in mm where the
+        file has it.
+
+    Raises:
+        InputError: For colour, several frames, or damage.
+    """
     name = path.name
     ds, form = _one_frame(path)
     slope = number_of(ds, "RescaleSlope", name)
@@ -271,7 +298,17 @@ def read_grey_slice(path: Path) -> GreySlice:
 
 
 def read_ct_slice(path: Path) -> Float64Array:
-    """One CT slice in HU, ``[rows, columns]``, padding as air; where it lies is not asked. Raises InputError."""
+    """Read one CT slice; where it lies is not asked.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        ``[rows, columns]`` in HU, float64, padding as air.
+
+    Raises:
+        InputError: For what is no CT image of one frame, or damaged.
+    """
     ds, form = _one_frame(path)
     rescale = rescale_of(Lookup([], ds, path.name), form)
     values, padding = rescale.apply(next(iter(stored_frames(ds, path.name, form))))

@@ -171,7 +171,15 @@ def _offered(contexts: Sequence[tuple[str, Sequence[str]]]) -> str:
 
 
 def echo(node: Node, connection: Connection) -> None:
-    """C-ECHO (PS3.7, 9.1.5). Raises NetworkError."""
+    """Ask a node whether it is there: C-ECHO (PS3.7, 9.1.5).
+
+    Args:
+        node: Whom.
+        connection: Our title, time limits and certificates.
+
+    Raises:
+        NetworkError: Where it cannot be reached, refuses or does not answer.
+    """
     from ctrecon.dicom.network.contexts import UNCOMPRESSED, VERIFICATION
 
     with associate(node, connection, [(VERIFICATION, [str(s) for s in UNCOMPRESSED])]) as association:

@@ -36,7 +36,17 @@ class Node:
 
     @staticmethod
     def parse(text: str) -> Node:
-        """``TITLE@HOST:PORT``, an IPv6 address in brackets. Raises SettingError."""
+        """Read a node as people write it.
+
+        Args:
+            text: ``TITLE@HOST:PORT``, an IPv6 address in brackets.
+
+        Returns:
+            The node.
+
+        Raises:
+            SettingError: For another form, a port that is none, or a title that DICOM does not allow.
+        """
         found = _NODE.fullmatch(text)
         if found is None or not 1 <= int(found["port"]) <= 65535:
             raise SettingError(f"a node is written TITLE@HOST:PORT, as in PACS@192.0.2.7:11112, got {text!r}")

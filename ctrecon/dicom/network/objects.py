@@ -101,9 +101,16 @@ def _uids(data: Bytes, path: Path, at: int, encoding: Encoding, tags: tuple[int,
 
 
 def headers_of(paths: Iterable[Path]) -> list[Header]:
-    """Of every file given and of every file in the folders given, in the order of their names, each object once.
+    """Read the headers of DICOM files, in the order of their names, each object once.
 
-    In folders what is no DICOM file is passed over; given by name it is an error. Raises InputError.
+    Args:
+        paths: Files and folders. In folders what is no DICOM file is passed over; given by name it is an error.
+
+    Returns:
+        What the network needs to know of each.
+
+    Raises:
+        InputError: For a file that is no DICOM, a folder without any, or two versions of one object.
     """
     found: dict[str, Header] = {}
     for path in paths:

@@ -36,10 +36,20 @@ def keys_of(level: str) -> tuple[str, ...]:
 def find(
     node: Node, connection: Connection, level: str, match: Mapping[str, str], *, limit: int = 1000
 ) -> list[dict[str, str]]:
-    """The studies (or with ``level="series"`` the series of one study) that match, as keyword and text.
+    """Search a node (C-FIND, PS3.4, C.4.1).
 
-    ``match``: attributes by keyword, with DICOM's wildcards and ranges. At most ``limit`` come back, then the search is
-    cancelled. Raises NetworkError.
+    Args:
+        node: Whom to ask.
+        connection: Our title, time limits and certificates.
+        level: ``study``, or ``series`` for the series of one study.
+        match: Attributes by keyword, with DICOM's wildcards and ranges.
+        limit: At most so many come back; then the search is cancelled.
+
+    Returns:
+        What matches, as text by keyword.
+
+    Raises:
+        NetworkError: Where the node cannot be reached, does not answer, or ends the search with an error.
     """
     from pydicom.dataset import Dataset
 

@@ -43,8 +43,24 @@ def get(
     node: Node, connection: Connection, folder: Path, study: str, series: str | None = None,
     *, most_bytes: int = 1 << 36,
 ) -> Retrieved:
-    """Retrieve over the same association (C-GET). Each storage context offers a single transfer syntax, so objects come
-    as they are stored. Raises NetworkError, OutputError.
+    """Retrieve a study over the same association (C-GET, PS3.4, C.4.3).
+
+    Each storage context offers a single transfer syntax, so objects come as they are stored.
+
+    Args:
+        node: Who has it.
+        connection: Our title, time limits and certificates.
+        folder: Where the files go.
+        study: UID of the study.
+        series: UID of one of its series; None for all.
+        most_bytes: No more is taken.
+
+    Returns:
+        The files, and how the node counts what it sent.
+
+    Raises:
+        NetworkError: Where the node cannot be reached, offers no C-GET, or breaks off.
+        OutputError: Where the folder cannot be written.
     """
     need_pynetdicom()
     pairs = retrieved_pairs()
@@ -62,8 +78,24 @@ def move(
     node: Node, connection: Connection, folder: Path, study: str, series: str | None = None,
     *, address: str = "127.0.0.1", port: int, most_bytes: int = 1 << 36,
 ) -> Retrieved:
-    """Have the node send to us (C-MOVE): it must know our AE title at ``address`` and ``port``, where we listen only
-    for it and only meanwhile. Raises NetworkError, OutputError.
+    """Have a node send a study to us (C-MOVE, PS3.4, C.4.2): we listen only for it and only meanwhile.
+
+    Args:
+        node: Who has it; it must know our AE title at ``address`` and ``port``.
+        connection: Our title, time limits and certificates.
+        folder: Where the files go.
+        study: UID of the study.
+        series: UID of one of its series; None for all.
+        address: On which we listen.
+        port: On which we listen.
+        most_bytes: No more is taken.
+
+    Returns:
+        The files, and how the node counts what it sent.
+
+    Raises:
+        NetworkError: Where the node cannot be reached, offers no C-MOVE, or breaks off.
+        OutputError: Where the folder cannot be written.
     """
     need_pynetdicom()
     silence()

@@ -63,11 +63,23 @@ def send(
     *,
     done: Callable[[Header, int], None] = lambda header, status: None,
 ) -> Sent:
-    """Store files on ``node``; ``done`` is told each file's status as it is known.
+    """Store files on a node (C-STORE, PS3.4, annex B).
 
     One presentation context per SOP class and transfer syntax of the files, so nothing is ever transcoded on the way:
     what the node does not accept is counted as 0x0122 and not sent. An association that breaks is opened again, up to
-    ``connection.retries`` times, for what has no status yet. Raises NetworkError where that does not help.
+    ``connection.retries`` times, for what has no status yet.
+
+    Args:
+        node: Whom to send to.
+        connection: Our title, time limits, retries and certificates.
+        headers: Of the files.
+        done: Hears of each file's status as it is known.
+
+    Returns:
+        The status of each file.
+
+    Raises:
+        NetworkError: Where the node cannot be reached, or opening again does not help.
     """
     result = Sent(headers=headers)
     for group in batches((h.sop_class, h.transfer_syntax) for h in headers):

@@ -127,6 +127,10 @@ def read_projections(
         patient_position: One of ``POSITIONS``, where the files state none.
         progress: Is told files read and files there.
 
+    Returns:
+        The views in the order in which they were measured, with angles in radians and places in mm; pixels are read
+        when they are needed.
+
     Raises:
         InputError: Where a file is none of the format, scans are mixed, projections are missing or doubled, or nothing
             says how the patient lay.

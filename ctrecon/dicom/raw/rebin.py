@@ -43,10 +43,23 @@ def read_projection_slices(
     folder: Path, *, z_mm: Sequence[float] | None = None, spacing_mm: float | None = None, span: Span = "auto",
     central_column: float | None = None, patient_position: str | None = None,
 ) -> Iterator[tuple[float, Scan]]:
-    """The slices at ``z_mm``, or every ``spacing_mm`` (default: a detector row at the axis) where the scan reaches.
+    """Rebin slices of a folder of projections, one at a time; only one is in memory.
 
-    Yields z and a scan with the geometry, line integrals, variances (where photon statistics are there), water and
-    notes; only one slice is in memory. Raises InputError for what cannot be read or a z that was not scanned.
+    Args:
+        folder: Of DICOM-CT-PD files, one scan.
+        z_mm: Where; None for every ``spacing_mm`` where the scan reaches.
+        spacing_mm: From slice to slice; None for a detector row at the axis.
+        span: Which views a slice takes.
+        central_column: As of ``read_projections``.
+        patient_position: As of ``read_projections``.
+
+    Yields:
+        z in mm, and a scan with geometry, line integrals, variances (where photon statistics are there), water and
+        notes.
+
+    Raises:
+        InputError: For what cannot be read, or a z that was not scanned.
+        SettingError: As ``read_projections`` and ``slice_positions``.
     """
     scan = read_projections(folder, central_column=central_column, patient_position=patient_position)
     for z in slice_positions(scan, spacing_mm=spacing_mm, span=span) if z_mm is None else z_mm:
@@ -54,7 +67,20 @@ def read_projection_slices(
 
 
 def slice_positions(scan: ProjectionSet, *, spacing_mm: float | None = None, span: Span = "auto") -> Float64Array:
-    """Where slices can be had, ``spacing_mm`` apart, falling outside nowhere. Raises InputError where nowhere."""
+    """Where slices can be had, evenly about the middle of what was scanned.
+
+    Args:
+        scan: All projections.
+        spacing_mm: From slice to slice; None for a detector row at the axis.
+        span: Which views a slice takes.
+
+    Returns:
+        z of each slice, in mm, ascending.
+
+    Raises:
+        InputError: Where there is none.
+        SettingError: For an impossible spacing, or one that makes too many slices.
+    """
     step = scan.row_at_axis_mm if spacing_mm is None else spacing_mm
     if not (math.isfinite(step) and step > 0):
         raise SettingError(f"the spacing of slices must be > 0 mm, got {step:g}")
@@ -71,7 +97,20 @@ def slice_positions(scan: ProjectionSet, *, spacing_mm: float | None = None, spa
 
 
 def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
-    """The fan-beam scan of the plane ``z_mm``. Raises InputError where the scan does not reach it."""
+    """The fan-beam scan of one plane, interpolated between the detector's rows.
+
+    Args:
+        scan: All projections.
+        z_mm: The plane.
+        span: Which views it takes: half a turn and the fan, a whole turn, or by itself what is there.
+
+    Returns:
+        Line integrals ``[views, detectors]`` with variances, where the files have photon statistics.
+
+    Raises:
+        InputError: Where the scan does not reach the plane, or nothing usable was measured about it.
+        SettingError: For another span.
+    """
     if span not in get_args(Span):
         raise SettingError(f"span must be one of {', '.join(get_args(Span))}, got {span!r}")
     views = _window(scan, z_mm, span)

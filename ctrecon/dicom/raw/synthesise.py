@@ -133,7 +133,15 @@ class Protocol:
 
 
 def water_phantom(inserts_hu: tuple[float, ...] = (100.0, -150.0, 300.0, 50.0), ball_hu: float | None = None) -> Body:
-    """A water cylinder of 200 mm with upright cylinders of 40 mm about its middle, and maybe a ball at the centre."""
+    """A water cylinder of 200 mm with upright cylinders of 40 mm about its middle, and maybe a ball at the centre.
+
+    Args:
+        inserts_hu: How much each cylinder is above water, in HU; they stand evenly on a circle of 55 mm.
+        ball_hu: The same of a ball of 30 mm; None for none.
+
+    Returns:
+        The body, lengths in mm, attenuation in 1/mm.
+    """
     solids: list[Cylinder | Ellipsoid] = [
         Cylinder(center=(0.0, 0.0), semi_axes=(100.0, 100.0), value=WATER_MU_PER_MM)
     ]
@@ -151,6 +159,14 @@ def axes_phantom(right_hu: float = 900.0, front_hu: float = 600.0, head_hu: floa
 
     Of three densities, so that no exchange of axes and no mirror image looks the same. The one towards the head stands
     at the axis, 20 mm up; the others at z = 0, 60 mm away from it.
+
+    Args:
+        right_hu: How much the ball at the right is above water, in HU.
+        front_hu: The same of the one in front.
+        head_hu: The same of the one towards the head.
+
+    Returns:
+        The body, lengths in mm, attenuation in 1/mm.
     """
     balls = (((-60.0, 0.0, 0.0), right_hu), ((0.0, 60.0, 0.0), front_hu), ((0.0, 0.0, 20.0), head_hu))
     return Body((
@@ -163,10 +179,22 @@ def synthesise(
     folder: Path, body: Body, protocol: Protocol, *, seed: int = 0, implicit: bool = True, start: int = 1,
     overwrite: bool = False,
 ) -> int:
-    """Write one file per projection, named by ``start`` and up, and give their number; all of them or none.
+    """Write a DICOM-CT-PD scan of a body, one file per projection; all of them or none.
 
-    ``implicit`` leaves the private values' representation out, as the published scans do: readers see bytes. Raises
-    OutputError where the folder holds files already or cannot be written.
+    Args:
+        folder: Where they go.
+        body: What is scanned, mm and 1/mm.
+        protocol: How.
+        seed: Of the noise.
+        implicit: Leaves the private values' representation out, as the published scans do: readers see bytes.
+        start: Number of the first file.
+        overwrite: Whether such files in ``folder`` may be replaced.
+
+    Returns:
+        How many files.
+
+    Raises:
+        OutputError: Where the folder holds files already or cannot be written.
     """
     make_parents(folder)
     with new_folder(folder, ours=_is_ours, overwrite=overwrite) as part:

@@ -76,14 +76,29 @@ def write_series(
     overwrite: bool = False,
     key: SiteKey | None = None,
 ) -> WrittenSeries:
-    """Write ``slices`` (sorted by z here) as one CT series with report, PDF and map of the residual to ``folder``.
+    """Write slices as one CT series with report, PDF and map of the residual; all of it or nothing.
 
-    ``method`` names how the images were made, ``iterative`` is False for filtered back projection, ``notes`` what was
-    assumed. ``frame_of_reference`` is the UID of a frame that the slices are known to stand in; by default a new one.
-    ``patient_position`` is a term of DICOM, empty where nobody knows how the patient lay.
-    ``key`` signs the manifest. The same arguments give the same bytes.
-    Raises InputError for slices that do not make a series, OutputError where ``folder`` cannot be written or holds
-    other things.
+    The same arguments give the same bytes.
+
+    Args:
+        folder: Where it goes; new, empty, or holding such a series where ``overwrite``.
+        slices: In any order; they are sorted by z.
+        scale: From attenuation to stored Hounsfield units.
+        study: Patient and study.
+        method: Names how the images were made.
+        iterative: False for filtered back projection.
+        notes: What was assumed, a sentence each.
+        frame_of_reference: UID of a frame that the slices are known to stand in; None for a new one.
+        patient_position: A term of DICOM, empty where nobody knows how the patient lay.
+        overwrite: Whether an older series may be replaced.
+        key: Signs the manifest.
+
+    Returns:
+        Where everything stands.
+
+    Raises:
+        InputError: For slices that do not make a series.
+        OutputError: Where ``folder`` cannot be written or holds other things.
     """
     slices = sorted(slices, key=lambda one: one.z_mm)
     _check(slices)

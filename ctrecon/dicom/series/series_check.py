@@ -87,15 +87,23 @@ def check_series(
     pixels_only: bool = False,
     trusted: PublicKey | None = None,
 ) -> SeriesVerdict:
-    """Check all DICOM files in ``folder``, whatever their names, with the certificates in the folder ``certificates``.
+    """Check all DICOM files of a folder, with their certificates. Never raises for what a file holds.
 
-    Where there are none, those in its folders, as ``ctrecon dicom get`` lays a study: series that ctrecon had no part
-    in are left out there, and counted.
-    By default those in ``folder/certificates``, or where a PACS has kept the DICOM files only, those that travel with
-    them as raw data. ``watch`` gets each finding as soon as it is there: a large image takes seconds. ``of_slice`` may
-    demand more of each certificate. ``strict`` refuses what an archive may change, too; ``pixels_only`` does without
-    the manifest, and so without headers, presentation and reports; ``trusted`` must have signed it. Never raises for
-    what a file holds.
+    Certificates are those of ``certificates``; by default those in ``folder/certificates``, or where a PACS has kept
+    the DICOM files only, those that travel with them as raw data. In a folder of series, as ``ctrecon dicom get`` lays
+    a study, series that ctrecon had no part in are left out, and counted.
+
+    Args:
+        folder: With the series, or with a folder for each.
+        certificates: Another folder with them.
+        watch: Gets each finding as soon as it is there: a large image takes seconds.
+        of_slice: May demand more of each certificate.
+        strict: Refuses what an archive may change, too.
+        pixels_only: Does without the manifest, and so without headers, presentation and reports.
+        trusted: Must have signed the manifest.
+
+    Returns:
+        All findings, and the whole in one line.
     """
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="ctrecon-") as unpacked:
         warnings.simplefilter("ignore")  # pydicom's remarks on damaged files; what is wrong is found here

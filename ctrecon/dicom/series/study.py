@@ -65,11 +65,21 @@ class Study:
 
 
 def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
-    """Patient and study from the DICOM file ``template``, with what it leaves empty from ``given`` (by keyword).
+    """Patient and study of a new series.
 
-    Attributes that are not valid DICOM are left out with a note, or refused where a PACS files by them. Raises
-    InputError for a file that is no DICOM, SettingError where ``given`` is invalid or contradicts the template: the
-    same study with another patient is torn apart by a PACS.
+    Attributes that are not valid DICOM are left out with a note, or refused where a PACS files by them.
+
+    Args:
+        template: A DICOM file of the study; None where there is none.
+        given: What it leaves empty, by keyword.
+
+    Returns:
+        The attributes, and notes.
+
+    Raises:
+        InputError: For a file that is no DICOM.
+        SettingError: Where ``given`` is invalid or contradicts the template: the same study with another patient is
+            torn apart by a PACS.
     """
     attributes = Dataset()
     notes: list[str] = []

@@ -29,7 +29,17 @@ CORRECTIONS: dict[str, tuple[str, str]] = {  # the function's name in the file o
 
 
 def load_correction(name: str) -> Callable[..., Scan]:
-    """The correction called ``name``. Raises SettingError where there is none."""
+    """The function of a correction.
+
+    Args:
+        name: One of ``CORRECTIONS``.
+
+    Returns:
+        From a scan, with numbers as keywords, to the corrected scan.
+
+    Raises:
+        SettingError: Where there is none of that name.
+    """
     if name not in CORRECTIONS:
         raise SettingError(f"there is no correction {name[:60]!r}; use {', '.join(CORRECTIONS)}")
     function: Callable[..., Scan] = getattr(importlib.import_module(f"{__name__}.{name}"), CORRECTIONS[name][0])
@@ -37,13 +47,26 @@ def load_correction(name: str) -> Callable[..., Scan]:
 
 
 def parameters_of(name: str) -> dict[str, float | None]:
-    """The numbers that the correction takes, with their defaults; None for one that it finds by itself or asks for."""
+    """The numbers that a correction takes.
+
+    Args:
+        name: One of ``CORRECTIONS``.
+
+    Returns:
+        Their defaults by name; None for one that it finds by itself or asks for.
+
+    Raises:
+        SettingError: Where there is none of that name.
+    """
     signature = inspect.signature(load_correction(name)).parameters.values()
     return {p.name: p.default for p in signature if p.kind is p.KEYWORD_ONLY}
 
 
 def parse_corrections(text: str) -> dict[str, dict[str, float]]:
-    """``rings,scatter:share=0.02``: names, each with numbers after colons.
+    """Read corrections as the command line has them.
+
+    Args:
+        text: Such as ``rings,scatter:share=0.02``: names, each with numbers after colons.
 
     Returns:
         The numbers by name, in the order in which they are applied.

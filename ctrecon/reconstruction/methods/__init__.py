@@ -12,6 +12,8 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ctrecon.errors import SettingError
+
 if TYPE_CHECKING:
     from ctrecon.reconstruction.problem import Outcome
 
@@ -29,7 +31,19 @@ METHODS: dict[str, tuple[str, str]] = {  # the file in this folder, and the func
 
 
 def load_method(name: str) -> Callable[..., Outcome]:
-    """The method called ``name``, one of ``METHODS``."""
+    """The function of a method.
+
+    Args:
+        name: One of ``METHODS``.
+
+    Returns:
+        From a problem, with settings as keywords, to an outcome.
+
+    Raises:
+        SettingError: Where there is none of that name.
+    """
+    if name not in METHODS:
+        raise SettingError(f"there is no method {name[:60]!r}; use {', '.join(METHODS)}")
     file, function = METHODS[name]
     method: Callable[..., Outcome] = getattr(importlib.import_module(f"{__name__}.{file}"), function)
     return method

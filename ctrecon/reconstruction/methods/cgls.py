@@ -8,7 +8,16 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 
 
 def conjugate_gradients(problem: Problem, *, iterations: int = 500, watch: Watch | None = None) -> Outcome:
-    """CGLS, stopped at delta."""
+    """CGLS (``ctrecon/classical/cgls.py``), stopped at delta.
+
+    Args:
+        problem: What is to be solved.
+        iterations: At most.
+        watch: Hears of every iteration.
+
+    Returns:
+        The image ``[rows, columns]``, why it ended, and its history.
+    """
     path = Following(problem, watch)
     result = cgls(
         problem.operator,

@@ -36,12 +36,26 @@ def energy_dissipation(
     iterations: int | None = None,
     watch: Watch | None = None,
 ) -> Outcome:
-    """The network's directions, dissipated, until delta is met.
+    """The network's directions, dissipated, until delta is met: the paper's method.
 
-    Each iteration is one pass of the network ``prior`` (a module, the name of weights or their file), a look at another
-    mirror image; ``looks`` of them at least. With ``direction``, any callable from a point to a tensor like
-    ``point.u``, no network is asked. ``objective`` is the energy that falls, by default the misfit itself. At most 30
-    ``iterations`` by default, 200 along a direction of one's own. On a volume the network sees slice by slice.
+    On a volume the network sees slice by slice.
+
+    Args:
+        problem: What is to be solved.
+        prior: The network, the name of weights or their file; each iteration is one pass of it, a look at another
+            mirror image.
+        direction: Any callable from a point to a tensor like ``point.u``; then no network is asked.
+        objective: The energy that falls; None for the misfit itself.
+        looks: So many iterations at least.
+        iterations: At most; None for 30, or 200 along a direction of one's own.
+        watch: Hears of every iteration.
+
+    Returns:
+        The image ``[rows, columns]``, why it ended, and its history.
+
+    Raises:
+        WeightsError: For a network that cannot be read.
+        SettingError: For a direction that returns something else.
     """
     lowered = problem.energy if objective is None else objective.energy
     if direction is not None:

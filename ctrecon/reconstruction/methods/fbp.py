@@ -20,8 +20,18 @@ def filtered_back_projection(
 ) -> Outcome:
     """FBP with the smoothest filter of a known family that meets delta; each filter tried is one "iteration".
 
-    Where none meets it, the one of least residual. ``window`` fixes the filter, at full bandwidth. Missing rays are
-    filled by projections of a first image. Needs a geometry.
+    Where none meets it, the one of least residual. Missing rays are filled by projections of a first image.
+
+    Args:
+        problem: What is to be solved; needs a geometry with an orbit.
+        window: Fixes the filter, at full bandwidth.
+        watch: Hears of every filter.
+
+    Returns:
+        The image ``[rows, columns]``, which filter it is of, and the residuals of all that were tried.
+
+    Raises:
+        GeometryError: For a scan without an inversion formula.
     """
     inversion_formula(problem.scan)
     assert problem.scan.geometry is not None

@@ -16,7 +16,17 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 def gradient_descent(
     problem: Problem, *, objective: Objective | None = None, iterations: int = 2000, watch: Watch | None = None
 ) -> Outcome:
-    """Steepest descent with backtracking; stops at delta, or where the energy falls no further."""
+    """Steepest descent with backtracking; stops at delta, or where the energy falls no further.
+
+    Args:
+        problem: What is to be solved.
+        objective: The energy that falls; None for the misfit itself.
+        iterations: At most.
+        watch: Hears of every iteration.
+
+    Returns:
+        The image ``[rows, columns]``, why it ended, and its history.
+    """
     energy = problem.energy if objective is None else objective.energy
     length = 1 / energy.lipschitz_at(problem.start)
 

@@ -8,10 +8,18 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 
 
 def huber_tv(problem: Problem, *, watch: Watch | None = None) -> Outcome:
-    """Huber-TV with non-negativity, its weight chosen by the residual (Morozov).
+    """Huber-TV with non-negativity, its weight chosen by the residual (V. A. Morozov, 1966).
 
     The larger the residual, the smoother the image, so it ends where delta aims at, or, where no weight leads there, at
-    delta itself. The history runs through the trials of all weights, so its residual need not fall.
+    delta itself.
+
+    Args:
+        problem: What is to be solved.
+        watch: Hears of every iteration.
+
+    Returns:
+        The image ``[rows, columns]``, why it ended, and its history; that runs through the trials of all weights, so
+        its residual need not fall.
     """
     path = Following(problem, watch)
     for aim in problem.delta.aims:

@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ctrecon.errors import SettingError
+
 if TYPE_CHECKING:
     from ctrecon.reconstruction.objectives.objective import Objective
 
@@ -23,16 +25,39 @@ REGULARISERS: dict[str, tuple[str, str]] = {  # (problem, objective, weight) -> 
 
 
 def load_energy(name: str) -> Callable[..., Objective]:
-    """The function of ``ENERGIES`` called ``name``."""
-    energy: Callable[..., Objective] = _load(ENERGIES[name])
+    """The function of an energy that compares with the data.
+
+    Args:
+        name: One of ``ENERGIES``.
+
+    Returns:
+        From a problem to an objective.
+
+    Raises:
+        SettingError: Where there is none of that name.
+    """
+    energy: Callable[..., Objective] = _load("energy", name, ENERGIES)
     return energy
 
 
 def load_regulariser(name: str) -> Callable[..., Objective]:
-    """The function of ``REGULARISERS`` called ``name``."""
-    regulariser: Callable[..., Objective] = _load(REGULARISERS[name])
+    """The function of a regulariser.
+
+    Args:
+        name: One of ``REGULARISERS``.
+
+    Returns:
+        From a problem, an objective and a weight to the objective of the sum.
+
+    Raises:
+        SettingError: Where there is none of that name.
+    """
+    regulariser: Callable[..., Objective] = _load("regulariser", name, REGULARISERS)
     return regulariser
 
 
-def _load(place: tuple[str, str]) -> Any:
-    return getattr(importlib.import_module(f"{__name__}.{place[0]}"), place[1])
+def _load(what: str, name: str, places: dict[str, tuple[str, str]]) -> Any:
+    if name not in places:
+        raise SettingError(f"there is no {what} {name[:60]!r}; use {', '.join(places)}")
+    file, function = places[name]
+    return getattr(importlib.import_module(f"{__name__}.{file}"), function)

@@ -161,7 +161,19 @@ def train(
     problem: Scanner, truth: Tensor, setting: Setting, folder: Path, *, fresh: bool = False,
     progress: Report | None = None,
 ) -> tuple[Overfitting, Overfitting]:
-    """The one-shot network and the dissipating one. Checkpoints in ``folder`` resume, finished ones are taken."""
+    """Train the network that answers in one shot and the one whose directions are dissipated, both on one object.
+
+    Args:
+        problem: The scanner.
+        truth: The object, ``[1, 1, rows, columns]``, 1/mm.
+        setting: Noise, steps and seed.
+        folder: Of checkpoints: unfinished ones are resumed, finished ones taken.
+        fresh: Trains anew all the same.
+        progress: Hears of every step.
+
+    Returns:
+        Both networks, ready to use.
+    """
     pools = (
         ("one-shot", OneShot(problem, truth, setting.noise), setting.one_shot_steps),
         ("direction", OnThePath(problem, truth, setting.noise), setting.direction_steps),
@@ -198,7 +210,18 @@ class Result:
 def figure1(
     problem: Scanner, truth: Tensor, blob: Blob, setting: Setting, networks: tuple[Overfitting, Overfitting]
 ) -> Result:
-    """Reconstruct the object with the blob by all three, from noise that no training has seen."""
+    """Reconstruct the object with the blob by all three methods, from noise that no training has seen.
+
+    Args:
+        problem: The scanner.
+        truth: The object that the networks were trained on, ``[1, 1, rows, columns]``, 1/mm.
+        blob: What was added to it.
+        setting: Noise and seed.
+        networks: As ``train`` gives them.
+
+    Returns:
+        The claims of the figure, its table, and the images.
+    """
     one_shot, direction = networks
     object_ = truth + blob.contrast * blob.mask(problem.grid.plane)
     rng = np.random.default_rng([setting.seed, 424_242])

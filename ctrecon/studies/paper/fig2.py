@@ -31,7 +31,14 @@ Panel = tuple[str, Direction, DissipationSet]
 
 
 def figure2(*, seed: int = 0) -> tuple[Figure, tuple[Panel, ...], Trained]:
-    """The claims, what each plot shows, and the networks. E may not rise, the ends solve, and lie by the examples."""
+    """Figure 2 of the paper: paths in the plane for ``u1 + u2 = f``; E falls, and the ends lie by the examples.
+
+    Args:
+        seed: Of the training.
+
+    Returns:
+        The claims, what each plot shows, and the networks.
+    """
     printed, scaled = train(AS_PRINTED, seed=seed), train(SCALED, seed=seed)
     panels: tuple[Panel, ...] = (
         ("gradient descent", Slowly(), SCALED),

@@ -10,7 +10,14 @@ ROUNDS = ("gradient descent's states", "these and its own", "these and its own, 
 
 
 def figure3(*, seed: int = 0) -> tuple[Figure, tuple[Panel, ...], Trained]:
-    """The claims, what each plot shows, and the networks: the first goes astray, the last ends by the examples."""
+    """Figure 3 of the paper: the paths after each round of training; the first goes astray, the last does not.
+
+    Args:
+        seed: Of the training.
+
+    Returns:
+        The claims, what each plot shows, and the networks.
+    """
     trained = train(SCALED, seed=seed)
     panels: tuple[Panel, ...] = tuple(
         (f"trained on {name}", network, SCALED) for name, network in zip(ROUNDS, trained.rounds, strict=True)

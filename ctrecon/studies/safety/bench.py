@@ -73,11 +73,24 @@ def run(
     keep: Callable[[Example], None] | None = None,
     progress: Report | None = None,
 ) -> Iterator[Reading]:
-    """Every reading for images ``[n, 1, rows, columns]`` in 1/mm, whose data are the operator's plus white noise.
+    """Plant lesions in images, measure them with white noise, reconstruct, and read what is left of each.
 
-    All places of a slice carry the same lesion at once. An image with a lesion and the one without it are measured
-    with the same noise. ``progress`` hears of each slice. Raises InputError where no image has soft tissue to plant
-    anything in.
+    All places of a slice carry the same lesion at once. An image with a lesion and the one without it are measured with
+    the same noise.
+
+    Args:
+        bench: Scanner and methods.
+        truths: ``[n, 1, rows, columns]``, 1/mm.
+        plan: What is planted where, and how often it is measured.
+        batch: Images that are reconstructed together.
+        keep: Hears of an example of each, for pictures.
+        progress: Hears of each slice.
+
+    Yields:
+        Every reading.
+
+    Raises:
+        InputError: Where no image has soft tissue to plant anything in.
     """
     widest, planted = max(plan.radii), 0
     for number, truth in enumerate(truths):

@@ -99,10 +99,16 @@ REFERENCE = "Huber-TV"
 
 
 def rows_of(readings: list[Reading], patients: Sequence[str] = ()) -> list[ReadingRow]:
-    """Means over places, slices and repeats. ``recovered_worst`` and ``erased`` are of lesions, noise averaged out.
+    """Means of readings over places, slices and repeats.
 
-    ``interval`` is that of ``recovered``, ``over_huber_tv`` of its difference to Huber-TV lesion by lesion (None where
-    that was not run), by a bootstrap over ``patients``, the name for each slice; without them over slices.
+    Args:
+        readings: All of them.
+        patients: Whose each slice is, by number; without them each slice is by itself.
+
+    Returns:
+        A row for each noise, lesion, place and method. ``recovered_worst`` and ``erased`` are of lesions, noise
+        averaged out; ``interval`` is that of ``recovered``, ``over_huber_tv`` of its difference to Huber-TV lesion by
+        lesion (None where that was not run), by a bootstrap over patients.
     """
     groups: dict[tuple[float, float, float, str, str], list[Reading]] = {}
     for reading in readings:
