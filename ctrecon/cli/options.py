@@ -52,6 +52,8 @@ def scan_options(function: F) -> F:
             click.option("--image", type=int, help="Which of several sinograms of a file, from 0. Default: the first."),
             click.option("--all-rows", is_flag=True, help="All detector rows of a cone beam's file: a volume."),
             click.option("--bin", type=int, default=1, show_default=True, help="Add up N x N detector cells."),
+            click.option("--detectors-first/--views-first", default=None,
+                         help="What the first axis of an array counts. Default: views, unless the geometry says else."),
             click.option("--every", type=int, default=1, show_default=True, help="Use every N-th view."),
             click.option("--size", type=int, help="Image size in pixels. Default: from the file or the detector."),
             click.option("--pixel-mm", type=float, help="Pixel size. Default: from the file or the field of view."),

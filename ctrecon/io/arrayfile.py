@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ctrecon.errors import InputError
 from ctrecon.support.arrays import Array
@@ -22,6 +22,15 @@ class ArrayFile(Protocol):
 
     def read(self, name: str) -> Array:
         """The array. Raises InputError where there is none, or it is not of real numbers, or too large."""
+        ...
+
+
+@runtime_checkable
+class Describing(ArrayFile, Protocol):
+    """A file of arrays that can say how they were measured, as an ``.npz`` file and a zarr store can."""
+
+    def json(self, name: str) -> Any:
+        """A text or an object, as JSON knows it. Raises InputError for what is none."""
         ...
 
 

@@ -30,6 +30,7 @@ from ctrecon.io.sidecar import Arrays, Sidecar, find_sidecar
 from ctrecon.io.transmission import blank_of, read_transmission
 from ctrecon.io.turned import turned, views_said
 from ctrecon.io.turns import ASK, TURNS, parallel_turn
+from ctrecon.io.zarr_metadata import is_zarr
 from ctrecon.measurement.center import with_center
 from ctrecon.measurement.dead import without_stuck
 from ctrecon.measurement.mask import mask_of_lines
@@ -46,6 +47,7 @@ def read_scan(
     image: int | None = None,
     all_rows: bool = False,
     bin: int = 1,
+    detectors_first: bool | None = None,
     every: int = 1,
     size: int | None = None,
     pixel_mm: float | None = None,
@@ -64,6 +66,8 @@ def read_scan(
         image: Which of several sinograms in a file, from 0.
         all_rows: All rows of the detector together, a volume, where the format is of a scanner that measures one.
         bin: So many cells of the detector are added up in each direction; it must divide their numbers.
+        detectors_first: Whether the array is ``[detectors, views]``; None takes it so where the geometry's number of
+            views says it, and asks where only the data do.
         every: Keep one view in so many.
         size: Of the (square) image, in pixels.
         pixel_mm: Of the image, in mm (in cells where lengths are).
@@ -82,21 +86,25 @@ def read_scan(
     path = Path(path)
     form = format_of(path)
     ask = _asked(path, form, row=row, image=image, all_rows=all_rows, cells=bin)
-    if path.is_dir() and form is None:
+    if path.is_dir() and form is None and not is_zarr(path):
         if geometry is not None or row is not None or image is not None:
             raise InputError(f"{path}: projections bring their own geometry; drop --geometry, --row and --image")
         scan = _slice_of(path, z_mm, patient_position)
         return with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
     if z_mm is not None:
         raise InputError(f"{path}: is a single slice; --z belongs to a folder of projections")
-    if form is None:
+    if form is None and not is_zarr(path):
         check_file(path)
     given = None if geometry is None else str(geometry) if str(geometry) in TURNS else geometry
     file = Path(given) if isinstance(given, str | os.PathLike) and given not in TURNS else None
     sidecar = find_sidecar(path, file)
     space = _in_space(given, file, sidecar)
     measured = _read(path, sidecar, ask, space) if form is None else form.read(path, ask)
-    measured = turned(measured, views_said(given if file is None else None, sidecar, measured))
+    kept = sidecar is not None and sidecar.arrays is not None and sidecar.arrays.detectors_first
+    measured = turned(
+        path, measured, views_said(given if file is None else None, sidecar, measured),
+        False if kept else detectors_first,
+    )
     where = _place(measured, sidecar, path, given if file is None else None)
     facts = {name: getattr(measured, name) for name in ("whitened_mean", "whitened_spread", "water_mu_per_mm")}
     facts |= measured.facts
@@ -182,7 +190,7 @@ def _read(path: Path, sidecar: Sidecar | None, ask: Ask, in_space: bool | None) 
         with Hdf5File(path) as file:
             detector = image_keys(file)
             if is_data_exchange(file):
-                return read_data_exchange(file, row)
+                return read_data_exchange(file, ask)
             if detector is not None:
                 return read_nxtomo(file, detector, ask)
             if is_cil(file):

@@ -19,6 +19,7 @@ from ctrecon.support.arrays import Array
 from ctrecon.support.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
 
 _MOST_LINKS = 8
+_LONGEST_TEXT = 10_000
 
 
 @contextmanager
@@ -59,6 +60,22 @@ class Hdf5File:
     def groups(self) -> tuple[str, ...]:
         """The groups at the top of the file."""
         return tuple(name for name in self._top() if self._is_group(name))
+
+    def members(self, group: str) -> tuple[str, ...]:
+        """Names of the datasets and groups in a group; none where there is no such group."""
+        found = self.find(group)
+        with _whole(self.path, group):
+            return tuple(found) if isinstance(found, h5py.Group) else ()
+
+    def text(self, name: str) -> str:
+        """A dataset of one text, '' where there is none."""
+        found = self.find(name)
+        if not isinstance(found, h5py.Dataset) or found.size != 1 or found.dtype.kind not in "OS" or found.external:
+            return ""
+        with _whole(self.path, name):
+            value = found.asstr()[()] if h5py.check_string_dtype(found.dtype) else ""
+        value = value.reshape(-1)[0] if isinstance(value, np.ndarray) else value
+        return value[:_LONGEST_TEXT] if isinstance(value, str) else ""
 
     def _is_group(self, name: str) -> bool:
         with suppress(InputError):

@@ -25,6 +25,7 @@ class Measured:
     ``center``: the column of the rotation axis, "auto" where it is known not to be the middle.
     ``length_unit``: what the lengths of ``geometry`` count, None where they are in mm or ``facts`` says it.
     ``mask``: True or 1 where a ray is usable.
+    ``bare``: an array that says nothing of what its axes count.
     ``facts``: other fields of the scan as ``facts.read_facts`` gives them.
     ``geometry_from``: a note on where the geometry comes from, for those whom no JSON file tells another one.
     """
@@ -44,6 +45,7 @@ class Measured:
     water_mu_per_mm: float | None = None
     geometry_from: str = ""
     length_unit: LengthUnit | None = None
+    bare: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict, measures_in_space
-from ctrecon.io.arrayfile import ArrayFile, number
+from ctrecon.io.arrayfile import ArrayFile, Describing, number
 from ctrecon.io.facts import read_facts
 from ctrecon.io.matrix_scan import MATRIX_PARTS, csr_from_parts
 from ctrecon.io.measured import Measured, from_counts
-from ctrecon.io.npy import NpzFile
 from ctrecon.io.sidecar import Arrays
 from ctrecon.measurement.units import LengthUnit
 from ctrecon.support.arrays import Array
@@ -46,11 +45,12 @@ def read_named(
         sinogram = _rays(file, arrays.sinogram, arrays, row, open_file, in_space)
         mask = _mask(file, arrays, row, open_file, in_space)
         if arrays.variance is None:
-            return _with_geometry(file, Measured(sinogram=sinogram, mask=mask))
+            return _with_geometry(file, Measured(sinogram=sinogram, mask=mask, bare=not arrays.detectors_first))
         variance = _rays(file, arrays.variance, arrays, row, open_file, in_space)
         mean, spread = (number(file, name) if name in file else 1.0 for name in ("whitened_mean", "whitened_spread"))
         measured = Measured(
-            sinogram=sinogram, variance=variance, mask=mask, whitened_mean=mean, whitened_spread=spread
+            sinogram=sinogram, variance=variance, mask=mask, whitened_mean=mean, whitened_spread=spread,
+            bare=not arrays.detectors_first,
         )
         return _with_geometry(file, measured)
     assert arrays.counts is not None
@@ -67,7 +67,7 @@ def read_named(
 
 
 def _says_space(file: ArrayFile) -> bool:
-    return isinstance(file, NpzFile) and "geometry" in file and measures_in_space(file.json("geometry"))
+    return isinstance(file, Describing) and "geometry" in file and measures_in_space(file.json("geometry"))
 
 
 def _guess(file: ArrayFile) -> Arrays:
@@ -143,8 +143,8 @@ def _field(
 
 
 def _with_geometry(file: ArrayFile, measured: Measured) -> Measured:
-    """The geometry an ``.npz`` file carries: ``geometry`` as JSON text, or the sidecar's entries as arrays."""
-    if not isinstance(file, NpzFile):
+    """That of an ``.npz`` file or a zarr store: ``geometry`` as JSON text, or a sidecar's entries as arrays."""
+    if not isinstance(file, Describing):
         return measured
     if "water_mu_per_mm" in file:
         measured = replace(measured, water_mu_per_mm=number(file, "water_mu_per_mm"))

@@ -11,6 +11,8 @@ from ctrecon.io.arrayfile import ArrayFile
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.matlab import HDF5_SIGNATURE, open_mat
 from ctrecon.io.npy import NpyFile, NpzFile
+from ctrecon.io.zarr_metadata import is_zarr
+from ctrecon.io.zarr_store import ZarrStore
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs")
 SUFFIXES = (".npy", ".npz", ".mat", *HDF5_SUFFIXES)
@@ -58,6 +60,9 @@ def _looks_like(head: bytes) -> str:
 @contextmanager
 def open_file(path: Path) -> Iterator[ArrayFile]:
     """A file of any known format, by its suffix, as named arrays."""
+    if is_zarr(path):
+        yield ZarrStore(path)
+        return
     check_file(path)
     suffix = path.suffix.lower()
     if suffix == ".npy":

@@ -34,7 +34,7 @@ def read_tiff_scan(path: Path, ask: Ask) -> Measured:
     if path.is_file():
         whole = frames_of([path])
         if len(whole) == 1 and whole.dtype.kind == "f":
-            return Measured(sinogram=as_rays(path, "its picture", whole.whole(), ask.row))
+            return Measured(sinogram=as_rays(path, "its picture", whole.whole(), ask.row), bare=True)
         if len(whole) == 1:
             raise InputError(f"{path}: is a single picture of {whole.dtype}; give the folder of projections, or a "
                              "sinogram of line integrals in floating point")  # fmt: skip

@@ -14,7 +14,7 @@ from ctrecon.measurement.corrections import parse_corrections
 from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
 from ctrecon.reconstruction.objectives import ENERGIES, REGULARISERS
 
-FROM_FILE = ("geometry", "row", "image", "all_rows", "bin", "z_mm")
+FROM_FILE = ("geometry", "row", "image", "all_rows", "bin", "detectors_first", "z_mm")
 """Settings that say how a file is read, and mean nothing where a scan is at hand already."""
 OF_READING = (*FROM_FILE, "patient_position", "center", "every", "repeat", "correct")
 """Settings that decide which values are reconstructed, and by which geometry: a certificate's data follow from them."""
@@ -53,6 +53,7 @@ class Settings:
         image: Which of several sinograms in a file, from 0; None for the first.
         all_rows: All detector rows together, a volume, of files of cone beams.
         bin: So many detector cells are added up in each direction, >= 1.
+        detectors_first: Whether the file's array is ``[detectors, views]``; None where the geometry tells.
         every: Keep one view in so many, >= 1.
         size: Side of the image in pixels; None for the file's, or what covers the field of view.
         pixel_mm: Side of a pixel in mm; None likewise.
@@ -87,6 +88,7 @@ class Settings:
     image: int | None = None
     all_rows: bool = False
     bin: int = 1
+    detectors_first: bool | None = None
     every: int = 1
     size: int | None = None
     pixel_mm: float | None = None

@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
     image: int | None
     all_rows: bool
     bin: int
+    detectors_first: bool | None
     every: int
     size: int | None
     pixel_mm: float | None
@@ -131,7 +132,7 @@ def read_as(path: str | os.PathLike[str], settings: Settings) -> tuple[Scan, Pat
     """The scan in a file as the settings want it, and that file; a folder has no hash of its own. Raises InputError."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"a scan is a ctrecon.Scan or the name of a file, got {type(path).__name__}")
-    asked = ("geometry", "row", "image", "all_rows", "bin", "z_mm", "patient_position")
+    asked = ("geometry", "row", "image", "all_rows", "bin", "detectors_first", "z_mm", "patient_position")
     how: dict[str, Any] = {name: getattr(settings, name) for name in asked}
     if settings.correct is not None:  # before the axis is sought and views are chosen
         scan = as_asked(read_scan(path, **how), settings)

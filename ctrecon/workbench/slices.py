@@ -21,7 +21,7 @@ from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.progress import Report
 from ctrecon.workbench.result import Reconstruction
 
-_OF_ONE_FILE = ("geometry", "row", "image", "all_rows", "bin", "center")
+_OF_ONE_FILE = ("geometry", "row", "image", "all_rows", "bin", "detectors_first", "center")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def reconstruct_slices(
     plain = Settings()
     if any(getattr(settings, name) != getattr(plain, name) for name in _OF_ONE_FILE):
         raise SettingError(f"{folder}: projections bring their own geometry; drop --geometry, --row, --image, "
-                           "--all-rows, --bin and --center")  # fmt: skip
+                           "--all-rows, --bin, --detectors-first and --center")  # fmt: skip
     if settings.repeat is not None or settings.z_mm is not None:
         raise SettingError("--all-slices takes every slice of one scan; drop --z and --repeat")
     projections = read_projections(folder, patient_position=settings.patient_position)
