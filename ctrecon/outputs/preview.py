@@ -81,6 +81,14 @@ def image_title(result: Conclusion) -> str:
     return "image; its certificate says nothing" if empty else "certified image"
 
 
+def residual_title(result: Conclusion) -> str:
+    """What stands above the residual: by which p-value it has structure, or none that was found."""
+    if result.structure is None:
+        return "residual Au - f"
+    has = "STRUCTURED" if result.structure.structured else "no structure"
+    return f"residual Au - f ({has}, p = {result.structure.p_value:.1g})"
+
+
 def _shaped(panel: Box, aspect: float) -> Box:
     """The largest box in a panel so many times as wide as high, in its middle."""
     left, top, right, bottom = panel
@@ -106,7 +114,7 @@ def _draw_residual(canvas: Canvas, panel: Box, bar: Box, result: Conclusion) -> 
     canvas.below(panel, linear_ticks(-0.5, cells - 0.5, whole=True), -0.5, cells - 0.5, "detector cell")
     ticks = linear_ticks(-0.5, views - 0.5, whole=True)
     canvas.beside(panel, ticks, [1 - (v + 0.5) / views for v in ticks.at], "view")
-    canvas.title(panel, "residual Au - f")
+    canvas.title(panel, residual_title(result))
     canvas.bar(bar, -limit, limit, BLUE_TO_RED, label)
 
 

@@ -15,6 +15,7 @@ from ctrecon.certificates.worth import Worth, worth_of
 from ctrecon.classical.box import Proving, fit_in_box
 from ctrecon.descent.stopping import Reason
 from ctrecon.diagnosis.diagnose import Diagnosis
+from ctrecon.diagnosis.structure import Structure, structure_of
 from ctrecon.reconstruction.go_on import MOST_TURNS, go_on, met_by_the_solver
 from ctrecon.reconstruction.problem import Outcome, Problem
 from ctrecon.reconstruction.settings import Settings
@@ -42,7 +43,8 @@ class Conclusion:
     """An image with its evidence: ``certificate`` where it meets delta, else ``missed``; the true ``residual``.
 
     ``method`` is its name as a person knows it, ``timings`` are seconds by what was done, ``settings`` what was asked
-    for where it came about by them, ``doubts`` what seems wrong with the scan, where something does.
+    for where it came about by them, ``doubts`` what seems wrong with the scan, where something does, ``structure`` what
+    the residual shows beside noise; None where it is too small to be tested.
     """
 
     problem: Problem
@@ -55,6 +57,7 @@ class Conclusion:
     timings: Mapping[str, float] = field(default_factory=dict)
     settings: Settings | None = None
     doubts: Diagnosis | None = None
+    structure: Structure | None = None
 
     @property
     def image(self) -> Array:
@@ -127,7 +130,14 @@ def conclude(
         seconds=0.0 if began is None else time.monotonic() - began,
         method=method,
         timings={**(timings or {}), "certificate": time.monotonic() - now},
+        structure=_structure(problem, outcome.image),
     )
+
+
+def _structure(problem: Problem, image: Array) -> Structure | None:
+    u = torch.from_numpy(image)[None, None].to(problem.device)
+    explained: Array = problem.operator(u)[0, 0].cpu().numpy()
+    return structure_of(problem.scan.sinogram, explained, problem.weights)
 
 
 def _by_the_checker(

@@ -179,14 +179,18 @@ def run(
         _say(progress, "note", f"note: {note}", item)
         concluded = solved(problem)
     doubts = None
-    if not (once.looked and concluded.certified):
-        doubts = doubts_about(scan, met=concluded.certified)
+    structured = concluded.structure is not None and concluded.structure.structured
+    if structured or not (once.looked and concluded.certified):
+        doubts = doubts_about(scan, met=concluded.certified and not structured)
         once.looked = True
-    if doubts is not None:
-        # A note, so that it stands in history, report and series, too.
-        note = f"{DOUBT}{doubts.findings[0]}"
+    # Notes, so that it stands in history, report and series, too.
+    said = [] if doubts is None else [f"{DOUBT}{doubts.findings[0]}"]
+    if structured and concluded.structure is not None:
+        said.append(f"{DOUBT}{concluded.structure.said}")
+    for note in said:
         _say(progress, "note", note, item)
-        doubted = replace(concluded.problem.scan, notes=(*concluded.problem.scan.notes, note))
+    if said:
+        doubted = replace(concluded.problem.scan, notes=(*concluded.problem.scan.notes, *said))
         concluded = replace(concluded, problem=replace(concluded.problem, scan=doubted))
     return replace(concluded, settings=settings, doubts=doubts)
 

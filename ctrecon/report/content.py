@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 from ctrecon.certificates import verify
 from ctrecon.certificates.worth import Worth, worth
 from ctrecon.diagnosis.doubts import DOUBT
+from ctrecon.diagnosis.structure import Structure, structure_of
 from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.geometry.base import Geometry
@@ -36,13 +37,15 @@ Checker = Callable[[Path], verify.Verdict]
 class Residual:
     """``A u - f``, ``[views, detectors]``, float64, of the image as stored; whitened in standard deviations.
 
-    ``norm`` is its size in the certificate's norm, ``of_data`` the size of the data in the same norm.
+    ``norm`` is its size in the certificate's norm, ``of_data`` the size of the data in the same norm. ``structure`` is
+    what it shows beside noise, tested here anew; None where it is too small for that.
     """
 
     values: Array
     norm: float
     of_data: float
     whitened: bool
+    structure: Structure | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,12 +269,14 @@ def _residual(
     if data.ndim != 2:
         return None
     scale = 1.0 if weights is None else np.sqrt(weights.astype(np.float64))
-    values = scale * (_product(operator, image, matrix).reshape(data.shape) - data)
+    explained = _product(operator, image, matrix).reshape(data.shape)
+    values = scale * (explained - data)
     return Residual(
         values=values,
         norm=float(np.linalg.norm(values)),
         of_data=float(np.linalg.norm(scale * data.astype(np.float64))),
         whitened=weights is not None,
+        structure=structure_of(data, explained, weights),
     )
 
 

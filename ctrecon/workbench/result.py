@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ctrecon.certificates.feasible import FeasibleCertificate
+from ctrecon.diagnosis.structure import Structure
 from ctrecon.errors import CtreconError
 from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
@@ -64,6 +65,11 @@ class Reconstruction:
     def missed(self) -> Missed | None:
         """Where delta is missed: what is known of all images, and where none meets delta the proof of it."""
         return self.conclusion.missed
+
+    @property
+    def structure(self) -> Structure | None:
+        """What the residual shows beside noise, with its p-value; None where it is too small to be tested."""
+        return self.conclusion.structure
 
     @property
     def delta(self) -> Delta:

@@ -21,6 +21,8 @@ def verdict(result: Conclusion) -> str:
     worth = "" if result.worth is None or not result.worth.said else f"; {result.worth.said}"
     if result.certificate is not None:
         said = f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}{worth}"
+        if result.structure is not None and result.structure.structured:
+            said += f"; but {result.structure.said}"
         return said if result.doubts is None else f"{said}; but the scan itself is in doubt: {_doubt(result)}"
     if missed is None:
         return (
@@ -109,6 +111,7 @@ def facts(result: Conclusion, written: Mapping[str, Path]) -> dict[str, Any]:
         "preview": str(written["preview"]) if "preview" in written else None,
         "operator": type(operator).__name__,
         "seconds": round(result.seconds, 3),
+        "structure": None if result.structure is None else result.structure.to_dict(),
         "doubts": None if result.doubts is None else result.doubts.to_dict(),
         "notes": list(result.problem.scan.notes),
     }
