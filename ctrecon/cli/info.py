@@ -3,37 +3,74 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ctrecon.cli.main import printable
-from ctrecon.cli.options import ScanPath, scan_options
+from ctrecon.cli.options import FilePath, ScanPath, overwrite_option, scan_options
+
+_WIDE, _TALL = 72, 44
+"""Of the thumbnail, in cells and views; two views go to a line."""
 
 
 @click.command("info")
 @click.argument("scan_file", metavar="INPUT", type=ScanPath)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
+@click.option("--thumbnail/--no-thumbnail", default=None, help="Show the sinogram. Default: on a terminal.")
+@click.option("--png", type=FilePath, help="Also write the sinogram as a picture.")
+@overwrite_option
 @scan_options
-def command(scan_file: Path, as_json: bool, **options: Any) -> None:
-    """Say what INPUT holds, in which geometry, how noisy it is, and what had to be assumed.
+def command(
+    scan_file: Path, as_json: bool, thumbnail: bool | None, png: Path | None, overwrite: bool, **options: Any
+) -> None:
+    """Say what INPUT holds, in which geometry, how noisy it is, what is implausible, and what had to be assumed.
 
-    INPUT is a scan file or a folder of CT projections.
+    INPUT is a scan file or a folder of projections. On a terminal the sinogram is shown, too, views from top to bottom,
+    missing rays red.
     """
+    from ctrecon.errors import OutputError
     from ctrecon.io.arrays import read_scan
+    from ctrecon.support.places import check_places
 
-    facts = _facts(read_scan(scan_file, **options))
+    if png is not None:
+        if png.suffix.lower() != ".png":
+            raise OutputError(f"{png} must end in .png; give another name")
+        check_places([png], overwrite=overwrite, inputs=[scan_file])
+    scan = read_scan(scan_file, **options)
+    facts = _facts(scan)
+    if png is not None:
+        from ctrecon.outputs.thumbnail import write_thumbnail
+
+        write_thumbnail(png, scan)
+        facts["picture"] = str(png)
+    if not as_json and (thumbnail or (thumbnail is None and sys.stdout.isatty())):
+        _show(scan)
     if as_json:
         click.echo(json.dumps(facts, allow_nan=False))
         return
     for name, value in facts.items():
-        if name not in ("notes", "doubts"):
+        if name not in ("notes", "doubts", "implausible"):
             click.echo(f"{name.replace('_', ' '):>28}: {printable(str(value))}")
+    for one in facts["implausible"]:
+        click.echo(f"{'implausible':>28}: {printable(one)}")
     for doubt in facts["doubts"]:
         click.echo(f"{'in doubt':>28}: {printable(doubt)} (see ctrecon diagnose)")
     for note in facts["notes"]:
         click.echo(f"{'note':>28}: {printable(note)}")
+
+
+def _show(scan: Any) -> None:
+    """The sinogram on the terminal, in as many colours as it has."""
+    from rich.console import Console
+
+    from ctrecon.outputs.thumbnail import as_text, thumbnail
+
+    console = Console(highlight=False)
+    columns = min(console.width, _WIDE)
+    console.print(as_text(thumbnail(scan, rows=_TALL, columns=columns)), end="")
 
 
 def _facts(scan: Any) -> dict[str, Any]:
@@ -43,11 +80,13 @@ def _facts(scan: Any) -> dict[str, Any]:
     from ctrecon.errors import CtreconError
     from ctrecon.geometry.grid import field_of_view_mm
     from ctrecon.measurement.delta import delta_for
+    from ctrecon.measurement.implausible import implausible
 
     facts: dict[str, Any] = {
         "file": scan.source,
         "views": scan.sinogram.shape[0],
-        "detectors": scan.sinogram.shape[1],
+        "detectors": scan.sinogram.shape[-1],
+        **({"detector_rows": scan.sinogram.shape[1]} if scan.sinogram.ndim == 3 else {}),
         "values": f"{scan.sinogram.dtype}, from {scan.sinogram.min():.4g} to {scan.sinogram.max():.4g}",
         "norm_of_f": float(np.linalg.norm(scan.sinogram)),
         "length_unit": scan.length_unit,
@@ -76,6 +115,7 @@ def _facts(scan: Any) -> dict[str, Any]:
     except CtreconError as why:
         facts["delta_auto"] = f"none: {why}"
     doubts = doubts_about(scan, met=True)
+    facts["implausible"] = implausible(scan)
     facts["doubts"] = [] if doubts is None else doubts.lines()
     facts["notes"] = list(scan.notes)
     return facts
