@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ctrecon.measurement.scan import Scan as Scan
     from ctrecon.reconstruction.settings import Settings as Settings
     from ctrecon.workbench.audit import audit as audit
+    from ctrecon.workbench.calibrate import calibrate as calibrate
     from ctrecon.workbench.compare import compare as compare
     from ctrecon.workbench.diagnose import diagnose as diagnose
     from ctrecon.workbench.operator import operator as operator
@@ -57,6 +58,7 @@ _FROM = {
     "VectorGeometry": "geometry.vector_geometry",
     "VectorsInSpace": "geometry.vectors_in_space",
     "audit": "workbench.audit",
+    "calibrate": "workbench.calibrate",
     "compare": "workbench.compare",
     "diagnose": "workbench.diagnose",
     "operator": "workbench.operator",

@@ -33,6 +33,7 @@ class Commands(LazyGroup):
         "correct": ("correct", "Correct a scan: rings, zingers, flicker, scatter and more."),
         "info": ("info", "Say what a scan file holds and what is assumed of it."),
         "diagnose": ("diagnose", "Say what is wrong with a scan that no image explains."),
+        "calibrate": ("calibrate", "Find how each view stood, from the data themselves."),
         "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
         "rebin": ("rebin", "Rebin CT projections (DICOM-CT-PD) to fan-beam scans of slices."),
         "synthesise-projections": ("synthesise_projections", "Write the projections of a phantom as DICOM-CT-PD."),

@@ -101,7 +101,8 @@ class Structure:
 _WORDS: dict[str, Callable[[int | None], str]] = {
     "cells": lambda at: ("cells keep" if at is None else f"cell {at} keeps") + " one sign over the views (rings)",
     "views": lambda at: ("views are" if at is None else f"view {at} is") + " brighter or darker than the next",
-    "edges": lambda at: ("all views are" if at is None else f"view {at} is") + " shifted along the detector",
+    "edges": lambda at: ("all views are" if at is None else f"view {at} is")
+    + " shifted along the detector (`ctrecon calibrate`)",
     "streaks": lambda at: f"view {at} fits much better or worse than those around it",
 }
 

@@ -40,6 +40,7 @@ LINES = [
     "report u.npy -o u.html",
     "audit u.npy --roi 10,10,3 --iterations 30",
     "diagnose scan.npz",
+    "calibrate scan.npz --rounds 1",
     "compare u.npy cgls.npy --discs 1 --iterations 20",
     "synthesise-projections -o raw --rows 4 --columns 32 --per-turn 32 --turns 1.1 --feed 2 --photons 1e3 --seed 3",
     "rebin raw --z 0 -o slice.npz",
