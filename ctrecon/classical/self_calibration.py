@@ -169,7 +169,7 @@ def _moved(start: VectorGeometry, state: _State, found: Mapping[str, Float64Arra
 def _without_motion(start: VectorGeometry, shifts: Float64Array) -> Float64Array:
     """Less what moving the object would do, by least squares over the views."""
     axis = np.array(start.detector_axis)
-    return shifts - axis @ np.linalg.lstsq(axis, shifts, rcond=None)[0]
+    return np.asarray(shifts - axis @ np.linalg.lstsq(axis, shifts, rcond=None)[0])
 
 
 def _along_detector(start: VectorGeometry, grid: Grid, state: _State, u: Tensor, p: Tensor) -> Tensor:
