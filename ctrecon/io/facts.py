@@ -94,5 +94,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "patient_position": _text,
     "study": _named_texts,
     "z_mm": _or_nothing(_number),
+    "slice_mm": _or_nothing(_number),
+    "kvp": _or_nothing(_number),
     "notes": _texts,
 }

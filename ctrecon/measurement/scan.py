@@ -55,6 +55,8 @@ class Scan:
         patient_position: How the patient lay, a term of DICOM such as FFS, where the file says it.
         study: Patient and study as keywords of DICOM with their texts, where the file says them.
         z_mm: Where the slice stands along the axis, where the file says it.
+        slice_mm: How thick the slice is, where the file says it or it follows from the detector's rows.
+        kvp: Peak voltage of the tube in kV, where the file says it.
         source: The file's name, for messages.
         notes: Everything that was assumed, one sentence each.
 
@@ -79,6 +81,8 @@ class Scan:
     patient_position: str = ""
     study: Mapping[str, str] = field(default_factory=dict)
     z_mm: float | None = None
+    slice_mm: float | None = None
+    kvp: float | None = None
     source: str = "the scan"
     notes: tuple[str, ...] = ()
 
@@ -110,6 +114,10 @@ class Scan:
             raise InputError(f"{self.source}: length_unit must be {units}, got {self.length_unit!r}")
         if self.water_mu_per_mm is not None and not 0 < self.water_mu_per_mm < LARGEST_VALUE:
             raise InputError(f"{self.source}: the attenuation of water must be > 0 1/mm, got {self.water_mu_per_mm}")
+        for name in ("slice_mm", "kvp"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < LARGEST_VALUE:
+                raise InputError(f"{self.source}: {name} must be a finite number > 0, got {value}")
         if self.z_mm is not None and not abs(self.z_mm) < LARGEST_VALUE:
             raise InputError(f"{self.source}: z_mm must be a finite number, got {self.z_mm}")
         object.__setattr__(self, "image_shape", self._image_shape())

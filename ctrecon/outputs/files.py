@@ -37,7 +37,7 @@ class Target:
 
     For the volume: ``water_mu``, the attenuation of water in 1/mm, None for what the scan says, else the usual one at
     70 keV; ``z_mm`` where the slice stands, None for what the scan says, else 0; ``slice_mm`` its thickness,
-    None where not known. ``key``: signs the certificate, in ``S.certificate.sig``.
+    None for what the scan says, else a pixel's. ``key``: signs the certificate, in ``S.certificate.sig``.
     """
 
     path: Path
@@ -164,7 +164,9 @@ class Target:
         if grid.slices is not None:
             put_volume(place, path, hu, grid_affine(grid, z_mm=float(grid.z_mm[0]), slice_mm=grid.slice_mm))
             return
-        affine = grid_affine(grid, z_mm=place_mm(result.problem.scan, self.z_mm), slice_mm=self.slice_mm)
+        scan = result.problem.scan
+        thickness = scan.slice_mm if self.slice_mm is None else self.slice_mm
+        affine = grid_affine(grid, z_mm=place_mm(scan, self.z_mm), slice_mm=thickness)
         put_volume(place, path, hu[None], affine)
 
 

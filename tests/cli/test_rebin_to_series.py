@@ -43,6 +43,7 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_slice_of_a_file_is_of_its_patient_and_stands_where_it_was_scanned(raw: Path) -> None:
     for position in ("FFS", "HFS"):
         named = {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Žofie^M", "StudyDate": "20240229"}
+        named["KVP"] = "140"
         change(raw, PatientPosition=position, **named)
         first = dcmread(next(raw.iterdir()))
         assert run(f"rebin raw -o {position} --z 0.25").exit_code == 0
@@ -50,6 +51,9 @@ def test_a_slice_of_a_file_is_of_its_patient_and_stands_where_it_was_scanned(raw
         assert done.exit_code == 0, done.output
         image = dcmread(f"s{position}/ct-0001.dcm")
         assert image.PatientPosition == position
+        # A detector row as it is seen at the axis, where every ray passes its slice; and what the tube was set to.
+        assert float(image.SliceThickness) == pytest.approx(read_projections(raw).row_at_axis_mm)
+        assert float(image.KVP) == 140
         assert float(image.ImagePositionPatient[2]) == float(image.SliceLocation) == 0.25
         for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "StudyDate"):
             assert image.get(keyword) == first.get(keyword), keyword

@@ -298,23 +298,31 @@ def test_a_view_of_nothing_and_missing_views_are_a_gap_that_is_said(
         dataset.PixelData = bytes(len(dataset.PixelData))
 
     dead = rebin(read_projections(raw_of(whole, tmp_path / "raw", blank, (files[WHICH],))), Z_MM)
-    assert f"1 views hold one value everywhere and were left out ({files[WHICH]})" in "".join(dead.notes)
+    assert f"1 views hold one value everywhere and are not used ({files[WHICH]})" in "".join(dead.notes)
     (tmp_path / "raw" / files[WHICH]).unlink()
     gone = rebin(read_projections(tmp_path / "raw"), Z_MM)
     assert f"1 projections are missing (1 between {files[WHICH - 1]} and {files[WHICH + 1]})" in "".join(gone.notes)
+    lost = WHICH - rebinning._window(read_projections(whole), Z_MM, "auto")[0]
     for gap in (dead, gone):
-        # The other views are as they were, at their own angles.
-        lost = WHICH - _first(right, whole)
-        np.testing.assert_array_equal(gap.sinogram, np.delete(right.sinogram, lost, axis=0))
+        # The other views are as they were, and this one stands where it would have been taken, and counts nothing.
+        assert gap.mask is not None
+        np.testing.assert_array_equal(gap.mask.all(axis=1), np.arange(right.sinogram.shape[0]) != lost)
+        assert not gap.mask[lost].any()
+        np.testing.assert_array_equal(gap.sinogram[gap.mask], right.sinogram[gap.mask])
+        assert gap.variance is not None
+        assert right.variance is not None
+        np.testing.assert_array_equal(gap.variance[gap.mask], right.variance[gap.mask])
         assert gap.geometry is not None
         assert right.geometry is not None
-        assert gap.geometry.shape == (right.geometry.shape[0] - 1, 16)
-        np.testing.assert_allclose(gap.geometry.orbit.angles_rad, np.delete(right.geometry.orbit.angles_rad, lost))
+        np.testing.assert_allclose(gap.geometry.orbit.angles_rad, right.geometry.orbit.angles_rad, atol=1e-6)
+        assert gap.notes[-1] == f"16 of {right.sinogram.size} rays are missing and have no weight: view {lost}"
+        assert gap.usable_count == right.sinogram.size - 16
+    np.testing.assert_array_equal(dead.sinogram, gone.sinogram)
+    # Where it would have been taken: with the focal spot at the same place of its flight.
+    spots = gone.geometry.to_dict(), right.geometry.to_dict()
+    for name in ("source_angle_shift_rad", "source_radius_shift_mm"):
+        np.testing.assert_allclose(spots[0][name], spots[1][name], atol=1e-9)
     for name in files[6:20]:
         (tmp_path / "raw" / name).unlink(missing_ok=True)
     with pytest.raises(InputError, match=r"half a turn is missing, between projection_000006\.dcm and"):
         read_projections(tmp_path / "raw")
-
-
-def _first(scan: Scan, folder: Path) -> int:
-    return rebinning._window(read_projections(folder), Z_MM, "auto").start

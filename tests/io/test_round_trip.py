@@ -45,6 +45,8 @@ VALUES = {
     "patient_position": "FFS",
     "study": {"PatientID": "42", "PatientName": "Müller^Jörg", "StudyInstanceUID": "1.2.3"},
     "z_mm": -12.5,
+    "slice_mm": 0.75,
+    "kvp": 120.0,
     "source": "elsewhere",
     "notes": ("this was assumed", "and \u2028 that"),
 }

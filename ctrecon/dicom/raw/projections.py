@@ -26,7 +26,7 @@ from ctrecon.dicom.raw.ct_pd_bounds import check_travel
 from ctrecon.dicom.raw.ct_pd_file import Common, NoProjectionError, Place, read_header, read_projection
 from ctrecon.dicom.raw.patient_axes import PatientAxes
 from ctrecon.dicom.raw.raw_folder import dicom_names, none_is_one, passed_over
-from ctrecon.dicom.raw.steps import Steps, check_flight, steps_of
+from ctrecon.dicom.raw.steps import Steps, check_flight, like, steps_of
 from ctrecon.dicom.series.said import said_in
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.arc_fan import ArcFanBeam
@@ -100,18 +100,30 @@ class ProjectionSet:
         """The thickness of a detector row, seen at the rotation axis."""
         return self.common.row_pitch_mm * self.common.radius_mm / self.common.distance_mm
 
-    def geometry(self, views: slice | npt.NDArray[np.intp]) -> ArcFanBeam:
+    def geometry(self, views: slice) -> ArcFanBeam:
         """The fan of the central plane for some views, axes and order of cells as in ``ArcFanBeam``."""
+        return self._fan(self.angle_rad[views], np.arange(len(self.files))[views])
+
+    def geometry_of_steps(self, first: int, after: int) -> ArcFanBeam:
+        """The same for all projections with numbers from ``first`` to below ``after``, the missing ones too.
+
+        A missing one stands between its neighbours, and its focal spot where it stood as often as it does (``steps``).
+        """
+        numbers = np.arange(first, after)
+        return self._fan(np.interp(numbers, self.step, self.angle_rad), like(self.step, numbers))
+
+    def _fan(self, angle_rad: Float64Array, spots: npt.NDArray[np.intp]) -> ArcFanBeam:
+        """``spots``: the projections from which the focal spots' shifts are."""
         c = self.common
         return ArcFanBeam(
-            angles_rad=tuple((math.pi - self.angle_rad[views]).tolist()),
+            angles_rad=tuple((math.pi - angle_rad).tolist()),
             detector_count=c.columns,
             detector_spacing_mm=c.column_pitch_mm,
             detector_offset_mm=((c.columns + 1) / 2 - self.centre[0]) * c.column_pitch_mm,
             source_to_axis_mm=c.radius_mm,
             source_to_detector_mm=c.distance_mm,
-            source_angle_shift_rad=tuple((0.0 - self.angle_shift_rad[views]).tolist()),
-            source_radius_shift_mm=tuple(self.radius_shift_mm[views].tolist()),
+            source_angle_shift_rad=tuple((0.0 - self.angle_shift_rad[spots]).tolist()),
+            source_radius_shift_mm=tuple(self.radius_shift_mm[spots].tolist()),
         )
 
 

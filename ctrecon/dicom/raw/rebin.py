@@ -20,11 +20,12 @@ import numpy.typing as npt
 
 from ctrecon.dicom.raw import ct_pd_tags as tags
 from ctrecon.dicom.raw.projections import ProjectionSet, read_projections
-from ctrecon.dicom.raw.views import Views, kept
+from ctrecon.dicom.raw.views import Views
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.measurement.extent import object_radius_mm
 from ctrecon.measurement.few_counts import FEWEST_COUNTS
+from ctrecon.measurement.mask import missing_note
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array
 
@@ -99,6 +100,8 @@ def slice_positions(scan: ProjectionSet, *, spacing_mm: float | None = None, spa
 def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
     """The fan-beam scan of one plane, interpolated between the detector's rows.
 
+    Projections that are missing or hold nothing are views of it whose rays are missing (``Scan.mask``).
+
     Args:
         scan: All projections.
         z_mm: The plane.
@@ -113,17 +116,18 @@ def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
     """
     if span not in get_args(Span):
         raise SettingError(f"span must be one of {', '.join(get_args(Span))}, got {span!r}")
-    views = _window(scan, z_mm, span)
-    geometry = scan.geometry(views)
-    sinogram = np.empty(geometry.shape, dtype=np.float32)
-    variance: npt.NDArray[np.float32] | None = np.empty(geometry.shape, dtype=np.float32)
+    first, after = _window(scan, z_mm, span)
+    geometry, views = scan.geometry_of_steps(first, after), scan.between(first, after)
+    sinogram = np.zeros(geometry.shape, dtype=np.float32)
+    variance: npt.NDArray[np.float32] | None = np.ones(geometry.shape, dtype=np.float32)
     missed = few = 0
-    used, looked = np.ones(geometry.shape[0], dtype=bool), Views(scan.folder)
-    for v, k in enumerate(range(views.start, views.stop)):
+    mask, looked = np.zeros(geometry.shape, dtype=np.bool_), Views(scan.folder)
+    for k in range(views.start, views.stop):
         values, photons = scan.view(k)
-        used[v] = looked.accept(scan.files[k], values, photons)
-        if not used[v]:
+        if not looked.accept(scan.files[k], values, photons):
             continue
+        v = int(scan.step[k]) - first
+        mask[v] = True
         rows, shortened = _rows(scan, geometry, v, k, z_mm)
         held = np.clip(rows, 0, scan.common.rows - 1)
         missed += int((np.abs(rows - held) > _BEYOND).sum())
@@ -139,18 +143,22 @@ def rebin(scan: ProjectionSet, z_mm: float, *, span: Span = "auto") -> Scan:
         few += int((counts < FEWEST_COUNTS).any(axis=0).sum())
         one, other = 1 / np.maximum(counts, FEWEST_COUNTS)
         variance[v] = shortened**2 * ((1 - weight) ** 2 * one + weight**2 * other)
-    if not used.any():
+    if not mask.any():
         raise InputError(f"{scan.folder}: no projection about z = {z_mm:g} mm holds anything; export the scan again")
+    missing = () if mask.all() else (missing_note(mask),)
     return Scan(
-        sinogram=kept(sinogram, used),
-        geometry=scan.geometry(views.start + np.flatnonzero(used)),
-        variance=None if variance is None else kept(variance, used),
+        sinogram=sinogram,
+        geometry=geometry,
+        variance=variance,
+        mask=mask,
         water_mu_per_mm=scan.common.water_mu_per_mm,
         patient_position=scan.axes.position,
         study=scan.study,
         z_mm=z_mm,
+        slice_mm=scan.row_at_axis_mm,
+        kvp=scan.common.kvp,
         source=f"{scan.folder}, z = {z_mm:.3f} mm",
-        notes=(*_notes(scan, geometry, z_mm, missed, few, variance is not None), *looked.notes()),
+        notes=(*_notes(scan, geometry, z_mm, missed, few, variance is not None), *looked.notes(), *missing),
     )
 
 
@@ -235,7 +243,8 @@ def _axial_cover(scan: ProjectionSet) -> float:
     return (scan.common.rows - 1) / 2 * scan.row_at_axis_mm * math.cos(half)
 
 
-def _window(scan: ProjectionSet, z_mm: float, span: Span) -> slice:
+def _window(scan: ProjectionSet, z_mm: float, span: Span) -> tuple[int, int]:
+    """The numbers of the projections that see the plane: the first, and the first that does not any more."""
     count = _views_for(scan, span)
     low, high = _reach(scan, count)
     tolerance = 1e-3 * scan.row_at_axis_mm
@@ -246,7 +255,7 @@ def _window(scan: ProjectionSet, z_mm: float, span: Span) -> slice:
         )
     if scan.helical:
         first = int(np.argmin(np.abs(_middles(scan, count) - z_mm)))
-        return scan.between(first, first + count)
+        return first, first + count
     nearest = scan.z_mm[np.argmin(np.abs(scan.z_mm - z_mm))]
     own = np.flatnonzero(np.abs(scan.z_mm - nearest) < 0.5 * scan.row_at_axis_mm)
     own = own[: int(np.argmax(np.append(np.diff(own) > 1, True))) + 1]  # the first of several visits
@@ -255,8 +264,7 @@ def _window(scan: ProjectionSet, z_mm: float, span: Span) -> slice:
     begin = int(scan.step[own[0]])
     if int(scan.step[own[-1]]) - begin + 1 < min(count, _views_for_short(scan)):
         raise InputError(f"{scan.folder}: only {own.size} projections of {count} at z = {scan.z_mm[own[0]]:g} mm")
-    views = scan.between(begin, begin + count)
-    return slice(views.start, min(views.stop, int(own[-1]) + 1))
+    return begin, min(begin + count, int(scan.step[own[-1]]) + 1)
 
 
 def _views_for_short(scan: ProjectionSet) -> int:

@@ -117,6 +117,24 @@ def check_flight(folder: Path, files: Sequence[str], numbers: Steps, shifts: dic
             )
 
 
+def like(numbers: Steps, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """For each wanted number the projection that has it; where none does, the nearest at the same place of the flight.
+
+    Args:
+        numbers: Of the projections that are there, growing.
+        wanted: Any numbers.
+
+    Returns:
+        Indices into ``numbers``, as many as ``wanted``.
+    """
+    found = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
+    for k in np.flatnonzero(numbers[found] != wanted):
+        away = np.abs(numbers - wanted[k])
+        elsewhere = (numbers - wanted[k]) % max(_PERIODS) != 0
+        found[k] = int(np.argmin(away + np.where(elsewhere, away.max() + 1, 0)))
+    return found
+
+
 def _out_of_order(values: Float64Array, numbers: Steps, period: int) -> Float64Array:
     """How far each value is from what is usual at its place in the period."""
     usual = np.array([np.median(values[numbers % period == k]) if (numbers % period == k).any() else 0.0

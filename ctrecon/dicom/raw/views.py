@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from ctrecon.dicom.raw.ct_pd_bounds import LINE_INTEGRALS
 from ctrecon.errors import InputError
@@ -96,11 +95,7 @@ class Views:
             return ()
         said = ", ".join(self._dead[:3]) + (f" and {len(self._dead) - 3} more" if len(self._dead) > 3 else "")
         return (
-            f"{len(self._dead)} views hold one value everywhere and were left out ({said}): their rays are a gap, "
+            f"{len(self._dead)} views hold one value everywhere and are not used ({said}): their rays are a gap, "
             "about which nothing is known",
         )
 
-
-def kept(values: npt.NDArray[np.float32], used: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """The views that are used; the array itself where all are."""
-    return values if bool(used.all()) else np.ascontiguousarray(values[used])

@@ -34,7 +34,7 @@ class SeriesSlice:
     """One reconstructed slice and its evidence.
 
     ``stored``: uint16 ``[rows, columns]``, what ``HounsfieldScale.store`` gave; row 0 is at the top of the image.
-    ``z_mm``: where it stands along the axis, growing towards the head. ``thickness_mm``: None where not known.
+    ``z_mm``: where it stands along the axis, growing towards the head. ``thickness_mm``, ``kvp``: None where not known.
     ``certificate``: of the decoded pixels, or None where they miss ``delta``; ``residual`` is then the true one.
     ``norm``: "2-norm" or "whitened". ``data_sha256``: of the data that it explains.
     ``misfit``: the residual back-projected, ``[rows, columns]``, without unit.
@@ -51,6 +51,7 @@ class SeriesSlice:
     data_sha256: str
     misfit: Array
     thickness_mm: float | None = None
+    kvp: float | None = None
     picture: Callable[[], bytes] | None = field(default=None, repr=False)
 
     @cached_property
@@ -163,7 +164,7 @@ def describe_image(
     ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
     study.side_to(ds)
     ds.PatientPosition = patient_position
-    ds.KVP = None
+    ds.KVP = None if slice_.kvp is None else number(slice_.kvp)
     ds.SliceThickness = None if slice_.thickness_mm is None else number(slice_.thickness_mm)
     ds.ReconstructionDiameter = number(max(grid.size_mm))
     ds.ConvolutionKernel = method.upper()[:16]
