@@ -106,8 +106,12 @@ def associate(
         association.release()
 
 
+# A refusal by the provider's side of the upper layer that may pass (PS3.8, 9.3.4): congestion, or a local limit.
+_TRANSIENT = (2, 3)
+
+
 class _UnreachedError(NetworkError):
-    """May pass by itself, so worth another try; a refusal is not."""
+    """May pass by itself, so worth another try; a refusal for good is not."""
 
 
 def _open(
@@ -150,6 +154,8 @@ def _open(
         return association
     if association.is_rejected:
         answer: Any = association.acceptor.primitive
+        if (answer.result, answer.result_source) == _TRANSIENT:
+            raise _UnreachedError(f"{node} has no room for an association now ({answer.reason_str}); try again later")
         raise NetworkError(
             f"{node} refused the association of {connection.title}: {answer.reason_str}; check both AE titles"
             f"{', user and password' if connection.identity else ''}"

@@ -18,6 +18,9 @@ from ctrecon.support.where import where
 
 NOT_SUPPORTED, PROCESSING_FAILURE, UNRECOGNISED_OPERATION = 0x0122, 0x0110, 0x0211
 _MOST_CANCELS = 16
+FAREWELL_S = 1.0
+# A P-DATA-TF below this is a command, or noise; after so many of them each has to wait a little longer.
+_SMALL_BYTES, _MANY_SMALL, _MOST_PAUSE_S = 1024, 64, 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,11 @@ class Conversation:
     busy: bool = False
     leaving: bool = False
     made_room: bool = False  # whether another one was asked to leave for this one
+    achieved: bool = False  # whether anything that it asked for was done, a C-ECHO not counted
+    useful_at: float = field(default_factory=time.monotonic)  # it came in, or something that it asked for was done
+    _got_bytes: int = 0  # since then
+    _small: int = 0  # PDUs since then that carried next to nothing
+    _writing: bool = False
     _syntaxes: dict[int, tuple[str, str]] = field(default_factory=dict)
     _cancels: int = 0
 
@@ -92,12 +100,21 @@ class Conversation:
         """Since when nothing of use came in, while nothing is being done for it either."""
         return 0.0 if self.busy else time.monotonic() - self.active_at
 
+    def useless_s(self) -> float:
+        """Since when it has achieved nothing, while nothing is being done for it either."""
+        return 0.0 if self.busy else time.monotonic() - self.useful_at
+
+    def rate(self) -> float:
+        """Bytes that it sent per second, since it last achieved something."""
+        return self._got_bytes / max(time.monotonic() - self.useful_at, 1e-3)
+
     def leave(self) -> None:
         """From another thread: end it now."""
         self.leaving = True
         with suppress(OSError):
-            # Not SSLSocket's own, which would take the encryption from under the thread that reads.
-            socket.socket.shutdown(self.connection, socket.SHUT_RD)
+            # Not SSLSocket's own, which would take the encryption from under the thread that reads. Who does not read
+            # its answers can be told nothing any more.
+            socket.socket.shutdown(self.connection, socket.SHUT_RDWR if self._writing else socket.SHUT_RD)
 
     def run(self) -> None:
         """Serve until it is released, aborted, broken or silent for too long."""
@@ -112,9 +129,19 @@ class Conversation:
             with suppress(OSError):
                 self._write(pdu.abort(0))
         finally:
+            self.services.ended(id(self))
+            with suppress(OSError):
+                self._farewell()
             with suppress(OSError):
                 self.connection.close()
-            self.services.ended(id(self))
+
+    def _farewell(self) -> None:
+        """Wait a moment for the other side to close, so that it reads what it was told last (PS3.8, 9.1.4)."""
+        deadline = time.monotonic() + FAREWELL_S
+        while not self.leaving and (left := deadline - time.monotonic()) > 0:
+            self.connection.settimeout(left)
+            if not self.connection.recv(1 << 14):
+                return
 
     # --- the upper layer
 
@@ -154,7 +181,9 @@ class Conversation:
 
     def _write(self, content: bytes) -> None:
         self.connection.settimeout(self.services.timeout_s)
+        self._writing = True
         self.connection.sendall(content)
+        self._writing = False
 
     def _read(self, size: int, deadline: float) -> bytearray:
         content = bytearray(size)
@@ -162,9 +191,10 @@ class Conversation:
         while at < size:
             self.connection.settimeout(max(0.001, deadline - time.monotonic()))
             count = self.connection.recv_into(view[at:])
-            if not count:
+            if not count or self.leaving:  # what has come already can still be read
                 raise ConnectionError("closed")
             at += count
+            self._got_bytes += count
         return content
 
     def _next_data(self, between: bool) -> memoryview | None:
@@ -174,8 +204,10 @@ class Conversation:
         kind, length = pdu.header(bytes(self._read(pdu.HEADER_BYTES, deadline)), limits)
         body = self._read(length, deadline)
         if kind == pdu.DATA:
-            if length >= 1024:
+            if length >= _SMALL_BYTES:
                 self.active_at = time.monotonic()
+            else:
+                self._slow_down()
             return memoryview(body)
         if kind == pdu.RELEASE_RQ and between:
             self.services.released(id(self))
@@ -197,6 +229,12 @@ class Conversation:
         finally:
             one.discard()
 
+    def _slow_down(self) -> None:
+        """Whoever talks much and says little must not take the processor from others."""
+        self._small += 1
+        if self._small > _MANY_SMALL:
+            time.sleep(min((self._small - _MANY_SMALL) * 1e-3, _MOST_PAUSE_S))
+
     def _assembly(self) -> Assembly:
         return Assembly(self._syntaxes, self.services.arriving, self.services.most_object_bytes)
 
@@ -216,6 +254,9 @@ class Conversation:
         self._write(pdu.data(one.context, command_set.answer(command, status), self._most_bytes))
         if command.kind != command_set.ECHO_RQ:
             self.active_at = time.monotonic()
+            if not status:
+                self.achieved = True
+                self.useful_at, self._got_bytes, self._small = self.active_at, 0, 0
 
     def _status(self, command: Command, one: Assembly) -> int:
         abstract, syntax = self._syntaxes[one.context]

@@ -10,17 +10,18 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ctrecon.dicom.network import pdu
-from ctrecon.dicom.network.conversation import Conversation, Services, printable
+from ctrecon.dicom.network.conversation import FAREWELL_S, Conversation, Services, printable
 from ctrecon.dicom.network.pdu import PduError
 from ctrecon.dicom.network.room import Room
 from ctrecon.errors import NetworkError
 
 # A connection must have said what it wants after so long, TLS included; and may wait so long for room.
-REQUEST_S, ROOM_S, FAREWELL_S = 5.0, 1.6, 1.0
+REQUEST_S, ROOM_S = 5.0, 1.6
 # In all: connections, as far as there are file descriptors for them, and what they have said so far.
 MOST_WAITING, MOST_SAID_BYTES = 1024, 64 << 20
 _TICK_S, _PIECE, _REPORT_S = 0.05, 16 << 10, 60.0
@@ -131,6 +132,15 @@ class Door:
         greediest = self._guests[max(self._guests, key=lambda host: len(self._guests[host]))]
         self._drop(next((guest for guest in greediest if guest.conversation is None), next(iter(greediest))))
 
+    def _drop_the_longest_winded(self) -> None:
+        """Those who take most of the memory: of a flood from wherever, not who asks for an association like others."""
+        everyone = [guest for guests in self._guests.values() for guest in guests]
+        for guest in sorted(everyone, key=lambda guest: len(guest.content), reverse=True):
+            if self._said < MOST_SAID_BYTES // 2:
+                return
+            self._strangers += 1
+            self._drop(guest)
+
     def _listen_to(self, guest: _Guest) -> None:
         try:
             self._progress(guest)
@@ -160,7 +170,9 @@ class Door:
             guest.content += part
             self._said += len(part)
             if self._said > MOST_SAID_BYTES:
-                raise PduError("too much was said by too many")
+                self._drop_the_longest_winded()
+                if guest not in self._guests.get(guest.host, {}):
+                    return
             if len(guest.content) < guest.need:
                 continue
             if guest.need == pdu.HEADER_BYTES:
@@ -201,7 +213,7 @@ class Door:
 
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
-        for guest in [guest for guests in self._guests.values() for guest in guests]:
+        for guest in self._in_turn():
             if guest.conversation is not None and not guest.leaving:
                 self._try_to_enter(guest)
                 if now > guest.deadline and guest in self._guests.get(guest.host, ()):
@@ -213,9 +225,14 @@ class Door:
         if self._strangers and now - self._reported > _REPORT_S:
             # One line for all of them: noise must not fill the log.
             self._services.log(f"closed {self._strangers} connections that asked for no association")
-            self._most_waiting = min(MOST_WAITING, descriptors() // 2)
-        self._said = 0
-        self._strangers, self._reported = 0, now
+            self._strangers, self._reported = 0, now
+
+    def _in_turn(self) -> list[_Guest]:
+        """Everybody who waits: who brought something before, then of those addresses that take the least room."""
+        inside = Counter(conversation.host for conversation in self.room.everyone())
+        hosts = sorted(self._guests, key=lambda host: len(self._guests[host]) + inside[host])
+        guests = [guest for host in hosts for guest in self._guests[host]]
+        return sorted(guests, key=lambda g: g.conversation is None or not self.room.is_good(g.conversation))
 
     def _say_farewell(self, guest: _Guest, last: bytes) -> None:
         """Send a refusal and wait a moment for the other side to close, so that it is read (PS3.8, 9.1.4)."""

@@ -13,15 +13,15 @@ from contextlib import suppress
 Flood = Callable[[int, int], list[socket.socket]]
 
 
-def connect(port: int) -> socket.socket:
-    one = socket.create_connection(("127.0.0.1", port), timeout=10)
+def connect(port: int, source: str = "127.0.0.1") -> socket.socket:
+    one = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(source, 0))
     one.settimeout(10)
     return one
 
 
-def speak(port: int, data: bytes) -> socket.socket:
+def speak(port: int, data: bytes, source: str = "127.0.0.1") -> socket.socket:
     """Connect and say something, whether it is still wanted or not."""
-    one = connect(port)
+    one = connect(port, source)
     with suppress(OSError):
         one.sendall(data)
     return one
@@ -151,10 +151,66 @@ def too_much_data(port: int, count: int) -> list[socket.socket]:
     return found
 
 
+def store_command() -> bytes:
+    """A C-STORE-RQ, whose object never ends."""
+    body = b""
+    ct = b"1.2.840.10008.5.1.4.1.1.2\0"
+    for element, content in ((0x0002, ct), (0x0100, b"\1\0"), (0x0110, b"\1\0"), (0x0700, b"\0\0"),
+                             (0x0800, b"\0\0"), (0x1000, b"1.2.3.4\0")):
+        body += struct.pack("<HHI", 0, element, len(content)) + content
+    return body
+
+
+def _at_work(port: int, count: int, source: Callable[[int], str]) -> list[socket.socket]:
+    """Associations that are never idle: each sends a little more of an object, again and again."""
+    ct = context(1, "1.2.840.10008.5.1.4.1.1.2")
+    opened = [speak(port, request(f"WORK {k}", ct), source(k)) for k in range(count)]
+    for one in opened:
+        answer(one)
+        with suppress(OSError):
+            one.sendall(value(3, store_command()))
+
+    def work() -> None:
+        while any(one.fileno() >= 0 for one in opened):
+            for one in opened:
+                with suppress(OSError):
+                    one.send(value(0, bytes(1100)), socket.MSG_DONTWAIT)
+            time.sleep(0.1)
+
+    threading.Thread(target=work, daemon=True).start()
+    return opened
+
+
+def at_work_with_many_titles(port: int, count: int) -> list[socket.socket]:
+    return _at_work(port, count, lambda k: "127.0.0.1")
+
+
+def at_work_from_many_addresses(port: int, count: int) -> list[socket.socket]:
+    return _at_work(port, count, lambda k: f"127.0.{k // 200}.{2 + k % 200}")
+
+
+def requests_from_many_addresses(port: int, count: int) -> list[socket.socket]:
+    return [speak(port, request(f"ADDRESS {k}"), f"127.1.{k // 200}.{2 + k % 200}") for k in range(count)]
+
+
+def answers_that_nobody_reads(port: int, count: int) -> list[socket.socket]:
+    """C-ECHO after C-ECHO, until no answer fits any more."""
+    many = value(3, command()) * 5000
+    opened = [speak(port, request(f"DEAF {k}")) for k in range(count)]
+    for one in opened:
+        answer(one)
+        one.setblocking(False)
+        with suppress(OSError):
+            while True:
+                one.send(many)
+    return opened
+
+
 FLOODS: tuple[tuple[Flood, int], ...] = (
     (silent, 60), (open_and_close, 60), (garbage, 200), (four_gigabytes, 8), (one_byte_of_a_request, 60),
     (nearly_whole_requests, 100), (associations_of_one_peer, 30), (associations_of_many_peers, 150),
-    (endless_lists, 24), (too_much_data, 16),
+    (endless_lists, 24), (too_much_data, 16), (at_work_with_many_titles, 110), (at_work_from_many_addresses, 110),
+    (requests_from_many_addresses, 150), (answers_that_nobody_reads, 110),
 )
 
 

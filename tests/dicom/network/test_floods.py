@@ -68,7 +68,7 @@ def test_a_flood_keeps_nobody_out(flood: Flood, count: int, node: Listening, tmp
         for one in opened:
             one.close()
     assert memory_kb(node) < MEMORY_KB
-    assert not list((node.folder / "arriving").iterdir())
+    wait_for(lambda: not list((node.folder / "arriving").iterdir()), "for what was half-received to be gone")
     wait_for(lambda: threads(node) < 10, "for the flood's threads to end")
 
 
@@ -136,7 +136,10 @@ def test_what_is_no_request_is_refused_as_the_standard_says(
     floods.value(3, floods.command()) + floods.value(2, b"not announced"),
     floods.value(3, floods.command(data_set=0)) + floods.value(0, bytes(16000)) * 300,
 ], ids=lambda what: "")  # fmt: skip
-def test_what_breaks_the_rules_of_an_association_ends_it(services: Services, data: bytes) -> None:
+def test_what_breaks_the_rules_of_an_association_ends_it(
+    services: Services, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrecon.dicom.network.conversation.FAREWELL_S", 0.05)
     door = Door(services, "127.0.0.1", 0)
     try:
         with floods.associated(door.port) as one:
@@ -171,6 +174,73 @@ def test_the_idlest_gives_way_and_who_is_at_work_does_not(services: Services) ->
             one.sendall(floods.value(3, floods.command()))
             assert floods.answer(one) == 4
         for other in held:
+            other.close()
+    finally:
+        door.close()
+
+
+def test_who_has_more_than_others_gives_way_though_at_work(services: Services) -> None:
+    """Per address: the newcomer has none there, the others have three."""
+    door = Door(services, "127.0.0.1", 0, room=Room(most=3))
+    try:
+        held = [floods.associated(door.port, title) for title in ("A", "B", "C")]
+        for conversation in door.room.everyone():
+            conversation.idle_s = lambda: 0.0  # type: ignore[method-assign]
+        with floods.speak(door.port, floods.request("E"), "127.0.0.2") as one:
+            assert floods.answer(one) == 2
+        for other in held:
+            other.close()
+    finally:
+        door.close()
+
+
+def test_who_achieves_nothing_gives_way_and_who_did_before_goes_first(services: Services) -> None:
+    door = Door(services, "127.0.0.1", 0, room=Room(most=2))
+    try:
+        held = [floods.associated(door.port, title) for title in ("A", "B")]
+        for conversation in door.room.everyone():
+            conversation.idle_s = lambda: 0.0  # type: ignore[method-assign]
+            conversation.useless_s = lambda: 0.0  # type: ignore[method-assign]
+        with floods.speak(door.port, floods.request("C")) as late:
+            assert floods.answer(late) == 3  # they are at work, and nobody knows C
+        for conversation in door.room.everyone():
+            if conversation.peer.title == "A":
+                conversation.useless_s = lambda: 2.0  # type: ignore[method-assign]
+        with floods.speak(door.port, floods.request("C")) as one:
+            assert floods.answer(one) == 2
+            inside = {c.peer.title: c for c in door.room.everyone()}
+            assert set(inside) == {"B", "C"}
+            for conversation in inside.values():
+                conversation.idle_s = conversation.useless_s = lambda: 0.0  # type: ignore[method-assign]
+            inside["C"].achieved = True
+        wait_for(lambda: len(door.room.everyone()) == 1)
+        with floods.associated(door.port, "D"), floods.speak(door.port, floods.request("C")) as again:
+            for conversation in door.room.everyone():
+                conversation.idle_s = conversation.useless_s = lambda: 0.0  # type: ignore[method-assign]
+            assert floods.answer(again) == 2
+        for other in held:
+            other.close()
+    finally:
+        door.close()
+
+
+def test_who_talks_much_is_the_first_to_go_where_memory_ends(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrecon.dicom.network.door.MOST_SAID_BYTES", 1 << 20)
+    door = Door(services, "127.0.0.1", 0)
+    try:
+        with floods.connect(door.port) as one:
+            one.sendall(floods.request()[:-1])
+            wait_for(lambda: door.waiting() == 1)
+            opened = floods.nearly_whole_requests(door.port, 12)
+            wait_for(lambda: door.waiting() < 8)
+            time.sleep(0.2)  # the limit is one of all that was said, not of what was said just now
+            opened += floods.nearly_whole_requests(door.port, 2)
+            wait_for(lambda: door.waiting() < 8)
+            one.sendall(floods.request()[-1:])
+            assert floods.answer(one) == 2
+        for other in opened:
             other.close()
     finally:
         door.close()
