@@ -213,7 +213,7 @@ def test_what_was_not_scanned_is_refused_in_one_line(scans: dict[str, Projection
         slice_positions(scan, spacing_mm=0.0)
     with pytest.raises(SettingError, match="more than 100000"):
         slice_positions(scan, spacing_mm=1e-9)
-    with pytest.raises(InputError, match="drop --geometry and --row"):
+    with pytest.raises(InputError, match="drop --geometry, --row and --image"):
         read_scan(scan.folder, row=3)
     first = slice(0, 20)
     arrays = ("step", "angle_rad", "z_mm", "angle_shift_rad", "z_shift_mm", "radius_shift_mm")
