@@ -32,6 +32,7 @@ import numpy as np
 
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.object_spectrum import LIKELY, LIKELY_WITHIN, RAGGED, folded
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.cosine import dct, idct
 
@@ -42,13 +43,10 @@ SPREAD = 0.07
 """Relative standard deviation of estimate over truth, for the norm: 0.05 to 0.08 over six families of phantoms of 48 to
 256 pixels (``docs/units.md`` has the shares of true images within delta)."""
 
-# The exponent of the spectrum: where the fit looks, as shares of the highest frequency of the detector, the exponents
-# it tries, and what it takes for likely: objects with edges have 3, those of one pixel about 1.5.
+# The exponent of the spectrum: where the fit looks, as shares of the highest frequency of the detector, and the
+# exponents it tries.
 _BANDS = (0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.97)
 _EXPONENTS = np.arange(1.3, 3.55, 0.1)
-_LIKELY, _LIKELY_WITHIN = 2.5, 0.4
-# How much an object's spectrum strays from any power, relative, in one band.
-_RAGGED = 0.2
 # The spectrum is followed up to so many times the detector's highest frequency; beyond 3 hardly anything comes.
 _REACH = 8
 # Where noise hides an object's edges their weight is not known; then rays across it count for so much at least.
@@ -107,7 +105,7 @@ def discretisation(
     """
     views, cells = sinogram.shape
     if cells < FEWEST_CELLS:
-        return Discretisation(square=0.0, exponent=_LIKELY)
+        return Discretisation(square=0.0, exponent=LIKELY)
     noise = np.broadcast_to(np.asarray(variance, dtype=np.float64), sinogram.shape)
     weights = 1 / noise if whitened else np.ones((1, 1))
     scan = _Spectrum(sinogram, noise, np.broadcast_to(weights, sinogram.shape))
@@ -117,7 +115,7 @@ def discretisation(
     pixel_mm = max(grid.spacing_mm)  # the longer side of pixels that are not square loses most
     level, exponent = scan.fit()
     x = (np.arange(_REACH * cells) + 0.5) / cells  # frequencies, as shares of the detector's highest
-    own = x**-exponent * np.sinc(x / 2) ** 2 / _folded(x, exponent)
+    own = x**-exponent * np.sinc(x / 2) ** 2 / folded(x, exponent)
     w = x / (2 * rays.spacing_mm)
     fine = np.zeros_like(x)
     for side in (1 - gain, 1 + gain):
@@ -194,28 +192,18 @@ class _Spectrum:
                 found[k] += self.power(part, one)
         found /= widths
         error = np.sqrt(2 * float(np.square(self.weights * self.noise).sum()) / self.cells / widths)
-        best = (math.inf, 0.0, _LIKELY)
+        best = (math.inf, 0.0, LIKELY)
         for exponent in _EXPONENTS:
-            shape = _folded(x, exponent)
+            shape = folded(x, exponent)
             law = np.array([shape[band].mean() for band in bands])
             level, spread = 0.0, error**2 + 1e-12 * float(np.square(found).max(initial=0)) + 1e-300
             for _ in range(5):
                 level = max(float((found * law / spread).sum() / (law * law / spread).sum()), 0.0)
-                spread = error**2 + (_RAGGED * level * law) ** 2 + 1e-300
+                spread = error**2 + (RAGGED * level * law) ** 2 + 1e-300
             cost = float(((found - level * law) ** 2 / spread + np.log(spread)).sum())
-            cost += ((exponent - _LIKELY) / _LIKELY_WITHIN) ** 2
+            cost += ((exponent - LIKELY) / LIKELY_WITHIN) ** 2
             best = min(best, (cost, level, float(exponent)))
         return best[1], best[2]
-
-
-def _folded(x: Float64Array, exponent: float) -> Float64Array:
-    """``x^-exponent`` as cells see it: times their own response, and with the aliases of what they do not resolve."""
-    total = np.zeros_like(x)
-    for whole in (0, 2, 4):
-        for y in (whole - x, whole + x) if whole else (x,):
-            y = np.maximum(np.abs(y), 1e-6)
-            total += y**-exponent * np.sinc(y / 2) ** 2
-    return total
 
 
 def _finer_than_pixels(v: Float64Array) -> Float64Array:

@@ -1,8 +1,9 @@
 """How strong the noise is, from the sinogram alone: what no object can have made is noise.
 
-Three ways, the first that serves: beyond the double wedge of a whole turn, beyond that of any views (``wedge.py``),
-and, where only a matrix is given or too few views leave nothing beyond, short windows along the detector less the
-cubics through them, which are noise wherever no edge passes and else too large.
+Four ways, the first that serves: beyond the double wedge of a whole turn, beyond that of any views (``wedge.py``);
+where too few views leave nothing beyond, white noise beside an object's spectrum (``noise_spectrum.py``); or, where
+that is less and where only a matrix is given, short windows along the detector less the cubics through them, which are
+noise wherever no edge passes and else too large.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from scipy.special import gammainc, gammaincinv
 
 from ctrecon.errors import InputError
 from ctrecon.geometry.base import Geometry
-from ctrecon.measurement.noise_spectrum import CAUTION, Level
+from ctrecon.measurement.noise_spectrum import CAUTION, Level, level_of_white
 from ctrecon.measurement.wedge import beyond_the_wedge, beyond_the_wedge_of_any_views
 from ctrecon.support.arrays import Float64Array
 
+WEAK = "the highest frequencies along the detector, taken for white, a weak way"
 WEAKEST = "what local cubics along the detector leave, the weakest way"
 
+# Fewer cells have no spectrum to speak of.
+_FEWEST_CELLS = 16
 # Windows of so many cells, fitted by a cubic, in so many classes of brightness.
 _CELLS, _DEGREE, _CLASSES = 10, 3, 5
 # Of a detector with more rows so many are looked at.
@@ -61,7 +65,12 @@ def estimate_sigma(
         if beyond is not None:
             why = "a fit since the views close no turn in even steps"
             return beyond, f"angular frequencies that no object reaches, by {why}"
-    return _in_windows(values), WEAKEST
+    windows = _in_windows(values)
+    if geometry is not None and values.shape[1] >= _FEWEST_CELLS:
+        white = level_of_white(values)
+        if white.most < windows.most:  # of white noise neither is too small
+            return white, WEAK
+    return windows, WEAKEST
 
 
 def _of_rows(values: npt.NDArray[np.floating], geometry: Geometry | None) -> tuple[Level, str]:

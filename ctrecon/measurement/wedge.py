@@ -15,16 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ctrecon.geometry.base import Orbit
-from ctrecon.measurement.noise_spectrum import Level, Lines, level_of
+from ctrecon.measurement.noise_spectrum import Everything, Level, Lines, level_of
 from ctrecon.support.arrays import Float64Array
 
 # The wedge is drawn this much narrower and wider, and its edge softer; each serves some objects best, and all err on
 # the large side.
 # Bessel functions J_n(x), of which sinograms are made, fade beyond n = x over a distance like the cube root of x.
-_SHAPES = ((0.9, 2.0), (1.0, 2.0), (1.1, 2.0), (1.25, 2.0), (1.5, 2.0), (1.0, 3.0), (1.25, 4.0))
+_SHAPES = ((1.0, 2.0), (1.25, 2.0), (1.25, 4.0))
 # Of other views: directions that the fit reaches more weakly than this are left to the noise, so many frequencies along
 # the detector are looked at, the lowest one by one, and none with more unknowns than this.
 _REACHED, _LINES, _LOWEST, _UNKNOWNS = 1e-3, 16, 4, 240
+# The ends of the detector differ by more than so many times (squared) what neighbours there do, where it does not see
+# all of an object; then it fades over such a share of the cells at either end.
+_JUMP, _ENDS = 10.0, 0.25
 
 
 def beyond_the_wedge(
@@ -50,7 +53,8 @@ def beyond_the_wedge(
     count, mirrored = turn
     places_mm = (np.arange(cells, dtype=np.float64) - (cells - 1) / 2) * spacing_mm + orbit.detector_offset_mm
     w = 2 * np.pi * np.fft.fftfreq(cells) / spacing_mm
-    lines = np.fft.fft(values[:count], axis=1)
+    weight, blunt = _taper(values)
+    lines = np.fft.fft(values[:count] * weight, axis=1)
     if mirrored:
         # The other half turn sees the same lines from behind: s becomes -s, counted from the axis.
         lines *= np.exp(-1j * w * places_mm[0])
@@ -59,7 +63,7 @@ def beyond_the_wedge(
     n = (np.fft.fftfreq(len(lines)) * len(lines))[:, None]
     # Along the detector's axis a curve falls more steeply on its near side (seen from the source) than on its far side.
     near, far = _slopes(orbit, float(np.abs(places_mm).max()) + spacing_mm / 2)
-    reach = np.abs(w) * np.where(n * w >= 0, near, far)
+    reach = (np.abs(w) + blunt * w[1]) * np.where(n * w >= 0, near, far)
     line = np.abs(np.rint(np.fft.fftfreq(cells) * cells)).astype(int)
     copies = 2 if mirrored else 1
 
@@ -67,11 +71,11 @@ def beyond_the_wedge(
         sums = (np.where(chosen, power, 0).sum(0), chosen.sum(0, dtype=np.float64))
         return np.bincount(line, sums[0]) / copies, np.bincount(line, sums[1]) / copies
 
-    everything, share = lines_of(np.ones(power.shape, dtype=np.bool_)), np.bincount(line) / cells
+    everything, share = Everything.of(values), np.bincount(line) / cells
     found = []
     for width, fading in _SHAPES:
         beyond = lines_of((np.abs(n) > width * reach + fading * np.cbrt(1 + width * reach)) & (n != 0))
-        found.append(Lines(*beyond, *everything, share))
+        found.append(Lines(*beyond, share, everything))
     return level_of(found)
 
 
@@ -86,19 +90,19 @@ def beyond_the_wedge_of_any_views(values: Float64Array, orbit: Orbit, spacing_mm
     angles, cells = np.asarray(orbit.angles_rad), values.shape[1]
     places_mm = (np.arange(cells, dtype=np.float64) - (cells - 1) / 2) * spacing_mm + orbit.detector_offset_mm
     w = 2 * np.pi * np.arange(cells // 2 + 1) / (cells * spacing_mm)
-    lines = np.fft.rfft(values, axis=1) * np.exp(-1j * w * places_mm[0]) / math.sqrt(cells)
+    weight, blunt = _taper(values)
+    lines = np.fft.rfft(values * weight, axis=1) * np.exp(-1j * w * places_mm[0]) / math.sqrt(cells)
     line = np.abs(np.rint(np.fft.fftfreq(cells) * cells)).astype(int)
     once = np.bincount(line).astype(np.float64)  # real numbers: one for the lowest frequency, two for others
-    everything = (np.sum(np.abs(lines) ** 2, axis=0) * once, len(angles) * once)
+    everything = Everything.of(values)
     copies = 1
     if orbit.parallel:
         lines, angles, copies = np.concatenate([lines, lines.conj()]), np.concatenate([angles, angles + math.pi]), 2
     near, far = _slopes(orbit, float(np.abs(places_mm).max()) + spacing_mm / 2)
     found = []
     for width, fading in _SHAPES:
-        above, below = (
-            np.floor(width * w * slope + fading * np.cbrt(1 + width * w * slope)).astype(int) for slope in (near, far)
-        )
+        reach = [width * slope * (w + blunt * w[1]) for slope in (near, far)]
+        above, below = (np.floor(one + fading * np.cbrt(1 + one)).astype(int) for one in reach)
         unknowns = above + below + 1
         eligible = np.flatnonzero(unknowns <= min(_UNKNOWNS, len(angles) - 1))
         if eligible.size > _LINES:
@@ -107,7 +111,7 @@ def beyond_the_wedge_of_any_views(values: Float64Array, orbit: Orbit, spacing_mm
         power, free = np.zeros(w.size), np.zeros(w.size)
         for k in eligible:
             power[k], free[k] = _left(lines[:, k], angles, int(above[k]), int(below[k]))
-        found.append(Lines(power * once / copies, free * once / copies, *everything, once / cells))
+        found.append(Lines(power * once / copies, free * once / copies, once / cells, everything))
     return level_of(found)
 
 
@@ -132,6 +136,23 @@ def _whole_turn(angles: Float64Array, *, halves: bool) -> tuple[int, bool] | Non
         if 1 < count <= angles.size and abs(count * steps.mean() - turn) <= 0.05 * steps.mean():
             return count, turn == math.pi
     return None
+
+
+def _taper(values: Float64Array) -> tuple[Float64Array, float]:
+    """A weight for each cell, of mean square 1, that makes an object fade which the detector does not see to its ends.
+
+    And over so many frequencies it spreads what is at one.
+
+    A Fourier transform takes the ends for neighbours, and a jump there is of all frequencies.
+    """
+    jump = float(np.square(values[:, 0] - values[:, -1]).mean())
+    beside = float(np.square(values[:, 0] - values[:, 1]).mean() + np.square(values[:, -1] - values[:, -2]).mean())
+    cells = values.shape[1]
+    if jump <= _JUMP * beside:
+        return np.ones(cells), 0.0
+    away = np.minimum(np.arange(cells) + 0.5, cells - np.arange(cells) - 0.5) / (_ENDS * cells)
+    weight = np.sin(np.minimum(away, 1.0) * math.pi / 2) ** 2
+    return np.asarray(weight / math.sqrt(float(np.square(weight).mean()))), 1 / _ENDS
 
 
 def _slopes(orbit: Orbit, edge_mm: float) -> tuple[float, float]:

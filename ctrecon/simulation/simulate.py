@@ -111,13 +111,14 @@ def simulate(
     else:
         measured = add_poisson_noise(clean, photons, seed, electronic_sigma=electronic_sigma)
         scan = replace(
-            scan, sinogram=measured.values, variance=measured.variance, whitened_mean=measured.whitened_mean,
-            whitened_spread=measured.whitened_spread,
-            counts=measured.counts, white=measured.white,
-            notes=measured.notes,
-        )
+            scan, sinogram=measured.values, variance=measured.variance, mask=measured.mask,
+            whitened_mean=measured.whitened_mean, whitened_spread=measured.whitened_spread, counts=measured.counts,
+            white=measured.white, notes=measured.notes,
+        )  # fmt: skip
     data, variance = scan.sinogram, scan.variance
     residual = operator(torch.from_numpy(truth)[None, None])[0, 0].numpy() - data
+    if scan.mask is not None:
+        residual = np.where(scan.mask, residual, 0)
     return Simulated(
         scan=scan,
         truth=truth,

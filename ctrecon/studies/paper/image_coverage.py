@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from ctrecon.errors import SettingError
-from ctrecon.geometry.grid import field_of_view_mm
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid, field_of_view_mm
 from ctrecon.measurement.delta import Delta, delta_for
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.joseph import JosephOperator
-from ctrecon.phantoms import FAMILIES
+from ctrecon.phantoms import FAMILIES, Phantom
 from ctrecon.reconstruction.methods.huber_tv import huber_tv
 from ctrecon.reconstruction.problem import prepare
 from ctrecon.simulation.simulate import standard_scanner
@@ -78,6 +79,7 @@ class Object:
     truth: Float64Array
     projected: Float64Array
     family: str
+    scanner: str
     size: int
     views: int
 
@@ -149,12 +151,22 @@ def objects(
         geometry, grid = standard_scanner(beam, size, number)
         radius = 0.95 * min(field_of_view_mm(geometry) / 2, grid.reach_mm())
         phantom = family.sample(np.random.default_rng(seed + k)).scaled(radius, 0.02)
-        sinogram = phantom.sinogram(geometry).astype(np.float64)
-        gain = thickest / float(sinogram.max())
-        truth = gain * phantom.image(grid).astype(np.float64)
-        projected = JosephOperator(geometry, grid)(torch.from_numpy(truth)[None, None])[0, 0].numpy()
-        clean = Scan(sinogram=gain * sinogram, geometry=geometry, grid=grid, source="a simulated scan")
-        yield Object(clean=clean, truth=truth, projected=projected, family=family.name, size=size, views=number)
+        yield placed(phantom, geometry, grid, thickest, family=family.name, scanner=beam)
+
+
+def placed(
+    phantom: Phantom, geometry: Geometry, grid: Grid, thickest: float, *, family: str, scanner: str
+) -> Object:
+    """The phantom in a scanner, as bright as makes its largest line integral ``thickest``."""
+    sinogram = phantom.sinogram(geometry).astype(np.float64)
+    gain = thickest / float(sinogram.max())
+    truth = gain * phantom.image(grid).astype(np.float64)
+    projected = JosephOperator(geometry, grid)(torch.from_numpy(truth)[None, None])[0, 0].numpy()
+    clean = Scan(sinogram=gain * sinogram, geometry=geometry, grid=grid, source="a simulated scan")
+    return Object(
+        clean=clean, truth=truth, projected=projected, family=family, scanner=scanner, size=grid.rows,
+        views=geometry.shape[0],
+    )
 
 
 def measure_all(
