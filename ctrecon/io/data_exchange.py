@@ -18,10 +18,10 @@ import numpy as np
 
 from ctrecon.errors import InputError
 from ctrecon.io.ask import Ask, any_row
+from ctrecon.io.framed import from_frames
 from ctrecon.io.hdf5 import Hdf5File
-from ctrecon.io.measured import Measured, from_counts
+from ctrecon.io.measured import Measured
 from ctrecon.io.transmitted import line_integrals_of
-from ctrecon.measurement.counts import photon_transfer
 from ctrecon.measurement.given import LARGEST_VALUE
 from ctrecon.support.arrays import Array
 
@@ -75,18 +75,7 @@ def read_data_exchange(file: Hdf5File, ask: Ask) -> Measured:
     if white is None:
         return _normalised(file, channel, values, angles, notes)
     dark = _field(file, channel, "dark", row, values.shape[1])
-    if dark is None:
-        dark, notes = np.zeros((1, values.shape[1])), (*notes, "no dark field: taken as zero")
-    gain, electronic_sigma = photon_transfer(white, dark)
-    if len(white) >= 4:
-        notes += (
-            f"noise of the camera from {len(white)} white and {len(dark)} dark frames: variance {gain:.3g} per count, "
-            f"electronic sigma {electronic_sigma:.3g} counts",
-        )  # fmt: skip
-    return from_counts(
-        file.path, values, white.mean(axis=0), dark.mean(axis=0), electronic_sigma=electronic_sigma, gain=gain,
-        notes=notes, angles_deg=angles, center="auto",
-    )  # fmt: skip
+    return from_frames(file.path, values, white, dark, notes=notes, angles_deg=angles, center="auto")
 
 
 def _chosen(file: Hdf5File, ask: Ask) -> tuple[_Channel, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """EDF of the ESRF: ``PREFIX.info`` beside ``PREFIX0000.edf`` and on, ``refHST0000.edf`` (or ``ref0000.edf``) and
 ``dark.edf``.
 
+The number in the name of a reference frame is that of the view after which it was taken.
 A frame is a header in braces, ``key = value ;`` lines filled up to a multiple of 512 bytes, and numbers. Parallel
 beams over ``ScanRange`` degrees; ``PixelSize`` is in micrometres.
 """
@@ -16,10 +17,10 @@ import numpy as np
 from ctrecon.errors import CtreconError, InputError
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.io.ask import Ask, any_row
+from ctrecon.io.framed import from_frames
 from ctrecon.io.key_values import read_key_values
-from ctrecon.io.measured import Measured, from_counts
+from ctrecon.io.measured import Measured
 from ctrecon.io.tiff import in_order
-from ctrecon.measurement.counts import photon_transfer
 from ctrecon.support.arrays import Float64Array
 from ctrecon.support.limits import check_claim
 
@@ -55,15 +56,12 @@ def read_edf(path: Path, ask: Ask) -> Measured:
     if len(files) > views:
         notes += (f"{len(files) - views} frames after the {views} views check the sample's drift and are left out",)
     counts, flat = (_rows(chosen, row, (rows, columns)) for chosen in (files[:views], white))
-    black = _rows(dark, row, (rows, columns)) if dark else np.zeros((1, columns))
-    if not dark:
-        notes += ("no dark frames: taken as zero",)
-    gain, electronic_sigma = photon_transfer(flat, black)
+    black = _rows(dark, row, (rows, columns)) if dark else None
+    before = np.array([int(found[-1]) for found in (re.findall(r"\d+", one.stem) for one in white)])
     step = said.number("ScanRange", 180.0) / views
     pixel = said.number("PixelSize", 0.0)
-    measured = from_counts(
-        path, counts, flat.mean(axis=0), black.mean(axis=0), electronic_sigma=electronic_sigma, gain=gain, notes=notes,
-        angles_deg=np.arange(views) * step, center="auto",
+    measured = from_frames(
+        path, counts, flat, black, white_at=before, notes=notes, angles_deg=np.arange(views) * step, center="auto",
     )  # fmt: skip
     if pixel <= 0:
         return measured

@@ -14,9 +14,9 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.io.ask import Ask, any_row, central_row
+from ctrecon.io.framed import from_frames
 from ctrecon.io.hdf5 import Hdf5File
-from ctrecon.io.measured import Measured, from_counts
-from ctrecon.measurement.counts import photon_transfer
+from ctrecon.io.measured import Measured
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.limits import as_rays
 
@@ -53,13 +53,10 @@ def read_nxtomo(file: Hdf5File, detector: str, ask: Ask) -> Measured:
     lost = int(np.count_nonzero(~np.isin(keys, (0, 1, 2))))
     if lost:
         notes += (f"{lost} frames that are called invalid (image_key) were left out",)
-    if not len(dark):
-        dark, notes = np.zeros((1, shape[2])), (*notes, "no dark frames: taken as zero")
-    angles = _angles(file, detector, keys)
-    gain, electronic_sigma = photon_transfer(white, dark)
-    return from_counts(
-        file.path, views, white.mean(axis=0), dark.mean(axis=0), electronic_sigma=electronic_sigma, gain=gain,
-        notes=notes, angles_deg=angles, center="auto",
+    before = np.cumsum(keys == 0)[keys == 1]
+    return from_frames(
+        file.path, views, white, dark if len(dark) else None, white_at=before, notes=notes,
+        angles_deg=_angles(file, detector, keys), center="auto",
     )  # fmt: skip
 
 

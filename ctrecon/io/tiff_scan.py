@@ -1,7 +1,8 @@
 """Projections as TIFF: a folder of pictures, or one file of many, with white and dark frames and a file of angles.
 
 White and dark frames lie in folders or files of their own, named after what they are (``white``, ``flat``, ``ff``,
-``open``, ``I0``; ``dark``, ``df``, ``offset``). A file of one floating-point picture is a sinogram ``[views,
+``open``, ``I0``; ``dark``, ``df``, ``offset``). White ones whose names say ``before`` and ``after`` (``pre``, ``post``,
+``start``, ``end``) may drift between these. A file of one floating-point picture is a sinogram ``[views,
 detectors]``.
 """
 
@@ -15,12 +16,14 @@ import numpy as np
 from ctrecon.errors import InputError
 from ctrecon.io.angle_file import NAMES, angles_beside
 from ctrecon.io.ask import Ask, any_row
-from ctrecon.io.measured import Measured, from_counts
+from ctrecon.io.framed import from_frames
+from ctrecon.io.measured import Measured
 from ctrecon.io.tiff import SUFFIXES, Frames, frames_of, in_order
-from ctrecon.measurement.counts import photon_transfer
+from ctrecon.support.arrays import Float64Array
 from ctrecon.support.limits import as_rays
 
 _WHITE = re.compile(r"(white|flat|blank|bright|open|ff|i0|io)(field|s|beam|frame|fields|frames)?")
+_BEFORE, _AFTER = {"before", "pre", "start", "begin"}, {"after", "post", "end"}
 _DARK = re.compile(r"(dark|df|di|offset|background)(field|s|current|frame|fields|frames)?")
 
 
@@ -49,16 +52,25 @@ def read_tiff_scan(path: Path, ask: Ask) -> Measured:
             raise InputError(f"{path}: its {name} frames are {frames.rows} x {frames.columns}, the projections "
                              f"{views.rows} x {views.columns}; they must agree")  # fmt: skip
     counts, white = views.row(row), found["white"].row(row)
-    dark = found["dark"].row(row) if "dark" in found else np.zeros((1, views.columns))
-    if "dark" not in found:
-        notes += ("no dark frames: taken as zero",)
-    gain, electronic_sigma = photon_transfer(white, dark)
+    dark = found["dark"].row(row) if "dark" in found else None
     angles = angles_beside(path if path.is_dir() else path.parent, len(views))
-    return from_counts(
-        path, counts, white.mean(axis=0), dark.mean(axis=0), electronic_sigma=electronic_sigma, gain=gain,
+    return from_frames(
+        path, counts, white, dark, white_at=_when(found["white"], len(views)),
         notes=(*notes, *((angles[1],) if angles else (f"no angles: none of {', '.join(NAMES[:3])} is beside it",))),
         angles_deg=angles[0] if angles else None, center="auto",
     )  # fmt: skip
+
+
+def _when(white: Frames, views: int) -> Float64Array | None:
+    """How many views were taken before each white frame, where all their names, or their folders', say it."""
+    found = []
+    for path, _ in white.places:
+        words = set(re.findall(r"[a-z]+", f"{path.parent.name}_{path.stem}".lower()))
+        before, after = bool(words & _BEFORE), bool(words & _AFTER)
+        if before == after:
+            return None
+        found.append(float(views) if after else 0.0)
+    return np.array(found)
 
 
 def _tiffs(folder: Path) -> list[Path]:

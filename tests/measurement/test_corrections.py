@@ -20,6 +20,7 @@ from ctrecon.io.arrays import read_scan
 from ctrecon.io.write import write_scan
 from ctrecon.measurement import corrections
 from ctrecon.measurement.corrections import CORRECTIONS, corrected, load_correction, parameters_of, parse_corrections
+from ctrecon.measurement.corrections.bimodal import hardened, straightened
 from ctrecon.measurement.corrections.record import sinogram_hash
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.choose import choose_operator
@@ -82,6 +83,9 @@ def faulty(name: str) -> tuple[Scan, dict[str, float]]:
         f[:, at] += 0.08 * top * rng.standard_normal(8)
     elif name == "hardening":
         f -= 0.15 / top * f**2
+    elif name == "bimodal":
+        f = hardened(f, 0.5, 0.3)
+        numbers = {"ratio": 0.3}
     elif name == "metal":
         f = np.where(through_metal(), f + 6 - 3 * rng.random(f.shape), f)
         numbers = {"above": top + 0.5}
@@ -117,8 +121,9 @@ def test_a_clean_scan_stays_as_it_is(name: str) -> None:
 
 
 def test_variances_grow_with_what_is_taken_off() -> None:
-    for name in ("scatter", "hardening", "flicker"):
+    for name in ("scatter", "hardening", "bimodal", "flicker"):
         scan, numbers = faulty(name)
+        numbers = {"hard": 0.4, "ratio": 0.3} if name == "bimodal" else numbers
         numbers = {"quadratic": 0.04} if name == "hardening" else numbers
         after = corrected(scan, {name: numbers})
         step = replace(scan, sinogram=scan.sinogram + 1e-4)
@@ -127,6 +132,20 @@ def test_variances_grow_with_what_is_taken_off() -> None:
             assert (after.variance > scan.variance).all()
         else:
             np.testing.assert_allclose(after.variance / scan.variance, slope**2, rtol=0.05)
+
+
+@pytest.mark.parametrize(("hard", "ratio"), [(0.0, 0.5), (0.3, 0.2), (0.9, 0.7), (0.5, 0.05), (0.01, 0.01)])
+def test_two_energies_are_undone_exactly_for_thin_and_thick_objects(hard: float, ratio: float) -> None:
+    f = np.concatenate([[-0.1, 0.0], np.geomspace(1e-6, 12, 60)])
+    p = hardened(f, hard, ratio)
+    back, slope = straightened(p, hard, ratio)
+    np.testing.assert_allclose(back, f, rtol=1e-9, atol=1e-12)
+    thin = f[2:20]
+    np.testing.assert_allclose(p[2:20], thin, rtol=1e-2 if ratio < 0.1 else 1e-3)
+    step = 1e-6 * f[2:]
+    change = hardened(f[2:] + step, hard, ratio) - hardened(f[2:] - step, hard, ratio)
+    np.testing.assert_allclose(slope[2:], 2 * step / change, rtol=1e-3)
+    assert (np.diff(p) > 0).all()
 
 
 def test_the_text_of_corrections_is_read_in_the_right_order_and_whole() -> None:

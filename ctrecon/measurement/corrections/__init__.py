@@ -23,6 +23,7 @@ CORRECTIONS: dict[str, tuple[str, str]] = {  # the function's name in the file o
     "flicker": ("flicker", "Level the views by the air at both ends of the detector."),
     "rings": ("rings", "Take out stripes of single cells, which draw rings (N. T. Vo's set)."),
     "hardening": ("hardening", "Straighten line integrals of a beam that hardens, by a polynomial."),
+    "bimodal": ("bimodal", "Straighten line integrals of a beam that hardens, by a soft and a hard energy."),
     "metal": ("metal", "Leave out rays through metal."),
     "truncation": ("truncation", "Widen a detector that does not see all of the object, by cells that are missing."),
 }
