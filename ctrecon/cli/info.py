@@ -52,7 +52,7 @@ def command(
         click.echo(json.dumps(facts, allow_nan=False))
         return
     for name, value in facts.items():
-        if name not in ("notes", "doubts", "implausible"):
+        if name not in ("notes", "doubts", "implausible", "axis_curve"):
             click.echo(f"{name.replace('_', ' '):>28}: {printable(str(value))}")
     for one in facts["implausible"]:
         click.echo(f"{'implausible':>28}: {printable(one)}")
@@ -79,6 +79,7 @@ def _facts(scan: Any) -> dict[str, Any]:
     from ctrecon.diagnosis.doubts import doubts_about
     from ctrecon.errors import CtreconError
     from ctrecon.geometry.grid import field_of_view_mm
+    from ctrecon.measurement.center import estimate_center
     from ctrecon.measurement.delta import delta_for
     from ctrecon.measurement.implausible import implausible
 
@@ -114,6 +115,13 @@ def _facts(scan: Any) -> dict[str, Any]:
         facts["delta_auto"] = f"{delta.value:.6g} ({delta.norm}; {delta.how})"
     except CtreconError as why:
         facts["delta_auto"] = f"none: {why}"
+    try:
+        axis = None if geometry is None or scan.in_space else estimate_center(scan.sinogram, geometry)
+    except CtreconError:
+        axis = None
+    if axis is not None:
+        facts["axis_by_the_data"] = str(axis)
+        facts["axis_curve"] = {"columns": list(axis.columns), "misfits": list(axis.misfits)}
     doubts = doubts_about(scan, met=True)
     facts["implausible"] = implausible(scan)
     facts["doubts"] = [] if doubts is None else doubts.lines()

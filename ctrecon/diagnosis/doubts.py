@@ -57,4 +57,4 @@ def _off_axis(scan: Scan) -> bool:
     except CtreconError:
         return False
     stated = (scan.sinogram.shape[1] - 1) / 2 - orbit.detector_offset_mm / scan.geometry.detector_spacing_mm
-    return bool(abs(found.column - stated) > _OFF_AXIS)
+    return bool(abs(found.column - stated) > max(_OFF_AXIS, (found.high - found.low) / 2))

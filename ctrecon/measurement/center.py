@@ -11,11 +11,12 @@ Three published methods, each where it applies:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.base import Geometry, Orbit, orbit_of
@@ -25,33 +26,60 @@ from ctrecon.support.arrays import Array, Float64Array
 _FEWEST_CONJUGATES = 0.05
 _MOST_VIEWS = 48
 _MOST_FREQUENCIES = 60_000
+# The whole detector is looked at but for this share at either end, at so many columns; then by so many steps to either
+# side, down to steps of so much; nothing moves further than so many steps.
+_MARGIN, _MOST_COLUMNS = 0.03, 300
+_BESIDE, _FINEST, _FURTHEST, _MOST_STEPS = 5, 0.02, 6.0, 60
+_PARTS, _FEWEST_VIEWS = 8, 5
+# No interval is narrower to either side: cells are what the data consist of.
+_SUREST = 0.05
+
+Misfit = Callable[[float, int | None], float]
+"""Of a column, in one of ``_PARTS`` parts of the data, or in all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Center:
-    """``column`` (0-based, whole at a cell's centre) and ``how`` it was found."""
+    """Where the axis projects to, and how sure that is.
+
+    Attributes:
+        column: 0-based, whole at a cell's centre.
+        how: The method.
+        low: With ``high`` the interval that holds it with 95% confidence, by what parts of the data say each.
+        high: See ``low``.
+        columns: Where the misfit was looked at over the whole detector; empty for the centre of mass, which has none.
+        misfits: What it was there.
+    """
 
     column: float
     how: str
+    low: float
+    high: float
+    columns: tuple[float, ...] = ()
+    misfits: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        return f"column {self.column:.2f} ({self.low:.2f} to {self.high:.2f} with 95% confidence) by {self.how}"
 
 
 def estimate_center(sinogram: Array, geometry: Geometry) -> Center:
     """The column the rotation axis projects to, from the data; the geometry's own offset is not used.
 
     By rays measured from both ends (Panetta et al. 2008), else by the sinogram's double wedge (Vo et al. 2014), else by
-    the centre of mass (Azevedo et al. 1990). The axis is sought in the middle half of the detector, and the object must
-    lie inside every view.
+    the centre of mass (Azevedo et al. 1990). The axis is sought over the whole detector but its outermost cells; in
+    half a turn of parallel beams the object must lie inside every view.
 
     Args:
         sinogram: Line integrals ``[views, detectors]``.
         geometry: Of the scan, with an orbit.
 
     Returns:
-        The column, from 0, fractions allowed, and how it was found.
+        The column, from 0, fractions allowed, how it was found, and how sure it is: each of ``_PARTS`` parts of the
+        data is asked by itself, and their scatter is that of the whole by Student's law.
 
     Raises:
         InputError: Where the data do not show the axis: constant data, too few views, a fan beam over less than half a
-            turn.
+            turn, a misfit that is least at an end of the detector.
         GeometryError: For a geometry without an orbit.
     """
     orbit = orbit_of(geometry, "the search for the rotation axis", "its own places say where the axis is")
@@ -63,10 +91,8 @@ def estimate_center(sinogram: Array, geometry: Geometry) -> Center:
     angles = np.asarray(orbit.angles_rad)
     conjugates = _Conjugates(values, orbit, geometry.detector_spacing_mm)
     n = values.shape[1]
-    first, last = (n - 1) / 4, 3 * (n - 1) / 4
     if conjugates.share((n - 1) / 2) >= _FEWEST_CONJUGATES:
-        column = _search(conjugates.disagreement, first, last)
-        return Center(column=column, how="conjugate rays (Panetta et al. 2008)")
+        return _search(conjugates.disagreement, n, "conjugate rays (Panetta et al. 2008)")
     if not orbit.parallel:
         raise InputError(
             "the rotation axis of a fan beam cannot be found without rays measured from both ends "
@@ -74,24 +100,60 @@ def estimate_center(sinogram: Array, geometry: Geometry) -> Center:
         )
     half_turn = _uniform_half_turn(angles)
     if half_turn is not None:
-        column = _search(_sinogram_metric(values[half_turn]), first, last)
-        return Center(column=column, how="sinogram metric (Vo et al. 2014)")
-    return Center(column=_center_of_mass(values, angles), how="centre of mass (Azevedo et al. 1990)")
+        return _search(_sinogram_metric(values[half_turn]), n, "sinogram metric (Vo et al. 2014)")
+    column = _center_of_mass(values, angles)
+    enough = len(values) >= _FEWEST_VIEWS * _PARTS
+    parts = [_center_of_mass(values[k::_PARTS], angles[k::_PARTS]) for k in range(_PARTS)] if enough else []
+    low, high = _interval(column, parts or [column - 1, column + 1])
+    return Center(column=column, how="centre of mass (Azevedo et al. 1990)", low=low, high=high)
 
 
-def _search(misfit: Callable[[float], float], first: float, last: float) -> float:
-    """The smallest misfit: by half columns, then by twentieths, then the parabola through the best three."""
-    for step in (0.5, 0.05):
-        columns = np.arange(first, last + step / 2, step)
-        values = np.array([misfit(float(c)) for c in columns])
+def _search(misfit: Misfit, cells: int, how: str) -> Center:
+    """The smallest misfit over the whole detector, then nearer and nearer, and the same in each part of the data."""
+    margin = max(1.0, _MARGIN * cells)
+    columns = np.linspace(margin, cells - 1 - margin, min(2 * cells, _MOST_COLUMNS))
+    values = np.array([misfit(float(c), None) for c in columns])
+    best = int(np.argmin(values))
+    if best in (0, columns.size - 1) or not np.isfinite(values[best]):
+        raise InputError(
+            "the rotation axis cannot be found: the misfit is least at an end of the detector; give --center a column"
+        )
+    column = _nearer(misfit, float(columns[best]), float(columns[1] - columns[0]), None)
+    parts = [_nearer(misfit, column, 0.5, part) for part in range(_PARTS)]
+    low, high = _interval(column, parts)
+    finite = np.isfinite(values)
+    return Center(
+        column=column, how=how, low=low, high=high, columns=tuple(columns[finite].tolist()),
+        misfits=tuple(values[finite].tolist()),
+    )  # fmt: skip
+
+
+def _interval(column: float, parts: Sequence[float]) -> tuple[float, float]:
+    """Where the mean of all parts lies by Student's law, about the column of the whole."""
+    off = np.asarray(parts) - column
+    size = math.sqrt(float((off**2).sum()) / max(1, off.size - 1) / off.size)
+    half = max(_SUREST, float(stdtrit(max(1, off.size - 1), 0.975)) * size)
+    return column - half, column + half
+
+
+def _nearer(misfit: Misfit, column: float, step: float, part: int | None) -> float:
+    """From a column that is right to ``step``: by ever smaller steps, then the parabola through the best three."""
+    start = column
+    for _ in range(_MOST_STEPS):
+        at = column + step * np.arange(-_BESIDE, _BESIDE + 1) / _BESIDE
+        values = np.array([misfit(float(c), part) for c in at])
         best = int(np.argmin(values))
-        first, last = float(columns[best]) - 0.6, float(columns[best]) + 0.6
-    column = float(columns[best])
-    if 0 < best < columns.size - 1:
+        column = float(at[best])
+        if best in (0, at.size - 1):
+            if abs(column - start) >= _FURTHEST * max(step, 1.0):
+                return column
+            continue
+        if step > _BESIDE * _FINEST:
+            step = max(2 * step / _BESIDE, _BESIDE * _FINEST)
+            continue
         below, here, above = values[best - 1 : best + 2]
         bend = below - 2 * here + above
-        if bend > 0:
-            column += 0.05 * float(0.5 * (below - above) / bend)
+        return column + (step / _BESIDE * float(0.5 * (below - above) / bend) if bend > 0 else 0.0)
     return column
 
 
@@ -113,13 +175,16 @@ class _Conjugates:
         every = max(1, turned.size // _MOST_VIEWS)
         self._chosen = np.arange(0, turned.size, every)
 
-    def _pairs(self, column: float) -> tuple[Float64Array, Float64Array, npt.NDArray[np.bool_]]:
+    def _pairs(
+        self, column: float, part: int | None = None
+    ) -> tuple[Float64Array, Float64Array, npt.NDArray[np.bool_]]:
         """Values, those of their conjugates, and which conjugates were measured: each ``[views, detectors]``."""
         cells = np.arange(self._cells)
+        chosen = self._chosen if part is None else self._chosen[part::_PARTS]
         mirrored = 2 * column - cells
         gamma = self._orbit.fan_angle_rad((cells - column).astype(np.float64) * self._spacing)
         first = self._angles[0]
-        theta = self._angles[self._chosen, None] + math.pi - 2 * gamma[None, :]
+        theta = self._angles[chosen, None] + math.pi - 2 * gamma[None, :]
         theta = first + np.mod(theta - first, 2 * math.pi)
         view = np.clip(np.searchsorted(self._angles, theta, side="right") - 1, 0, self._angles.size - 2)
         gap = np.maximum(self._angles[view + 1] - self._angles[view], 1e-12)
@@ -134,7 +199,7 @@ class _Conjugates:
         # The measured ray gets the same smoothing across the detector as its conjugate, else noise picks the column.
         near = np.clip(cells + 1, 0, self._cells - 1)
         far = np.clip(cells - 1, 0, self._cells - 1)
-        own = f[self._chosen]
+        own = f[chosen]
         own = own + 0.5 * b * (1 - b) * (own[:, near] - 2 * own + own[:, far])
         return own, conjugate, known
 
@@ -142,9 +207,9 @@ class _Conjugates:
         """Part of the rays whose conjugate was measured."""
         return float(self._pairs(column)[2].mean())
 
-    def disagreement(self, column: float) -> float:
+    def disagreement(self, column: float, part: int | None) -> float:
         """``sum (a - b)^2 / sum (a - mean)^2 + (b - mean)^2``: 0 where all agree, 1 for unrelated values."""
-        own, conjugate, known = self._pairs(column)
+        own, conjugate, known = self._pairs(column, part)
         a, b = own[known], conjugate[known]
         if a.size == 0:
             return math.inf
@@ -165,7 +230,7 @@ def _uniform_half_turn(angles: Float64Array) -> npt.NDArray[np.intp] | None:
     return order[:-1] if abs((angles.size - 1) * step - math.pi) <= 0.75 * step else None
 
 
-def _sinogram_metric(values: Float64Array) -> Callable[[float], float]:
+def _sinogram_metric(values: Float64Array) -> Misfit:
     """Mean modulus of the full turn's spectrum where no object inside the field of view can have any.
 
     At ``k`` periods a turn and ``nu`` periods a cell an object of radius R cells has nothing for ``|k| > 2 pi R |nu|``.
@@ -189,8 +254,9 @@ def _sinogram_metric(values: Float64Array) -> Callable[[float], float]:
     G1, G2 = spectrum[0].ravel()[where], spectrum[1].ravel()[where]
     turn = 2j * math.pi * np.broadcast_to(nu, empty.shape).ravel()[where]
 
-    def metric(column: float) -> float:
-        return float(np.abs(G1 + np.exp(turn * (n - 1 - 2 * column)) * G2).mean())
+    def metric(column: float, part: int | None) -> float:
+        some = slice(part, None, 1 if part is None else _PARTS)
+        return float(np.abs(G1[some] + np.exp(turn[some] * (n - 1 - 2 * column)) * G2[some]).mean())
 
     return metric
 
@@ -229,7 +295,7 @@ def with_center(scan: Scan, center: float | str | None) -> Scan:
             found = estimate_center(scan.sinogram, scan.geometry)
         except (InputError, GeometryError) as error:
             raise InputError(f"{scan.source}: {error}") from None
-        note = f"rotation axis estimated at column {found.column:.2f} by {found.how}"
+        note = f"rotation axis estimated at {found}"
         return replace(scan.with_center(found.column), notes=(*scan.notes, note))
     try:
         column = float(center)

@@ -18,11 +18,12 @@ from ctrecon.certificates import verify
 from ctrecon.certificates.worth import Worth, worth
 from ctrecon.diagnosis.doubts import DOUBT
 from ctrecon.diagnosis.structure import Structure, structure_of
-from ctrecon.errors import GeometryError, InputError
+from ctrecon.errors import CtreconError, GeometryError, InputError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.io.npy import read_npy
+from ctrecon.measurement.center import Center, estimate_center
 from ctrecon.measurement.scan import Scan
 from ctrecon.measurement.units import Units, units_of
 from ctrecon.outputs.history import SUFFIX, History, read_history
@@ -38,7 +39,8 @@ class Residual:
     """``A u - f``, ``[views, detectors]``, float64, of the image as stored; whitened in standard deviations.
 
     ``norm`` is its size in the certificate's norm, ``of_data`` the size of the data in the same norm. ``structure`` is
-    what it shows beside noise, tested here anew; None where it is too small for that.
+    what it shows beside noise, tested here anew; None where it is too small for that. ``axis`` is where the data have
+    the rotation axis; None where they do not show it.
     """
 
     values: Array
@@ -46,6 +48,7 @@ class Residual:
     of_data: float
     whitened: bool
     structure: Structure | None
+    axis: Center | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +139,7 @@ def gather(path: Path, *, scan: Scan | None = None, check: Checker = verify.chec
     if status == "refused":
         missing["residual"] = "A certificate that is refused does not say which data belong to this image."
     elif operator is not None and norm is not None:
-        residual = _residual(image, operator, norm, paths, claim, scan)
+        residual = _residual(image, operator, norm, paths, claim, scan, geometry)
     if residual is None:
         missing.setdefault(
             "residual",
@@ -251,6 +254,7 @@ def _residual(
     paths: Mapping[str, Path],
     claim: Mapping[str, Any] | None,
     scan: Scan | None,
+    geometry: Geometry | None,
 ) -> Residual | None:
     """By the checker's own projector, in float64, from the files the certificate names (or the ``scan`` at hand)."""
     weights = None
@@ -277,7 +281,17 @@ def _residual(
         of_data=float(np.linalg.norm(scale * data.astype(np.float64))),
         whitened=weights is not None,
         structure=structure_of(data, explained, weights),
+        axis=_axis(data, geometry),
     )
+
+
+def _axis(data: Array, geometry: Geometry | None) -> Center | None:
+    if geometry is None or geometry.orbit is None or not geometry.orbit.steady:
+        return None
+    try:
+        return estimate_center(data, geometry)
+    except CtreconError:
+        return None
 
 
 def _matrix(operator: dict[str, Any], path: Path) -> csr_matrix:

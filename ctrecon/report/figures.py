@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from skimage.measure import find_contours
 
 from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.center import Center
 from ctrecon.measurement.units import MM, Units
 from ctrecon.outputs.history import History
 from ctrecon.report.audits import Audit
@@ -164,6 +165,22 @@ def _path(history: History, name: str, values: list[float], bound: float, bound_
         dragmode=False,
     )
     return _json(figure, 300)
+
+
+def axis_figure(axis: Center) -> Json:
+    """How badly the data contradict themselves for each place of the rotation axis, and where they do so least."""
+    figure = go.Figure(
+        go.Scatter(
+            x=axis.columns, y=axis.misfits, mode="lines", line={"color": BLUE, "width": 2.5},
+            hovertemplate="column %{x:.1f}<br>misfit %{y:.4~g}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.add_vline(x=axis.column, line={"color": RED, "width": 2, "dash": "dash"})
+    figure.update_layout(
+        xaxis={"title": {"text": "column of the rotation axis"}}, yaxis={"title": {"text": "misfit"}, "nticks": 6},
+        showlegend=False, dragmode=False,
+    )  # fmt: skip
+    return _json(figure, 240)
 
 
 def ranges_figure(audits: Sequence[Audit], scale: Scale) -> Json:

@@ -82,7 +82,7 @@
     ArrowUp: () => zoom(1, 0, 0.15), ArrowDown: () => zoom(1, 0, -0.15),
   };
 
-  Promise.all([draw("image"), draw("ranges"), draw("residual"), draw("descent"), draw("energy")]).then(() => {
+  Promise.all([draw("image"), draw("ranges"), draw("residual"), draw("axis"), draw("descent"), draw("energy")]).then(() => {
     presets.forEach((b) => b.addEventListener("click", () => usePreset(b)));
     [level, width].forEach((input) => input.addEventListener("input", typed));
     [levelSlider, widthSlider].forEach((input) => input.addEventListener("input", slid));
@@ -113,7 +113,7 @@
   addEventListener("beforeprint", () => {
     document.querySelectorAll("details:not([open])").forEach((part) => { part.open = true; opened.push(part); });
     plots.forEach((plot) => {
-      const [width, height] = { "plot-image": [540, 420], "plot-residual": [670, 280], "plot-descent": [325, 230], "plot-energy": [325, 230] }[plot.id] || [670, 0.8 * heights[plot.id]];
+      const [width, height] = { "plot-image": [540, 420], "plot-residual": [670, 280], "plot-axis": [670, 200], "plot-descent": [325, 230], "plot-energy": [325, 230] }[plot.id] || [670, 0.8 * heights[plot.id]];
       tall(plot, height);
       Plotly.relayout(plot, { width, height, autosize: false });
     });

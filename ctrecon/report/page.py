@@ -53,6 +53,8 @@ def render(content: Content, *, water_mu_per_mm: float | None = None, written: d
     residual_reduced = 1
     if content.residual is not None:
         drawn["residual"], residual_reduced = figures.residual_figure(content.residual)
+        if content.residual.axis is not None and content.residual.axis.columns:
+            drawn["axis"] = figures.axis_figure(content.residual.axis)
     if content.history is not None and content.history.progress:
         drawn["descent"], drawn["energy"] = figures.convergence_figures(content.history)
     if any(not audit.refused for audit in audits):

@@ -108,6 +108,11 @@ def test_a_certified_image_with_a_structured_residual_says_so_in_the_same_line(t
     assert CliRunner().invoke(cli, ["report", str(image), "-o", str(page)]).exit_code == 0
     assert "the residual is structured: views are brighter" in page.read_text()
     assert '<section class="verdict certified"' not in page.read_text()
+    assert 'id="plot-axis"' in page.read_text()
+    assert "with 95% confidence) by conjugate rays" in page.read_text()
+    info = json.loads(CliRunner().invoke(cli, ["info", str(path), "--json"]).output)
+    assert info["axis_by_the_data"].startswith("column 31.")
+    assert len(info["axis_curve"]["columns"]) == len(info["axis_curve"]["misfits"]) > 50
     found = json.loads(CliRunner().invoke(cli, [*words, "--overwrite", "--json"]).output)
     assert found["structure"]["structured"] is True
     assert {one["name"] for one in found["structure"]["traits"]} == {"cells", "views", "edges", "streaks"}

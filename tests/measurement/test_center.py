@@ -82,6 +82,42 @@ def test_fan_beams(column, span):
     assert found.column == pytest.approx(column, abs=0.2)
 
 
+@pytest.mark.parametrize(
+    ("geometry", "stated", "column"),
+    [
+        (parallel(12.0, span=2 * math.pi), parallel(79.5, span=2 * math.pi), 12.0),
+        (fan(18.0), fan(99.5), 18.0),
+        (fan(180.3, detectors=200), fan(99.5), 180.3),
+    ],
+)
+def test_the_axis_is_found_near_an_end_of_the_detector_and_within_its_interval(geometry, stated, column):
+    found = estimate_center(add_gaussian_noise(sinogram(geometry), 0.01, seed=0), stated)
+    assert found.column == pytest.approx(column, abs=0.1)
+    assert found.low <= column + 0.03
+    assert column - 0.03 <= found.high
+    assert found.high - found.low < 0.5
+    assert len(found.columns) == len(found.misfits) > 100
+    best = found.columns[int(np.argmin(found.misfits))]
+    assert min(found.columns) < best < max(found.columns)
+    assert "with 95% confidence" in str(found)
+
+
+def test_noise_makes_the_interval_wider():
+    geometry = fan(99.5, views=90)
+    clean, noisy = (
+        estimate_center(add_gaussian_noise(sinogram(geometry), level, seed=1), geometry) for level in (0.002, 0.2)
+    )
+    assert noisy.high - noisy.low > 1.5 * (clean.high - clean.low)
+
+
+def test_an_end_of_the_range_is_no_answer():
+    """A ramp agrees with its mirror image the better, the less of it is compared: there is no axis to be seen."""
+    geometry = parallel(79.5, span=2 * math.pi)
+    ramp = np.tile(np.linspace(0, 1, geometry.detector_count) ** 2, (geometry.shape[0], 1))
+    with pytest.raises(InputError, match="at an end of the detector"):
+        estimate_center(ramp, geometry)
+
+
 @pytest.mark.parametrize("make", [parallel, fan])
 def test_a_mirrored_detector_gives_the_mirrored_column(make):
     geometry = make(90.25)

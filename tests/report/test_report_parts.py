@@ -138,7 +138,8 @@ def test_large_pictures_are_reduced_and_no_outlier_is_lost() -> None:
     assert decoded(figure["data"][0]["z"])[0, 0] == 0
     values = np.full((1500, 600), 0.01)
     values[700, 301] = -5
-    drawn, factor = residual_figure(Residual(values=values, norm=1, of_data=1, whitened=False, structure=None))
+    left = Residual(values=values, norm=1, of_data=1, whitened=False, structure=None, axis=None)
+    drawn, factor = residual_figure(left)
     assert factor == 2
     assert decoded(drawn["data"][0]["z"]).min() == -5
     assert decoded(drawn["data"][0]["z"])[350, 150] == -5
@@ -259,7 +260,7 @@ def test_structure(html: str) -> None:
         assert field.get("id") in labelled or field.get("aria-label") or field["type"] == "checkbox"
     assert all(image.get("alt") for image in page.all("img"))
     plots = [a for a in page.all("div") if (a.get("class") or "").startswith("plot")]
-    assert len(plots) == 5
+    assert len(plots) == 6
     assert all(a.get("aria-label") or a.get("aria-labelledby") for a in plots)
 
 
