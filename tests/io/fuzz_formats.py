@@ -7,9 +7,13 @@ import warnings
 from pathlib import Path
 
 import format_files as made
+import linac_files as linac
 import numpy as np
+from balls import ball
 from fuzz_dicom import mutate
 from fuzz_readers import outcome
+from walnut_files import tube
+from zeiss_files import cone, txrm
 
 from ctrecon.io.arrays import read_scan
 
@@ -31,7 +35,8 @@ def scans(folder: Path) -> dict[str, tuple[Path, list[Path]]]:
     made.edf(folder / "edf" / "ref0000.edf", made.constant(made.WHITE)[0])
     info = folder / "edf" / "rock.info"
     info.write_text("Prefix= rock\nScanRange= 180\nTOMO_N= 36\nPixelSize= 1000\n")
-    return {
+    cones = _cones(folder)
+    return cones | {
         "tiff": (tiff, [tiff / "p3.tif", tiff / "white0.tif", tiff / "angles.txt"]),
         "nikon": (nikon, [nikon, nikon.with_name("part_0002.tif")]),
         "rtk": (rtk, [rtk, rtk.with_name("projections.mha")]),
@@ -39,6 +44,25 @@ def scans(folder: Path) -> dict[str, tuple[Path, list[Path]]]:
         "cil": (cil, [cil]),
         "edf": (info, [info, info.with_name("rock0003.edf"), info.with_name("ref0000.edf")]),
     }
+
+
+def _cones(folder: Path) -> dict[str, tuple[Path, list[Path]]]:
+    """Those that are read as volumes, too, of few views."""
+    varian, beam = linac.obi(folder / "obi", linac.cone()), linac.true_beam(folder / "beam", linac.cone())
+    elekta, _ = linac.xvi(folder / "xvi")
+    zeiss = txrm(folder / "z.txrm", ball(cone()))
+    orbit = tube(folder / "tubeV1")
+    return {
+        "obi": (varian, [varian / "Proj_00002.hnd", varian / "ProjectionInfo.xml"]),
+        "true beam": (beam, [beam / "Proj_00002.xim", beam / "Proj_00003.xim", beam.parents[1] / "Scan.xml"]),
+        "xvi": (elekta, [elekta / "00002.his", elekta / "_Frames.xml"]),
+        "zeiss": (zeiss, [zeiss]),
+        "walnut": (orbit, [orbit / "scan_000003.tif", orbit / "scan_geom_corrected.geom"]),
+    }
+
+
+def _read(scan: Path) -> object:
+    return read_scan(scan, all_rows=True) if scan.name.startswith("tube") else read_scan(scan, center=11.5)
 
 
 def run(folder: Path, cases: int, seed: int) -> dict[str, dict[str, int]]:
@@ -50,11 +74,11 @@ def run(folder: Path, cases: int, seed: int) -> dict[str, dict[str, int]]:
         warnings.simplefilter("error")
         for name, (scan, files) in given.items():
             counts = found.setdefault(name, {"read": 0, "refused": 0})
-            counts[outcome(lambda: read_scan(scan, center=11.5))] += 1  # noqa: B023
+            counts[outcome(lambda: _read(scan))] += 1  # noqa: B023
             for path in files:
                 whole = path.read_bytes()
                 for number in range(cases):
                     path.write_bytes(mutate(random.Random(f"{seed}/{path.name}/{number}"), whole, others))
-                    counts[outcome(lambda: read_scan(scan, center=11.5))] += 1  # noqa: B023
+                    counts[outcome(lambda: _read(scan))] += 1  # noqa: B023
                 path.write_bytes(whole)
     return found
