@@ -3,11 +3,12 @@
 Canonical JSON (sorted keys, no spaces, UTF-8), hashed, and carried as Raw Data Storage beside the certificates, so that
 it goes wherever the study goes. It names nobody: of patient and study it keeps one byte of a hash for each attribute.
 
-    {"format": "ctrecon-manifest-1", "slices": [...], "objects": {SOPInstanceUID: {...}, ...}}
+    {"format": "ctrecon-manifest-1", "slices": [...], "objects": {SOPInstanceUID: {...}, ...}, "own": {...}}
 
 ``slices``: for people, z, position, orientation, spacing, frame of reference and certificate of each image, from the
 lowest z. ``objects``: for each, ``says`` (``plain_values.plain``), ``whose`` (``plain_values.coercible``), and of the
-map the hash of its decoded pixels. What an image's pixels decode to, its certificate says.
+map the hash of its decoded pixels. ``own``: the same of the object that carries the manifest. What an image's pixels
+decode to, its certificate says.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pydicom.uid import CTImageStorage, RawDataStorage
 
 from ctrecon.certificates.verify import Json, require
 from ctrecon.dicom.common.private import CREATOR, GROUP, KEY, MANIFEST, SIGNATURE, read_tie
+from ctrecon.dicom.common.uids import identify, uid_of
 from ctrecon.dicom.series.ct_image import code
 from ctrecon.dicom.series.plain_values import coercible, plain
 from ctrecon.dicom.series.raw_data import raw_data
@@ -41,8 +43,8 @@ _SLICE = (
 )
 
 
-def manifest_of(datasets: Sequence[Dataset]) -> bytes:
-    """The manifest of finished objects, as canonical JSON."""
+def manifest_of(datasets: Sequence[Dataset], carrier: Dataset) -> bytes:
+    """The manifest of finished objects, and of the one that will carry it, as canonical JSON."""
     read = [_as_written(ds) for ds in datasets]
     images = sorted((ds for ds in read if ds.SOPClassUID == CTImageStorage), key=lambda ds: int(ds.InstanceNumber))
     return canonical(
@@ -50,6 +52,7 @@ def manifest_of(datasets: Sequence[Dataset]) -> bytes:
             "format": FORMAT,
             "slices": [slice_of(ds) for ds in images],
             "objects": {str(ds.SOPInstanceUID): entry_of(ds) for ds in read},
+            "own": own_of(_as_written(carrier)),
         }
     )
 
@@ -67,6 +70,12 @@ def entry_of(ds: Dataset) -> dict[str, Any]:
     if tie is not None:
         entry["tie"] = [repr(tie.water_mu), *map(repr, tie.spacing_mm), tie.certificate_sha256]
     return entry
+
+
+def own_of(ds: Dataset) -> dict[str, Any]:
+    """What the manifest keeps of its own object, whose UIDs follow from it."""
+    says = {name: value for name, value in plain(ds).items() if name not in ("SOPInstanceUID", "SeriesInstanceUID")}
+    return {"says": says, "whose": coercible(ds)}
 
 
 def pixels_hash(ds: Dataset) -> str:
@@ -93,9 +102,12 @@ def _as_written(ds: Dataset) -> Dataset:
 
 
 def manifest_object(
-    images: Sequence[Dataset], manifest: bytes, *, study: Study, key: SiteKey | None = None
+    images: Sequence[Dataset], others: Sequence[Dataset], *, study: Study, key: SiteKey | None = None
 ) -> Dataset:
-    """The manifest as raw data that refer to all ``images``, signed with ``key``, without its own UIDs."""
+    """The manifest of images and other objects as raw data that refer to all images, without its own UIDs.
+
+    ``key`` signs it.
+    """
     ds = raw_data(images[0], "manifest", "manifest of the series", 1, study=study)
     references = []
     for image in images:
@@ -104,6 +116,8 @@ def manifest_object(
         item.PurposeOfReferenceCodeSequence = DicomSequence([code("listed-image", "99CTRECON", "Listed image")])
         references.append(item)
     ds.ReferencedInstanceSequence = DicomSequence(references)
+    identify(ds, uid_of("not yet"), uid_of("not yet"))
+    manifest = manifest_of([*images, *others], ds)
     block = ds.private_block(GROUP, CREATOR, create=True)
     block.add_new(MANIFEST, "OB", manifest + b" " * (len(manifest) % 2))
     if key is not None:
@@ -142,10 +156,10 @@ def read_manifest(raw: bytes) -> Json:
     require(same and isinstance(values, Mapping), "the manifest is damaged: it is not in its canonical form")
     assert isinstance(values, dict)
     require(values.get("format") == FORMAT, f"the manifest is of another format than {FORMAT}")
-    require(set(values) == {"format", "slices", "objects"}, "the manifest has other entries than it should")
+    require(set(values) == {"format", "slices", "objects", "own"}, "the manifest has other entries than it should")
     objects, slices = values["objects"], values["slices"]
     require(isinstance(objects, dict) and isinstance(slices, list), "the manifest lists nothing")
     whole = all(isinstance(one, dict) and isinstance(one.get("says"), dict) and isinstance(one.get("whose"), dict)
-                for one in objects.values())  # fmt: skip
+                for one in (*objects.values(), values["own"]))  # fmt: skip
     require(whole, "the manifest lists an object without what it says")
     return values

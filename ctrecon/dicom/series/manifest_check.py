@@ -20,6 +20,7 @@ from ctrecon.dicom.series.manifest import (
     entry_of,
     holds_manifest,
     manifest_bytes,
+    own_of,
     read_manifest,
     signature_of,
     slice_of,
@@ -71,7 +72,15 @@ class Manifest:
         require(listed.get("pixels_sha256") == found.get("pixels_sha256"), "its pixels are not those of the manifest")
         require(listed.get("tie") == found.get("tie"), "its private block CTRECON is not what the manifest says")
         self.coerced |= _changed(listed["whose"], found["whose"])
-        self.coerced |= {keyword_of(element) for element in ds if element.tag.is_private and not _ours(ds, element)}
+        self.coerced |= _private(ds)
+
+    def check_own(self, ds: Dataset) -> None:
+        """Raises Refused where the manifest's own object says something else than when it was written."""
+        own, found = self.values["own"], own_of(ds)
+        said = _difference(own["says"], found["says"])
+        require(not said, f"its header is not what the manifest says: {said}")
+        self.coerced |= _changed(own["whose"], found["whose"])
+        self.coerced |= _private(ds)
 
     def fault(self, datasets: Sequence[Dataset]) -> str:
         """What is wrong with the whole; empty where nothing is."""
@@ -131,6 +140,11 @@ def _short(value: Any) -> str:
 
 def _changed(listed: Mapping[str, Any], found: Mapping[str, Any]) -> set[str]:
     return {name for name in {*listed, *found} if listed.get(name) != found.get(name)}
+
+
+def _private(ds: Dataset) -> set[str]:
+    """Private elements that others have put there."""
+    return {keyword_of(element) for element in ds if element.tag.is_private and not _ours(ds, element)}
 
 
 def _ours(ds: Dataset, element: Any) -> bool:

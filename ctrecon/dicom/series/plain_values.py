@@ -33,15 +33,25 @@ def plain(ds: Dataset) -> dict[str, Any]:
 def coercible(ds: Dataset) -> dict[str, str]:
     """Of every attribute that an archive may change, one byte of a hash: a change shows, but nobody's name does.
 
-    A value that is empty counts like none.
+    A value that is empty counts like none. Those within items are called as the way to them, with the item's number.
+    Private ones are looked at within items only.
     """
     found: dict[str, str] = {}
     for element in ds:
-        if is_coercible(element) and not element.tag.is_private and element.tag.element != 0 and not element.is_empty:
-            text = repr(_value(element)).encode()
-            found[keyword_of(element)] = hashlib.sha256(b"ctrecon coercible " + text).hexdigest()[:2]
+        if not is_coercible(element):
+            if element.VR == "SQ":
+                for k, item in enumerate(element.value, start=1):
+                    way = f"{keyword_of(element)}[{k}]."
+                    found |= {way + name: value for name, value in coercible(item).items()}
+                    found |= {way + keyword_of(one): _byte(one) for one in item if one.tag.is_private}
+        elif not element.tag.is_private and element.tag.element != 0 and not element.is_empty:
+            found[keyword_of(element)] = _byte(element)
     found.pop("SpecificCharacterSet", None)  # the texts are compared, not how they are written
     return found
+
+
+def _byte(element: DataElement) -> str:
+    return hashlib.sha256(b"ctrecon coercible " + repr(_value(element)).encode()).hexdigest()[:2]
 
 
 def _value(element: DataElement) -> Any:

@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.uids import digest, identify, uid_of
 from ctrecon.dicom.series.ct_image import SeriesSlice, describe_image
-from ctrecon.dicom.series.manifest import manifest_object, manifest_of
+from ctrecon.dicom.series.manifest import manifest_object
 from ctrecon.dicom.series.parametric_map import misfit_map
 from ctrecon.dicom.series.pdf import encapsulated_pdf
 from ctrecon.dicom.series.raw_certificate import raw_certificate
@@ -127,8 +127,7 @@ def write_series(
         if one.certificate is not None
     }
     _identify_together(list(raw.values()), study_uid)
-    listed = manifest_of([*images, *evidence.values(), *raw.values()])
-    manifest = manifest_object(images, listed, study=study, key=key)
+    manifest = manifest_object(images, [*evidence.values(), *raw.values()], study=study, key=key)
     _identify_together([manifest], study_uid)
     with new_folder(folder, ours=is_ours, overwrite=overwrite) as partial:
         for k, dataset in enumerate(images, start=1):

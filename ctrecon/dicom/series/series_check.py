@@ -27,6 +27,7 @@ from ctrecon.certificates.worth import worth
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.private import read_tie
 from ctrecon.dicom.series.evidence_check import UNTOUCHED, changes, check_evidence
+from ctrecon.dicom.series.file_check import check_file
 from ctrecon.dicom.series.look import Look, OfSlice
 from ctrecon.dicom.series.manifest import holds_manifest
 from ctrecon.dicom.series.misfit_check import check_misfit
@@ -107,7 +108,8 @@ def check_series(
     """
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="ctrecon-") as unpacked:
         warnings.simplefilter("ignore")  # pydicom's remarks on damaged files; what is wrong is found here
-        datasets, unread, others = read_series(folder)
+        read = read_series(folder)
+        datasets, unread = read.datasets, read.unread
         findings = [
             Finding(path, False, verify.one_line(f"cannot be read: {why}"), readable=False) for path, why in unread
         ]
@@ -119,7 +121,7 @@ def check_series(
         for finding in findings:
             watch(finding)
         look = Look(certificates, of_slice, None, pixels_only, trusted)
-        verdict = _check(datasets, findings, look, watch, others=others)
+        verdict = _check(datasets, findings, look, watch, beside=read.beside())
         return _refuse_coerced(verdict) if strict else verdict
 
 
@@ -142,7 +144,7 @@ def _check(
     look: Look,
     watch: Callable[[Finding], object],
     *,
-    others: int,
+    beside: str,
 ) -> SeriesVerdict:
     images = [(path, ds) for path, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
     claims: list[Json] = []
@@ -162,7 +164,7 @@ def _check(
     said = fault or (f"{bad} of {len(findings)} files are refused" if bad else _whole(images, datasets))
     coerced = () if look.manifest is None else tuple(sorted(look.manifest.coerced))
     said += look.remark() + _coerced(coerced)
-    said += f"; {others} files of other series were not looked at" if others else ""
+    said += beside
     data = tuple(certificate["data"] for certificate in claims)
     return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=data, coerced=coerced)
 
@@ -205,6 +207,7 @@ def _image(look: Look, path: Path, ds: Dataset) -> _Found:
     tie = read_tie(ds)
     if tie is None:
         raise Refused("its private block CTRECON, which ties it to a certificate, is missing or damaged")
+    check_file(path, ds)
     require(tie.certificate_sha256 != "", "not certified, as it says itself: the residual is above delta")
     index = int(ds.InstanceNumber)
     require(1 <= index <= MOST_SLICES, f"InstanceNumber {index} is no slice")
@@ -261,9 +264,12 @@ def _other(
     if holds_manifest(ds):
         if look.manifest is None:
             return Finding(path, True, "manifest, not looked at"), None
+        check_file(path, ds)
+        look.manifest.check_own(ds)
         count, sha256 = len(look.manifest.values["objects"]), hashlib.sha256(look.manifest.raw).hexdigest()
         return Finding(path, True, f"manifest of the {count} other objects, SHA-256 {sha256}"), None
     said = check_evidence(ds, [image for _, image in images], claims)
+    check_file(path, ds)
     look.check(ds)
     if ds.SOPClassUID == ParametricMapStorage:
         check_misfit(ds, look.misfits)

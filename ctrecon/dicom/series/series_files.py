@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
@@ -10,36 +13,82 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ctrecon.certificates.verify import require
-from ctrecon.dicom.series.series import MOST_SLICES
+from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES
 
 MOST_BYTES = 1 << 30
+_MOST_NAMED = 4
+_NAMES = ("SOPInstanceUID", "SeriesInstanceUID")
+_NOTHING, _CERTIFICATE = re.compile(r"(?!)"), re.compile(r"slice-\d{4}\.[a-z.]+")
 Datasets = list[tuple[Path, Dataset]]
 Unread = list[tuple[Path, Exception]]
 
 
-def read_series(folder: Path) -> tuple[Datasets, Unread, int]:
+@dataclass(frozen=True)
+class Read:
+    """What was found. ``others``: files of series that ctrecon had no part in; ``about`` those among them that refer to
+    its images, and ``strays`` what is no DICOM file, and what lies in folders beside: none of it was looked at.
+    """
+
+    datasets: Datasets
+    unread: Unread
+    others: int = 0
+    about: tuple[Path, ...] = ()
+    strays: tuple[Path, ...] = ()
+
+    def beside(self) -> str:
+        """The end of the last line: what was not looked at, and may show these images otherwise."""
+        said = f"; {self.others} files of other series were not looked at" if self.others else ""
+        if self.about:
+            said += f"; of these, {_listed(self.about)} refer to the images and may show or describe them otherwise"
+        return said + (f"; not looked at, as no part of the series: {_listed(self.strays)}" if self.strays else "")
+
+
+def read_series(folder: Path) -> Read:
     """All DICOM files of ``folder`` with what they hold, pixels deferred; those that cannot be read, and why.
 
     Where it has none, those of its folders to any depth, without the folders of which no file says that ctrecon made
-    it; the last is how many files those hold. Links are not followed. Expects pydicom's warnings to be off.
+    it. Links are not followed. Expects pydicom's warnings to be off.
     """
-    datasets, unread = _read(folder)
+    datasets, unread, strays = _read(folder)
+    below = sorted(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())
     if datasets or unread:
-        return datasets, unread, 0
-    others = 0
-    for below in sorted(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink()):
-        found, not_read = _read(below)
+        for other in below:
+            known = _CERTIFICATE if other == folder / CERTIFICATES else _NOTHING
+            strays += [path for path in sorted(other.iterdir()) if path.is_file() and not known.fullmatch(path.name)]
+        return Read(datasets, unread, strays=tuple(strays))
+    strangers: Datasets = []
+    for other in below:
+        found, not_read, no_dicom = _read(other)
         unread += not_read
+        strays += no_dicom
         if any(_is_ours(dataset) for _, dataset in found):
             datasets += found
         else:
-            others += len(found)
-    return datasets, unread, others
+            strangers += found
+    ours = {str(dataset.get(name)) for _, dataset in datasets for name in _NAMES}
+    same = [(path, ds) for path, ds in strangers if not ours.isdisjoint(str(ds.get(name)) for name in _NAMES)]
+    about = tuple(path for path, ds in strangers if _refers(ds, ours))
+    return Read(datasets + same, unread, len(strangers) - len(same), about, tuple(strays))
 
 
-def _read(folder: Path) -> tuple[Datasets, Unread]:
+def _refers(ds: Dataset, ours: set[str]) -> bool:
+    """Whether a data set names an object or series of ``ours`` anywhere; one that cannot be read through may."""
+    try:
+        return any(element.VR == "UI" and str(element.value) in ours for element in ds.iterall())
+    except Exception:  # a damaged file trips the reader over in many ways
+        return True
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    said = ", ".join(path.name for path in paths[:_MOST_NAMED])
+    return said if len(paths) <= _MOST_NAMED else f"{said} and {len(paths) - _MOST_NAMED} more"
+
+
+def _read(folder: Path) -> tuple[Datasets, Unread, list[Path]]:
+    """The DICOM files, those that cannot be read, and what is none."""
     datasets: Datasets = []
     unread: Unread = []
+    strays: list[Path] = []
     for path in sorted(folder.iterdir()):
         if not path.is_file():
             continue
@@ -48,6 +97,7 @@ def _read(folder: Path) -> tuple[Datasets, Unread]:
                 start = stream.read(132)
             if start[128:] != b"DICM":
                 require(path.suffix.lower() != ".dcm", "it is not a DICOM file")
+                strays.append(path)
                 continue
             require(path.stat().st_size <= MOST_BYTES, f"it has more than {MOST_BYTES} bytes")
             syntax = read_file_meta_info(path).get("TransferSyntaxUID")
@@ -56,7 +106,7 @@ def _read(folder: Path) -> tuple[Datasets, Unread]:
             require(len(datasets) <= MOST_SLICES + 100, f"the folder holds more than {MOST_SLICES} files")
         except Exception as why:  # a damaged file trips the reader over in many ways
             unread.append((path, why))
-    return datasets, unread
+    return datasets, unread, strays
 
 
 def _is_ours(dataset: Dataset) -> bool:

@@ -1,0 +1,71 @@
+"""A file beside what its data set says: nothing in it that another program may read as another image.
+
+A preamble can be the head of another format (PS3.10, 7.1), the header of the file can name another object than the data
+set, an element that comes twice is read by some programs as the first and by others as the last, and behind the pixels
+there is room for more.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from ctrecon.certificates.verify import Refused, require
+from ctrecon.dicom.common.structure import Encoding, elements, read_header, tag_name
+from ctrecon.errors import InputError
+
+_META_AT, _ITEM, _DELIMITERS = 132, 0xFFFEE000, 0xFFFE0000
+
+
+def check_file(path: Path, ds: Dataset) -> None:
+    """Compare a file with the data set that was read from it.
+
+    Args:
+        path: The file.
+        ds: What pydicom made of it.
+
+    Raises:
+        Refused: Where the preamble is not empty, the header is another object's, an element comes twice or out of
+            order, or there are more bytes than pixels.
+        OSError: Where it cannot be read again.
+    """
+    meta = getattr(ds, "file_meta", Dataset())
+    for own, named in (("SOPInstanceUID", "MediaStorageSOPInstanceUID"), ("SOPClassUID", "MediaStorageSOPClassUID")):
+        require(meta.get(named) == ds.get(own), f"the file's header has another {named} than its data set {own}")
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        require(data[:128] == bytes(128), "its preamble is not empty: another program may read another file from it")
+        syntax = str(meta.get("TransferSyntaxUID"))
+        encoding = Encoding(explicit=syntax != ImplicitVRLittleEndian, little=syntax != ExplicitVRBigEndian)
+        try:
+            _check_order(path.name, data, encoding)
+        except InputError as why:
+            raise Refused(str(why).removeprefix(f"{path.name}: ")) from None
+    _check_length(ds)
+
+
+def _check_order(name: str, data: mmap.mmap, encoding: Encoding) -> None:
+    """Elements stand in the order of their tags, each once (PS3.5, 7.1)."""
+    at, before = _META_AT, dict[int, int]()
+    while data[at : at + 2] == b"\x02\x00":
+        header = read_header(name, data, at, Encoding(explicit=True, little=True))
+        require(header.tag > before.get(0, 0), f"{tag_name(header.tag)} comes twice, or out of order")
+        before[0], at = header.tag, header.value_at + header.length
+    for depth, header in elements(name, data, at, encoding):
+        if header.tag == _ITEM:
+            before[depth + 1] = -1
+        elif header.tag < _DELIMITERS:
+            require(header.tag > before.get(depth, -1), f"{tag_name(header.tag)} comes twice, or out of order")
+            before[depth] = header.tag
+
+
+def _check_length(ds: Dataset) -> None:
+    """As many bytes of pixels as there are pixels, where they are not compressed."""
+    if "PixelData" not in ds or ds.file_meta.TransferSyntaxUID.is_compressed:
+        return
+    bits = ds.Rows * ds.Columns * int(ds.get("NumberOfFrames", 1)) * ds.SamplesPerPixel * ds.BitsAllocated
+    wanted = (bits + 7) // 8
+    found = len(ds.PixelData)
+    require(found == wanted + wanted % 2, f"PixelData has {found} bytes, its pixels {wanted}")
