@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import os
 import tempfile
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -223,27 +221,17 @@ class Reconstruction:
         return written
 
     def show(self) -> Figure:
-        """Image, residual and history as one figure, the verdict above; a notebook shows what a cell returns.
+        """Image, residual and history as one figure, the verdict above.
+
+        A notebook draws it as the last line of a cell; elsewhere in a cell write ``display(result.show())``.
 
         Returns:
             A figure of matplotlib, in a window where matplotlib has some; ``figure.savefig`` writes it.
         """
-        from matplotlib.image import imread
+        # Matplotlib takes a second to load: only for those who draw.
+        from ctrecon.workbench.figure import figure_of
 
-        from ctrecon.outputs.preview import draw_preview
-
-        picture = imread(io.BytesIO(draw_preview(self.conclusion)))
-        lines = textwrap.wrap(str(self), _LINE_CHARACTERS)
-        height, width = picture.shape[0] / _DOTS_PER_INCH, picture.shape[1] / _DOTS_PER_INCH
-        above = _LINE_INCHES * (len(lines) + 1)
-        figure = _blank_figure()
-        figure.set_dpi(_DOTS_PER_INCH)
-        figure.set_size_inches(width, height + above)
-        axis = figure.add_axes((0, 0, 1, height / (height + above)))
-        axis.set_axis_off()
-        axis.imshow(picture, aspect="auto", interpolation="nearest")
-        figure.suptitle("\n".join(lines), parse_math=False)
-        return figure
+        return figure_of(self.conclusion, str(self))
 
     def _repr_html_(self) -> str:
         """For notebooks: the picture and, as text that can be copied, the verdict."""
@@ -266,20 +254,3 @@ class Reconstruction:
         if self.certified and self.conclusion.worth is not None and self.conclusion.worth.nothing:
             said += ", which says nothing"
         return f"<Reconstruction {shape}, {'certified' if self.certified else 'NOT certified'}, {said}>"
-
-
-def _blank_figure() -> Figure:
-    """In a window where matplotlib has some; else a figure that needs no display."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    if matplotlib.get_backend().lower() in _WINDOWS:
-        import matplotlib.pyplot as plt
-
-        return plt.figure()
-    return Figure()
-
-
-# Of ``show``: as drawn, and what its title takes.
-_DOTS_PER_INCH, _LINE_INCHES, _LINE_CHARACTERS = 110, 0.24, 150
-_WINDOWS = ("gtk3agg", "gtk3cairo", "gtk4agg", "gtk4cairo", "macosx", "qtagg", "qtcairo", "tkagg", "tkcairo", "wxagg")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import inspect
+import io
 import itertools
 import pickle
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
+from PIL import Image
 
 import ctrecon as ct
 from ctrecon.reconstruction.settings import Settings
@@ -89,6 +92,18 @@ def test_image_residual_verdict_and_files(scan: ct.Scan, result: ct.Reconstructi
     assert result.to_dicom(tmp_path / "series")["image"].is_file()
     assert ct.verify(tmp_path / "series")
     assert result.show().get_suptitle().startswith("certified after")
+
+
+def test_a_notebook_draws_what_show_gives(result: ct.Reconstruction) -> None:
+    """By the protocol that a kernel asks, without pyplot, as a fresh notebook is."""
+    figure = result.show()
+    drawn = np.asarray(Image.open(io.BytesIO(figure._repr_png_())).convert("L"))  # type: ignore[attr-defined]
+    width, height = figure.get_size_inches() * figure.dpi
+    assert drawn.shape == (int(height), int(width))
+    above = drawn[: int(0.05 * len(drawn))]
+    assert (above < 128).any(), "the verdict stands above"
+    assert len(np.unique(drawn[len(drawn) // 4 :])) > 50, "the picture lies below"
+    assert not hasattr(Figure(), "_repr_png_"), "one of matplotlib's own would be text"
 
 
 def test_settings_are_one_value_that_travels(result: ct.Reconstruction, scan: ct.Scan, tmp_path: Path) -> None:
