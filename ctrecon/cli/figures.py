@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
 
     from ctrecon.studies.paper.claims import Figure
+    from ctrecon.studies.paper.fig2 import Panel
+    from ctrecon.studies.paper.toy import Trained
+
+    Toy = tuple[Figure, tuple[Panel, ...], Trained]
 
 EXIT_CLAIM_NOT_MET = 3
 
@@ -49,6 +53,22 @@ def conclude(ctx: click.Context, figure: Figure, picture: Picture, out: Path, no
     click.echo(f"wrote {', '.join(str(out / f'{figure.name}.{kind}') for kind in ('png', 'json', 'csv'))}")
     if not figure.met:
         ctx.exit(EXIT_CLAIM_NOT_MET)
+
+
+def draw_toy(
+    ctx: click.Context, name: str, figure_of: Callable[..., Toy], out: Path, *, overwrite: bool, seed: int
+) -> None:
+    """A figure of the 2-D toy, three plots side by side, from ``figure_of(seed=...)``; the rest is ``conclude``'s."""
+    from matplotlib.figure import Figure as Picture
+
+    from ctrecon.studies.paper.fig2 import draw_panel
+
+    check_out(out, name, overwrite=overwrite)
+    figure, panels, trained = figure_of(seed=seed)
+    picture = Picture(figsize=(12, 4.2), layout="constrained")
+    for axes, panel in zip(picture.subplots(1, 3), panels, strict=True):
+        draw_panel(axes, panel, trained.examples)
+    conclude(ctx, figure, picture, out)
 
 
 def check_out(out: Path, name: str, *, overwrite: bool, kinds: Sequence[str] = ("json", "csv", "png")) -> None:

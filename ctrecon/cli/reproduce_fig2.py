@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ctrecon.cli.figures import check_out, conclude, out_option, seed_option
+from ctrecon.cli.figures import draw_toy, out_option, seed_option
 
 
 @click.command("fig2")
@@ -18,13 +18,6 @@ def command(ctx: click.Context, out: Path, overwrite: bool, seed: int) -> None:
 
     Writes fig2.png, fig2.json (claims, numbers, bars), fig2.csv (the paths) to --out. Exit code 3: a claim failed.
     """
-    from matplotlib.figure import Figure as Picture
+    from ctrecon.studies.paper.fig2 import figure2
 
-    from ctrecon.studies.paper.fig2 import draw_panel, figure2
-
-    check_out(out, "fig2", overwrite=overwrite)
-    figure, panels, trained = figure2(seed=seed)
-    picture = Picture(figsize=(12, 4.2), layout="constrained")
-    for axes, panel in zip(picture.subplots(1, 3), panels, strict=True):
-        draw_panel(axes, panel, trained.examples)
-    conclude(ctx, figure, picture, out)
+    draw_toy(ctx, "fig2", figure2, out, overwrite=overwrite, seed=seed)

@@ -8,13 +8,14 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ctrecon.energies.points import Point, Ray, along, inner, scaled, semidefinite
+from ctrecon.energies.points import Point, scaled
+from ctrecon.energies.stepping import SteppingPoint, norm
 from ctrecon.errors import SettingError
 
 Value = Callable[[Tensor], Tensor]
 
 
-class DerivedPoint(Point):
+class DerivedPoint(SteppingPoint):
     """``value(u)`` and its derivatives. Raises SettingError where ``value`` is no differentiable number per sample."""
 
     def __init__(self, function: Value, u: Tensor, last_step: Tensor | None = None) -> None:
@@ -45,9 +46,6 @@ class DerivedPoint(Point):
             )
             return [torch.zeros_like(d) if h is None else h for h, d in zip(found, directions, strict=True)]
 
-    def along(self, *directions: Tensor) -> Ray:
-        return _DerivedRay(self, directions)
-
     def moved(self, step: Tensor) -> DerivedPoint:
         return DerivedPoint(self._function, self.u + step, step)
 
@@ -71,39 +69,6 @@ class DerivedPoint(Point):
         return value
 
 
-class _DerivedRay(Ray):
-    def __init__(self, point: DerivedPoint, directions: tuple[Tensor, ...]) -> None:
-        super().__init__(directions)
-        self._point = point
-        self._tried: tuple[Tensor, DerivedPoint] | None = None
-
-    @cached_property
-    def slope(self) -> Tensor:
-        return torch.stack([inner(self._point.gradient, d) for d in self.directions], dim=1)
-
-    @cached_property
-    def curvature(self) -> Tensor:
-        lengths = torch.stack([inner(d, d).sqrt() for d in self.directions], dim=1)
-        inverse = 1 / lengths.T.clamp_min(1e-300)
-        units = [scaled(one, d).to(d) for one, d in zip(inverse, self.directions, strict=True)]
-        bends = self._point.bends(*units)
-        model = torch.stack([torch.stack([inner(bend, one) for one in units], dim=1) for bend in bends], dim=1)
-        curvature: Tensor = lengths[:, :, None] * semidefinite(model) * lengths[:, None, :]
-        return curvature
-
-    def value(self, tau: Tensor) -> Tensor:
-        return self._point.value if not bool(tau.any()) else self._reached(tau).value
-
-    def move(self, tau: Tensor) -> Point:
-        return self._reached(tau)
-
-    def _reached(self, tau: Tensor) -> DerivedPoint:
-        """A step search looks at the point it then moves to: it is computed once."""
-        if self._tried is None or not torch.equal(self._tried[0], tau):
-            self._tried = (tau.clone(), self._point.moved(along(self.directions, tau)))
-        return self._tried[1]
-
-
 def largest_curvature(point: Point, *, iterations: int = 15) -> float:
     """The largest eigenvalue of the second derivative at a point, over all samples: by power iterations on rays.
 
@@ -115,10 +80,9 @@ def largest_curvature(point: Point, *, iterations: int = 15) -> float:
         raise SettingError(f"{type(point).__name__} states no Lipschitz constant; give its energy a property lipschitz")
     largest = 0.0
     for _ in range(iterations):
-        length = inner(noise, noise).sqrt()
-        noise = scaled(1 / length.clamp_min(1e-300), noise).to(noise)
+        noise = scaled(1 / norm(noise).clamp_min(1e-300), noise).to(noise)
         (noise,) = point.bends(noise)
-        largest = float(inner(noise, noise).sqrt().max())
+        largest = float(norm(noise).max())
         if largest == 0.0:
             break
     return largest

@@ -12,9 +12,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ctrecon.energies.base import Energy, Point, Ray, along, inner, scaled
+from ctrecon.energies.base import Energy, Point, inner, scaled
 from ctrecon.energies.convex_sets import ConvexSet
-from ctrecon.energies.points import semidefinite
+from ctrecon.energies.stepping import SteppingPoint, norm
 from ctrecon.errors import SettingError
 
 
@@ -40,7 +40,7 @@ class Feasibility(Energy):
         return 1.0
 
 
-class _FeasibilityPoint(Point):
+class _FeasibilityPoint(SteppingPoint):
     def __init__(self, energy: Feasibility, u: Tensor, last_step: Tensor | None = None) -> None:
         super().__init__(u, last_step)
         self._energy = energy
@@ -65,55 +65,17 @@ class _FeasibilityPoint(Point):
     def gradient(self) -> Tensor:
         return self._value_and_gradient[1]
 
-    def along(self, *directions: Tensor) -> Ray:
-        return _FeasibilityRay(self._energy, self, directions)
+    def bends(self, *directions: Tensor) -> list[Tensor]:
+        """Those of the faces around the point, by differences of gradients: a set need not be differentiable by torch.
 
-
-class _FeasibilityRay(Ray):
-    """``curvature`` is that of the faces around the point: exact until a projection changes its face.
-
-    The identity would be a bound (E is 1-smooth), but the model it gives is lowest at the negative gradient: a step
-    in the span of several directions would never take the one that knows more.
-    """
-
-    def __init__(self, energy: Feasibility, point: _FeasibilityPoint, directions: tuple[Tensor, ...]) -> None:
-        super().__init__(directions)
-        self._energy, self._point = energy, point
-        self._tried: tuple[Tensor, _FeasibilityPoint] | None = None
-
-    @cached_property
-    def slope(self) -> Tensor:
-        return torch.stack([inner(self._point.gradient, d) for d in self.directions], dim=1)
-
-    @cached_property
-    def curvature(self) -> Tensor:
-        """Differences of gradients, because a set need not be differentiable by torch: a projection per direction."""
-        u, gradient = self._point.u, self._point.gradient
-        lengths = torch.stack([_norm(d) for d in self.directions], dim=1)
-        inverse = 1 / lengths.T.clamp_min(1e-300)
-        units = [scaled(one, d).to(d) for one, d in zip(inverse, self.directions, strict=True)]
+        Exact until a projection changes its face, at the price of one projection per direction. The identity would be a
+        bound (E is 1-smooth), but the model it gives is lowest at the negative gradient: a step in the span of several
+        directions would never take the one that knows more.
+        """
         # Rounding falls with the step, faces left behind grow with it.
-        step = (torch.finfo(u.dtype).eps ** (1 / 3) * (_norm(u) + _norm(gradient))).clamp_min(1e-30)
-        bends = [self._energy.at(u + scaled(step, one).to(u)).gradient - gradient for one in units]
-        model = torch.stack([torch.stack([inner(bend, one) for one in units], dim=1) for bend in bends], dim=1)
-        model = model / step[:, None, None]
-        curvature: Tensor = lengths[:, :, None] * semidefinite(model) * lengths[:, None, :]
-        return curvature
+        step = (torch.finfo(self.u.dtype).eps ** (1 / 3) * (norm(self.u) + norm(self.gradient))).clamp_min(1e-30)
+        near = (self.moved(scaled(step, one).to(self.u)) for one in directions)
+        return [scaled(1 / step, point.gradient - self.gradient) for point in near]
 
-    def value(self, tau: Tensor) -> Tensor:
-        return self._point.value if not bool(tau.any()) else self._reached(tau).value
-
-    def move(self, tau: Tensor) -> Point:
-        return self._reached(tau)
-
-    def _reached(self, tau: Tensor) -> _FeasibilityPoint:
-        """A step search looks at the point it then moves to: its projections are made once."""
-        if self._tried is None or not torch.equal(self._tried[0], tau):
-            step = along(self.directions, tau)
-            self._tried = (tau.clone(), _FeasibilityPoint(self._energy, self._point.u + step, last_step=step))
-        return self._tried[1]
-
-
-def _norm(u: Tensor) -> Tensor:
-    """``|u_i|`` for each sample: ``[batch]``, float64."""
-    return inner(u, u).sqrt()
+    def moved(self, step: Tensor) -> _FeasibilityPoint:
+        return _FeasibilityPoint(self._energy, self.u + step, last_step=step)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
 
 import numba
 import numpy as np
 
-from ctrecon.phantoms.base import Lines, Primitive, Raster, turned
+from ctrecon.phantoms.elliptic import Elliptic
 from ctrecon.phantoms.kernels import fill_span, first_beyond, rising
 from ctrecon.support.arrays import Array, Float64Array
 
@@ -56,41 +55,18 @@ def _project(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ellipse(Primitive):
-    """``value`` inside; ``angle_rad`` is the counter-clockwise turn of the ``semi_axes`` from the x and y axes.
+class Ellipse(Elliptic):
+    """``value`` inside the ``semi_axes``.
 
     Line integral: A. C. Kak, M. Slaney, Principles of Computerized Tomographic Imaging (1988), eq. (3.7).
     """
 
-    center: tuple[float, float]
     semi_axes: tuple[float, float]
-    value: float
-    angle_rad: float = 0.0
 
-    def value_at(self, x: Float64Array, y: Float64Array) -> Float64Array:
-        cos, sin = math.cos(self.angle_rad), math.sin(self.angle_rad)
-        u, v = x - self.center[0], y - self.center[1]
-        a, b = self.semi_axes
-        return np.where(((cos * u + sin * v) / a) ** 2 + ((cos * v - sin * u) / b) ** 2 < 1, self.value, 0.0)
+    lengths_field = "semi_axes"
+    reaches = 1.0
+    draw_kernel = staticmethod(_draw)
+    project_kernel = staticmethod(_project)
 
-    def _numbers(self) -> tuple[float, ...]:
-        return (*self.center, *self.semi_axes, math.cos(self.angle_rad), math.sin(self.angle_rad), self.value)
-
-    def draw(self, raster: Raster, out: Float64Array) -> None:
-        _draw(*self._numbers(), *raster.places, out)
-
-    def project(self, lines: Lines, out: Float64Array) -> None:
-        _project(*self._numbers(), lines.normal_x, lines.normal_y, lines.distance, out)
-
-    @property
-    def reach(self) -> float:
-        return math.hypot(*self.center) + max(self.semi_axes)
-
-    def moved(self, *, scale: float, turn_rad: float, shift: tuple[float, float], gain: float) -> Self:
-        x, y = turned(self.center, turn_rad)
-        return type(self)(
-            center=(scale * x + shift[0], scale * y + shift[1]),
-            semi_axes=(scale * self.semi_axes[0], scale * self.semi_axes[1]),
-            value=gain * self.value,
-            angle_rad=self.angle_rad + turn_rad,
-        )
+    def profile(self, squared: Float64Array) -> Float64Array:
+        return np.where(squared < 1, self.value, 0.0)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
 
 import numba
 import numpy as np
 
-from ctrecon.phantoms.base import Lines, Primitive, Raster, turned
+from ctrecon.phantoms.elliptic import Elliptic
 from ctrecon.phantoms.kernels import first_beyond, rising, sample_index
 from ctrecon.support.arrays import Array, Float64Array
 
@@ -80,42 +79,18 @@ def _project(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gaussian(Primitive):
-    """``value exp(-(u^2 / a^2 + v^2 / b^2) / 2)``, ``(a, b) = widths``, axes turned by ``angle_rad`` as in Ellipse.
+class Gaussian(Elliptic):
+    """``value exp(-(u^2 / a^2 + v^2 / b^2) / 2)``, ``(a, b) = widths``.
 
     Taken as zero beyond six widths, in the image as in the line integral.
     """
 
-    center: tuple[float, float]
     widths: tuple[float, float]
-    value: float
-    angle_rad: float = 0.0
 
-    def value_at(self, x: Float64Array, y: Float64Array) -> Float64Array:
-        cos, sin = math.cos(self.angle_rad), math.sin(self.angle_rad)
-        u, v = x - self.center[0], y - self.center[1]
-        a, b = self.widths
-        q = ((cos * u + sin * v) / a) ** 2 + ((cos * v - sin * u) / b) ** 2
-        return np.where(q < CUT**2, self.value * np.exp(-0.5 * q), 0.0)
+    lengths_field = "widths"
+    reaches = CUT
+    draw_kernel = staticmethod(_draw)
+    project_kernel = staticmethod(_project)
 
-    def _numbers(self) -> tuple[float, ...]:
-        return (*self.center, *self.widths, math.cos(self.angle_rad), math.sin(self.angle_rad), self.value)
-
-    def draw(self, raster: Raster, out: Float64Array) -> None:
-        _draw(*self._numbers(), *raster.places, out)
-
-    def project(self, lines: Lines, out: Float64Array) -> None:
-        _project(*self._numbers(), lines.normal_x, lines.normal_y, lines.distance, out)
-
-    @property
-    def reach(self) -> float:
-        return math.hypot(*self.center) + CUT * max(self.widths)
-
-    def moved(self, *, scale: float, turn_rad: float, shift: tuple[float, float], gain: float) -> Self:
-        x, y = turned(self.center, turn_rad)
-        return type(self)(
-            center=(scale * x + shift[0], scale * y + shift[1]),
-            widths=(scale * self.widths[0], scale * self.widths[1]),
-            value=gain * self.value,
-            angle_rad=self.angle_rad + turn_rad,
-        )
+    def profile(self, squared: Float64Array) -> Float64Array:
+        return np.where(squared < CUT**2, self.value * np.exp(-0.5 * squared), 0.0)
