@@ -15,6 +15,7 @@ from dicom_series import GIVEN, GRID, Z_MM, letter, need, reconstruct, results, 
 from pydicom import dcmread
 
 from ctrecon.certificates import verify
+from ctrecon.dicom.series.parametric_map import short_step
 from ctrecon.dicom.series.pdf import key_slices
 from ctrecon.dicom.series.study import study_of
 from ctrecon.measurement.delta import Delta
@@ -181,3 +182,13 @@ def test_delta_of_zero_data_is_not_needed() -> None:
         replace(problem.scan, sinogram=np.zeros_like(problem.scan.sinogram)), Delta(value=1.0, norm="2-norm", how="x")
     )
     assert not mean_misfit(empty, letter() * 0).any()
+
+
+@pytest.mark.parametrize("limit", [1e-200, 0.00360686, 1.0, 32767.0, 7e12, *np.geomspace(1e-5, 9e-5, 97)])
+def test_the_most_extreme_residual_keeps_its_sign_in_16_bits(limit: float) -> None:
+    step = short_step(limit)
+    extreme = np.rint(limit / step)
+    assert 32400 < extreme <= 32767
+    assert step == float(f"{step:.3g}"), "so short that a decimal string of DICOM holds it"
+    # Rounded to the nearest three digits, as once it was, some of these wrapped around to the other sign.
+    assert limit != 0.00360686 or np.rint(limit / float(f"{limit * 1.002 / 32767:.3g}")) > 32767

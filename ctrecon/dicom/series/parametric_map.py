@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import highdicom as hd
@@ -33,9 +34,7 @@ def misfit_map(images: Sequence[Dataset], slices: Sequence[SeriesSlice], *, stud
     Zero is always the stored value 32768, and the most extreme value of the series 1 or 65535.
     """
     values = np.stack([one.misfit for one in slices]).astype(np.float64)
-    limit = float(np.abs(values).max()) or 1.0
-    # Rounded up to three digits, so that the slope is short and nothing clips.
-    step = float(f"{limit * 1.002 / 32767:.3g}")
+    step = short_step(float(np.abs(values).max()) or 1.0)
     stored = np.rint(values / step).astype(np.int32) + 32768
     mapping = hd.pm.RealWorldValueMapping(
         lut_label="RESIDUAL",
@@ -70,6 +69,13 @@ def misfit_map(images: Sequence[Dataset], slices: Sequence[SeriesSlice], *, stud
     ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
     _same_each_time(ds, study)
     return ds
+
+
+def short_step(limit: float) -> float:
+    """The least step of three digits of which 32767 reach ``limit``, and half of one more: nothing wraps around."""
+    least = limit / 32767
+    exponent = math.floor(math.log10(least)) - 2
+    return float(f"{math.floor(least / 10.0**exponent) + 1}e{exponent}")
 
 
 def _same_each_time(ds: Dataset, study: Study) -> None:
