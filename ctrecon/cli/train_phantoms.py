@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ import click
 
 from ctrecon.cli.options import FolderPath
 from ctrecon.cli.training import (
-    Validation,
     as_stored,
     check_output,
     facts_of,
@@ -22,12 +20,13 @@ from ctrecon.cli.training import (
     training_options,
     write_trained,
 )
+from ctrecon.cli.training_time import Validation, less_scoring
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ctrecon.training.loop import Trainer, TrainingPlan
+    from ctrecon.training.loop import Trainer
     from ctrecon.training.whole import TrainingData
 
 NETWORKS = ("unet", "unet-large", "dncnn17")
@@ -73,8 +72,12 @@ def command(
     def scores(network: nn.Module) -> dict[str, dict[str, dict[str, Any]]]:
         return _scores(network, ct_slices, size, validation, where)
 
-    if validation and how.minutes is not None and together.leads:
-        how = _without_scoring(how, lambda: scores(copy.deepcopy(asked).eval().requires_grad_(False)))
+    takes = 0.0
+    if validation:
+        how, takes, before = less_scoring(
+            how, lambda: scores(copy.deepcopy(asked).eval().requires_grad_(False)), together=together, device=where
+        )
+        _say(before or {})
     if workers is None:
         workers = max(1, (os.cpu_count() or 1) - 2) if where.type == "cuda" else 0
     supply = Supply(
@@ -85,7 +88,7 @@ def command(
         trainer = Trainer(asked, [supply.pool], how, together)
         measure = None
         if validate_minutes is not None and validation:
-            measure = Validation(lambda network: _flat(scores(network)), validate_minutes)
+            measure = Validation(lambda network: _flat(scores(network)), validate_minutes, takes=takes)
         run_training(trainer, output, fresh=fresh, curves=curves, validation=measure, began=began)
     finally:
         supply.close()
@@ -94,24 +97,10 @@ def command(
     leave()
 
 
-def _without_scoring(how: TrainingPlan, score: Any) -> TrainingPlan:
-    """The plan less the time that the scores at the end take, found by scoring once before."""
-    from ctrecon.errors import SettingError
-
-    assert how.minutes is not None
-    began = time.monotonic()
-    before = score()
-    seconds = time.monotonic() - began
-    for name, row in before.items():
+def _say(scores: dict[str, dict[str, dict[str, Any]]]) -> None:
+    for name, row in scores.items():
         said = ", ".join(f"{one['mean']:.2f} dB at {level}" for level, one in row.items())
         click.echo(f"before training, {name}: {said}")
-    left = how.minutes - seconds / 60
-    if left <= how.minutes / 3:
-        raise SettingError(
-            f"scoring takes {seconds:.0f} s, twice, of the {how.minutes:g} minutes given; give more --minutes or a "
-            "smaller --validation (0 for none)"
-        )
-    return replace(how, minutes=left)
 
 
 def _scores(

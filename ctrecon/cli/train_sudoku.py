@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ import click
 
 from ctrecon.cli.options import FilePath
 from ctrecon.cli.training import as_stored, check_output, facts_of, plan, run_training, training_options, write_trained
+from ctrecon.cli.training_time import less_scoring
 
 if TYPE_CHECKING:
     from ctrecon.applications.sudoku.convolutional import SudokuConvolutional
@@ -38,12 +41,15 @@ def command(
     from ctrecon.applications.sudoku.puzzles import PuzzleSource
     from ctrecon.training.loop import Trainer
 
+    began = time.monotonic()
     check_output(output, overwrite=overwrite)
     how = plan(**plan_options)
     sets = (_training_split(easy), _training_split(hard))
     pool = SudokuPool(PuzzleSource(*sets), most_steps=1 if one_pass else 5, guessed=0 if one_pass else 0.25)
-    trainer = Trainer(_network(network, start), [pool], how)
-    run_training(trainer, output, fresh=fresh, curves=curves)
+    asked = _network(network, start)
+    how, _, _ = less_scoring(how, lambda: _scores(copy.deepcopy(asked).eval().requires_grad_(False), (easy, hard)))
+    trainer = Trainer(asked, [pool], how)
+    run_training(trainer, output, fresh=fresh, curves=curves, began=began)
     pairs = zip(sets, (easy, hard), strict=True)
     names = [f"{len(some)} puzzles of the training split of {path.name}" for some, path in pairs if some and path]
     _finish(trainer, output, [*names, "newly made minimal puzzles", *note], (easy, hard), one_pass=one_pass)
@@ -65,14 +71,20 @@ def _network(name: str, start: str | None) -> SudokuRules | SudokuConvolutional:
     return SudokuRules() if name == "rules" else SudokuConvolutional()
 
 
+def _scores(network: SudokuRules | SudokuConvolutional, files: tuple[Path | None, ...]) -> Any:
+    from ctrecon.applications.sudoku.card import validation_scores
+
+    return validation_scores(network, [path for path in files if path is not None])
+
+
 def _finish(
     trainer: Trainer, output: Path, data: list[str], files: tuple[Path | None, ...], *, one_pass: bool
 ) -> None:
-    from ctrecon.applications.sudoku.card import model_card, validation_scores
+    from ctrecon.applications.sudoku.card import model_card
     from ctrecon.applications.sudoku.solve import load_sudoku_network
 
     card = {"data": data, "one_pass": one_pass, **facts_of(trainer)}
     with as_stored(trainer, card) as stored:
         network, _ = load_sudoku_network(stored)
-    card["scores"] = validation_scores(network, [path for path in files if path is not None])
+    card["scores"] = _scores(network, files)
     write_trained(output, trainer, card, model_card(output.stem, network, card))

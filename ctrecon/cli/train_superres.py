@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ def command(
     from ctrecon.training.loop import Trainer
     from ctrecon.training.processes import join, leave, local_device
 
+    began = time.monotonic()
     check_output(output, overwrite=overwrite)
     if dncnn_weights is not None and (network != "dncnn20" or start is not None):
         raise SettingError("--dncnn-weights goes with --network dncnn20, and without --start")
@@ -54,7 +56,7 @@ def command(
         found.images, scale, size=patch, most_steps=1 if one_pass else 8, decibels=decibels, device=where
     )
     trainer = Trainer(_network(network, start, dncnn_weights, scale).to(where), [pool], how, join(where))
-    run_training(trainer, output, fresh=fresh, curves=curves)
+    run_training(trainer, output, fresh=fresh, curves=curves, began=began)
     data = [f"{len(found.images)} photographs in {_names(images)}"]
     data.append(f"{found.left_out} of them left out, being copies of images in {_names(held_out)}")
     how_taught = {"one_pass": one_pass, "decibels": decibels}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import shlex
 import tempfile
@@ -19,9 +18,9 @@ from ctrecon.cli.options import FilePath, overwrite_option
 from ctrecon.cli.progress import shown
 
 if TYPE_CHECKING:
-    from torch import nn
     from torch.utils.tensorboard import SummaryWriter
 
+    from ctrecon.cli.training_time import Validation
     from ctrecon.training.loop import Trainer, TrainingPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,7 +46,7 @@ def training_options(*, steps: int, batch: int, learning_rate: float, gpu: bool 
                 overwrite_option,
                 click.option("--start", metavar="NAME|FILE", help="Start from the weights of an earlier network."),
                 click.option("--steps", type=click.IntRange(min=1), default=steps, show_default=True),
-                click.option("--minutes", type=float, help="Take so long instead of a number of steps."),
+                click.option("--minutes", type=float, help="Time of the whole command, instead of a number of steps."),
                 click.option("--batch", type=click.IntRange(min=1), default=batch, show_default=True),
                 click.option("--schedule", type=click.Choice(("cosine", "stable")), default="cosine", show_default=True,
                              help="How the learning rate falls: all the time, or in the last 30%."),
@@ -157,7 +156,7 @@ def run_training(
                 facts: dict[str, float] = {}
                 if at.step % 100 == 0:
                     facts |= {"loss": round(at.loss, 4), "learning_rate": trainer.plan.rate(at.fraction)}
-                if validation is not None and validation.is_due(at.seconds):
+                if validation is not None and validation.is_due(trainer):
                     facts |= validation.scores(trainer)
                 if facts:
                     log.write(at.step, at.seconds, facts)
@@ -165,24 +164,6 @@ def run_training(
             trainer.save(checkpoint)
             click.echo(f"stopped at step {trainer.step}; {checkpoint} has it, the same command goes on", err=True)
             raise
-
-
-class Validation:
-    """Scores of the averaged weights every ``minutes`` of training; ``measure`` gives them by name for a network."""
-
-    def __init__(self, measure: Callable[[nn.Module], dict[str, float]], minutes: float) -> None:
-        self._measure, self._every, self._next = measure, 60 * minutes, 60 * minutes
-
-    def is_due(self, seconds: float) -> bool:
-        return seconds >= self._next
-
-    def scores(self, trainer: Trainer) -> dict[str, float]:
-        """Measure a copy that holds the averaged weights; the training itself does not notice."""
-        while self._next <= trainer.seconds:
-            self._next += self._every
-        asked = copy.deepcopy(trainer.network).eval().requires_grad_(False)
-        asked.load_state_dict(trainer.averaged)
-        return self._measure(asked)
 
 
 class _Log:
