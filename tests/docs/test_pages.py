@@ -1,76 +1,185 @@
-"""Every command of the README runs as it stands, in order, in one fresh folder, with exit code 0."""
+"""Every block of shell and Python of the README and the documentation runs, in order, one fresh folder per page.
+
+A comment above a block, ``<!-- not run: WHY -->``, leaves it out; these are listed as skipped. Where a command ends
+with another exit code than 0, its comment says so: ``# exit code 3``. Long commands are made smaller; under the mark
+``long`` they run as they stand.
+"""
 
 from __future__ import annotations
 
 import glob
+import re
 import shlex
 import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import click
+import dicom_files
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from test_docs import ROOT, blocks
+from test_docs import PAGES, ROOT
 
+from ctrecon.certificates import verify
 from ctrecon.cli.main import cli
 
-# What makes a command smaller; the command itself stands in the README.
-SMALLER = {
-    "synthesise-projections": "--rows 16 --columns 64 --per-turn 96 --turns 2 --feed 8",
-    "reconstruct raw": "--spacing 6 --method cgls --no-preview",
-    "simulate --from-dicom": "--views 60",
-    "train-phantoms": "--scanner walnut --size 24 --batch 2 --validation 1",
-    "audit": "--iterations 1500",
+# What makes a command smaller, on every page and on one; the command itself stands on the page.
+SMALLER: dict[str, dict[str, str]] = {
+    "": {
+        "synthesise-projections": "--rows 16 --columns 64 --per-turn 96 --turns 2 --feed 8",
+        "reconstruct raw --z": "--method cgls --no-preview",
+        "reconstruct raw --all-slices": "--spacing 6 --method cgls --no-preview",
+        "reconstruct raw/ --all-slices": "--spacing 6 --method cgls --no-preview",
+        "rebin raw": "--spacing 6",
+        "simulate --from-dicom": "--views 60",
+        "train-phantoms": "--scanner walnut --size 24 --batch 2 --validation 1",
+        "reconstruct scan.npz -o recon.nii.gz": "--size 64",
+        "audit": "--iterations 100",
+    },
+    "README.md": {"audit": "--iterations 1500"},  # so many decide that the skull is in the data
+    "tutorial_audit.md": {
+        "simulate --image": "--views 30",
+        "reconstruct": "--method cgls",
+        "audit large.recon.npy --scan": "--iterations 50 --radius 24",
+        "audit": "--iterations 50",
+    },
+    "guarantees.md": {"reconstruct scan.npz --delta 0.3%": "--iterations 50", "audit": "--iterations 100"},
+    "report.md": {"simulate": "--size 48 --views 40"},
+    "dicom.md": {"simulate": "--size 48 --views 40"},
 }
-# Not run, and why.
-NOT_RUN = {
-    "git": "needs the repository's address", "cd": "of the shell", "source": "of the shell",
-    "make": "CI runs make demo", "python3": "installs; CI does it with the wheel",
-    "ctrecon dicom send": "needs a PACS; tests/dicom/network has its own",
-    "ctrecon dicom listen": "runs for ever; tests/dicom/network has its own",
-}  # fmt: skip
+BLOCK = re.compile(r"(?:^<!-- not run: (?P<why>.+) -->\n)?^```(?P<language>sh|python)\n(?P<text>.*?)^```", re.M | re.S)
+# Anywhere else on a page these would be commands that nobody runs.
+NAMES = "|".join(map(re.escape, cli.list_commands(click.Context(cli))))
+COMMAND = re.compile(
+    rf"^(?:    |\$ )?(?:ctrecon (?:{NAMES})\b|(?:python3?|pip|make|git|openssl|curl|torchrun) +\S).*", re.M
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Text between two fences: shell or Python, and why it is not run, where it is not."""
+
+    language: str
+    text: str
+    line: int
+    why: str | None
+
+    def commands(self) -> list[str]:
+        """Lines of shell, the continued ones joined."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def blocks(page: str) -> list[Block]:
+    return [
+        Block(found["language"], found["text"], page[: found.start("text")].count("\n") + 1, found["why"])
+        for found in BLOCK.finditer(page)
+    ]
+
+
+PAGE_BLOCKS = {page: blocks(page.read_text(encoding="utf-8")) for page in PAGES}
+RUN = [page for page, found in PAGE_BLOCKS.items() if any(block.why is None for block in found)]
+LEFT_OUT = [(page, block) for page, found in PAGE_BLOCKS.items() for block in found if block.why is not None]
+
+
+def smaller(line: str, page: Path) -> list[str]:
+    """Options that make the command after ``ctrecon`` smaller: those of the page, else of all; the longest name."""
+    for of in (page.name, ""):
+        fits = [name for name in SMALLER.get(of, {}) if line.startswith(name)]
+        if fits:
+            return SMALLER[of][max(fits, key=len)].split()
+    return []
+
+
+LONG = [page for page in RUN if any(
+    smaller(command.removeprefix("ctrecon "), page) for block in PAGE_BLOCKS[page] if block.why is None
+    and block.language == "sh" for command in block.commands()
+)]  # fmt: skip
 
 
 def given(command: str) -> None:
-    """What a reader has and the README cannot make: a photograph, a clinical series."""
-    if "photo.png" in command:
+    """What a reader has and no page can make: a photograph, a clinical series, a file of the study, the checker."""
+    if "photo.png" in command and not Path("photo.png").exists():
         values = np.random.default_rng(0).integers(60, 200, (16, 16), dtype=np.uint8)
         Image.fromarray(values).resize((24, 24)).save("photo.png")
-    if "clinical_series/" in command:
-        Path("clinical_series").mkdir()
-        for path in sorted(Path("slices").glob("ct-*.dcm")):
-            shutil.copy(path, "clinical_series")
+    for folder in ("clinical_series", "SERIES"):
+        if folder in command and not Path(folder).exists():
+            dicom_files.save(Path(folder), *(dicom_files.ct(k) for k in range(41)))
+    if "INPUT.dcm" in command:
+        dicom_files.save(Path("patient"), dicom_files.ct(0))
+        shutil.copy(next(Path("patient").iterdir()), "INPUT.dcm")
+    if "verify.py" in command:
+        shutil.copy(str(verify.__file__), "verify.py")
 
 
-def commands() -> list[str]:
-    found = "\n".join(blocks((ROOT / "README.md").read_text(encoding="utf-8"), "sh"))
-    lines = [shlex.split(line, comments=True) for line in found.splitlines()]
-    return [shlex.join(words) for words in lines if words]
+def run(command: str, page: Path = Path(), *, whole: bool) -> None:
+    """Run one line of shell, and look at its exit code."""
+    code = int(found[1]) if (found := re.search(r"#.*exit code (\d)", command)) else 0
+    words = shlex.split(command, comments=True)
+    given(command)
+    if words[0] != "ctrecon":
+        python = command.replace("python ", f"{sys.executable} ", 1) if words[0] == "python" else command
+        done = subprocess.run(["bash", "-ec", python], capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == code, f"{command}: {done.stderr}"
+        return
+    words = [part for word in words[1:] for part in (sorted(glob.glob(word)) if "*" in word else [word])]  # noqa: PTH207
+    if not whole:
+        words += smaller(" ".join(words), page)
+    if "--minutes" in words:
+        words[words.index("--minutes") : words.index("--minutes") + 2] = ["--steps", "2"]
+    result = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert result.exit_code == code, f"{command}: {result.output}"
 
 
-def test_every_command_runs_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    ran = []
-    for command in commands():
-        if any(command == name or command.startswith(name + " ") for name in NOT_RUN):
+def run_page(page: Path, *, whole: bool) -> None:
+    space: dict[str, object] = {"__name__": "tutorial"}
+    for block in PAGE_BLOCKS[page]:
+        if block.why is not None:
             continue
-        given(command)
-        words = shlex.split(command)
-        assert words[0] == "ctrecon", command
-        words = [part for word in words[1:] for part in (sorted(glob.glob(word)) if "*" in word else [word])]  # noqa: PTH207
-        line = " ".join(words)
-        for name, options in SMALLER.items():
-            if line.startswith(name):
-                words += options.split()
-        if "--minutes" in words:
-            words[words.index("--minutes") : words.index("--minutes") + 2] = ["--steps", "2"]
-        result = CliRunner().invoke(cli, words, catch_exceptions=False)
-        assert result.exit_code == 0, f"{command}: {result.output}"
-        ran.append(command)
-    assert len(ran) >= 18
+        if block.language == "python":
+            exec(compile(block.text, page.name, "exec", dont_inherit=True), space)
+            continue
+        for command in block.commands():
+            run(command, page, whole=whole)
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_page(page, whole=False)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("page", LONG, ids=lambda page: page.name)
+def test_the_blocks_of_a_page_run_as_they_stand(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_page(page, whole=True)
+
+
+@pytest.mark.parametrize(("page", "block"), LEFT_OUT, ids=lambda one: getattr(one, "name", None) or str(one.line))
+def test_what_is_not_run_says_why(page: Path, block: Block) -> None:
+    assert block.why
+    assert block.language == "sh", "Python blocks all run"
+    pytest.skip(f"{page.relative_to(ROOT)}, line {block.line}: {block.why}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_command_stands_outside_of_these_blocks(page: Path) -> None:
+    found = COMMAND.findall(BLOCK.sub("", page.read_text(encoding="utf-8")))
+    assert found == []
 
 
 def test_a_command_that_fails_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert CliRunner().invoke(cli, ["report", "head.certificate.json"]).exit_code != 0
+    for command in ("ctrecon report head.certificate.json", "python -c 'raise SystemExit(1)'"):
+        with pytest.raises(AssertionError, match=re.escape(command)):
+            run(command, whole=True)
+    run("ctrecon report head.certificate.json  # exit code 2", whole=True)
+    assert COMMAND.findall("words\n\n    ctrecon info scan.npz\n```\nctrecon info\n```\nctrecon is free\n") != []
+    found = blocks("<!-- not run: x -->\n```sh\na \\\n  b\n```\n```sh\n# c\nd\n```\n")
+    assert [(block.why, block.commands()) for block in found] == [("x", ["a    b"]), (None, ["d"])]
