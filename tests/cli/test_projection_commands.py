@@ -62,7 +62,7 @@ def test_raw_data_to_slices(raw: Path) -> None:
         ("synthesise-projections -o new --feed -1", "--feed must be from 0 to 1000"),
         ("synthesise-projections -o new --turns 0", "are none or too many"),
         ("reconstruct raw --z 50", "was not scanned"),
-        ("info raw --row 2", "drop --geometry and --row"),
+        ("info raw --row 2", "drop --geometry, --row and --image"),
         ("info raw/projection_000001.dcm", "files ending in .dcm are not known"),
     ],
 )

@@ -28,6 +28,7 @@ from ctrecon.dicom.network.study_folder import (
     PROCESSED,
     REASON,
     RECEIPT,
+    is_journal,
     journal_name,
     names_of,
     receipt_of,
@@ -263,7 +264,7 @@ class Queue:
                 partial.write_text(str(attempts + 1))
             study = self._move("ready", "running", key)
             self._wipe_output(study)
-            (study / "output").mkdir(mode=0o700)
+            (study / "output").mkdir(mode=0o700, exist_ok=True)
             return study
 
     def attempts(self, state: str, key: str) -> int:
@@ -368,15 +369,21 @@ class Queue:
         self.bytes -= sum(size_of(file) for file in path.rglob("*.dcm"))
         trash = self.folder / "trash" / secrets.token_hex(8)
         path.rename(trash)
-        shutil.rmtree(trash, ignore_errors=True)
+        if trash.is_dir() and not trash.is_symlink():
+            shutil.rmtree(trash, ignore_errors=True)
+        else:
+            trash.unlink()
 
     def _files(self) -> Iterator[Path]:
         for state in STATES:
             yield from (self.folder / state).rglob("*.dcm")
 
     def _wipe_output(self, study: Path) -> None:
+        """Nothing half-done stays but journals, by which a job goes on where it was (``reconstruction.journal``)."""
         if (study / "output").exists():
-            self._discard(study / "output")
+            for path in list((study / "output").iterdir()):
+                if not is_journal(path):
+                    self._discard(path)
 
     def _recover(self) -> None:
         """After an end of whatever kind: begun work is begun anew, and nothing half-done is left."""

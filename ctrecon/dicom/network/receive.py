@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,22 +17,43 @@ from ctrecon.dicom.network.objects import DEFLATED, content_digest, name_for, re
 from ctrecon.errors import InputError
 
 NOT_UNDERSTOOD, CONFLICT, OUT_OF_RESOURCES = 0xC000, 0xC002, 0xA700
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+@dataclass
+class Disk:
+    """Where the network library writes to. ``error``: why it cannot, from a thread of its own; ``wake`` is called then,
+    since whoever waits for that thread would wait until the time is up.
+    """
+
+    error: OSError | None = None
+    wake: Callable[[], object] = lambda: None
 
 
 @contextmanager
-def straight_to_disk(folder: Path) -> Iterator[None]:
+def straight_to_disk(folder: Path) -> Iterator[Disk]:
     """Let the network library write what arrives to files in ``folder``, in pieces, not to memory.
 
-    Both are settings of the whole process, so they are put back at the end.
+    These are settings of the whole process, so they are put back at the end.
     """
     from pynetdicom import _config
 
+    disk, report = Disk(), threading.excepthook
+
+    def hook(what: threading.ExceptHookArgs) -> None:
+        if isinstance(what.exc_value, OSError) and what.exc_value.errno in _DISK_ERRORS:
+            disk.error = what.exc_value
+            disk.wake()
+        else:
+            report(what)
+
     before = _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir
-    _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir = True, str(folder)
+    _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir, threading.excepthook = True, str(folder), hook
     try:
-        yield
+        yield disk
     finally:
         _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir = before
+        threading.excepthook = report
 
 
 @dataclass(kw_only=True)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,23 @@ def get(
     need_pynetdicom()
     pairs = retrieved_pairs()
     contexts = [(STUDY_ROOT_GET, [str(s) for s in UNCOMPRESSED]), *((c, [s]) for c, s in pairs)]
-    with _incoming(folder) as temporary, straight_to_disk(temporary):
+    with _incoming(folder) as temporary, straight_to_disk(temporary) as disk:
         kept = Kept(folder=folder, expect_study=study, most_bytes=most_bytes)
         roles = [c for c, _ in pairs]
-        with associate(node, connection, contexts, roles=roles, handlers=handlers(kept)) as association:
-            if not any(c.abstract_syntax == STUDY_ROOT_GET for c in association.accepted_contexts):
-                raise NetworkError(f"{node} does not offer C-GET; use --move")
-            return _follow(association.send_c_get(_identifier(study, series), STUDY_ROOT_GET), kept, node, connection)
+        try:
+            with associate(node, connection, contexts, roles=roles, handlers=handlers(kept)) as association:
+                if not any(c.abstract_syntax == STUDY_ROOT_GET for c in association.accepted_contexts):
+                    raise NetworkError(f"{node} does not offer C-GET; use --move")
+                disk.wake = partial(association.dimse.msg_queue.put, (None, None))
+                answers = association.send_c_get(_identifier(study, series), STUDY_ROOT_GET)
+                return _follow(answers, kept, node, connection)
+        except NetworkError:
+            if disk.error is None:
+                raise
+            raise OutputError(
+                f"{folder}: {disk.error.strerror}: {len(kept.files)} objects arrived and are kept; make room and run "
+                "it again"
+            ) from None
 
 
 def move(

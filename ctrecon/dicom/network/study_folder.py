@@ -42,6 +42,11 @@ def journal_name(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix().encode("unicode_escape").decode()
 
 
+def is_journal(path: Path) -> bool:
+    """Whether a command keeps there what it has done of a result, hidden beside it: ``.NAME.journal``."""
+    return path.name.startswith(".") and path.name.endswith(".journal") and path.is_dir() and not path.is_symlink()
+
+
 def names_of(study: Path) -> set[str]:
     return {path.relative_to(study / "input").as_posix() for path in study.glob("input/*/*.dcm")}
 

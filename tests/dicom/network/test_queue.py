@@ -171,3 +171,29 @@ def test_a_line_that_a_crash_cut_off_is_no_delivery(queue: Queue) -> None:
     with (queue.at("sending", key) / "delivered").open("a") as stream:
         stream.write("ab.dcm")
     assert queue.delivered(key) == {"a.dcm"}
+
+
+def test_work_that_was_broken_off_goes_on_from_its_journal_and_nothing_else_is_left(folder: Path) -> None:
+    queue = Queue(folder, Limits(free_bytes=0))
+    queue.complete(key := add(queue))
+    for _ in range(2):
+        study = queue.begin(key)
+        assert study is not None
+        output = study / "output"
+        assert not (output / "half.dcm").exists()
+        assert not (output / "series").exists()
+        (output / ".series.journal").mkdir(exist_ok=True)
+        (output / ".series.journal" / "piece.npy").write_bytes(b"done")
+        (output / "half.dcm").write_bytes(b"half")
+        (output / "series").mkdir()
+        (output / ".x.journal").symlink_to(folder)
+        queue.close()  # as if it had been killed
+        queue = Queue(folder, Limits(free_bytes=0))
+    study = queue.begin(key)
+    assert study is not None
+    assert [path.relative_to(study).as_posix() for path in sorted((study / "output").rglob("*"))] == [
+        "output/.series.journal", "output/.series.journal/piece.npy",
+    ]  # fmt: skip
+    queue.back(key)
+    assert (queue.at("ready", key) / "output" / ".series.journal" / "piece.npy").exists()
+    queue.close()

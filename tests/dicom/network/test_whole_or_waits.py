@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nodes_here import Here, here
@@ -157,12 +160,51 @@ def test_a_disk_without_room_is_out_of_resources(tmp_path: Path, monkeypatch: py
 
 
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
-
-
-@pytest.mark.skipif(
+SMALL_DISK = ("--propagation", "private", "sh", "-c", 'mount -t tmpfs -o size=2m none "$0" && "$@"; code=$?; '
+              'find "$0" -type f | wc -l; exit $code')  # fmt: skip
+needs_a_disk = pytest.mark.skipif(
     shutil.which("unshare") is None or subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode != 0,
     reason="no file system of its own can be mounted here",
 )
+
+
+@needs_a_disk
+def test_what_is_retrieved_to_a_full_disk_ends_in_one_line_and_the_rest_is_kept(tmp_path: Path) -> None:
+    from pydicom import dcmread
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+    from pynetdicom import AE, evt
+    from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet
+
+    sizes = (8, 2048, 8)
+    objects = [dcmread(ct(tmp_path / f"{k}.dcm", 1, number=k, size=size)) for k, size in enumerate(sizes, 1)]
+
+    def get(event: Any) -> Iterator[Any]:
+        yield len(objects)
+        for one in objects:
+            yield 0xFF00, one
+
+    ae = AE(ae_title="SINK")
+    ae.add_supported_context(StudyRootQueryRetrieveInformationModelGet)
+    ae.add_supported_context(CTImageStorage, ExplicitVRLittleEndian, scu_role=True, scp_role=True)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_GET, get)])
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = [
+        *NAMESPACE, *SMALL_DISK, str(disk), sys.executable, "-m", "ctrecon.cli.main", "dicom", "get",
+        str(objects[0].StudyInstanceUID), "--from", f"SINK@127.0.0.1:{server.server_address[1]}", "-o", str(disk / "x"),
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+    finally:
+        server.shutdown()
+    assert (done.returncode, done.stdout.split()[-1]) == (2, "1"), done
+    said = f"ctrecon: {disk / 'x'}: No space left on device: 1 objects arrived and are kept; make room and run it again"
+    assert done.stderr.strip() == said
+
+
+@needs_a_disk
 def test_a_disk_that_is_truly_full_is_out_of_resources_without_a_traceback(tmp_path: Path) -> None:
     """The queue lies on a disk of 2 MiB, and an object has 8."""
     small, large = ct(tmp_path / "1.dcm", 1), ct(tmp_path / "2.dcm", 1, number=2, size=2048)
