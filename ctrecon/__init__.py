@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ctrecon.workbench.reconstruct import reconstruct as reconstruct
     from ctrecon.workbench.result import Reconstruction as Reconstruction
     from ctrecon.workbench.simulate import simulate as simulate
+    from ctrecon.workbench.stack.reconstruct import reconstruct_stack as reconstruct_stack
     from ctrecon.workbench.verify import verify as verify
 
     __version__: str
@@ -64,6 +65,7 @@ _FROM = {
     "operator": "workbench.operator",
     "read_scan": "io.arrays",
     "reconstruct": "workbench.reconstruct",
+    "reconstruct_stack": "workbench.stack.reconstruct",
     "simulate": "workbench.simulate",
     "verify": "workbench.verify",
 }

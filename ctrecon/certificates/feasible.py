@@ -16,6 +16,7 @@ import scipy.sparse
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.parts import Certificate, as_checked, operator_claim, plain, plain_weights, seal
+from ctrecon.certificates.together import Product
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
@@ -53,6 +54,7 @@ def certify(
     weights: Array | None = None,
     matrix: scipy.sparse.spmatrix | scipy.sparse.csr_matrix | None = None,
     source: str | Path | None = None,
+    product: Product | None = None,
 ) -> FeasibleCertificate | NotCertified:
     """Prove that an image explains data: ``||W^(1/2) (A u - f)|| <= delta``, every rounding counted.
 
@@ -68,6 +70,7 @@ def certify(
         weights: >= 0, of the shape of ``data``, usually 1 / variance; None for the plain 2-norm.
         matrix: ``[data.size, image.size]`` in the place of a projector.
         source: The file that the data came from: its name and hash are noted.
+        product: What ``together.products`` gave for this image, where there are many.
 
     Returns:
         The certificate, or ``NotCertified`` with the residual and what could be proved of it.
@@ -79,7 +82,8 @@ def certify(
     operator, entries = operator_claim(geometry, grid, matrix)
     norm = "2-norm" if weights is None else "whitened"
     unit = "1/mm" if entries is None else None
-    return prove(image, data, operator, norm, delta, weights=weights, entries=entries, unit=unit, source=source)
+    return prove(image, data, operator, norm, delta, weights=weights, entries=entries, unit=unit, source=source,
+                 product=product)  # fmt: skip
 
 
 def prove(
@@ -94,6 +98,7 @@ def prove(
     unit: str | None = None,
     source: str | Path | None = None,
     bound: str = "delta",
+    product: Product | None = None,
 ) -> FeasibleCertificate | NotCertified:
     """The certificate for an operator as the certificate itself describes it, ``entries`` those of its matrix.
 
@@ -106,7 +111,8 @@ def prove(
     w = plain_weights(weights, f)
     csr = as_checked(operator, entries, list(u.shape), list(f.shape))
     with np.errstate(all="ignore"):  # what overflows ends as inf or NaN, which no bound accepts
-        found, upper = verify.residual(verify.apply(operator, u, csr), f, w, norm)
+        projected = verify.apply(operator, u, csr) if product is None else product
+        found, upper = verify.residual(projected, f, w, norm)
     stated = upper * (1 + ROOM)
     if not stated <= delta:
         reason = f"the residual is {found:.6g}, above {bound} {delta:.6g}"

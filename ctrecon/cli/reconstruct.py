@@ -70,7 +70,9 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
     "cells). Default: what one pixel needs to absorb as much as the most absorbing ray.",
 )
 @click.option(
-    "-o", "--output", help=".npy; .nii.gz, .mha, .nrrd in HU, too; FOLDER/ for a DICOM series. Default: INPUT.recon.npy"
+    "-o", "--output",
+    help=".npy; .nii.gz, .mha, .nrrd in HU, too; FOLDER/ for a DICOM series; of all slices .zarr, .nii.gz, .tif, .h5. "
+    "Default: INPUT.recon.npy",
 )
 @click.option("--preview/--no-preview", default=True, help="Also draw pictures.")
 @click.option("--report", type=FilePath, help="Also write one page about it, for a browser (.html).")
@@ -80,7 +82,10 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @scan_options
 @series_options
-@click.option("--all-slices", is_flag=True, help="Of a folder of projections: a series of all slices.")
+@click.option(
+    "--all-slices", is_flag=True,
+    help="Of a file of several rows, or a folder of projections: a volume of all, or a series. NAME.zarr implies it.",
+)
 @click.option("--spacing", type=float, metavar="MM", help="Of all slices. Default: a detector row at the axis.")
 @click.pass_context
 def command(
@@ -102,13 +107,25 @@ def command(
     inputs = [scan_file, *_named(options)]
     if not scan_file.is_dir():
         inputs.append(scan_file.with_suffix(".json"))
+    stack = _stack_of(output, report, options, asked=all_slices or spacing is not None)
+    if stack is not None:
+        from ctrecon.cli.reconstruct_stack import to_stack
+
+        code = to_stack(
+            scan_file, settings, stack, spacing, executor=None, water_mu=options["water_mu"], preview=preview,
+            overwrite=options["overwrite"], key=options["key"], as_json=as_json,
+        )  # fmt: skip
+        ctx.exit(code)
     series = series_target(
         output, options, [path for path in inputs if path.exists()], pictures=preview,
         folder=scan_file if scan_file.is_dir() else None, elsewhere=_elsewhere(output, report),
     )
     many = all_slices or spacing is not None
-    if many and not (series is not None and scan_file.is_dir()):
-        raise SettingError("--all-slices and --spacing go with a folder of projections and -o FOLDER/; drop them")
+    if many and series is None:
+        raise SettingError(
+            "--all-slices and --spacing go with a folder of projections and -o FOLDER/, or with -o NAME.zarr, .nii.gz, "
+            ".tif, .h5; drop them"
+        )
     if series is not None and not as_json:
         for note in series.study.notes:
             click.echo(f"note: {printable(note)}")
@@ -122,9 +139,11 @@ def command(
             as_json=as_json, **where,
         )
     elif many:
-        from ctrecon.cli.reconstruct_slices import to_series
+        from ctrecon.cli.reconstruct_stack import to_series
 
-        code = to_series(scan_file, settings, series, spacing, slice_mm=options["slice_mm"], as_json=as_json)
+        code = to_series(
+            scan_file, settings, series, spacing, executor=None, slice_mm=options["slice_mm"], as_json=as_json
+        )
     else:
         from ctrecon.cli.reconstruct_one import to_series_of_one
 
@@ -149,6 +168,24 @@ def settings_of(options: dict[str, Any]) -> Settings:
 
     names = {field.name for field in fields(Settings)}
     return Settings(**{name: value for name, value in options.items() if name in names})
+
+
+def _stack_of(output: str | None, report: Path | None, options: dict[str, Any], *, asked: bool) -> Path | None:
+    """The volume of all slices that ``-o`` names; None where it names something else. Raises SettingError."""
+    from ctrecon.cli.series import KEYS
+    from ctrecon.errors import SettingError
+    from ctrecon.outputs.stack.formats import ONLY_STACKS, stack_suffix
+
+    suffix = None if output is None else stack_suffix(Path(output.rstrip("/")))
+    if output is None or suffix is None or not (asked or suffix in ONLY_STACKS):
+        return None
+    for name in KEYS:
+        if name != "water_mu" and options[name] not in (None, False):
+            option = "--" + name.replace("_", "-")
+            raise SettingError(f"{option} belongs to a DICOM series; write one with -o FOLDER/, or drop it")
+    if report is not None:
+        raise SettingError(f"--report {report} is of one slice; `ctrecon report {output}` makes the page of a volume")
+    return Path(output.rstrip("/"))
 
 
 def _named(options: dict[str, Any]) -> list[Path]:

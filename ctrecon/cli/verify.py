@@ -44,6 +44,7 @@ def command(
     """Check certificates with numpy and scipy alone, from image and data as they are on disk.
 
     Give S.certificate.json, or the image S.npy beside it. Exit code 0: all valid. 1: one is refused. 2: unreadable.
+    Give a stack (NAME.zarr, or a volume with NAME.evidence/ beside it): every slice at its place with its certificate.
     Give the folder of a DICOM series, and every file in it is compared with its certificate, none may be missing.
     For super-resolution, a picture S.png, S.tif or S.nii beside them must hold exactly the certified values.
     With --scan the data and the geometry must be those of that scan; without it they are taken on trust.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
 
 from ctrecon.errors import InputError
 from ctrecon.support.arrays import Array
@@ -23,6 +25,26 @@ class ArrayFile(Protocol):
     def read(self, name: str) -> Array:
         """The array. Raises InputError where there is none, or it is not of real numbers, or too large."""
         ...
+
+    def read_plane(self, name: str, row: int | None) -> Plane:
+        """Of ``[views, rows, detectors]`` one row without the rest; other arrays, and without ``row``, whole."""
+        ...
+
+
+class Plane(NamedTuple):
+    """What was read, and of how many detector rows it is one; 0 where there was nothing to choose."""
+
+    values: Array
+    rows: int = 0
+
+
+def plane_of(path: Path, name: str, values: Array, row: int | None) -> Plane:
+    """The same of an array that is at hand, or whose parts are read when they are asked for. Raises InputError."""
+    if row is None or values.ndim != 3:
+        return Plane(values)
+    if not 0 <= row < values.shape[1]:
+        raise InputError(f"{path}: {name} has detector rows 0 to {values.shape[1] - 1}, not {row}")
+    return Plane(np.asarray(values[:, row]), values.shape[1])
 
 
 @runtime_checkable

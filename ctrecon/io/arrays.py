@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,27 @@ def read_scan(
         return with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
     if z_mm is not None:
         raise InputError(f"{path}: is a single slice; --z belongs to a folder of projections")
+    found = read_plane(path, ask, geometry, detectors_first)
+    scan = lying(found.scan, patient_position)
+    return with_center(scan, found.center if center is None else center).every(every).with_grid(
+        size=size, pixel_mm=pixel_mm
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadPlane:
+    """A scan as the file has it; where the file says that the rotation axis projects; one of so many detector rows."""
+
+    scan: Scan
+    center: float | str | None
+    rows: int
+
+
+def read_plane(
+    path: Path, ask: Ask, geometry: str | os.PathLike[str] | Geometry | None, detectors_first: bool | None = None
+) -> ReadPlane:
+    """What ``read_scan`` reads of a file, before it is centred. Raises InputError."""
+    form = format_of(path)
     if form is None and not is_zarr(path):
         check_file(path)
     given = None if geometry is None else str(geometry) if str(geometry) in TURNS else geometry
@@ -127,11 +149,9 @@ def read_scan(
     if sidecar is not None and (sidecar.bad_columns or sidecar.bad_views):
         bad = mask_of_lines(str(sidecar.path), scan.sinogram.shape, sidecar.bad_columns, sidecar.bad_views)
         scan = scan.without(bad, f"by {sidecar.path.name}")
-    scan = without_stuck(scan)
-    if center is None and where.seek_axis:
-        center = measured.center
-    scan = lying(scan, patient_position)
-    return with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
+    return ReadPlane(
+        scan=without_stuck(scan), center=measured.center if where.seek_axis else None, rows=measured.rows
+    )
 
 
 def _asked(path: Path, form: Format | None, *, row: int | None, image: int | None, all_rows: bool, cells: int) -> Ask:
@@ -169,7 +189,7 @@ def _in_space(given: Any, file: Path | None, sidecar: Sidecar | None) -> bool | 
 
 
 def _read(path: Path, sidecar: Sidecar | None, ask: Ask, in_space: bool | None) -> Measured:
-    row = ask.row
+    row, opened = ask.row, partial(open_file, ahead=ask.ahead)
     arrays: Arrays | None = None if sidecar is None else sidecar.arrays
     suffix = path.suffix.lower()
     if arrays is None and suffix == ".mat":
@@ -187,7 +207,7 @@ def _read(path: Path, sidecar: Sidecar | None, ask: Ask, in_space: bool | None) 
                 return read_transmission(mat, blank)
             return read_named(mat, None, row, open_file, in_space=in_space)
     if arrays is None and suffix in HDF5_SUFFIXES:
-        with Hdf5File(path) as file:
+        with Hdf5File(path, ask.ahead) as file:
             detector = image_keys(file)
             if is_data_exchange(file):
                 return read_data_exchange(file, ask)
@@ -197,9 +217,9 @@ def _read(path: Path, sidecar: Sidecar | None, ask: Ask, in_space: bool | None) 
                 return read_cil(file, ask)
             if is_lodopab(file):
                 return read_lodopab(file, ask)
-            return read_named(file, None, row, open_file, in_space=in_space)
-    with open_file(path) as named:
-        return read_named(named, arrays, row, open_file, in_space=in_space)
+            return read_named(file, None, row, opened, in_space=in_space)
+    with opened(path) as named:
+        return read_named(named, arrays, row, opened, in_space=in_space)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctrecon.errors import InputError
+from ctrecon.support.arrays import Array
 
 _EXACT = 1.0
+
+
+class Ahead:
+    """Detector rows read some at a time: what one read of a file brings serves the rows beside it, too.
+
+    A file keeps its views one after the other, so that one row of all views costs nearly as much as many.
+
+    Args:
+        rows: How many at a time.
+    """
+
+    def __init__(self, rows: int = 1) -> None:
+        self.rows = rows
+        self._kept: dict[object, tuple[int, Array]] = {}
+
+    def row(self, what: object, row: int, count: int, read: Callable[[slice], Array]) -> Array:
+        """One row, from memory where it is near the one before.
+
+        Args:
+            what: Names the array.
+            row: Which, from 0.
+            count: How many there are.
+            read: Gives ``[views, rows, columns]`` of a range of rows.
+
+        Returns:
+            ``[views, columns]``.
+        """
+        first = row - row % self.rows
+        if self._kept.get(what, (-1,))[0] != first:
+            self._kept[what] = (first, read(slice(first, min(first + self.rows, count))))
+        return self._kept[what][1][:, row - first]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +48,14 @@ class Ask:
     """``row``: of the detector; ``image``: which of several sinograms. None: not asked for.
 
     ``all_rows``: the volume that all detector rows see together. ``bin``: so many cells are added up in each direction.
+    ``ahead``: for the rows beside it.
     """
 
     row: int | None = None
     image: int | None = None
     all_rows: bool = False
     bin: int = 1
+    ahead: Ahead = field(default_factory=Ahead)
 
 
 def any_row(path: Path, rows: int, row: int | None) -> tuple[int, tuple[str, ...]]:

@@ -12,7 +12,7 @@ neither where the rotation axis projects nor how large a cell must be.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,9 +73,11 @@ def read_data_exchange(file: Hdf5File, ask: Ask) -> Measured:
     notes += said
     white = _field(file, channel, "white", row, values.shape[1])
     if white is None:
-        return _normalised(file, channel, values, angles, notes)
+        return replace(_normalised(file, channel, values, angles, notes), rows=shape[axes.index("y")])
     dark = _field(file, channel, "dark", row, values.shape[1])
-    return from_frames(file.path, values, white, dark, notes=notes, angles_deg=angles, center="auto")
+    return from_frames(
+        file.path, values, white, dark, notes=notes, angles_deg=angles, center="auto", rows=shape[axes.index("y")]
+    )
 
 
 def _chosen(file: Hdf5File, ask: Ask) -> tuple[_Channel, tuple[str, ...]]:

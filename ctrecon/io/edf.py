@@ -62,6 +62,7 @@ def read_edf(path: Path, ask: Ask) -> Measured:
     pixel = said.number("PixelSize", 0.0)
     measured = from_frames(
         path, counts, flat, black, white_at=before, notes=notes, angles_deg=np.arange(views) * step, center="auto",
+        rows=rows,
     )  # fmt: skip
     if pixel <= 0:
         return measured

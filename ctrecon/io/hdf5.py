@@ -14,7 +14,8 @@ import h5py
 import numpy as np
 
 from ctrecon.errors import InputError
-from ctrecon.io.arrayfile import missing
+from ctrecon.io.arrayfile import Plane, missing, plane_of
+from ctrecon.io.ask import Ahead
 from ctrecon.support.arrays import Array
 from ctrecon.support.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
 
@@ -37,8 +38,9 @@ class Hdf5File:
     A context manager. Raises InputError for a file that is not HDF5 or is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, ahead: Ahead | None = None) -> None:
         self.path = path
+        self._ahead = Ahead() if ahead is None else ahead
         try:
             self._file = h5py.File(path, "r", locking=False)
         except (OSError, RuntimeError, ValueError) as error:
@@ -170,9 +172,21 @@ class Hdf5File:
     def read_row(self, name: str, axis: int, row: int) -> Array:
         """One index of one axis of a 3-D dataset, without the rest."""
         found = self.dataset(name)
-        shape = tuple(n for k, n in enumerate(found.shape) if k != axis)
+        shape = tuple(self._ahead.rows if k == axis else n for k, n in enumerate(found.shape))
         check_claim(self.path, name, claimed_bytes(self.path, name, shape, found.dtype), found.id.get_storage_size())
-        return self._values(found, name, tuple(row if k == axis else slice(None) for k in range(found.ndim)))
+
+        def read(rows: slice) -> Array:
+            values = self._values(found, name, tuple(rows if k == axis else slice(None) for k in range(found.ndim)))
+            return np.moveaxis(values, axis, 1)
+
+        return self._ahead.row((self.path, name, axis), row, found.shape[axis], read)
+
+    def read_plane(self, name: str, row: int | None) -> Plane:
+        """Of ``[views, rows, columns]`` one row; an array of other dimensions whole."""
+        found = self.dataset(name)
+        if row is None or found.ndim != 3 or not 0 <= row < found.shape[1]:
+            return plane_of(self.path, name, self.read(name), row)
+        return Plane(self.read_row(name, 1, row), found.shape[1])
 
     def _values(self, found: h5py.Dataset, name: str, part: tuple[Any, ...]) -> Array:
         with _whole(self.path, name):

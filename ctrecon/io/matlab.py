@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from ctrecon.errors import InputError
-from ctrecon.io.arrayfile import missing
+from ctrecon.io.arrayfile import Plane, missing, plane_of
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.mat5 import csc_from_parts, load_mat5
 from ctrecon.support.arrays import Array
@@ -58,6 +58,9 @@ class MatFile5:
         found = self._find(name)
         return found if isinstance(found, str) else ""
 
+    def read_plane(self, name: str, row: int | None) -> Plane:
+        return plane_of(self.path, name, self.read(name), row)
+
     def is_sparse(self, name: str) -> bool:
         return bool(sparse.issparse(self._find(name)))
 
@@ -90,6 +93,9 @@ class MatFile73:
             raise InputError(f"{self.path}: {name} holds text; store plain numbers")
         values = self._file.read(name)
         return np.ascontiguousarray(values.T)
+
+    def read_plane(self, name: str, row: int | None) -> Plane:
+        return plane_of(self.path, name, self.read(name), row)
 
     def text(self, name: str) -> str:
         if name not in self._file or self._file.attribute(name, "MATLAB_class") not in ("char", ""):

@@ -27,6 +27,7 @@ class Measured:
     ``mask``: True or 1 where a ray is usable.
     ``bare``: an array that says nothing of what its axes count.
     ``facts``: other fields of the scan as ``facts.read_facts`` gives them.
+    ``rows``: how many detector rows the file has of which each is a plane of its own and may be asked for.
     ``geometry_from``: a note on where the geometry comes from, for those whom no JSON file tells another one.
     """
 
@@ -43,6 +44,7 @@ class Measured:
     center: float | str | None = None
     matrix: Any = None
     water_mu_per_mm: float | None = None
+    rows: int = 1
     geometry_from: str = ""
     length_unit: LengthUnit | None = None
     bare: bool = False

@@ -12,7 +12,7 @@ import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict, measures_in_space
-from ctrecon.io.arrayfile import ArrayFile, Describing, number
+from ctrecon.io.arrayfile import ArrayFile, Describing, Plane, number
 from ctrecon.io.facts import read_facts
 from ctrecon.io.matrix_scan import MATRIX_PARTS, csr_from_parts
 from ctrecon.io.measured import Measured, from_counts
@@ -42,26 +42,28 @@ def read_named(
     if in_space and arrays.detectors_first:
         raise InputError(f"{file.path}: detectors_first is for data in the plane; store [views, rows, detectors]")
     if arrays.sinogram is not None:
-        sinogram = _rays(file, arrays.sinogram, arrays, row, open_file, in_space)
+        sinogram, rows = _plane(file, arrays.sinogram, arrays, row, open_file, in_space)
         mask = _mask(file, arrays, row, open_file, in_space)
         if arrays.variance is None:
-            return _with_geometry(file, Measured(sinogram=sinogram, mask=mask, bare=not arrays.detectors_first))
+            bare = not arrays.detectors_first
+            return _with_geometry(file, Measured(sinogram=sinogram, mask=mask, rows=max(1, rows), bare=bare))
         variance = _rays(file, arrays.variance, arrays, row, open_file, in_space)
         mean, spread = (number(file, name) if name in file else 1.0 for name in ("whitened_mean", "whitened_spread"))
         measured = Measured(
             sinogram=sinogram, variance=variance, mask=mask, whitened_mean=mean, whitened_spread=spread,
-            bare=not arrays.detectors_first,
+            bare=not arrays.detectors_first, rows=max(1, rows),
         )
         return _with_geometry(file, measured)
     assert arrays.counts is not None
     assert arrays.white is not None
-    counts = _rays(file, arrays.counts, arrays, row, open_file, in_space)
+    counts, rows = _plane(file, arrays.counts, arrays, row, open_file, in_space)
     white = _field(file, arrays.white, arrays, row, counts, open_file)
     dark = 0.0 if arrays.dark is None else _field(file, arrays.dark, arrays, row, counts, open_file)
     notes = ("no dark field: taken as zero",) if arrays.dark is None else ()
     measured = from_counts(
         file.path, counts, white, dark, electronic_sigma=arrays.electronic_sigma,
         gain=arrays.gain, notes=notes, mask=_mask(file, arrays, row, open_file, in_space),
+        rows=max(1, rows),
     )
     return _with_geometry(file, measured)
 
@@ -87,26 +89,32 @@ def _guess(file: ArrayFile) -> Arrays:
     )
 
 
-def _load(file: ArrayFile, reference: str, open_file: Open) -> tuple[Path, str, Array]:
-    """The array that ``VARIABLE``, ``FILE:VARIABLE`` or ``FILE.npy`` names; files only from the same folder."""
+def _load(file: ArrayFile, reference: str, open_file: Open, row: int | None = None) -> tuple[Path, str, Plane]:
+    """What ``VARIABLE``, ``FILE:VARIABLE`` or ``FILE.npy`` names, or its ``row``; files only from the same folder."""
     name, colon, variable = reference.partition(":")
     if not colon and not (name.endswith(".npy") and name not in file):
-        return file.path, reference, file.read(reference)
+        return file.path, reference, file.read_plane(reference, row)
     beside = file.path.with_name(name) if name and Path(name).name == name and "\\" not in name else None
     if beside is None:
         raise InputError(f"{file.path}: {reference!r} must name a file in the same folder, without a path")
     if not beside.is_file():
         raise InputError(f"{beside}: there is no such file, but the JSON file of {file.path.name} names it")
     with open_file(beside) as other:
-        return beside, variable or name, other.read(variable or name)
+        return beside, variable or name, other.read_plane(variable or name, row)
 
 
 def _rays(
     file: ArrayFile, reference: str, arrays: Arrays, row: int | None, open_file: Open, in_space: bool
 ) -> Array:
-    path, name, values = _load(file, reference, open_file)
-    values = as_rays(path, name, values, row, all_rows=in_space)
-    return np.ascontiguousarray(values.T) if arrays.detectors_first else values
+    return _plane(file, reference, arrays, row, open_file, in_space).values
+
+
+def _plane(
+    file: ArrayFile, reference: str, arrays: Arrays, row: int | None, open_file: Open, in_space: bool
+) -> Plane:
+    path, name, found = _load(file, reference, open_file, None if in_space else row)
+    values = as_rays(path, name, found.values, None if found.rows else row, all_rows=in_space)
+    return Plane(np.ascontiguousarray(values.T) if arrays.detectors_first else values, found.rows)
 
 
 def _mask(
@@ -122,7 +130,7 @@ def _field(
 
     Of a volume with the detector's rows side by side.
     """
-    path, name, values = _load(file, reference, open_file)
+    path, name, (values, _) = _load(file, reference, open_file)
     if values.size == 1:
         return np.asarray(values, dtype=np.float64).reshape(())
     if counts.ndim == 3:

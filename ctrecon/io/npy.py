@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from ctrecon.errors import InputError
-from ctrecon.io.arrayfile import missing
+from ctrecon.io.arrayfile import Plane, missing, plane_of
 from ctrecon.support.arrays import Array
 from ctrecon.support.json_text import parse_json
 from ctrecon.support.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
@@ -64,12 +64,27 @@ def read_npy(path: Path) -> Array:
         return _read(stream, path, "the array", size)
 
 
+def _mapped(path: Path) -> Array:
+    """The array where it lies on disk, its header checked as ``read_npy`` does: what is not used is not read."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = io.BytesIO(stream.read(_LONGEST_HEADER))
+    what = "the array"
+    shape, fortran, dtype = _header(head, path, what)
+    check_number_type(path, what, dtype)
+    claimed = claimed_bytes(path, what, shape, dtype)
+    if claimed != size - head.tell() or claimed == 0 or len(shape) != 3:
+        return read_npy(path)  # which says what is wrong
+    stored = np.memmap(path, dtype=dtype, mode="r", offset=head.tell(), shape=shape, order="F" if fortran else "C")
+    return stored.view(np.ndarray)
+
+
 class NpyFile:
     """A ``.npy`` file as a file with one array, named like the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._values = read_npy(path)
+        self._values = _mapped(path)
 
     def names(self) -> tuple[str, ...]:
         return (self.path.name,)
@@ -80,7 +95,13 @@ class NpyFile:
     def read(self, name: str) -> Array:
         if name != self.path.name:
             raise missing(self, name)
-        return self._values
+        check_claim(self.path, "the array", self._values.nbytes, self._values.nbytes)
+        return np.array(self._values)
+
+    def read_plane(self, name: str, row: int | None) -> Plane:
+        if name != self.path.name or row is None or self._values.ndim != 3:
+            return Plane(self.read(name))
+        return plane_of(self.path, name, self._values, row)
 
 
 class NpzFile:
@@ -106,6 +127,9 @@ class NpzFile:
 
     def read(self, name: str) -> Array:
         return self._load(name, text=False)
+
+    def read_plane(self, name: str, row: int | None) -> Plane:
+        return plane_of(self.path, name, self.read(name), row)
 
     def json(self, name: str) -> Any:
         """A member that holds one text, read as JSON."""

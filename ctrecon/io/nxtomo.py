@@ -56,7 +56,7 @@ def read_nxtomo(file: Hdf5File, detector: str, ask: Ask) -> Measured:
     before = np.cumsum(keys == 0)[keys == 1]
     return from_frames(
         file.path, views, white, dark if len(dark) else None, white_at=before, notes=notes,
-        angles_deg=_angles(file, detector, keys), center="auto",
+        angles_deg=_angles(file, detector, keys), center="auto", rows=shape[1],
     )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def read_cil(file: Hdf5File, ask: Ask) -> Measured:
     if not upright:
         raise InputError(f"{file.path}: its detector or its axis is tilted, which one row cannot be read from")
     source = _vector(file, "source/position") if kind == "cone" else None
-    height = 0.0
+    height, planes = 0.0, 1
     if "vertical" in labels:
         rows = file.dataset(_CIL).shape[labels.index("vertical")]
         tall = float(file.real_attribute(_CIL, "pixel_size_v") or pixel)
@@ -115,6 +115,7 @@ def read_cil(file: Hdf5File, ask: Ask) -> Measured:
             height = rows - 1 - height
         row, notes = (any_row(file.path, rows, ask.row) if source is None
                       else central_row(file.path, rows, ask.row, height))  # fmt: skip
+        planes = rows if source is None else 1
         values = file.read_row(_CIL, labels.index("vertical"), row)
         labels.remove("vertical")
     else:
@@ -127,7 +128,7 @@ def read_cil(file: Hdf5File, ask: Ask) -> Measured:
     geometry = _geometry(file, source, position - axis[: position.size], axis, -turned, sinogram.shape[1], pixel)
     note = "CIL does not say whether its data are line integrals or transmission: they are taken for line integrals"
     return Measured(sinogram=sinogram, geometry=geometry, geometry_from="geometry from CIL's config",
-                    notes=(*notes, note))  # fmt: skip
+                    notes=(*notes, note), rows=planes)  # fmt: skip
 
 
 def _geometry(

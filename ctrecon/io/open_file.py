@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ctrecon.errors import InputError
 from ctrecon.io.arrayfile import ArrayFile
+from ctrecon.io.ask import Ahead
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.matlab import HDF5_SIGNATURE, open_mat
 from ctrecon.io.npy import NpyFile, NpzFile
@@ -58,8 +59,8 @@ def _looks_like(head: bytes) -> str:
 
 
 @contextmanager
-def open_file(path: Path) -> Iterator[ArrayFile]:
-    """A file of any known format, by its suffix, as named arrays."""
+def open_file(path: Path, ahead: Ahead | None = None) -> Iterator[ArrayFile]:
+    """A file of any known format, by its suffix, as named arrays. ``ahead``: rows of HDF5 for those beside them."""
     if is_zarr(path):
         yield ZarrStore(path)
         return
@@ -73,5 +74,5 @@ def open_file(path: Path) -> Iterator[ArrayFile]:
         with open_mat(path) as mat:
             yield mat
     else:
-        with Hdf5File(path) as file:
+        with Hdf5File(path, ahead) as file:
             yield file

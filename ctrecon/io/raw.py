@@ -53,7 +53,8 @@ def read_raw(path: Path, ask: Ask) -> Measured:
         values = np.array(stored, dtype=np.float64)
     if said["white"] is not None:
         values = line_integrals_of(path, values, said["white"])
-    return Measured(sinogram=as_rays(path, "its array", values), notes=notes, bare=len(shape) == 2)
+    return Measured(sinogram=as_rays(path, "its array", values), notes=notes, bare=len(shape) == 2,
+                    rows=shape[1] if len(shape) == 3 else 1)  # fmt: skip
 
 
 def _said(path: Path) -> dict[str, Any]:

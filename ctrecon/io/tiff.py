@@ -17,6 +17,7 @@ import numpy as np
 import tifffile
 
 from ctrecon.errors import InputError
+from ctrecon.io.ask import Ahead
 from ctrecon.support.arrays import Array
 from ctrecon.support.limits import check_claim, check_number_type, reason
 
@@ -44,11 +45,16 @@ class Frames:
     def __len__(self) -> int:
         return len(self.places)
 
-    def row(self, row: int) -> Array:
+    def row(self, row: int, ahead: Ahead | None = None) -> Array:
         """``[frames, columns]`` in float64. Raises InputError for damaged files."""
-        found = np.empty((len(self.places), self.columns))
+        values = (Ahead() if ahead is None else ahead).row(self.places, row, self.rows, self._rows)
+        return np.asarray(values, dtype=np.float64)
+
+    def _rows(self, rows: slice) -> Array:
+        """``[frames, rows, columns]`` as they are stored."""
+        found = np.empty((len(self.places), rows.stop - rows.start, self.columns), self.dtype)
         for k, values in enumerate(self):
-            found[k] = values[row]
+            found[k] = values[rows]
         return found
 
     def __iter__(self) -> Iterator[Array]:
@@ -70,7 +76,7 @@ def frames_of(files: Sequence[Path]) -> Frames:
     places: list[tuple[Path, int]] = []
     first: tuple[tuple[int, ...], np.dtype[Any]] | None = None
     for path in files:
-        with _opened(path) as file:
+        with opened(path) as file:
             for page, one in enumerate(file.pages):
                 shape, dtype = tuple(one.shape), np.dtype(one.dtype)
                 check_number_type(path, "its picture", dtype)
@@ -97,7 +103,7 @@ def in_order(paths: Iterable[Path]) -> list[Path]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -113,7 +119,7 @@ def _pages(places: Iterable[tuple[Path, int]]) -> Iterator[tuple[Path, Array]]:
     done: Path | None = None
     for path, _ in places:
         if done != path:
-            with _opened(path) as file:
+            with opened(path) as file:
                 for one in file.pages:
                     yield path, one.asarray()
             done = path

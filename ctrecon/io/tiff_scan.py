@@ -51,13 +51,13 @@ def read_tiff_scan(path: Path, ask: Ask) -> Measured:
         if (frames.rows, frames.columns) != (views.rows, views.columns):
             raise InputError(f"{path}: its {name} frames are {frames.rows} x {frames.columns}, the projections "
                              f"{views.rows} x {views.columns}; they must agree")  # fmt: skip
-    counts, white = views.row(row), found["white"].row(row)
-    dark = found["dark"].row(row) if "dark" in found else None
+    counts, white = views.row(row, ask.ahead), found["white"].row(row, ask.ahead)
+    dark = found["dark"].row(row, ask.ahead) if "dark" in found else None
     angles = angles_beside(path if path.is_dir() else path.parent, len(views))
     return from_frames(
         path, counts, white, dark, white_at=_when(found["white"], len(views)),
         notes=(*notes, *((angles[1],) if angles else (f"no angles: none of {', '.join(NAMES[:3])} is beside it",))),
-        angles_deg=angles[0] if angles else None, center="auto",
+        angles_deg=angles[0] if angles else None, center="auto", rows=views.rows,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -83,6 +84,11 @@ def _put_npy(place: Files, path: Path, scan: Scan) -> None:
 
 
 def _put_npz(place: Files, path: Path, scan: Scan) -> None:
+    place(path).write_bytes(npz_bytes(scan))
+
+
+def npz_bytes(scan: Scan) -> bytes:
+    """What ``write_scan`` puts into a ``.npz`` file."""
     arrays: dict[str, Any] = {name: getattr(scan, name) for name in ARRAYS if getattr(scan, name) is not None}
     if scan.geometry is not None:
         arrays["geometry"] = np.array(geometry_to_json(scan.geometry, scan.grid))
@@ -92,5 +98,6 @@ def _put_npz(place: Files, path: Path, scan: Scan) -> None:
         m = scan.matrix
         arrays |= dict(zip(MATRIX_PARTS, (m.data, m.indices, m.indptr, np.int64(m.shape[1])), strict=True))
     arrays["scan"] = np.array(json.dumps(facts_of(scan), allow_nan=False))
-    with place(path).open("wb") as stream:
-        np.savez(stream, **arrays)
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()

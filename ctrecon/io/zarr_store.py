@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ctrecon.errors import InputError
-from ctrecon.io.arrayfile import missing
+from ctrecon.io.arrayfile import Plane, missing, plane_of
 from ctrecon.io.zarr_metadata import attributes_of, described, is_array
 from ctrecon.support.arrays import Array
 from ctrecon.support.json_text import parse_json
@@ -58,6 +58,10 @@ class ZarrStore:
         if values.shape != about.shape or values.dtype != about.dtype:
             raise InputError(f"{about.folder}: unpacks to {values.shape}, not to {about.shape}; copy it again")
         return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+    def read_plane(self, name: str, row: int | None) -> Plane:
+        """See ``ArrayFile``."""
+        return plane_of(self.path, name, self.read(name), row)
 
     def json(self, name: str) -> Any:
         """An attribute: an object, or its text."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +23,11 @@ from ctrecon.errors import InputError, OutputError
 from ctrecon.measurement.patient_position import position_of
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, one_slice, place_mm
+from ctrecon.outputs.spilled import Spill
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
 from ctrecon.reconstruction.conclude import Conclusion
 from ctrecon.reconstruction.problem import Problem
+from ctrecon.support.arrays import Float64Array
 from ctrecon.support.places import check_new_folder
 from ctrecon.support.pooled_notes import pooled_notes
 
@@ -103,31 +105,54 @@ class SeriesTarget:
                 positions as slices.
             OutputError: Where the folder cannot be written or holds other things.
         """
-        for result in results:
-            need_pixels(result.problem.scan, _WHAT)
-        unplaced = _places(results, z_mm)
-        if results:
-            need_tissue(results[0].problem.scan, (result.image for result in results), _WHAT, self.water_mu)
-        if z_mm is None:
-            z_mm = [place_mm(result.problem.scan, None) for result in results]
-        if len(z_mm) != len(results):
-            raise InputError(f"there are {len(results)} slices and {len(z_mm)} positions; give one for each")
-        water, known = self._water(results)
-        scale = finest_scale((result.image for result in results), water)
-        slices, stored = [], []
-        for result, z in zip(results, z_mm, strict=True):
-            stored.append(certify_stored(result, scale))
-            slices.append(_slice(stored[-1], z, thickness_mm, self.pictures))
-        notes = pooled_notes([one.problem.scan.notes for one in results])
-        position, how_it_lies = _position(results)
+        stored: list[Conclusion] = []
+        written = self.write_each(
+            results, method=method, iterative=iterative, z_mm=z_mm, thickness_mm=thickness_mm,
+            frame_of_reference=frame_of_reference, watch=lambda k, result: stored.append(result),
+        )  # fmt: skip
+        return tuple(stored), written
+
+    def write_each(
+        self,
+        results: Sequence[Conclusion],
+        *,
+        method: str,
+        iterative: bool = True,
+        z_mm: Sequence[float] | None = None,
+        thickness_mm: float | None = None,
+        frame_of_reference: str | None = None,
+        spill: Spill | None = None,
+        watch: Callable[[int, Conclusion], None],
+    ) -> dict[str, Path]:
+        """The same for many: ``results`` are asked for one by one, twice, and none is kept.
+
+        ``spill``: where slices wait; None for in memory. ``watch`` hears of each as it is stored. Raises as ``write``.
+        """
+        seen = _look(results, self.water_mu)
+        unplaced = [] if z_mm is not None or all(seen.placed) else [_UNPLACED]
+        places = seen.z_mm if z_mm is None else z_mm
+        if len(places) != len(results):
+            raise InputError(f"there are {len(results)} slices and {len(places)} positions; give one for each")
+        if len(seen.waters) > 1:
+            raise InputError("the slices were calibrated to different waters; give one with --water-mu")
+        water, known = seen.waters[0]
+        scale = finest_scale(seen.ranges, water)
+        slices = []
+        for k, (result, z) in enumerate(zip(results, places, strict=True)):
+            stored = certify_stored(result, scale)
+            picture = partial(_drawn, results, k, scale) if self.pictures else None
+            one = _slice(stored, z, thickness_mm, picture)
+            slices.append(one if spill is None else spill.keep(k, one))
+            watch(k, stored.result)
+        position, how_it_lies = _position(seen.positions, seen.source)
         written = write_series(
             self.folder,
             slices,
             scale=scale,
-            study=self._study(results),
+            study=self._study(seen.studies, seen.source),
             method=method,
             iterative=iterative,
-            notes=[how_it_lies, *unplaced, describe(scale, how=known), *notes],
+            notes=[how_it_lies, *unplaced, describe(scale, how=known), *pooled_notes(seen.notes)],
             frame_of_reference=frame_of_reference,
             patient_position=position,
             overwrite=self.overwrite,
@@ -137,21 +162,61 @@ class SeriesTarget:
         if written.certificates is not None and slices[0].certificate is not None:
             paths["certificate"] = written.certificates / certificate_name(1).replace(FILES["image"], FILES[""])
         paths |= {"report": written.report, "pages": written.pdf, "residual": written.misfit}
-        return tuple(one.result for one in stored), paths
+        return paths
 
-    def _study(self, results: Sequence[Conclusion]) -> Study:
+    def _study(self, studies: Sequence[Mapping[str, str]], source: str) -> Study:
         """Whose images these are, one study for all slices."""
-        scans = [result.problem.scan for result in results]
-        if any(dict(scan.study) != dict(scans[0].study) for scan in scans):
+        if any(study != studies[0] for study in studies):
             raise InputError("the slices are of several studies or patients; write a series of each")
-        return self.of(scans[0]).study
+        return study_said(source, studies[0], self.study)
 
-    def _water(self, results: Sequence[Conclusion]) -> tuple[float, str]:
-        """Water's attenuation in 1/mm, one for all slices, and where it is from."""
-        found = {result.problem.scan.water(self.water_mu) for result in results}
-        if len(found) > 1:
-            raise InputError("the slices were calibrated to different waters; give one with --water-mu")
-        return found.pop()
+
+@dataclass
+class _Seen:
+    """What a series needs to know of all slices before any is stored."""
+
+    source: str = ""
+    z_mm: list[float] = field(default_factory=list)
+    placed: list[bool] = field(default_factory=list)
+    waters: list[tuple[float, str]] = field(default_factory=list)
+    positions: set[str] = field(default_factory=set)
+    studies: list[Mapping[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, ...]] = field(default_factory=list)
+    ranges: list[Float64Array] = field(default_factory=list)
+
+
+def _look(results: Iterable[Conclusion], water_mu: float | None) -> _Seen:
+    """Raises InputError where a slice has no pixel size, or none can be tissue."""
+    seen, beyond = _Seen(), None
+    tissue = False
+    for result in results:
+        scan = result.problem.scan
+        need_pixels(scan, _WHAT)
+        seen.source = seen.source or scan.source
+        seen.z_mm.append(place_mm(scan, None))
+        seen.placed.append(scan.z_mm is not None)
+        if (water := scan.water(water_mu)) not in seen.waters:
+            seen.waters.append(water)
+        seen.positions.add(scan.patient_position)
+        if (study := dict(scan.study)) not in seen.studies:
+            seen.studies.append(study)
+        seen.notes.append(scan.notes)
+        seen.ranges.append(np.array([result.image.min(), result.image.max()], dtype=np.float64))
+        if not tissue:
+            try:
+                need_tissue(scan, [result.image], _WHAT, water_mu)
+                tissue = True
+            except InputError as why:
+                beyond = beyond or why
+    if not tissue and beyond is not None:
+        raise beyond
+    return seen
+
+
+def _drawn(results: Sequence[Conclusion], k: int, scale: HounsfieldScale) -> bytes:
+    from ctrecon.outputs.preview import draw_preview
+
+    return draw_preview(certify_stored(results[k], scale).result)
 
 
 def paths_of_slice(folder: Path, index: int, *, certified: bool) -> dict[str, Path]:
@@ -169,24 +234,18 @@ _AXES = (
 )
 
 
-def _position(results: Sequence[Conclusion]) -> tuple[str, str]:
+def _position(stated: set[str], source: str) -> tuple[str, str]:
     """How the patient lay, as DICOM says it, and a sentence on where this is from."""
-    stated = {result.problem.scan.patient_position for result in results}
     if len(stated) > 1:
         raise InputError(f"the slices were scanned in several patient positions: {', '.join(sorted(stated))}")
-    said = stated.pop()
+    (said,) = stated
     if not said:
         return "", f"The scan does not say how the patient lay, so left and right are not certain. {_AXES}."
     # What was never compared with other programs is noted where the scan was read.
-    source = results[0].problem.scan.source
     return position_of(source, said), f"The patient position is {said}, as the scan says. {_AXES}."
 
 
-def _places(results: Sequence[Conclusion], z_mm: Sequence[float] | None) -> list[str]:
-    """A sentence on z where no one said it."""
-    if z_mm is not None or all(result.problem.scan.z_mm is not None for result in results):
-        return []
-    return ["The scan does not say where the slice stands along the axis: z = 0 means nothing."]
+_UNPLACED = "The scan does not say where the slice stands along the axis: z = 0 means nothing."
 
 
 def describe(scale: HounsfieldScale, *, how: str) -> str:
@@ -197,9 +256,9 @@ def describe(scale: HounsfieldScale, *, how: str) -> str:
     )
 
 
-def _slice(one: StoredReconstruction, z_mm: float, thickness_mm: float | None, pictures: bool) -> SeriesSlice:
-    from ctrecon.outputs.preview import draw_preview
-
+def _slice(
+    one: StoredReconstruction, z_mm: float, thickness_mm: float | None, picture: Callable[[], bytes] | None
+) -> SeriesSlice:
     problem = one.result.problem
     assert problem.grid is not None
     certificate = one.result.certificate
@@ -215,7 +274,7 @@ def _slice(one: StoredReconstruction, z_mm: float, thickness_mm: float | None, p
         norm=problem.delta.norm,
         data_sha256=data_hash(problem.scan.sinogram),
         misfit=mean_misfit(problem, one.result.image),
-        picture=partial(draw_preview, one.result) if pictures else None,
+        picture=picture,
     )
 
 

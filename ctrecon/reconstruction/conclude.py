@@ -11,6 +11,7 @@ import torch
 
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
 from ctrecon.certificates.infeasible import InfeasibleCertificate, exclude
+from ctrecon.certificates.together import Product
 from ctrecon.certificates.worth import Worth, worth_of
 from ctrecon.classical.box import Proving, fit_in_box
 from ctrecon.descent.stopping import Reason
@@ -87,6 +88,7 @@ def conclude(
     method: str = "",
     timings: Mapping[str, float] | None = None,
     watch: Callable[[Proving], None] | None = None,
+    product: Product | None = None,
 ) -> Conclusion:
     """Prove, in float64 and from the image alone, whether it explains the data to within delta.
 
@@ -101,6 +103,7 @@ def conclude(
         method: Its name, for the history.
         timings: Seconds by what was done, for the history.
         watch: Hears how far the search for that proof is.
+        product: The checker's ``A u``, where it was computed for many images at once.
 
     Returns:
         The image with its certificate, or with what is known of all images.
@@ -108,7 +111,7 @@ def conclude(
     Raises:
         InputError: For a problem beyond the checker.
     """
-    now, found = time.monotonic(), _certify(problem, outcome.image, source)
+    now, found = time.monotonic(), _certify(problem, outcome.image, source, product)
     outcome, found = _by_the_checker(problem, outcome, found, source)
     # Where the image meets delta and only the rounding of the proof is in the way: a step further down makes room.
     for attempt in range(1, MOST_STEPS + 1):
@@ -158,11 +161,13 @@ def _by_the_checker(
     return outcome, found
 
 
-def _certify(problem: Problem, image: Array, source: str | None) -> FeasibleCertificate | NotCertified:
+def _certify(
+    problem: Problem, image: Array, source: str | None, product: Product | None = None
+) -> FeasibleCertificate | NotCertified:
     scan = problem.scan
     return certify(
         image, scan.sinogram, scan.geometry, scan.grid, problem.delta.value, weights=problem.weights,
-        matrix=scan.matrix, source=source,
+        matrix=scan.matrix, source=source, product=product,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a method or an energy needs of a scan, stated beside it and refused before any work, by name."""
+"""What is stated beside a method or an energy: what it needs of a scan, and what serves many scans at once."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ def needs(*what: Need) -> Callable[[F], F]:
 
     def state(function: F) -> F:
         function.__dict__["needs"] = what
+        return function
+
+    return state
+
+
+def at_once(several: Callable[..., Any]) -> Callable[[F], F]:
+    """Decorates a method with what does the same for a list of problems that share an operator, sooner."""
+
+    def state(function: F) -> F:
+        function.__dict__["together"] = several
         return function
 
     return state

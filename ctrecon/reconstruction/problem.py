@@ -15,6 +15,7 @@ from ctrecon.classical.filled import Filled
 from ctrecon.classical.inversion import inversion
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import GeometryError, InputError, SettingError
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.mask import missing_note
@@ -42,7 +43,8 @@ class Problem:
     """A scan made ready: everything a method needs. Tensors have a batch of one and live on ``device``.
 
     ``most_attenuation``, in the units of the image, is the upper end of what an image may hold where it is asked
-    whether any image at all meets delta; the lower end is zero.
+    whether any image at all meets delta; the lower end is zero. ``unfilled`` is ``precondition`` without what fills
+    missing rays, ``note`` what was said of the operator: both for ``prepare`` of another scan of the same geometry.
     """
 
     scan: Scan
@@ -53,6 +55,8 @@ class Problem:
     shape: tuple[int, ...]
     device: torch.device
     most_attenuation: float
+    unfilled: Precondition
+    note: str | None = None
 
     @property
     def start(self) -> Tensor:
@@ -86,6 +90,7 @@ def prepare(
     most_attenuation: float | None = None,
     uses: Uses = "many",
     norm: float | None = None,
+    shared: Problem | None = None,
 ) -> Problem:
     """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
 
@@ -101,6 +106,7 @@ def prepare(
             that could have been measured.
         uses: ``"few"`` where the operator serves few products.
         norm: ``||A||`` where it is known, which saves estimating it.
+        shared: A problem of the same geometry and grid, whose operator and inverse serve this one, too.
 
     Returns:
         Everything that a method needs.
@@ -123,12 +129,11 @@ def prepare(
     else:
         if scan.geometry is None or scan.grid is None:
             raise InputError(f"{scan.source} has neither a geometry nor a matrix; give --geometry FILE")
-        built, where, note = choose(scan.geometry, scan.grid, device=device, name=operator, uses=uses)
-        try:
-            precondition = inversion(scan.geometry, scan.grid)
-        except GeometryError:
-            # A geometry without an inversion formula of its own.
-            precondition = _few_conjugate_gradients(built)
+        if shared is not None and (shared.scan.geometry, shared.grid) == (scan.geometry, scan.grid):
+            built, where, note, precondition = shared.operator, shared.device, shared.note, shared.unfilled
+        else:
+            built, where, note = choose(scan.geometry, scan.grid, device=device, name=operator, uses=uses)
+            precondition = _inverse(built, scan.geometry, scan.grid)
     missing = None if scan.mask is None else missing_note(scan.mask)
     scan = replace(scan, notes=(*scan.notes, *filter(None, (note, missing))))
     if norm is not None:
@@ -146,6 +151,7 @@ def prepare(
     data = torch.from_numpy(scan.sinogram)[None, None].to(where, torch.float32)
     counted = scan.weights(whitened=delta.norm == "whitened")
     weights = None if counted is None else torch.from_numpy(counted)[None, None].to(where, torch.float32)
+    unfilled = precondition
     if scan.mask is not None:
         precondition = Filled(scan.filling(), precondition, where)
     return Problem(
@@ -157,7 +163,17 @@ def prepare(
         shape=built.domain_shape[1:],
         device=where,
         most_attenuation=most_attenuation,
+        unfilled=unfilled,
+        note=note,
     )
+
+
+def _inverse(operator: LinearOperator, geometry: Geometry, grid: Grid) -> Precondition:
+    try:
+        return inversion(geometry, grid)
+    except GeometryError:
+        # A geometry without an inversion formula of its own.
+        return _few_conjugate_gradients(operator)
 
 
 def _few_conjugate_gradients(operator: LinearOperator) -> Precondition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,6 @@ from ctrecon.measurement.scan import Scan
 from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.operators.choose import OperatorName, Uses
 from ctrecon.reconstruction.conclude import Conclusion, conclude
-from ctrecon.reconstruction.journal import Journal, key_of
 from ctrecon.reconstruction.methods import load_method, settings_of
 from ctrecon.reconstruction.needs import check_needs
 from ctrecon.reconstruction.objectives import ENERGIES, load_energy, load_regulariser
@@ -41,13 +41,13 @@ class Once:
     """What is the same for all slices of one scan, made for the first and kept: weights and ``||A||``.
 
     The norm serves as a scale only (of steps, of what the network sees), and beams that differ by a fraction of an
-    angle differ in it by less than its estimate is off. What is wrong with a scan is so in all slices: of those that
-    are certified, one is looked at for it.
+    angle differ in it by less than its estimate is off. ``problem``: the last, whose operator serves those of the same
+    geometry.
     """
 
     network: nn.Module | None = None
     norm: float | None = None
-    looked: bool = False
+    problem: Problem | None = None
 
 
 def apply_to_scan(scan: Scan, settings: Settings) -> Scan:
@@ -81,7 +81,6 @@ def run(
     item: str = "",
     progress: Report | None = None,
     began: float | None = None,
-    journal: Journal | None = None,
 ) -> Conclusion:
     """Reconstruct ``scan`` as it is by the settings of delta, method and operator; say what is proved of the image.
 
@@ -98,7 +97,6 @@ def run(
         item: Of many, such as ``slice 3 of 40``; for ``progress``.
         progress: Hears of notes, delta, every iteration, and the proof.
         began: A ``time.monotonic()`` from which ``seconds`` count; None for now.
-        journal: What an earlier run left there is taken over, and what this one computes is kept there.
 
     Returns:
         The image with its evidence.
@@ -106,61 +104,24 @@ def run(
     Raises:
         CtreconError: As ``delta_for``, ``prepare``, the method and ``conclude`` do.
     """
-    clock = _Clock(time.monotonic() if began is None else began)
+    clock = Clock(time.monotonic() if began is None else began)
     objects = {"prior": network if direction is None else direction, "repeat": second, "energy": energy}
     for name, value in objects.items():
         said = getattr(settings, name)
         if value is None and isinstance(said, str) and said.startswith(GIVEN):
             raise SettingError(f"{name} was {said}; it is not kept in settings, so give it again")
     once = Once() if once is None else once
-    scan, method = scan.with_grid(), load_method(settings.method)
-    check_needs(method, scan)
-    if settings.energy in ENERGIES:
-        check_needs(load_energy(settings.energy), scan)
-    scan, delta = _delta(scan, second, settings)
-    clock.note("read")
-    for note in scan.notes:
-        _say(progress, "note", f"note: {note}", item)
-    _say(progress, "delta", f"delta = {delta.value:.6g} ({delta.norm}; {delta.how})", item)
-    problem = prepare(
-        scan, delta, operator=cast("OperatorName | None", settings.operator), device=settings.device,
-        most_attenuation=settings.most_attenuation, uses=uses, norm=once.norm,
-    )  # fmt: skip
-    once.norm = problem.operator.norm()
-    for note in problem.scan.notes[len(scan.notes) :]:
-        _say(progress, "note", f"note: {note}", item)
-    clock.note("prepare")
-
-    def iterated(record: IterationRecord) -> None:
-        if progress is not None:
-            values = {"residual": record.residual, "delta": delta.value, "E": record.energy}
-            progress(Progress(stage="descent", unit="iteration", done=record.iteration, values=values, item=item))
-
-    def proved(now: Proving) -> None:
-        if progress is not None:
-            values = {"best residual": now.misfit, "none below": now.bound, "delta": delta.value}
-            unit = "delta missed; does any image meet it? step"
-            progress(Progress(stage="proof", unit=unit, done=now.iteration, values=values, item=item))
+    saying = Saying(progress, item)
+    method = load_method(settings.method)
+    problem = ready(scan, settings, once, second=second, uses=uses, saying=saying, clock=clock)
 
     def solved(problem: Problem) -> Conclusion:
-        given = settings.of_method() | _by_hand(settings, method, once, network, direction)
-        objective = _objective(problem, settings, energy)
-        if objective is not None:
-            given["objective"] = objective
-        outcome, key = None, ""
-        if journal is not None and direction is None and energy is None:
-            key = key_of(problem, settings, given.get("prior"))
-            outcome = journal.recall(key, problem.shape)
-            if outcome is not None:
-                _say(progress, "note", "taken over from an earlier run that was cut off", item)
-        if outcome is None:
-            outcome = method(problem, **given, watch=iterated)
-            if journal is not None and key:
-                journal.keep(key, outcome)
+        given = keywords(settings, method, once, problem, network, direction, energy)
+        outcome = method(problem, **given, watch=partial(saying.iterated, problem.delta.value))
         clock.note("reconstruct")
         return conclude(
             problem, outcome, source=None if source is None else str(source), began=clock.began,
-            method=settings.method, timings=clock.seconds, watch=proved,
+            method=settings.method, timings=clock.seconds, watch=partial(saying.proved, problem.delta.value),
         )  # fmt: skip
 
     try:
@@ -172,26 +133,68 @@ def run(
                 "--size"
             ) from why
         problem = prepare(
-            scan, delta, device="cpu", most_attenuation=settings.most_attenuation, uses=uses, norm=once.norm,
+            problem.scan, problem.delta, device="cpu", most_attenuation=settings.most_attenuation, uses=uses,
+            norm=once.norm,
         )  # fmt: skip
         note = "the GPU ran out of memory, so this was begun anew on the CPU"
         problem = replace(problem, scan=replace(problem.scan, notes=(*problem.scan.notes, note)))
-        _say(progress, "note", f"note: {note}", item)
+        saying.sentence("note", f"note: {note}")
         concluded = solved(problem)
+    return doubted(concluded, settings, saying)
+
+
+def ready(
+    scan: Scan, settings: Settings, once: Once, *, second: Scan | None = None, uses: Uses = "many", saying: Saying,
+    clock: Clock,
+) -> Problem:
+    """The problem of a scan: its delta, its operator. Raises as ``run``."""
+    scan = scan.with_grid()
+    check_needs(load_method(settings.method), scan)
+    if settings.energy in ENERGIES:
+        check_needs(load_energy(settings.energy), scan)
+    scan, delta = _delta(scan, second, settings)
+    clock.note("read")
+    for note in scan.notes:
+        saying.sentence("note", f"note: {note}")
+    saying.sentence("delta", f"delta = {delta.value:.6g} ({delta.norm}; {delta.how})")
+    problem = prepare(
+        scan, delta, operator=cast("OperatorName | None", settings.operator), device=settings.device,
+        most_attenuation=settings.most_attenuation, uses=uses, norm=once.norm, shared=once.problem,
+    )  # fmt: skip
+    once.norm = problem.operator.norm()
+    if uses == "many":
+        once.problem = problem
+    for note in problem.scan.notes[len(scan.notes) :]:
+        saying.sentence("note", f"note: {note}")
+    clock.note("prepare")
+    return problem
+
+
+def keywords(
+    settings: Settings, method: Any, once: Once, problem: Problem, network: nn.Module | None = None,
+    direction: Direction | None = None, energy: Energy | None = None,
+) -> dict[str, Any]:
+    """What a method is called with for a problem."""
+    given = settings.of_method() | _by_hand(settings, method, once, network, direction)
+    objective = _objective(problem, settings, energy)
+    return given if objective is None else given | {"objective": objective}
+
+
+def doubted(concluded: Conclusion, settings: Settings, saying: Saying, *, look: bool = True) -> Conclusion:
+    """With what seems wrong with the scan. ``look``: also where the image is certified."""
     doubts = None
     structured = concluded.structure is not None and concluded.structure.structured
-    if structured or not (once.looked and concluded.certified):
-        doubts = doubts_about(scan, met=concluded.certified and not structured)
-        once.looked = True
+    if structured or look or not concluded.certified:
+        doubts = doubts_about(concluded.problem.scan, met=concluded.certified and not structured)
     # Notes, so that it stands in history, report and series, too.
     said = [] if doubts is None else [f"{DOUBT}{doubts.findings[0]}"]
     if structured and concluded.structure is not None:
         said.append(f"{DOUBT}{concluded.structure.said}")
     for note in said:
-        _say(progress, "note", note, item)
+        saying.sentence("note", note)
     if said:
-        doubted = replace(concluded.problem.scan, notes=(*concluded.problem.scan.notes, *said))
-        concluded = replace(concluded, problem=replace(concluded.problem, scan=doubted))
+        scan = replace(concluded.problem.scan, notes=(*concluded.problem.scan.notes, *said))
+        concluded = replace(concluded, problem=replace(concluded.problem, scan=scan))
     return replace(concluded, settings=settings, doubts=doubts)
 
 
@@ -237,12 +240,30 @@ def _by_hand(
     return {"prior": once.network}
 
 
-def _say(progress: Report | None, stage: str, text: str, item: str) -> None:
-    if progress is not None:
-        progress(Progress(stage=stage, unit="", done=0, said=text, item=item))
+@dataclass(frozen=True)
+class Saying:
+    """What ``progress`` hears of one image."""
+
+    progress: Report | None
+    item: str = ""
+
+    def sentence(self, stage: str, text: str) -> None:
+        self._tell(stage=stage, unit="", done=0, said=text)
+
+    def iterated(self, delta: float, record: IterationRecord) -> None:
+        values = {"residual": record.residual, "delta": delta, "E": record.energy}
+        self._tell(stage="descent", unit="iteration", done=record.iteration, values=values)
+
+    def proved(self, delta: float, now: Proving) -> None:
+        values = {"best residual": now.misfit, "none below": now.bound, "delta": delta}
+        self._tell(stage="proof", unit="delta missed; does any image meet it? step", done=now.iteration, values=values)
+
+    def _tell(self, **facts: Any) -> None:
+        if self.progress is not None:
+            self.progress(Progress(item=self.item, **facts))
 
 
-class _Clock:
+class Clock:
     """Seconds by what was done since the note before."""
 
     def __init__(self, began: float) -> None:

@@ -13,6 +13,7 @@ from ctrecon.certificates.verify import FILES, Refused, Verdict, check, one_line
 from ctrecon.certificates.words import in_words
 from ctrecon.certificates.worth import worth
 from ctrecon.errors import SettingError
+from ctrecon.outputs.stack.lookup import stack_of
 from ctrecon.support.signatures import SIGNATURE, parse_signature
 from ctrecon.support.text import printable
 from ctrecon.workbench.verify_picture import fault_of_pictures
@@ -38,7 +39,7 @@ class Verified:
     """
 
     path: Path
-    about: Literal["certificate", "file", "series"]
+    about: Literal["certificate", "file", "series", "stack"]
     valid: bool
     statement: str = ""
     reason: str = ""
@@ -93,7 +94,7 @@ def verify(
     effort: float = 1.0,
     watch: Callable[[Verified], None] | None = None,
 ) -> Verified:
-    """Check ``S.certificate.json`` (or the image ``S.npy`` beside it), or the folder of a DICOM series.
+    """Check ``S.certificate.json`` (or the image ``S.npy`` beside it), a stack, or the folder of a DICOM series.
 
     Numpy and scipy alone decide; nothing that made the image takes part. Beside a certificate of super-resolution a
     picture ``S.png``, ``S.tif`` or ``S.nii`` must hold exactly the certified values. In a series every file is compared
@@ -137,6 +138,11 @@ def verify(
         patient_position=patient_position,
     )
     key = None if trusted is None else _public_key(Path(trusted))
+    stack = stack_of(path)
+    if stack is not None:
+        if strict or pixels_only or image is not None or data is not None or certificates is not None:
+            raise SettingError(f"{path} is a stack; drop image, data, certificates, strict and pixels_only")
+        return _stack(path, stack, reading, watch, key, effort)
     if path.is_dir():
         if pixels_only and key is not None:
             raise SettingError("a signature is of the manifest, which pixels_only does without; drop one of them")
@@ -254,7 +260,32 @@ def _series(
     return replace(found, statement=f"{found.statement}; {trusted}", compared="" if reading is None else trusted)
 
 
-def _said(path: Path, about: Literal["file", "series"], valid: bool, said: str, *, readable: bool = True) -> Verified:
+def _stack(
+    path: Path, stack: tuple[Path, Path], reading: Reading | None, watch: Callable[[Verified], None] | None,
+    key: PublicKey | None, effort: float,
+) -> Verified:
+    # Here, because a certificate alone is checked without loading the formats of volumes.
+    from ctrecon.workbench.stack.verify import check_stack
+
+    of_slice, trusted = None, ON_TRUST
+    if reading is not None:
+        from ctrecon.workbench.stack.against_scan import compare_rows
+
+        of_slice = compare_rows(reading, stack[1])
+        trusted = f"data and geometry are those of {reading.name}, value by value"
+    verdict = check_stack(
+        *stack, trusted=key, of_slice=of_slice, effort=effort,
+        watch=lambda one, valid, said: None if watch is None else watch(_said(one, "file", valid, said)),
+    )  # fmt: skip
+    found = _said(path, "stack", verdict.valid, verdict.said, readable=verdict.readable)
+    if not found:
+        return found
+    return replace(found, statement=f"{found.statement}; {trusted}", compared="" if reading is None else trusted)
+
+
+def _said(
+    path: Path, about: Literal["file", "series", "stack"], valid: bool, said: str, *, readable: bool = True
+) -> Verified:
     found = Verified(path=path, about=about, valid=valid, readable=readable)
     return replace(found, statement=said) if valid else replace(found, reason=said)
 

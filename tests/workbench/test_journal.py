@@ -17,8 +17,7 @@ from click.testing import CliRunner, Result
 import ctrecon as ct
 from ctrecon.cli.main import cli
 from ctrecon.errors import OutputError
-from ctrecon.reconstruction.journal import Journal, beside, key_of
-from ctrecon.reconstruction.problem import IterationRecord, Outcome
+from ctrecon.reconstruction.pieces import Piece, Pieces, batch_key, beside, files_of, job_key
 from ctrecon.reconstruction.settings import Settings
 
 RAW = "--rows 4 --columns 48 --per-turn 48 --turns 1.3 --feed 2 --photons 1e3 --seed 3"
@@ -58,11 +57,11 @@ def test_kill_9_loses_the_slice_in_hand_alone(raw: Path, tmp_path: Path, monkeyp
     child = subprocess.run([sys.executable, "-c", KILLED, *line.split()], capture_output=True, check=False)
     assert child.returncode == -signal.SIGKILL, child.stderr
     assert [path.name for path in (tmp_path / "killed").iterdir()] == [".s.journal"], "nothing half-written"
-    assert len(list((tmp_path / "killed" / ".s.journal").iterdir())) == 4
+    assert len(list((tmp_path / "killed" / ".s.journal").glob("batch-*.json"))) == 2
 
-    kept, real = [], Journal.keep
+    kept, real = [], Pieces.keep
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "keep", lambda self, key, outcome: (kept.append(key), real(self, key, outcome))[1])
+        patch.setattr(Pieces, "keep", lambda self, number, *more: (kept.append(number), real(self, number, *more))[1])
         done = run(line)
     assert done.exit_code == 0, done.output
     assert "2 slices were taken over" in done.output
@@ -86,60 +85,68 @@ def pixels(file: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def problem():
+def result():
     beam = ct.ParallelBeam(angles_rad=tuple(np.arange(6) / 2), detector_count=12)
-    scan = ct.Scan(sinogram=np.random.default_rng(3).random((6, 12)), geometry=beam)
-    return ct.reconstruct(scan, delta=1.0, method="cgls", iterations=1).conclusion.problem
+    scan = ct.Scan(sinogram=np.random.default_rng(3).random((6, 12)), geometry=beam, grid=ct.Grid(rows=12, columns=12))
+    return ct.reconstruct(scan, delta=1.0, method="cgls", iterations=1).conclusion
 
 
-def test_a_piece_is_found_by_all_that_it_follows_from(problem) -> None:
+def test_a_batch_is_found_by_all_that_it_follows_from(result) -> None:
     settings, net = Settings(method="cgls"), torch.nn.Linear(2, 2)
-    scan = problem.scan
+    scan, job = result.problem.scan, job_key(settings, None, device="cpu")
     other = scan.sinogram.copy()
     other[0, 0] += 1e-6
     keys = [
-        key_of(problem, settings, None),
-        key_of(replace(problem, scan=replace(scan, sinogram=other)), settings, None),
-        key_of(replace(problem, scan=replace(scan, geometry=scan.geometry.with_center(5.0))), settings, None),
-        key_of(replace(problem, scan=replace(scan, grid=replace(scan.grid, pixel_mm=1.1))), settings, None),
-        key_of(replace(problem, delta=replace(problem.delta, value=0.9)), settings, None),
-        key_of(problem, Settings(method="cgls", iterations=3), None),
-        key_of(problem, settings, net),
+        batch_key(job, [scan]),
+        batch_key(job, [scan, scan]),
+        batch_key(job, [scan], more=(1,)),
+        batch_key(job, [replace(scan, sinogram=other)]),
+        batch_key(job, [replace(scan, variance=np.ones_like(other))]),
+        batch_key(job, [replace(scan, mask=other > 0.2)]),
+        batch_key(job, [replace(scan, z_mm=1.0)]),
+        batch_key(job, [replace(scan, geometry=scan.geometry.with_center(5.0))]),
+        batch_key(job, [replace(scan, grid=replace(scan.grid, pixel_mm=1.1))]),
+        batch_key(job_key(settings, None, device="cuda"), [scan]),
+        batch_key(job_key(Settings(method="cgls", delta="2%"), None, device="cpu"), [scan]),
+        batch_key(job_key(Settings(method="cgls", iterations=3), None, device="cpu"), [scan]),
+        batch_key(job_key(settings, net, device="cpu"), [scan]),
     ]
     with torch.no_grad():
         net.weight[0, 0] += 1
-    keys.append(key_of(problem, settings, net))
+    keys.append(batch_key(job_key(settings, net, device="cpu"), [scan]))
     assert len(set(keys)) == len(keys)
-    assert key_of(problem, settings, None) == keys[0]
+    assert batch_key(job, [scan]) == keys[0]
 
 
-def test_what_was_kept_comes_back_and_what_was_changed_does_not(tmp_path: Path) -> None:
-    journal, key = Journal(beside(tmp_path / "s")), "a" * 64
-    outcome = Outcome(
-        image=np.random.default_rng(0).random((3, 4)).astype(np.float32), reason="discrepancy met",
-        history=(IterationRecord(0, 2.5, 1.5), IterationRecord(1, 1e-30, float("inf"))),
-    )  # fmt: skip
-    assert journal.recall(key, (3, 4)) is None
-    journal.keep(key, outcome)
-    back = journal.recall(key, (3, 4))
+def test_what_was_kept_comes_back_and_what_was_changed_does_not(result, tmp_path: Path) -> None:
+    pieces, key = Pieces(beside(tmp_path / "s")), "a" * 64
+    assert pieces.recall(1, key) is None
+    pieces.keep(1, key, [Piece(index=k, files=files_of(result, scan=True), record={"z_mm": k}) for k in range(2)])
+    back = pieces.recall(1, key)
     assert back is not None
-    assert np.array_equal(back.image, outcome.image)
-    assert (back.reason, back.history) == (outcome.reason, outcome.history)
-    assert journal.recall(key, (4, 3)) is None
-    for name in (f"{key}.npy", f"{key}.json"):
-        path = journal.folder / name
+    assert [one["record"] for one in back] == [{"z_mm": 0}, {"z_mm": 1}]
+    assert np.array_equal(np.load(pieces.path(1, "image")), result.image)
+    assert pieces.recall(1, "b" * 64) is None
+    assert pieces.recall(2, key) is None
+    paths = list(pieces.folder.iterdir())
+    assert len(paths) == 1 + 2 * len(files_of(result, scan=True)) >= 7
+    for path in paths:
         sound = path.read_bytes()
         for broken in (sound[:-3], b"", sound[:-1] + bytes([sound[-1] ^ 1]), b"[1, 2]", b"\xff" * 40):
             path.write_bytes(broken)
-            assert journal.recall(key, (3, 4)) is None
+            assert pieces.recall(1, key) is None
         path.write_bytes(sound)
-    (journal.folder / "mine.txt").write_text("not ours")
-    journal.remove()
-    assert [path.name for path in journal.folder.iterdir()] == ["mine.txt"]
+    assert pieces.recall(1, key) == back
+    (pieces.folder / "mine.txt").write_text("not ours")
+    (pieces.folder / ".slice-0001.0123abcd.part.npy").write_text("cut off")
+    pieces.sweep()
+    assert len(list(pieces.folder.iterdir())) == len(paths) + 1
+    pieces.remove()
+    assert [path.name for path in pieces.folder.iterdir()] == ["mine.txt"]
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_one_line(result, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    journal = Journal(tmp_path / "file" / "j")
+    pieces = Pieces(tmp_path / "file" / "j")
     with pytest.raises(OutputError, match="cannot be written"):
-        journal.keep("a" * 64, Outcome(image=np.zeros((1, 1), np.float32), reason="", history=()))
+        pieces.keep(1, "a" * 64, [Piece(index=0, files=files_of(result), record={})])

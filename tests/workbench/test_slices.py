@@ -14,7 +14,7 @@ from ctrecon.cli.main import cli
 from ctrecon.operators.base import LinearOperator
 from ctrecon.reconstruction import run as running
 from ctrecon.reconstruction.settings import Settings
-from ctrecon.workbench.slices import reconstruct_slices
+from ctrecon.workbench.stack.reconstruct import reconstruct_stack
 
 RAW = "--rows 4 --columns 48 --per-turn 48 --turns 1.3 --feed 2 --photons 1e3 --seed 3"
 
@@ -30,7 +30,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_all_slices_share_is_made_once(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_all_slices_share_is_made_once(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     estimated, loaded = [], []
     norm, load = LinearOperator.norm, running.load_ct_network
 
@@ -45,11 +45,11 @@ def test_what_all_slices_share_is_made_once(raw: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(LinearOperator, "norm", counted)
     monkeypatch.setattr(running, "load_ct_network", once)
-    made = reconstruct_slices(raw, Settings(size=40, pixel_mm=12.0), spacing_mm=0.3)
-    assert len(made.results) == made.planned >= 3
+    made = reconstruct_stack(raw, tmp_path / "v.zarr", Settings(size=40, pixel_mm=12.0), spacing_mm=0.3)
+    assert len(made.records) == made.planned >= 3
     assert len(estimated) == 1
     assert loaded == ["ct-default"]
-    assert len({id(result.scan.grid) for result in made.results}) == 1
+    assert all(one["grid"] == made.records[0]["grid"] for one in made.records)
 
 
 def interrupted_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,6 +205,15 @@ def nameless(image: Dataset) -> Dataset:
     return bare
 
 
+def without_pixels(image: Dataset) -> Dataset:
+    """The image for what refers to it or to its header."""
+    bare = Dataset()
+    for element in image:
+        if element.keyword != "PixelData":
+            bare.add(element)
+    return bare
+
+
 def _add_pixels(ds: Dataset, slice_: SeriesSlice, scale: HounsfieldScale) -> None:
     ds.SamplesPerPixel = 1
     ds.PhotometricInterpretation = "MONOCHROME2"

@@ -43,18 +43,25 @@ _SLICE = (
 )
 
 
-def manifest_of(datasets: Sequence[Dataset], carrier: Dataset) -> bytes:
-    """The manifest of finished objects, and of the one that will carry it, as canonical JSON."""
-    read = [_as_written(ds) for ds in datasets]
-    images = sorted((ds for ds in read if ds.SOPClassUID == CTImageStorage), key=lambda ds: int(ds.InstanceNumber))
-    return canonical(
-        {
-            "format": FORMAT,
-            "slices": [slice_of(ds) for ds in images],
-            "objects": {str(ds.SOPInstanceUID): entry_of(ds) for ds in read},
-            "own": own_of(_as_written(carrier)),
-        }
-    )
+class Listing:
+    """The manifest as it grows: each finished object is looked at as it is written, and let go."""
+
+    def __init__(self) -> None:
+        self._slices: list[tuple[int, dict[str, Any]]] = []
+        self._objects: dict[str, Any] = {}
+
+    def add(self, dataset: Dataset) -> None:
+        """An object with its UIDs."""
+        ds = _as_written(dataset)
+        if ds.SOPClassUID == CTImageStorage:
+            self._slices.append((int(ds.InstanceNumber), slice_of(ds)))
+        self._objects[str(ds.SOPInstanceUID)] = entry_of(ds)
+
+    def to_bytes(self, carrier: Dataset) -> bytes:
+        """Canonical JSON, with the object that will carry it."""
+        slices = [one for _, one in sorted(self._slices, key=lambda pair: pair[0])]
+        own = own_of(_as_written(carrier))
+        return canonical({"format": FORMAT, "slices": slices, "objects": self._objects, "own": own})
 
 
 def canonical(values: Any) -> bytes:
@@ -102,9 +109,9 @@ def _as_written(ds: Dataset) -> Dataset:
 
 
 def manifest_object(
-    images: Sequence[Dataset], others: Sequence[Dataset], *, study: Study, key: SiteKey | None = None
+    images: Sequence[Dataset], listed: Listing, *, study: Study, key: SiteKey | None = None
 ) -> Dataset:
-    """The manifest of images and other objects as raw data that refer to all images, without its own UIDs.
+    """The manifest of all that is ``listed`` as raw data that refer to all ``images``, without its own UIDs.
 
     ``key`` signs it.
     """
@@ -117,7 +124,7 @@ def manifest_object(
         references.append(item)
     ds.ReferencedInstanceSequence = DicomSequence(references)
     identify(ds, uid_of("not yet"), uid_of("not yet"))
-    manifest = manifest_of([*images, *others], ds)
+    manifest = listed.to_bytes(ds)
     block = ds.private_block(GROUP, CREATOR, create=True)
     block.add_new(MANIFEST, "OB", manifest + b" " * (len(manifest) % 2))
     if key is not None:

@@ -33,9 +33,10 @@ def misfit_map(images: Sequence[Dataset], slices: Sequence[SeriesSlice], *, stud
 
     Zero is always the stored value 32768, and the most extreme value of the series 1 or 65535.
     """
-    values = np.stack([one.misfit for one in slices]).astype(np.float64)
-    step = short_step(float(np.abs(values).max()) or 1.0)
-    stored = np.rint(values / step).astype(np.int32) + 32768
+    step = short_step(max(float(np.abs(one.misfit).max()) for one in slices) or 1.0)
+    stored = np.empty((len(slices), *slices[0].misfit.shape), np.uint16)
+    for k, one in enumerate(slices):
+        stored[k] = np.rint(one.misfit.astype(np.float64) / step).astype(np.int32) + 32768
     mapping = hd.pm.RealWorldValueMapping(
         lut_label="RESIDUAL",
         lut_explanation=EXPLANATION[:64],
@@ -48,7 +49,7 @@ def misfit_map(images: Sequence[Dataset], slices: Sequence[SeriesSlice], *, stud
     placeholder = uid_of("placeholder")
     ds: Dataset = hd.pm.ParametricMap(
         source_images=[nameless(image) for image in images],
-        pixel_array=stored.astype(np.uint16),
+        pixel_array=stored,
         series_instance_uid=placeholder,
         series_number=SERIES_NUMBERS["misfit"],
         sop_instance_uid=placeholder,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +20,8 @@ from pydicom.dataset import Dataset
 
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.uids import digest, identify, uid_of
-from ctrecon.dicom.series.ct_image import SeriesSlice, describe_image
-from ctrecon.dicom.series.manifest import manifest_object
+from ctrecon.dicom.series.ct_image import SeriesSlice, describe_image, without_pixels
+from ctrecon.dicom.series.manifest import Listing, manifest_object
 from ctrecon.dicom.series.parametric_map import misfit_map
 from ctrecon.dicom.series.pdf import encapsulated_pdf
 from ctrecon.dicom.series.raw_certificate import raw_certificate
@@ -106,38 +106,48 @@ def write_series(
     study = _known(study, seeds)
     study_uid = str(study.attributes.StudyInstanceUID)
     frame = frame_of_reference or uid_of("frame of reference", study_uid, *seeds)
-    images = [
-        describe_image(
-            one, k, len(slices), scale=scale, study=study, frame_of_reference=frame, method=method,
+
+    def image(k: int) -> Dataset:
+        return describe_image(
+            slices[k], k + 1, len(slices), scale=scale, study=study, frame_of_reference=frame, method=method,
             iterative=iterative, patient_position=patient_position, notes=notes,
-        )
-        for k, one in enumerate(slices, start=1)
-    ]
-    _identify_together(images, study_uid)
-    evidence = {
-        REPORT: structured_report(images, slices, study=study, method=method, notes=notes),
-        PDF: encapsulated_pdf(images, slices, study=study, method=method, notes=notes),
-        MISFIT: misfit_map(images, slices, study=study),
-    }
-    for dataset in evidence.values():
-        _identify_together([dataset], study_uid)
-    raw = {
-        raw_name(k): raw_certificate(image, one.certificate, k, study=study)
-        for k, (image, one) in enumerate(zip(images, slices, strict=True), start=1)
-        if one.certificate is not None
-    }
-    _identify_together(list(raw.values()), study_uid)
-    manifest = manifest_object(images, [*evidence.values(), *raw.values()], study=study, key=key)
-    _identify_together([manifest], study_uid)
+        )  # fmt: skip
+
     with new_folder(folder, ours=is_ours, overwrite=overwrite) as partial:
-        for k, dataset in enumerate(images, start=1):
-            dataset.save_as(partial / image_name(k), enforce_file_format=True)
-        for name, dataset in (evidence | raw | {MANIFEST: manifest}).items():
+        # Of what there is one for each slice, one at a time is in memory; images go on without their pixels.
+        listed = Listing()
+        images = []
+        for k, ds in enumerate(_identified(image, range(len(slices)), study_uid)):
+            ds.save_as(partial / image_name(k + 1), enforce_file_format=True)
+            listed.add(ds)
+            images.append(without_pixels(ds))
+        evidence = {
+            REPORT: structured_report(images, slices, study=study, method=method, notes=notes),
+            PDF: encapsulated_pdf(images, slices, study=study, method=method, notes=notes),
+            MISFIT: misfit_map(images, slices, study=study),
+        }
+        for name in tuple(evidence):
+            dataset = evidence.pop(name)
+            _identify_together([dataset], study_uid)
             dataset.save_as(partial / name, enforce_file_format=True)
-        for k, one in enumerate(slices, start=1):
-            if one.certificate is not None:
-                (partial / CERTIFICATES).mkdir(exist_ok=True)
-                one.certificate.write(partial / CERTIFICATES / certificate_name(k))
+            listed.add(dataset)
+        certified = [k for k, one in enumerate(slices) if one.certificate is not None]
+
+        def raw(k: int) -> Dataset:
+            certificate = slices[k].certificate
+            assert certificate is not None
+            return raw_certificate(images[k], certificate, k + 1, study=study)
+
+        for k, ds in zip(certified, _identified(raw, certified, study_uid), strict=True):
+            ds.save_as(partial / raw_name(k + 1), enforce_file_format=True)
+            listed.add(ds)
+            certificate = slices[k].certificate
+            assert certificate is not None
+            (partial / CERTIFICATES).mkdir(exist_ok=True)
+            certificate.write(partial / CERTIFICATES / certificate_name(k + 1))
+        manifest = manifest_object(images, listed, study=study, key=key)
+        _identify_together([manifest], study_uid)
+        manifest.save_as(partial / MANIFEST, enforce_file_format=True)
     return WrittenSeries(
         images=tuple(folder / image_name(k) for k in range(1, len(slices) + 1)),
         report=folder / REPORT,
@@ -177,6 +187,16 @@ def _identify_together(datasets: Sequence[Dataset], study_uid: str) -> None:
     series_uid = uid_of("series", study_uid, *digests)
     for k, (dataset, own) in enumerate(zip(datasets, digests, strict=True), start=1):
         identify(dataset, series_uid, uid_of("instance", series_uid, str(k), own))
+
+
+def _identified(make: Callable[[int], Dataset], which: Sequence[int], study_uid: str) -> Iterator[Dataset]:
+    """The same where each is made twice, for what the UID of the series follows from and to be written."""
+    digests = [digest(make(k)) for k in which]
+    series_uid = uid_of("series", study_uid, *digests)
+    for place, (k, own) in enumerate(zip(which, digests, strict=True), start=1):
+        ds = make(k)
+        identify(ds, series_uid, uid_of("instance", series_uid, str(place), own))
+        yield ds
 
 
 def is_ours(name: str) -> bool:

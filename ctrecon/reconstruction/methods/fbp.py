@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
 from ctrecon.classical.fbp import SMOOTHEST_FIRST, Window
 from ctrecon.classical.filled import refilled
 from ctrecon.classical.inversion import inversion
+from ctrecon.energies.base import inner
 from ctrecon.reconstruction.methods.following import ROUNDING, Following
-from ctrecon.reconstruction.needs import inversion_formula, needs
+from ctrecon.reconstruction.needs import at_once, inversion_formula, needs
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 
 
+def several(problems: Sequence[Problem], *, window: Window | None = None) -> list[Outcome]:
+    """``filtered_back_projection`` of problems that share an operator, without missing rays: one image as the other."""
+    first = problems[0]
+    assert first.scan.geometry is not None
+    assert first.grid is not None
+    inverse = inversion(first.scan.geometry, first.grid)
+    paths = [Following(problem, None) for problem in problems]
+    best = [problem.start for problem in problems]
+    least, reasons = [math.inf] * len(problems), [""] * len(problems)
+    going = list(range(len(problems)))
+    for name, cutoff in SMOOTHEST_FIRST if window is None else ((window, 1.0),):
+        images = inverse.with_filter(name, cutoff)(torch.cat([problems[k].energy.data for k in going]))
+        residuals = first.operator(images) - torch.cat([problems[k].energy.data for k in going])
+        for image, r, k in zip(images[:, None], residuals[:, None], tuple(going), strict=True):
+            residual = inner(r, problems[k].energy.weighted(r)).sqrt()
+            paths[k].add(residual)
+            if float(residual) < least[k]:
+                best[k], least[k], reasons[k] = image, float(residual), _said(name, cutoff)
+            if least[k] <= problems[k].delta.value * (1 - ROUNDING):
+                going.remove(k)
+        if not going:
+            break
+    return [path.outcome(image, reason) for path, image, reason in zip(paths, best, reasons, strict=True)]
+
+
+def _said(name: str, cutoff: float) -> str:
+    return f"filter {name}" + ("" if cutoff == 1 else f" up to {cutoff:.0%} of the Nyquist frequency")
+
+
+@at_once(several)
 @needs(inversion_formula)
 def filtered_back_projection(
     problem: Problem, *, window: Window | None = None, watch: Watch | None = None
@@ -52,7 +84,7 @@ def filtered_back_projection(
         path.add(residual)
         if float(residual) < least:
             best, least = image, float(residual)
-            reason = f"filter {name}" + ("" if cutoff == 1 else f" up to {cutoff:.0%} of the Nyquist frequency")
+            reason = _said(name, cutoff)
         if least <= problem.delta.value * (1 - ROUNDING):
             break
     return path.outcome(best, reason)

@@ -1,0 +1,180 @@
+"""From the pieces of a stack to its volume: written once, in order, and swapped in when it is whole and on disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ctrecon.errors import InputError, OutputError, SettingError
+from ctrecon.io.npy import read_npy
+from ctrecon.outputs.stack.formats import load_format, stack_suffix
+from ctrecon.outputs.stack.lookup import EVIDENCE, evidence_of
+from ctrecon.outputs.stack.manifest import NAME, SIGNATURE, Manifest
+from ctrecon.outputs.stack.volume_file import HU, shown
+from ctrecon.reconstruction.pieces import Pieces
+from ctrecon.support.arrays import Array
+from ctrecon.support.atomic import check_writable, output_error
+
+if TYPE_CHECKING:
+    from ctrecon.support.site_key import SiteKey
+
+_WORK = ("store", "old")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackTarget:
+    """Where a stack is written: ``NAME.zarr`` with its evidence inside, or a file with ``NAME.evidence/`` beside it.
+
+    ``water_mu``: the attenuation of water in 1/mm for a volume in HU; None for what the scan says, else the usual one.
+    ``key`` signs the manifest.
+    """
+
+    path: Path
+    water_mu: float | None = None
+    key: SiteKey | None = None
+    overwrite: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """How its name ends."""
+        found = stack_suffix(self.path)
+        assert found is not None
+        return found
+
+    @property
+    def evidence(self) -> Path:
+        """Where manifest and certificates stand."""
+        return evidence_of(self.path)
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """All that appears."""
+        return (self.path,) if self.suffix == ".zarr" else (self.path, self.evidence)
+
+    def check(self, inputs: Iterable[Path] = ()) -> None:
+        """Before any work: raises OutputError where it cannot be written, is there, or would replace an input."""
+        if stack_suffix(self.path) is None:
+            raise OutputError(f"{self.path}: a stack is written as .zarr, .nii.gz, .tif or .h5; give another -o NAME")
+        folder = self.path.resolve().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise OutputError(
+                f"{self.path}: cannot be written: {folder} is no folder that you may write to; choose another"
+            )
+        read = {given.resolve() for given in inputs}
+        for place in self.places:
+            if place.resolve() in read or any(place.resolve() in given.parents for given in read):
+                raise OutputError(f"{place} would replace the input; give another -o NAME")
+            if place.is_symlink():
+                raise OutputError(f"{place}: cannot be written: it is a link, and links are not followed; remove it")
+            if place.exists() and not self.overwrite:
+                raise OutputError(f"{place} is there already; add --overwrite to replace it, or give another name")
+            if place.is_dir() and not _ours(place):
+                raise OutputError(f"{place} holds other things than a stack; move it, or give another name")
+            if place.exists() and not place.is_dir():
+                check_writable(place)
+
+    def write(self, pieces: Pieces, manifest: Manifest, files: Mapping[int, Mapping[str, Any]]) -> dict[str, Path]:
+        """Put volume, evidence and manifest in their place, all of it or nothing; the paths by what they are.
+
+        Args:
+            pieces: Where the slices' files are.
+            manifest: Of the whole.
+            files: The parts of each slice, by its number from 0.
+
+        Raises:
+            OutputError: The disk is full, or the like.
+        """
+        work = pieces.folder / "store"
+        try:
+            for name in _WORK:
+                shutil.rmtree(pieces.folder / name, ignore_errors=True)
+            work.mkdir(parents=True)
+            volume = work / self.path.name
+            evidence = volume / EVIDENCE if self.suffix == ".zarr" else work / self.evidence.name
+            evidence.mkdir(parents=True)
+            for index, parts in files.items():
+                for part in parts:
+                    given = pieces.path(index, part)
+                    _link(given, evidence / given.name)
+            raw = manifest.to_bytes()
+            (evidence / NAME).write_bytes(raw)
+            if self.key is not None:
+                (evidence / SIGNATURE).write_bytes(self.key.signed(raw))
+            form = load_format(self.suffix)
+            images = (read_npy(pieces.path(k, "image")) for k in range(manifest.shape[0]))
+            form.write(volume, manifest, (shown(manifest, image, form.values) for image in images))
+            _to_disk(work)
+            self._swap(work, pieces.folder / "old")
+        except OSError as why:
+            raise output_error(self.path, why) from None
+        shutil.rmtree(pieces.folder / "old", ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
+        return {"volume": self.path, "manifest": self.evidence / NAME}
+
+    def _swap(self, work: Path, old: Path) -> None:
+        """The old files go aside first: at no moment does a new one stand beside an old one."""
+        old.mkdir(exist_ok=True)
+        for place in self.places:
+            if place.exists():
+                place.rename(old / place.name)
+        for place in reversed(self.places):
+            (work / place.name).rename(place)
+        _to_disk(self.path.parent, deep=False)
+
+
+def water_of(target_values: str, given: float | None, said: tuple[float, str]) -> float | None:
+    """Water's attenuation for the manifest: what HU are made with, or what the scan says."""
+    if given is not None and given <= 0:
+        raise SettingError(f"the attenuation of water must be > 0 1/mm, got {given:g}")
+    return (given or said[0]) if target_values == HU or given is not None or said[1] == "from the scan" else None
+
+
+def places_of(z: tuple[float, ...], grid: Any) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """First voxel and steps (z, y, x). Raises InputError where slices are not evenly apart."""
+    steps = np.diff(z)
+    step = float(steps.mean()) if len(z) > 1 else 1.0
+    if len(z) > 1 and np.abs(steps - step).max() > 1e-6 * max(1.0, abs(step)):
+        raise InputError("the slices are not evenly apart, so they make no volume; write a DICOM series, -o FOLDER/")
+    if grid is None:
+        return (z[0], 0.0, 0.0), (step, 1.0, 1.0)
+    dy, dx = grid.spacing_mm
+    return (float(z[0]), float(-grid.y_mm[0]), float(grid.x_mm[0])), (step, float(dy), float(dx))
+
+
+def stored_slices(path: Path, manifest: Manifest) -> Iterator[Array]:
+    """The slices of a volume on disk, in order. Raises InputError."""
+    suffix = stack_suffix(path)
+    if suffix is None:
+        raise InputError(f"{path}: is none of the formats of a stack")
+    yield from load_format(suffix).read(path, manifest)
+
+
+def _ours(folder: Path) -> bool:
+    return (folder / NAME).is_file() or (folder / EVIDENCE / NAME).is_file() or not any(folder.iterdir())
+
+
+def _link(given: Path, place: Path) -> None:
+    """A second name for the file; a copy where the disk knows none."""
+    try:
+        os.link(given, place)
+    except OSError:
+        shutil.copyfile(given, place)
+
+
+def _to_disk(path: Path, *, deep: bool = True) -> None:
+    if os.name == "nt":  # where a folder cannot be opened
+        return
+    for one in (*(path.rglob("*") if deep else ()), path):
+        with suppress(FileNotFoundError):
+            handle = os.open(one, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
