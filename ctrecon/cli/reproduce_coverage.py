@@ -19,12 +19,13 @@ from ctrecon.cli.rows import check_rows, rows_option, write_rows
 @click.option("--model-error", default="auto", show_default=True, help="As of ctrecon reconstruct.")
 @click.option("--faults/--no-faults", default=True, show_default=True, help="Also scanners that are not as assumed.")
 @click.option("--losses", is_flag=True, help="Also what it costs a Huber-TV image, in dB: seconds to minutes a scan.")
+@click.option("--strangers", is_flag=True, help="Objects and scanners that nothing was designed on, harder noise.")
 @click.option("--noise-alone", is_flag=True, help="The part of delta for noise, at four quantiles, of one phantom.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @rows_option
 def command(
     scans: int | None, sizes: tuple[int, ...], views: tuple[int, ...], thickest: float | None, model_error: str,
-    faults: bool, losses: bool, noise_alone: bool, seed: int, output: Path | None, overwrite: bool,
+    faults: bool, losses: bool, strangers: bool, noise_alone: bool, seed: int, output: Path | None, overwrite: bool,
 ) -> None:
     """How often the true image meets --delta auto at 95%: six families of phantoms with exact line integrals.
 
@@ -43,8 +44,7 @@ def command(
         rows = list(_noise_alone(scans or 400, size, number, thickest or 4.0, seed))
     else:
         rows = _of_the_image(
-            scans or 36, sizes or (48, 96, 160, 256), views or (30, 90, 180, 360), thickest or 3.0, model_error, faults,
-            losses, seed,
+            scans or 36, sizes, views, thickest or 3.0, model_error, faults, losses, strangers, seed
         )
     if output is not None:
         write_rows(output, rows)
@@ -52,16 +52,23 @@ def command(
 
 def _of_the_image(
     scans: int, sizes: tuple[int, ...], views: tuple[int, ...], thickest: float, model_error: str, faults: bool,
-    losses: bool, seed: int,
+    losses: bool, strange: bool, seed: int,
 ) -> list[dict[str, Any]]:
     from ctrecon.cli.progress import shown
-    from ctrecon.studies.paper.image_coverage import Measured, measure_all, objects, shares
+    from ctrecon.studies.paper.image_coverage import HARDER, NOISES, Measured, measure_all, objects, shares
+    from ctrecon.studies.paper.strangers import SIZES, VIEWS, strangers
     from ctrecon.support.progress import Progress
 
     found: list[Measured] = []
     with shown(err=True) as tell:
-        for k, one in enumerate(objects(scans, sizes=sizes, views=views, seed=seed, thickest=thickest)):
-            found += measure_all(one, seed + k, model_error=model_error, faults=faults, losses=losses)
+        if strange:
+            every = strangers(scans, sizes=sizes or SIZES, views=views or VIEWS, seed=seed, thickest=thickest)
+        else:
+            sizes, views = sizes or (48, 96, 160, 256), views or (30, 90, 180, 360)
+            every = objects(scans, sizes=sizes, views=views, seed=seed, thickest=thickest)
+        noises, faults = (HARDER, False) if strange else (NOISES, faults)
+        for k, one in enumerate(every):
+            found += measure_all(one, seed + k, noises=noises, model_error=model_error, faults=faults, losses=losses)
             if tell is not None:
                 tell(Progress(stage="coverage", unit="object", done=k + 1, total=scans))
     more = " loss of Huber-TV in dB: mean | largest |" if losses else ""

@@ -166,7 +166,7 @@ def line_integrals(
         )
     sigma, least = electronic_sigma / gain, FEWEST_COUNTS / gain
     expected, few_photons = expected_photons(N / gain, sigma, least)
-    mean, broader = whitened_moments(expected, few_photons, sigma, least)
+    mean, broader = whitened_moments(N / gain, expected, few_photons, sigma, least)
     return LineIntegrals(
         values=np.log(W / np.maximum(N, FEWEST_COUNTS)),
         variance=relative_variance(expected, few_photons, sigma, least),

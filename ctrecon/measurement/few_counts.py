@@ -25,6 +25,9 @@ FEWEST_COUNTS = 0.5
 _FEW = 0.01
 # Views and cells over which the mean is taken, and by how many sigma a ray may stray from it and still belong there.
 _NEIGHBOURS, _STRAY = (3, 5), 5.0
+# Views are alike where one strays from the mean of its two neighbours by no more than so many times the noise, squared;
+# by so many standard errors detail must exceed noise in a window, and in all.
+_ALIKE, _CHANCE, _SURE = 1.05, 1.4, 3.0
 # So often are counts drawn, for the mean to be known to a third of the spread that a single scan has.
 _DRAWS = 8
 _TILE = 16
@@ -48,9 +51,46 @@ def expected_photons(
     few = own + sigma**2 > _FEW * own**2
     if not few.any():
         return own, few
-    mean = np.maximum(uniform_filter(photons, _NEIGHBOURS, mode="nearest"), least)
+    mean = np.maximum(uniform_filter(photons, _window(photons, few, sigma), mode="nearest"), least)
     few &= np.abs(photons - mean) <= _STRAY * np.sqrt(mean + sigma**2)
     return np.where(few, mean, own), few
+
+
+def _window(photons: Float64Array, few: npt.NDArray[np.bool_], sigma: float) -> tuple[int, int]:
+    """Over how many views and cells the mean is taken: of one view where the next ones see something else.
+
+    They do where views are few, or do not follow each other by angle.
+    """
+    if len(photons) < _NEIGHBOURS[0]:
+        return 1, _NEIGHBOURS[1]
+    away = photons[1:-1] - (photons[:-2] + photons[2:]) / 2
+    noise = 1.5 * (np.maximum(photons, 0) + sigma**2)[1:-1]
+    chosen = few[1:-1]
+    if float(np.square(away[chosen]).sum()) > _ALIKE * float(noise[chosen].sum()):
+        return 1, _NEIGHBOURS[1]
+    return _NEIGHBOURS
+
+
+def _with_detail(
+    photons: Float64Array, expected: Float64Array, few: npt.NDArray[np.bool_], sigma: float, least: float
+) -> Float64Array:
+    """``expected`` with as much detail as the mean over neighbours took away, where that is seen.
+
+    What the counts stray by from the mean is noise and detail. Where it is more than noise, beyond chance, as much of
+    it as has the detail's mean square stands for the detail.
+    """
+    views, cells = _window(photons, few, sigma)
+    away = np.where(few, photons - expected, 0.0)
+    number = np.maximum(uniform_filter(few.astype(np.float64), _NEIGHBOURS, mode="nearest"), 1e-9)
+    found = uniform_filter(away**2, _NEIGHBOURS, mode="nearest") / number
+    noise = uniform_filter(np.where(few, expected + sigma**2, 0.0), _NEIGHBOURS, mode="nearest") / number
+    noise *= 1 - 1 / (views * cells)
+    plain = noise[few].sum() * (1 + _SURE * math.sqrt(2 / max(1, int(few.sum()))))
+    if np.square(away).sum() <= plain:
+        return expected  # nowhere, or too little to tell
+    seen = few & (found > (1 + _CHANCE * math.sqrt(2 / math.prod(_NEIGHBOURS))) * noise)
+    share = np.sqrt(np.maximum(found - noise, 0) / np.maximum(found, 1e-300))
+    return np.where(seen, np.maximum(expected + share * away, least), expected)
 
 
 def relative_variance(
@@ -80,7 +120,8 @@ def _mean_squares(largest: float, sigma: float, least: float) -> tuple[Float64Ar
 
 
 def whitened_moments(
-    expected: Float64Array, few: npt.NDArray[np.bool_], sigma: float, least: float = FEWEST_COUNTS
+    photons: Float64Array, expected: Float64Array, few: npt.NDArray[np.bool_], sigma: float,
+    least: float = FEWEST_COUNTS,
 ) -> tuple[float, float]:
     """The law of ``(f - E f)^2 / var(f)``: 1 and 1, were counts Gaussian and variances known.
 
@@ -88,21 +129,23 @@ def whitened_moments(
         Its mean over the rays, and the standard deviation of its sum over that of a chi-square variable of this mean.
         Where no ray has few counts, the first is right to second order in ``1 / L``: with ``v = (L + s^2) / L^2`` and
         ``a = L / (L + s^2)`` it is ``1 + (1 - a) / (L + s^2) - 3 v (1 / 12 + a (1 - a))``. Else both are those of
-        counts drawn with the means ``expected``, by a generator of a fixed seed.
+        counts drawn with the means ``expected`` and the detail of ``photons``, by a generator of a fixed seed.
     """
     if not few.any():
         total = expected + sigma**2
         v, a = total / expected**2, expected / total
         return float(np.mean(1 + (1 - a) / total - 3 * v * (1 / 12 + a * (1 - a)))), 1.0
+    true = _with_detail(photons, expected, few, sigma, least)
     rng = np.random.default_rng(0)
     tiles = [np.arange(0, side, _TILE) for side in expected.shape]
     sums = []
     for _ in range(_DRAWS):
-        drawn = rng.poisson(expected) + sigma * rng.standard_normal(expected.shape)
+        drawn = rng.poisson(true) + sigma * rng.standard_normal(expected.shape)
         variance = relative_variance(*expected_photons(drawn, sigma, least), sigma, least)
-        squares = np.log(np.maximum(drawn, least) / expected) ** 2 / variance
+        squares = np.log(np.maximum(drawn, least) / true) ** 2 / variance
         # Neighbours share the mean that their variance was taken from, so it is tiles that are independent.
         sums.append(np.add.reduceat(np.add.reduceat(squares, tiles[0], axis=0), tiles[1], axis=1))
     mean = float(np.mean(sums)) * sums[0].size / expected.size
-    spread = math.sqrt(float(np.var(sums, axis=0, ddof=1).sum()))
+    # What few counts say of their own means is no surer than they are.
+    spread = math.sqrt(float(np.var(sums, axis=0, ddof=1).sum()) * (1 + float(few.mean())))
     return mean, max(1.0, spread / (mean * math.sqrt(2 * expected.size)))

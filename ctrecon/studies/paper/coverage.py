@@ -5,6 +5,7 @@ What else keeps a true image from explaining its data is the subject of ``image_
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
+from ctrecon.measurement.corrections.zingers import zingers
 from ctrecon.measurement.counts import add_poisson_noise
 from ctrecon.measurement.delta import Delta, delta_for, mean_of_repeats
 from ctrecon.measurement.scan import Scan
@@ -50,6 +52,32 @@ def gaussian(relative: float) -> Measure:
     return measure
 
 
+def shared(relative: float) -> Measure:
+    """Such noise of a detector that blurs: three neighbours share it as 0.3 : 1 : 0.3."""
+    kernel = np.array([0.3, 1.0, 0.3]) / math.sqrt(1.18)
+
+    def measure(clean: Scan, seed: int) -> Scan:
+        f = clean.sinogram
+        sigma = relative * float(np.sqrt(np.mean(f**2)))
+        white = np.random.default_rng(seed).standard_normal((f.shape[0], f.shape[1] + 2))
+        blurred = sum(weight * white[:, k : k + f.shape[1]] for k, weight in enumerate(kernel))
+        return replace(clean, sinogram=f + sigma * blurred)
+
+    return measure
+
+
+def hit(measure: Measure, share: float) -> Measure:
+    """With zingers in a ``share`` of the rays, by 0.3 to 1 times the largest value, and ``--correct zingers``."""
+
+    def spoil(clean: Scan, seed: int) -> Scan:
+        scan, rng = measure(clean, seed), np.random.default_rng(seed)
+        size = rng.choice([-1.0, 1.0], scan.sinogram.shape) * rng.uniform(0.3, 1, scan.sinogram.shape)
+        stray = np.where(rng.random(size.shape) < share, size * float(clean.sinogram.max()), 0.0)
+        return zingers(replace(scan, sinogram=scan.sinogram + stray))
+
+    return spoil
+
+
 def counted(photons: float, electronic_sigma: float = 0.0, *, keep_variance: bool = True) -> Measure:
     """Poisson counts; without ``keep_variance`` the line integrals alone, as many files hold them."""
 
@@ -58,7 +86,7 @@ def counted(photons: float, electronic_sigma: float = 0.0, *, keep_variance: boo
         if not keep_variance:
             return replace(clean, sinogram=found.values)
         return replace(
-            clean, sinogram=found.values, variance=found.variance, whitened_mean=found.whitened_mean,
+            clean, sinogram=found.values, variance=found.variance, mask=found.mask, whitened_mean=found.whitened_mean,
             whitened_spread=found.whitened_spread,
         )
 
@@ -111,6 +139,8 @@ def coverage(
             for at, q in enumerate(quantiles):
                 scan, delta = bounded(q)
                 error = scan.sinogram - clean.sinogram
+                if scan.mask is not None:
+                    error = np.where(scan.mask, error, 0)
                 if delta.norm == "whitened" and scan.variance is not None:
                     error = error / np.sqrt(scan.variance)
                 residual = float(np.linalg.norm(error))

@@ -7,7 +7,6 @@ noise. Nothing is reconstructed, unless it is asked what an estimated delta cost
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -25,9 +24,10 @@ from ctrecon.phantoms import FAMILIES, Phantom
 from ctrecon.reconstruction.methods.huber_tv import huber_tv
 from ctrecon.reconstruction.problem import prepare
 from ctrecon.simulation.simulate import standard_scanner
-from ctrecon.studies.paper.coverage import Measure, counted, gaussian
+from ctrecon.studies.paper.coverage import Measure, counted, gaussian, hit, shared
 from ctrecon.support.arrays import Float64Array
 from ctrecon.support.metrics import psnr
+from ctrecon.support.statistics import shares as shares_of
 
 Fault = Callable[[Float64Array, np.random.Generator], Float64Array]
 
@@ -36,6 +36,19 @@ NOISES: tuple[tuple[str, Measure], ...] = (
     *((f"counts, {photons:,.0f} photons", counted(photons)) for photons in (1e3, 1e4, 1e5, 1e6)),
     *((f"counts, 1,000 photons, electronic noise of {sigma:.0f}", counted(1e3, sigma)) for sigma in (10.0, 20.0)),
 )
+
+
+HARDER: tuple[tuple[str, Measure], ...] = (
+    *((f"Gaussian, {share:.1%}", gaussian(share)) for share in (0.002, 0.01, 0.05)),
+    *((f"Gaussian, {share:.1%}, shared by neighbours", shared(share)) for share in (0.005, 0.01, 0.03)),
+    *((f"counts, {photons:,.0f} photons", counted(photons)) for photons in (3e2, 1e2)),
+    *(
+        (f"counts, {photons:,.0f} photons, electronic noise of {sigma:.0f}", counted(photons, sigma))
+        for photons, sigma in ((1e3, 10.0), (1e3, 20.0), (3e2, 10.0), (3e2, 20.0), (1e2, 20.0))
+    ),
+    *((f"Gaussian, 1.0%, zingers in {share:.1%}", hit(gaussian(0.01), share)) for share in (0.001, 0.01)),
+)  # fmt: skip
+"""Noise that neighbours share, few counts, and zingers, with the correction for them."""
 
 
 def _gains(f: Float64Array, rng: np.random.Generator) -> Float64Array:
@@ -94,6 +107,7 @@ class Measured:
     noise: str
     fault: str
     family: str
+    scanner: str
     size: int
     views: int
     residual: float
@@ -170,14 +184,15 @@ def placed(
 
 
 def measure_all(
-    one: Object, seed: int, *, quantile: float = 0.95, model_error: str = "auto", faults: bool = True,
-    losses: bool = False,
+    one: Object, seed: int, *, noises: Sequence[tuple[str, Measure]] = (), quantile: float = 0.95,
+    model_error: str = "auto", faults: bool = True, losses: bool = False,
 ) -> Iterator[Measured]:
     """Every noise, and every fault at the noises ``FAULTS_AT``, of one object.
 
     Args:
         one: The object.
         seed: Of noise and faults.
+        noises: Those that are tried, ``NOISES`` where none are named.
         quantile: Of delta.
         model_error: As for ``delta_for``.
         faults: Whether faults are tried at all.
@@ -186,7 +201,7 @@ def measure_all(
     Yields:
         Each scan's residual and delta.
     """
-    for noise, measure in NOISES:
+    for noise, measure in noises or NOISES:
         for fault, spoil in (("none", None), *(FAULTS if faults and noise in FAULTS_AT else ())):
             clean = one.clean
             if spoil is not None:
@@ -194,12 +209,15 @@ def measure_all(
             scan = measure(clean, seed)
             delta = delta_for(scan, "auto", quantile, model_error=model_error)
             left = one.projected - scan.sinogram
+            if scan.mask is not None:
+                left = np.where(scan.mask, left, 0)
             if delta.norm == "whitened" and scan.variance is not None:
                 left = left / np.sqrt(scan.variance)
             residual = float(np.linalg.norm(left))
             yield Measured(
-                noise=noise, fault=fault, family=one.family, size=one.size, views=one.views, residual=residual,
-                delta=delta.value, loss_db=_loss_db(one, scan, delta, residual) if losses and spoil is None else None,
+                noise=noise, fault=fault, family=one.family, scanner=one.scanner, size=one.size,
+                views=one.views, residual=residual, delta=delta.value,
+                loss_db=_loss_db(one, scan, delta, residual) if losses and spoil is None else None,
             )
 
 
@@ -217,7 +235,8 @@ def shares(found: Sequence[Measured]) -> Iterator[Share]:
     sound = [one for one in found if one.fault == "none"]
     yield _share("all", sound)
     keys: tuple[tuple[str, Callable[[Measured], Any]], ...] = (
-        ("{}", lambda one: one.noise), ("{}", lambda one: one.family), ("{} pixels", lambda one: one.size),
+        ("{}", lambda one: one.noise), ("{}", lambda one: one.family), ("{}", lambda one: one.scanner),
+        ("{} pixels", lambda one: one.size),
         ("{} views", lambda one: one.views),
     )  # fmt: skip
     for form, key in keys:
@@ -228,14 +247,11 @@ def shares(found: Sequence[Measured]) -> Iterator[Share]:
 
 
 def _share(of: str, some: Sequence[Measured]) -> Share:
-    n, z = len(some), 1.96
-    within = sum(one.residual <= one.delta for one in some) / n
-    middle = (within + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(within * (1 - within) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    met = shares_of([one.residual <= one.delta for one in some])
     ratios = [one.delta / one.residual for one in some]
     losses = [one.loss_db for one in some if one.loss_db is not None]
     return Share(
-        of=of, scans=n, within=within, low=max(0.0, middle - half), high=min(1.0, middle + half),
+        of=of, scans=met.count, within=met.hits / met.count, low=met.low, high=met.high,
         median_ratio=float(np.median(ratios)), largest_ratio=max(ratios),
         mean_loss_db=float(np.mean(losses)) if losses else None, largest_loss_db=max(losses, default=None),
     )
