@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 
+import dense
 import dual_cases
 import numpy as np
 import pytest
@@ -321,3 +322,47 @@ def test_hostile_matrices_are_refused(tmp_path):
     for shape in ([rows + 1, columns], [columns, rows], [rows * columns, 1], [1 << 40, 1 << 40]):
         forge(paths[""], lambda v, shape=shape: v["operator"].update(shape=shape))
         assert not verify.check(paths[""]).valid
+
+
+def _leaves(value, path=()):
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in list(items)[:12]:
+        yield from _leaves(inner, (*path, key))
+    yield path, value
+
+
+def test_a_certificate_with_a_hostile_value_is_refused_or_true(tmp_path):
+    """All hashes and the statement made right: -0.0, 2^53 + 1, 1e308, look-alikes, other types, one bit more."""
+    path = written("fan", tmp_path)[""]
+    honest, kept = path.read_bytes(), json.loads(path.read_bytes())
+    hostile = [-0.0, 2**53 + 1, 10**400, 1e308, 5e-324, True, None, chr(0xFF11), "NaN", "", [], {}, [1]]
+    data, tried, valid = np.load(tmp_path / "scan.data.npy").ravel().astype(np.float64), 0, 0
+    for where, value in _leaves(kept):
+        if not where or where[0] in ("made_with", "certificate_sha256", "statement"):
+            continue  # the writer's versions mean nothing; the others are made right
+        more = [f"{value} ", value.upper()] if isinstance(value, str) and value else []
+        more += [-value, value * (1 + 2**-40)] if isinstance(value, float) and value else []
+        for other in (*hostile, *more):
+            if (type(other), repr(other)) == (type(value), repr(value)):
+                continue
+
+            def change(values, where=where, other=other):
+                at = values
+                for key in where[:-1]:
+                    at = at[key]
+                at[where[-1]] = other
+                try:
+                    restate(values)
+                except (verify.Refused, KeyError, TypeError, ValueError, OverflowError, AttributeError):
+                    pass  # the checker is to find that itself
+
+            verdict = verify.check(forge(path, change))
+            tried += 1
+            if verdict.valid:
+                misfit = dense.matrix(verdict.claims["operator"]) @ np.load(tmp_path / "scan.npy").ravel() - data
+                assert np.linalg.norm(misfit) <= verdict.claims["delta"] * (1 + 1e-12), where
+                valid += 1
+            path.write_bytes(honest)
+    assert tried > 400
+    assert 0 < valid < 60
+    assert verify.check(path).valid
