@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctrecon.certificates.parts import operator_claim
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, hounsfield
 from ctrecon.errors import InputError, OutputError
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.io.write import put_array
 from ctrecon.measurement.scan import Scan
-from ctrecon.outputs.history import SUFFIX, History
+from ctrecon.outputs.history import SUFFIX, history_of
 from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, place_mm
 from ctrecon.support.atomic import Files, atomic_files
 from ctrecon.support.places import check_places
 from ctrecon.support.signatures import SIGNATURE
-from ctrecon.support.versions import versions
 
 if TYPE_CHECKING:
     from ctrecon.reconstruction.conclude import Conclusion
@@ -135,7 +133,8 @@ class Target:
                 self._put_volume(place(self.volume), self.volume, result)
                 written["volume"] = self.volume
             written["history"] = self.beside(SUFFIX)
-            place(written["history"]).write_bytes(_history(result, place(self.path).read_bytes()).to_bytes())
+            image = hashlib.sha256(place(self.path).read_bytes()).hexdigest()
+            place(written["history"]).write_bytes(history_of(result, image).to_bytes())
             if picture is not None:
                 written["preview"] = self.beside(".png")
                 place(written["preview"]).write_bytes(picture)
@@ -168,36 +167,3 @@ class Target:
         thickness = scan.slice_mm if self.slice_mm is None else self.slice_mm
         affine = grid_affine(grid, z_mm=place_mm(scan, self.z_mm), slice_mm=thickness)
         put_volume(place, path, hu[None], affine)
-
-
-def _history(result: Conclusion, image: bytes) -> History:
-    problem, scan, missed = result.problem, result.problem.scan, result.missed
-    operator = None
-    if scan.matrix is None and scan.geometry is not None and scan.grid is not None:
-        operator, _ = operator_claim(scan.geometry, scan.grid, None)
-    return History(
-        image_sha256=hashlib.sha256(image).hexdigest(),
-        certified=result.certified,
-        method=result.method,
-        reason=result.outcome.reason,
-        delta=problem.delta.value,
-        norm=problem.delta.norm,
-        delta_from=problem.delta.how,
-        residual=result.residual,
-        progress=result.outcome.history,
-        seconds=result.seconds,
-        timings=result.timings,
-        source=Path(scan.source).name,
-        notes=scan.notes,
-        operator=operator,
-        projector=type(problem.operator).__name__,
-        device=str(problem.device),
-        made_with=versions(),
-        lower_bound=None if missed is None else missed.lower_bound,
-        best_residual=None if missed is None else missed.best_residual,
-        most_attenuation=None if missed is None else missed.most_attenuation,
-        length_unit=scan.length_unit,
-        says_nothing=() if result.worth is None else result.worth.nothing,
-        says_little=() if result.worth is None else result.worth.little,
-        settings=None if result.settings is None else result.settings.to_dict(),
-    )

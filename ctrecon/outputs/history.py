@@ -1,6 +1,7 @@
 """How an image came about: ``S.history.json`` beside ``S.npy``. Information, and no part of any proof.
 
-It is written with every reconstruction, certified or not, and read by ``ctrecon report`` (``docs/report.md`` has the
+It is written with every reconstruction, certified or not, of a DICOM series for each slice beside the certificates, and
+read by ``ctrecon report`` (``docs/report.md`` has the
 format). What it says of E and residual is what the method saw in float32; the certificate has the proved number.
 """
 
@@ -11,12 +12,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ctrecon.certificates.parts import operator_claim
 from ctrecon.errors import InputError, SettingError
 from ctrecon.reconstruction.problem import IterationRecord
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.json_text import parse_json
+from ctrecon.support.versions import versions
+
+if TYPE_CHECKING:
+    from ctrecon.reconstruction.conclude import Conclusion
 
 FORMAT = "ctrecon-history/1"
 SUFFIX = ".history.json"
@@ -66,6 +72,48 @@ class History:
         values = {"format": FORMAT, **vars(self)}
         values["progress"] = [[p.iteration, _finite(p.energy), _finite(p.residual)] for p in self.progress]
         return (json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def history_of(result: Conclusion, image_sha256: str) -> History:
+    """How an image came about.
+
+    Args:
+        result: What was reconstructed and proved.
+        image_sha256: Of the file that holds the image.
+
+    Returns:
+        The history, to be written beside that file.
+    """
+    problem, scan, missed = result.problem, result.problem.scan, result.missed
+    operator = None
+    if scan.matrix is None and scan.geometry is not None and scan.grid is not None:
+        operator, _ = operator_claim(scan.geometry, scan.grid, None)
+    return History(
+        image_sha256=image_sha256,
+        certified=result.certified,
+        method=result.method,
+        reason=result.outcome.reason,
+        delta=problem.delta.value,
+        norm=problem.delta.norm,
+        delta_from=problem.delta.how,
+        residual=result.residual,
+        progress=result.outcome.history,
+        seconds=result.seconds,
+        timings=result.timings,
+        source=Path(scan.source).name,
+        notes=scan.notes,
+        operator=operator,
+        projector=type(problem.operator).__name__,
+        device=str(problem.device),
+        made_with=versions(),
+        lower_bound=None if missed is None else missed.lower_bound,
+        best_residual=None if missed is None else missed.best_residual,
+        most_attenuation=None if missed is None else missed.most_attenuation,
+        length_unit=scan.length_unit,
+        says_nothing=() if result.worth is None else result.worth.nothing,
+        says_little=() if result.worth is None else result.worth.little,
+        settings=None if result.settings is None else result.settings.to_dict(),
+    )
 
 
 def read_history(path: Path) -> History:

@@ -22,6 +22,7 @@ from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
 from ctrecon.measurement.patient_position import position_of
 from ctrecon.measurement.scan import Scan
+from ctrecon.outputs.history import history_of
 from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, one_slice, place_mm
 from ctrecon.outputs.spilled import Spill
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
@@ -262,7 +263,9 @@ def _slice(
     problem = one.result.problem
     assert problem.grid is not None
     certificate = one.result.certificate
+    image = data_hash(one.result.image) if certificate is None else certificate.values["image"]["sha256"]
     return SeriesSlice(
+        history=history_of(one.result, image).to_bytes(),
         stored=one.stored,
         grid=problem.grid,
         z_mm=z_mm,

@@ -109,7 +109,7 @@ def verify(
             weights and geometry are compared value by value; one that differs is refused. Without it they are taken on
             trust.
         geometry: As for ``reconstruct``, before what the history says; to be given where it was a file, since no name
-            of a file is taken from a file. A series keeps no history: what it was reconstructed with is given again.
+            of a file is taken from a file. A series' histories are not read: what it was made with is given again.
         repeat: Likewise.
         center: Likewise.
         row: Likewise.

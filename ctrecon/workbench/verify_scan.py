@@ -98,7 +98,8 @@ def compare(verdict: Verdict, certificate: Path, reading: Reading) -> str:
 def compare_slices(reading: Reading) -> Callable[[Verdict, float], None]:
     """For every slice of a series: raises as ``compare`` where its certificate is not of the scan at its z in mm.
 
-    A series keeps no history, so centre and the like are those given; views are taken to be all, or every k-th.
+    A series' histories are not read, so centre and the like are those given; views are taken to be all, or every
+    k-th.
     """
     if not isinstance(reading.scan, Scan) and reading.scan.is_dir():
         # DICOM is loaded for those who have a folder of it, and the folder is read once for all slices.

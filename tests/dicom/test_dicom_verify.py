@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from ctrecon.cli.main import cli
 from ctrecon.dicom.series.series_check import check_series
 from ctrecon.dicom.series.study import study_of
 from ctrecon.io.write import write_scan
+from ctrecon.outputs.history import read_history
 from ctrecon.outputs.series import SeriesTarget
 
 
@@ -253,6 +255,10 @@ def test_the_series_is_compared_with_its_scan(tmp_path: Path) -> None:
     target = SeriesTarget(folder=tmp_path / "s", study=study_of(None, {}), pictures=False, water_mu=0.02)
     (stored,), _ = target.write([result], method="cgls")
     assert stored.certified
+    told = read_history(tmp_path / "s" / "certificates" / "slice-0001.history.json")
+    assert (told.certified, told.delta, told.norm) == (True, result.problem.delta.value, "whitened")
+    image_file = tmp_path / "s" / "certificates" / "slice-0001.npy"
+    assert told.image_sha256 == hashlib.sha256(image_file.read_bytes()).hexdigest()
     said = verify(tmp_path / "s", "--scan", scan)
     assert said.exit_code == 0, said.output
     assert "W^(1/2)" in said.output
@@ -270,6 +276,8 @@ def test_what_is_not_certified_says_so(tmp_path: Path) -> None:
     (stored,), paths = target.write([result], method="cgls")
     assert not stored.certified
     assert "certificate" not in paths
+    told = read_history(tmp_path / "s" / "certificates" / "slice-0001.history.json")
+    assert (told.certified, told.residual, told.delta_from) == (False, stored.residual, result.problem.delta.how)
     ds = dcmread(paths["image"])
     assert ds.SeriesDescription.startswith("RESEARCH NOT certified")
     assert "NOT certified" in ds.DerivationDescription

@@ -38,6 +38,7 @@ class SeriesSlice:
     ``certificate``: of the decoded pixels, or None where they miss ``delta``; ``residual`` is then the true one.
     ``norm``: "2-norm" or "whitened". ``data_sha256``: of the data that it explains.
     ``misfit``: the residual back-projected, ``[rows, columns]``, without unit.
+    ``history``: how it came about, as a file beside its certificate; None: no such file.
     ``picture``: draws a PNG of image, residual and convergence, asked of a few slices only; None: no picture.
     """
 
@@ -52,6 +53,7 @@ class SeriesSlice:
     misfit: Array
     thickness_mm: float | None = None
     kvp: float | None = None
+    history: bytes | None = field(default=None, repr=False)
     picture: Callable[[], bytes] | None = field(default=None, repr=False)
 
     @cached_property

@@ -46,6 +46,11 @@ def raw_name(index: int) -> str:
     return f"certificate-{index:04d}.dcm"
 
 
+def history_name(index: int) -> str:
+    """The file that says how slice ``index`` came about, from 1."""
+    return certificate_name(index).replace(".npy", ".history.json")
+
+
 def certificate_name(index: int) -> str:
     """The certificate's image ``S.npy`` of slice ``index``, from 1."""
     return f"slice-{index:04d}.npy"
@@ -145,6 +150,10 @@ def write_series(
             assert certificate is not None
             (partial / CERTIFICATES).mkdir(exist_ok=True)
             certificate.write(partial / CERTIFICATES / certificate_name(k + 1))
+        for k, one in enumerate(slices):
+            if one.history is not None:
+                (partial / CERTIFICATES).mkdir(exist_ok=True)
+                (partial / CERTIFICATES / history_name(k + 1)).write_bytes(one.history)
         manifest = manifest_object(images, listed, study=study, key=key)
         _identify_together([manifest], study_uid)
         manifest.save_as(partial / MANIFEST, enforce_file_format=True)
