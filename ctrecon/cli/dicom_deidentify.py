@@ -26,6 +26,10 @@ from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
     help="Leave out images into which text is drawn, by a recogniser, or may be, by what they say.",
 )
 @click.option(
+    "--clean-faces", is_flag=True,
+    help="Leave out images that may show a face, by what they say: heads, necks, whole bodies, or no part at all.",
+)
+@click.option(
     "--clean-descriptors", is_flag=True,
     help="Keep of descriptions the words that describe images (anatomy, planes, phases), instead of removing them.",
 )
@@ -38,7 +42,8 @@ from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 def command(
     given: Path, folder: Path, secret_file: Path | None, move_dates: bool, retain_uids: bool, clean_pixel_data: bool,
-    clean_descriptors: bool, remove_private: bool, report_file: Path | None, overwrite: bool, as_json: bool,
+    clean_faces: bool, clean_descriptors: bool, remove_private: bool, report_file: Path | None, overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write the DICOM images of IN (a folder, a .zip, a file) to the new folder OUT, without what identifies patients.
 
@@ -59,7 +64,7 @@ def command(
             raise InputError(f"there is no file {secret_file}")
         secret = secret_file.read_bytes()[:4096]
     options = Options(
-        clean_pixels=clean_pixel_data, clean_descriptors=clean_descriptors, retain_uids=retain_uids,
+        clean_pixels=clean_pixel_data, clean_faces=clean_faces, clean_descriptors=clean_descriptors, retain_uids=retain_uids,
         safe_private=not remove_private,
     )  # fmt: skip
     if report_file is not None:

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ctrecon.dicom.deidentify.burned import TextFoundError, check_no_text, lines_of_text
 from ctrecon.dicom.deidentify.dataset import deidentify
+from ctrecon.dicom.deidentify.faces import FaceError
 from ctrecon.dicom.deidentify.files import deidentify_folder
 from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.deidentify.options import Options
@@ -61,3 +62,31 @@ def test_in_a_folder_they_are_left_out_and_the_codes_say_what_was_done(tmp_path)
     assert [item.CodeValue for item in after.DeidentificationMethodCodeSequence] == ["113100", "113101", "113111"]
     with pytest.raises(InputError, match="frame 1 seems to have text"):
         deidentify_folder(folder / "001.dcm", tmp_path / "one", ME, CLEAN)
+
+
+HEADS = (
+    {"BodyPartExamined": "HEAD"}, {"BodyPartExamined": "head neck"}, {"BodyPartExamined": "WHOLEBODY"},
+    {"BodyPartExamined": "CHEST", "RecognizableVisualFeatures": "YES"},
+)
+OTHERS = ({"BodyPartExamined": "CHEST"}, {"BodyPartExamined": "HEAD", "RecognizableVisualFeatures": "NO"})
+
+
+def test_images_that_may_show_a_face_say_so_or_are_refused(tmp_path):
+    no_faces = Options(clean_faces=True)
+    for tags in HEADS:
+        assert deidentify(ct(0, **tags), ME, "a").RecognizableVisualFeatures == "YES"
+        with pytest.raises(FaceError, match="may show a face"):
+            deidentify(ct(0, **tags), ME, "a", no_faces)
+    with pytest.raises(FaceError, match="says neither BodyPartExamined"):
+        deidentify(ct(0, BodyPartExamined=None), ME, "a", no_faces)
+    for tags in OTHERS:
+        clean = deidentify(ct(0, **tags), ME, "a", no_faces)
+        assert clean.get("RecognizableVisualFeatures", "NO") == "NO"
+        assert "113102" in [code.CodeValue for code in clean.DeidentificationMethodCodeSequence]
+    folder = save(tmp_path / "in", ct(0, BodyPartExamined="CHEST"), ct(1, BodyPartExamined="HEAD"))
+    done = deidentify_folder(folder, tmp_path / "out", ME, no_faces)
+    assert (done.written, done.left_out) == (1, 1)
+    assert any("may show a face" in warning for warning in done.warnings)
+    done = deidentify_folder(folder, tmp_path / "all", ME)
+    assert (done.written, done.left_out) == (2, 0)
+    assert any("--clean-faces" in warning for warning in done.warnings)

@@ -27,6 +27,7 @@ from ctrecon.dicom.deidentify.changes import EMPTIED, MOVED, NEW_UID, REMOVED, R
 from ctrecon.dicom.deidentify.codes import is_code, known_code
 from ctrecon.dicom.deidentify.descriptors import KEYWORDS, clean
 from ctrecon.dicom.deidentify.harmless import action_for, harmless_value, registered
+from ctrecon.dicom.deidentify.faces import check_no_face, may_show_a_face
 from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.deidentify.options import MEANINGS, Options
 from ctrecon.dicom.deidentify.profile import Action, table
@@ -63,12 +64,15 @@ def deidentify(
 
     Raises:
         InputError: For damaged files, for documents (reports, PDF), of which the profile would leave nothing, and with
-            ``clean_pixels`` for images into which text may be drawn (TextFoundError).
+            ``clean_pixels`` for images into which text may be drawn (TextFoundError), with ``clean_faces`` for those
+            that may show a face (FaceError).
     """
     options = options or Options()
     with refusing(f"{name}: cannot be de-identified"):
         if is_document(ds):
             raise InputError(f"{name}: is a document, all of which may identify; only images are de-identified")
+        if options.clean_faces and "PixelData" in ds:
+            check_no_face(ds, name)
         patient = text_of(ds, "PatientID", name)
         names = _names(ds) if options.clean_descriptors else _NO_NAMES
         work = _Work(identity, options, changes or Changes(), patient, names)
@@ -76,6 +80,8 @@ def deidentify(
         work.fill(clean_ds, ds, safe_elements(ds) if options.safe_private else _NO_TAGS)
         _add_pixels(clean_ds, ds, name, check=options.clean_pixels)
         _mark(clean_ds, options.codes(move_dates=identity.move_dates), moved=identity.move_dates)
+        if may_show_a_face(ds, name):
+            clean_ds.RecognizableVisualFeatures = "YES"
         clean_ds.PatientID = clean_ds.PatientName = identity.patient(patient)
         clean_ds.file_meta.MediaStorageSOPClassUID = clean_ds.get("SOPClassUID") or UID("")
         clean_ds.file_meta.MediaStorageSOPInstanceUID = clean_ds.get("SOPInstanceUID") or UID("")

@@ -14,6 +14,7 @@ from ctrecon.dicom.common.files import is_dicom, read_dataset, refusing, sources
 from ctrecon.dicom.deidentify.burned import TextFoundError
 from ctrecon.dicom.deidentify.changes import Changes
 from ctrecon.dicom.deidentify.dataset import deidentify, is_document
+from ctrecon.dicom.deidentify.faces import FaceError, may_show_a_face
 from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.deidentify.options import Options
 from ctrecon.dicom.deidentify.safe_private import holds_certificate, names_nobody
@@ -70,6 +71,7 @@ def deidentify_folder(
         InputError: For damaged files, or where there are no images.
         OutputError: Where ``folder`` holds something else, lies within ``given``, or cannot be made.
         TextFoundError: Where the only image has text drawn into it.
+        FaceError: Where the only image may show a face.
     """
     check_new_folder(folder, ours=_is_ours, overwrite=overwrite)
     if given.is_dir() and folder.resolve().is_relative_to(given.resolve()):
@@ -114,6 +116,12 @@ def deidentify_folder(
                 warned.add(f"images into which text may be drawn were left out, such as {error}")
                 left_out += 1
                 continue
+            except FaceError as error:
+                if len(found) == 1:
+                    raise
+                warned.add(f"images that may show a face were left out, such as {error}")
+                left_out += 1
+                continue
             warned |= _warnings(before, source.name)
             written += 1
             partial.joinpath(f"{written:05d}.dcm").write_bytes(clean)
@@ -135,6 +143,9 @@ def _warnings(ds: FileDataset, name: str) -> set[str]:
         told.add("files say that text is burned into their pixels (BurnedInAnnotation YES): it is still there, look")
     elif burned != "NO" and "PixelData" in ds:
         told.add("files do not say whether text is burned into their pixels: pixels are not changed, look at them")
-    if text_of(ds, "RecognizableVisualFeatures", name) == "YES" or text_of(ds, "BodyPartExamined", name) == "HEAD":
-        told.add("images of heads: a face can be recognised in a volume; pixels are not changed")
+    if may_show_a_face(ds, name):
+        told.add(
+            "images of heads: a face can be recognised in a volume; pixels are not changed, and the files say so "
+            "(RecognizableVisualFeatures YES); --clean-faces leaves them out"
+        )
     return told
