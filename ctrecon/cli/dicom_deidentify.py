@@ -64,8 +64,8 @@ def command(
             raise InputError(f"there is no file {secret_file}")
         secret = secret_file.read_bytes()[:4096]
     options = Options(
-        clean_pixels=clean_pixel_data, clean_faces=clean_faces, clean_descriptors=clean_descriptors, retain_uids=retain_uids,
-        safe_private=not remove_private,
+        clean_pixels=clean_pixel_data, clean_faces=clean_faces, clean_descriptors=clean_descriptors,
+        retain_uids=retain_uids, safe_private=not remove_private,
     )  # fmt: skip
     if report_file is not None:
         check_places([report_file], overwrite=overwrite)

@@ -26,8 +26,8 @@ from ctrecon.dicom.deidentify.burned import check_no_text
 from ctrecon.dicom.deidentify.changes import EMPTIED, MOVED, NEW_UID, REMOVED, REPLACED, Changes
 from ctrecon.dicom.deidentify.codes import is_code, known_code
 from ctrecon.dicom.deidentify.descriptors import KEYWORDS, clean
-from ctrecon.dicom.deidentify.harmless import action_for, harmless_value, registered
 from ctrecon.dicom.deidentify.faces import check_no_face, may_show_a_face
+from ctrecon.dicom.deidentify.harmless import action_for, harmless_value, registered
 from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.deidentify.options import MEANINGS, Options
 from ctrecon.dicom.deidentify.profile import Action, table

@@ -52,7 +52,7 @@ def check_no_face(ds: Dataset, name: str) -> None:
     if may_show_a_face(ds, name):
         raise FaceError(f"{name}: may show a face, by what it says of itself (BodyPartExamined)")
     if not _part(ds, name) and text_of(ds, "RecognizableVisualFeatures", name).strip().upper() != "NO":
-        raise FaceError(f"{name}: says neither BodyPartExamined nor RecognizableVisualFeatures NO, so it may show a face")
+        raise FaceError(f"{name}: says neither BodyPartExamined nor RecognizableVisualFeatures NO: it may show a face")
 
 
 def _part(ds: Dataset, name: str) -> str:
