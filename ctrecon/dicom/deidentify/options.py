@@ -38,6 +38,7 @@ class Options:
         """The method codes, alike in all files of a run, whether or not a file has such attributes."""
         taken = {
             BASIC: True, CLEAN_PIXELS: self.clean_pixels, CLEAN_FACES: self.clean_faces,
-            CLEAN_DESCRIPTORS: self.clean_descriptors, MODIFIED_DATES: move_dates, RETAIN_UIDS: self.retain_uids, SAFE_PRIVATE: self.safe_private,
+            CLEAN_DESCRIPTORS: self.clean_descriptors, MODIFIED_DATES: move_dates, RETAIN_UIDS: self.retain_uids,
+            SAFE_PRIVATE: self.safe_private,
         }  # fmt: skip
         return [code for code, wanted in taken.items() if wanted]
