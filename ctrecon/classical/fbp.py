@@ -9,6 +9,7 @@ sampled in space, so the mean comes out right, and each view counts with the ang
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
@@ -51,6 +52,8 @@ B. F. Logan, IEEE Trans. Nucl. Sci. 21, 1974, to the cosine windows of signal pr
 """
 
 SMALL_BYTES = 64 << 20
+# Of so many cells the mean stands for what an object that is cut off goes on with.
+_AT_END = 3
 """Up to this size the matrix of a back projection is made sooner than numba's kernels are loaded, and as fast after."""
 
 
@@ -101,7 +104,8 @@ class FilteredBackProjection:
     """
 
     def __init__(
-        self, geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cutoff: float = 1.0
+        self, geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cutoff: float = 1.0,
+        extrapolate: bool = False,
     ) -> None:
         orbit = orbit_of(geometry, "filtered back projection", ANOTHER_METHOD)
         self.geometry, self.grid = geometry, grid.in_plane("filtered back projection")
@@ -115,6 +119,8 @@ class FilteredBackProjection:
         fan = fan_rays(vectors, orbit)
         # What the ramp leaves beyond the shorter side is needed where pixels are seen from the other side alone.
         self._beyond = cells_beyond(orbit, fan.distance)
+        # An object that is cut off goes on for the ramp, falling to nothing, so that it sees no edge there.
+        self._further = 0 if self._beyond or not extrapolate else max(1, vectors.columns // 2)
         self._back = kind(replace(vectors, columns=vectors.columns + 2 * self._beyond), orbit, grid)
         scale = self._back.scale
         scale = scale if scale.shape[-1] == 1 else scale[:, self._beyond : scale.shape[-1] - self._beyond]
@@ -125,9 +131,8 @@ class FilteredBackProjection:
         self._small = matrix_bytes(len(weights), grid) <= SMALL_BYTES
 
     def _filter_response(self, window: Window, cutoff: float) -> Tensor:
-        response = ramp_response(
-            self.geometry.shape[-1] + 2 * self._beyond, self._back.spacing_mm, window, cutoff, chord=self._back.chord
-        )
+        cells = self.geometry.shape[-1] + 2 * (self._beyond + self._further)
+        response = ramp_response(cells, self._back.spacing_mm, window, cutoff, chord=self._back.chord)
         return torch.from_numpy(response.astype(np.float32))
 
     def with_filter(self, window: Window, cutoff: float = 1.0) -> FilteredBackProjection:
@@ -173,10 +178,20 @@ class FilteredBackProjection:
         if self._reversed:
             sinogram = sinogram.flip(-1)
         weighted = torch.nn.functional.pad(sinogram.float() * self._weights, (self._beyond, self._beyond))
+        weighted = _going_on(weighted, self._further)
         length = ramp_length(weighted.shape[-1])
         spectrum = torch.fft.rfft(weighted, n=length) * self._response
-        filtered = torch.fft.irfft(spectrum, n=length)[..., : weighted.shape[-1]]
+        filtered = torch.fft.irfft(spectrum, n=length)[..., self._further : weighted.shape[-1] - self._further]
         return torch.nn.functional.pad(filtered, (1, 2)).contiguous()
+
+
+def _going_on(values: Tensor, cells: int) -> Tensor:
+    """With cells beyond either end: its last values' mean, falling to zero like a squared cosine."""
+    if not cells:
+        return values
+    falling = torch.cos(torch.linspace(0, math.pi / 2, cells + 2, device=values.device)[1:-1]) ** 2
+    first, last = (end.mean(dim=-1, keepdim=True) for end in (values[..., :_AT_END], values[..., -_AT_END:]))
+    return torch.cat([first * falling.flip(0), values, last * falling], dim=-1)
 
 
 def _runs_backwards(vectors: Vectors) -> bool:

@@ -10,7 +10,10 @@ from ctrecon.geometry.grid import Grid
 Inversion = FilteredBackProjection | FeldkampBackProjection
 
 
-def inversion(geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cutoff: float = 1.0) -> Inversion:
+def inversion(
+    geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cutoff: float = 1.0,
+    extrapolate: bool = False,
+) -> Inversion:
     """An approximate inverse by formula, from data to images as the operator has them.
 
     Args:
@@ -18,10 +21,12 @@ def inversion(geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cut
         grid: Of the image or volume.
         window: The filter's window, ``"ram-lak"`` to ``"hann"``.
         cutoff: The highest frequency that passes, as a share of Nyquist's.
+        extrapolate: Whether data in the plane are of an object that is cut off, and go on beyond the detector.
 
     Raises:
         GeometryError: For a geometry without a known formula.
         SettingError: For an unknown window.
     """
-    kind = FeldkampBackProjection if len(geometry.shape) == 3 else FilteredBackProjection
-    return kind(geometry, grid, window=window, cutoff=cutoff)
+    if len(geometry.shape) == 3:
+        return FeldkampBackProjection(geometry, grid, window=window, cutoff=cutoff)
+    return FilteredBackProjection(geometry, grid, window=window, cutoff=cutoff, extrapolate=extrapolate)

@@ -13,6 +13,7 @@ from scipy import sparse
 from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
+from ctrecon.measurement.cut_off import cut_off, undecided_beyond_mm, wide_grid
 from ctrecon.measurement.extent import grid_of_object, object_radius_mm
 from ctrecon.measurement.filling import Filling, filling
 from ctrecon.measurement.given import LARGEST_VALUE, check_values, plain_floats
@@ -341,11 +342,33 @@ class Scan:
         seen = self.sinogram if self.mask is None else np.where(self.mask, self.sinogram, 0)
         return grid_of_object(self.geometry, object_radius_mm(seen, self.geometry))
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the object reaches beyond the detector (``cut_off.py``)."""
+        return self.geometry is not None and not self.in_space and cut_off(self.sinogram, self.geometry, self.mask)
+
+    @property
+    def undecided_beyond_mm(self) -> float | None:
+        """The radius about the axis beyond which the data decide nothing, where the object is cut off; else None."""
+        return undecided_beyond_mm(self.sinogram, self.geometry, self.grid, self.mask)
+
+    def _wide(self, size: int | None) -> Scan:
+        assert self.geometry is not None
+        wide = replace(self, grid=wide_grid(self.geometry, size=size), image_shape=None)
+        beyond = wide.undecided_beyond_mm
+        assert beyond is not None
+        note = (
+            f"the object reaches beyond the detector: the image is half as wide again as the field of view, and "
+            f"further than {beyond:.4g} {self.units.length} from the rotation axis nothing in it is decided by the data"
+        )
+        return replace(wide, notes=(*self.notes, note))
+
     def with_grid(self, *, size: int | None = None, pixel_mm: float | None = None) -> Scan:
         """The scan with a grid: what is given, the rest such that the same square stays covered.
 
         That square is the file's own grid, else what the object needs of the field of view where neither is given
-        (``extent.py``), else the field of view. Slices of a volume stay what they are; without a grid they are as many
+        (``extent.py``), else the field of view, half as wide again where the object is cut off
+        (``cut_off.py``). Slices of a volume stay what they are; without a grid they are as many
         and as far apart as the detector's rows seem at the axis, over all that any view sees.
 
         Args:
@@ -371,7 +394,11 @@ class Scan:
         if size is None and pixel_mm is None:
             if self.grid is not None:
                 return self
+            if self.is_cut_off:
+                return self._wide(None)
             return replace(self, grid=self._grid_of_object(), image_shape=None)
+        if size is not None and pixel_mm is None and self.grid is None and self.matrix is None and self.is_cut_off:
+            return self._wide(size)
         width = None if self.grid is None else max(self.grid.size_mm)
         if size is None and pixel_mm is not None and pixel_mm > 0:
             size = max(1, math.ceil((width or field_of_view_mm(self.geometry)) / pixel_mm - 1e-6))

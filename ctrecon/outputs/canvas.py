@@ -112,6 +112,18 @@ class Canvas:
         self.picture.paste(drawn.resize((right - left, bottom - top), Image.Resampling.NEAREST), (left, top))
         self.frame(box)
 
+    def circle(self, box: Box, middle: tuple[float, float], radius: tuple[float, float], colour: Colour) -> None:
+        """A broken circle within a panel; ``middle`` and ``radius`` across and down as shares of the panel."""
+        left, top, right, bottom = box
+        width, height = right - left, bottom - top
+        for at in range(0, 360, 6):
+            ends = [math.radians(at), math.radians(at + 3)]
+            across = [left + (middle[0] + radius[0] * math.cos(a)) * width for a in ends]
+            down = [top + (middle[1] + radius[1] * math.sin(a)) * height for a in ends]
+            line = list(zip(across, down, strict=True))
+            if all(left <= x <= right and top <= y <= bottom for x, y in line):
+                self._draw.line(line, fill=colour, width=2)
+
     def frame(self, box: Box) -> None:
         self._draw.rectangle([round(v) for v in box], outline=BLACK)
 

@@ -17,6 +17,7 @@ _IMAGE, _IMAGE_BAR, _RESIDUAL, _RESIDUAL_BAR, _HISTORY = (
 )  # fmt: skip
 _BELOW, _ABOVE = 60, 40
 _RESIDUAL_COLOUR, _ENERGY_COLOUR, _DELTA_COLOUR = (31, 119, 180), (255, 127, 14), (214, 39, 40)
+_UNDECIDED_COLOUR = (255, 170, 0)
 _SMALLEST = 1e-30
 _ROOM = 1.25
 
@@ -63,6 +64,10 @@ def _draw_image(canvas: Canvas, panel: Box, bar: Box, result: Conclusion) -> Non
         (height, width), (x, y), down = grid.size_mm, grid.centre_mm[:2], False
     box = _shaped(panel, width / height)
     canvas.image(box, image, low, high, GRAYS)
+    beyond = result.problem.scan.undecided_beyond_mm
+    if beyond is not None and grid is not None:
+        axis = (0.5 - x / width, 0.5 + y / height)
+        canvas.circle(box, axis, (beyond / width, beyond / height), _UNDECIDED_COLOUR)
     units, place = result.problem.scan.units, grid is not None
     across = linear_ticks(x - width / 2, x + width / 2, most=6)
     canvas.below(box, across, x - width / 2, x + width / 2, f"x in {units.length}" if place else "column")
@@ -77,6 +82,8 @@ def image_title(result: Conclusion) -> str:
     """What stands above the image: certified, not certified, or certified to no avail."""
     if not result.certified:
         return "image, NOT certified"
+    if result.problem.scan.undecided_beyond_mm is not None:
+        return "certified image; beyond the circle nothing is decided"
     empty = result.worth is not None and result.worth.nothing
     return "image; its certificate says nothing" if empty else "certified image"
 

@@ -133,7 +133,7 @@ def prepare(
             built, where, note, precondition = shared.operator, shared.device, shared.note, shared.unfilled
         else:
             built, where, note = choose(scan.geometry, scan.grid, device=device, name=operator, uses=uses)
-            precondition = _inverse(built, scan.geometry, scan.grid)
+            precondition = _inverse(built, scan)
     missing = None if scan.mask is None else missing_note(scan.mask)
     scan = replace(scan, notes=(*scan.notes, *filter(None, (note, missing))))
     if norm is not None:
@@ -168,9 +168,11 @@ def prepare(
     )
 
 
-def _inverse(operator: LinearOperator, geometry: Geometry, grid: Grid) -> Precondition:
+def _inverse(operator: LinearOperator, scan: Scan) -> Precondition:
+    assert scan.geometry is not None
+    assert scan.grid is not None
     try:
-        return inversion(geometry, grid)
+        return inversion(scan.geometry, scan.grid, extrapolate=scan.is_cut_off)
     except GeometryError:
         # A geometry without an inversion formula of its own.
         return _few_conjugate_gradients(operator)

@@ -24,6 +24,7 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.io.npy import read_npy
 from ctrecon.measurement.center import Center, estimate_center
+from ctrecon.measurement.cut_off import undecided_beyond_mm
 from ctrecon.measurement.scan import Scan
 from ctrecon.measurement.units import Units, units_of
 from ctrecon.outputs.history import SUFFIX, History, read_history
@@ -40,7 +41,8 @@ class Residual:
 
     ``norm`` is its size in the certificate's norm, ``of_data`` the size of the data in the same norm. ``structure`` is
     what it shows beside noise, tested here anew; None where it is too small for that. ``axis`` is where the data have
-    the rotation axis; None where they do not show it.
+    the rotation axis; None where they do not show it. ``undecided_beyond_mm``: the radius about the axis beyond which
+    they decide nothing, of an object that is cut off.
     """
 
     values: Array
@@ -49,6 +51,7 @@ class Residual:
     whitened: bool
     structure: Structure | None
     axis: Center | None
+    undecided_beyond_mm: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +142,7 @@ def gather(path: Path, *, scan: Scan | None = None, check: Checker = verify.chec
     if status == "refused":
         missing["residual"] = "A certificate that is refused does not say which data belong to this image."
     elif operator is not None and norm is not None:
-        residual = _residual(image, operator, norm, paths, claim, scan, geometry)
+        residual = _residual(image, operator, norm, paths, claim, scan, geometry, grid)
     if residual is None:
         missing.setdefault(
             "residual",
@@ -255,6 +258,7 @@ def _residual(
     claim: Mapping[str, Any] | None,
     scan: Scan | None,
     geometry: Geometry | None,
+    grid: Grid | None,
 ) -> Residual | None:
     """By the checker's own projector, in float64, from the files the certificate names (or the ``scan`` at hand)."""
     weights = None
@@ -282,6 +286,7 @@ def _residual(
         whitened=weights is not None,
         structure=structure_of(data, explained, weights),
         axis=_axis(data, geometry),
+        undecided_beyond_mm=undecided_beyond_mm(data, geometry, grid, None if weights is None else weights > 0),
     )
 
 

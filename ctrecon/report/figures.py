@@ -34,9 +34,13 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-se
 
 
 def image_figure(
-    image: Array, grid: Grid | None, scale: Scale, audits: Sequence[Audit], *, units: Units = MM
+    image: Array, grid: Grid | None, scale: Scale, audits: Sequence[Audit], *, units: Units = MM,
+    undecided_beyond_mm: float | None = None,
 ) -> tuple[Json, int]:
-    """The image in gray with the outlines of audited regions; and how many pixels a side became one."""
+    """The image in gray with the outlines of audited regions; and how many pixels a side became one.
+
+    Beyond the circle ``undecided_beyond_mm`` about the axis, which is drawn, the data decide nothing.
+    """
     factor = _factor(image.shape)
     values = scale.shown(_blocks(image, factor).mean(axis=(1, 3)))
     rows, columns = image.shape
@@ -61,6 +65,9 @@ def image_figure(
     for number, audit in enumerate(audits, start=1):
         if audit.functional is not None:
             _outline(figure, number, audit, (left, top), (across, down))
+    if undecided_beyond_mm is not None:
+        r = undecided_beyond_mm
+        figure.add_shape(type="circle", x0=-r, x1=r, y0=-r, y1=r, line={"color": AMBER, "width": 2, "dash": "dash"})
     x_range, y_range = [left, left + columns * across], sorted([top, top + rows * down], reverse=grid is None)
     axis = {"showgrid": False, "zeroline": False, "ticks": "outside", "constrain": "domain"}
     figure.update_layout(

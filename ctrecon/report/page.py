@@ -49,7 +49,10 @@ def render(content: Content, *, water_mu_per_mm: float | None = None, written: d
     scale = choose_scale(content.image, content.grid, water_mu_per_mm, units=content.units)
     audits = [audit for audit in content.audits if not audit.refused] + [a for a in content.audits if a.refused]
     drawn: dict[str, Any] = {}
-    drawn["image"], reduced = figures.image_figure(content.image, content.grid, scale, audits, units=content.units)
+    drawn["image"], reduced = figures.image_figure(
+        content.image, content.grid, scale, audits, units=content.units,
+        undecided_beyond_mm=None if content.residual is None else content.residual.undecided_beyond_mm,
+    )  # fmt: skip
     residual_reduced = 1
     if content.residual is not None:
         drawn["residual"], residual_reduced = figures.residual_figure(content.residual)

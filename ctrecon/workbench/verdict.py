@@ -111,6 +111,7 @@ def facts(result: Conclusion, written: Mapping[str, Path]) -> dict[str, Any]:
         "preview": str(written["preview"]) if "preview" in written else None,
         "operator": type(operator).__name__,
         "seconds": round(result.seconds, 3),
+        "undecided_beyond_mm": result.problem.scan.undecided_beyond_mm,
         "structure": None if result.structure is None else result.structure.to_dict(),
         "doubts": None if result.doubts is None else result.doubts.to_dict(),
         "notes": list(result.problem.scan.notes),

@@ -56,9 +56,12 @@ def test_what_nobody_can_tell_gets_the_field_of_view() -> None:
         grid = ct.Scan(sinogram=data, geometry=FAN).with_grid().grid
         assert grid is not None
         assert max(grid.size_mm) == pytest.approx(field_of_view_mm(FAN))
-    filled = ct.Scan(sinogram=disc(48.0), geometry=FAN).with_grid().grid
+    filled = ct.Scan(sinogram=disc(45.5), geometry=FAN).with_grid().grid
     assert filled is not None
     assert max(filled.size_mm) == pytest.approx(field_of_view_mm(FAN))
+    beyond = ct.Scan(sinogram=disc(52.0), geometry=FAN).with_grid().grid  # cut off
+    assert beyond is not None
+    assert max(beyond.size_mm) == pytest.approx(1.5 * field_of_view_mm(FAN), rel=0.02)
 
 
 def test_what_is_asked_for_is_what_comes() -> None:

@@ -1,0 +1,96 @@
+"""Whether an object reaches beyond the detector (truncation), and what such a scan decides: its field of view alone.
+
+Where views end amid the object, an image no wider than the field of view has no place for what lies beyond, and presses
+it into its border. Of the plane outside of the field of view the data say hardly anything: no ray passes there from all
+sides.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.grid import Grid, default_grid
+from ctrecon.measurement.mask import Mask
+from ctrecon.support.arrays import Array
+
+# A view is cut off where its last cell sees this share of the largest line integral; so many views must be.
+_CUT, _VIEWS = 0.12, 0.1
+_FEWEST_CELLS, _FEWEST_VIEWS = 24, 3
+# What varies from cell to cell by more than this, or nowhere by this, is no object.
+_ROUGH, _FLAT = 0.1, 0.05
+# An end nearer to the axis than this share of the other: each ray it lacks is measured from the other side.
+_SAME = 0.9
+_WIDER = 1.5
+
+
+def cut_off(sinogram: Array, geometry: Geometry, mask: Mask | None = None) -> bool:
+    """Whether an object is seen by the detector's ends, those that decide how far the scan sees.
+
+    Args:
+        sinogram: Line integrals ``[views, detectors]``.
+        geometry: Of the scan.
+        mask: True where a ray is usable; views whose ends are missing say nothing.
+
+    Returns:
+        False as well where there are too few cells, or where the values are no object's.
+    """
+    f = np.asarray(sinogram, dtype=np.float64)
+    orbit = geometry.orbit
+    if f.ndim != 2 or f.shape[1] < _FEWEST_CELLS or f.shape[0] < _FEWEST_VIEWS or orbit is None:
+        return False
+    top = float(np.quantile(f, 0.99))
+    rough = float(np.median(np.abs(np.diff(f, n=2, axis=1)))) / math.sqrt(6)
+    if top <= 0 or rough > _ROUGH * top or float(np.quantile(f, 0.99) - np.quantile(f, 0.01)) < _FLAT * top:
+        return False
+    half, offset = geometry.detector_count * geometry.detector_spacing_mm / 2, orbit.detector_offset_mm
+    reach = (half - offset, half + offset)
+    seen = []
+    for end, far in zip((0, -1), reach, strict=True):
+        usable = np.ones(len(f), np.bool_) if mask is None else mask[:, end]
+        if far >= _SAME * max(reach) and usable.any():
+            seen.append(f[usable, end] > _CUT * top)
+    return bool(seen) and float(np.concatenate(seen).mean()) > _VIEWS
+
+
+def wide_grid(geometry: Geometry, *, size: int | None = None) -> Grid:
+    """A square half as wide again as the field of view, with room for what reaches beyond it.
+
+    Args:
+        geometry: Of a scan that is cut off.
+        size: Pixels a side; None for as large ones as the default grid has.
+
+    Returns:
+        The grid.
+
+    Raises:
+        GeometryError: The detector does not see the rotation axis from both sides.
+    """
+    plain = default_grid(geometry)
+    if size is None:
+        return default_grid(geometry, size=math.ceil(_WIDER * plain.rows), pixel_mm=max(plain.spacing_mm))
+    return default_grid(geometry, size=size, pixel_mm=_WIDER * max(plain.size_mm) / size)
+
+
+def undecided_beyond_mm(
+    sinogram: Array, geometry: Geometry | None, grid: Grid | None, mask: Mask | None = None
+) -> float | None:
+    """The radius about the axis beyond which a scan that is cut off decides nothing.
+
+    Args:
+        sinogram: Line integrals ``[views, detectors]``.
+        geometry: Of the scan; None where there is only a matrix.
+        grid: Of the image.
+        mask: As for ``cut_off``.
+
+    Returns:
+        In the unit of the geometry; None where the whole image lies within, or nothing is cut off.
+    """
+    if geometry is None or grid is None or np.ndim(sinogram) != 2 or not cut_off(sinogram, geometry, mask):
+        return None
+    radius = max(default_grid(geometry).size_mm) / 2
+    (height, width), (x, y) = grid.size_mm, grid.centre_mm[:2]
+    corner = math.hypot(width / 2 + abs(x), height / 2 + abs(y))
+    return radius if corner > radius else None

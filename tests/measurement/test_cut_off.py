@@ -1,0 +1,111 @@
+"""An object beyond the detector is noticed, has a place in the image, and what nobody measured is marked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from scipy.ndimage import map_coordinates
+
+import ctrecon as ct
+from ctrecon.classical.cgls import cgls
+from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.cli.main import cli
+from ctrecon.geometry.grid import default_grid
+from ctrecon.io.write import write_scan
+from ctrecon.measurement.cut_off import cut_off
+from ctrecon.measurement.scan import Scan
+from ctrecon.operators.choose import choose_operator
+from ctrecon.simulation.simulate import Simulated
+
+SIZE, CUT = 80, 16
+
+
+def simulated(beam: str = "fan") -> Simulated:
+    return ct.simulate("chest", beam=beam, size=SIZE, views=72, noise=0.005, seed=3)
+
+
+def middle_of(scan: Scan, *, left: int = CUT, right: int = CUT) -> Scan:
+    """Without the outer cells, and without a grid."""
+    values = np.ascontiguousarray(scan.sinogram[:, left : scan.sinogram.shape[1] - right])
+    geometry = scan.geometry
+    assert isinstance(geometry, ct.FanBeam | ct.ParallelBeam)
+    offset = geometry.detector_offset_mm + (left - right) / 2 * geometry.detector_spacing_mm
+    return Scan(values, dataclasses.replace(geometry, detector_count=values.shape[1], detector_offset_mm=offset))
+
+
+def psnr(image: np.ndarray, grid: ct.Grid, made: Simulated) -> float:
+    """Within the field of view."""
+    assert made.scan.grid is not None
+    radius = 0.9 * max(default_grid(middle_of(made.scan).geometry).size_mm) / 2
+    x = (np.arange(grid.rows) - (grid.rows - 1) / 2) * grid.spacing_mm[0]
+    at = np.stack(np.meshgrid(x, x, indexing="ij"))
+    truth = map_coordinates(made.truth, at / made.scan.grid.spacing_mm[0] + (len(made.truth) - 1) / 2, order=1)
+    inside = np.hypot(*at) < radius
+    return 20 * float(np.log10(truth.max() / np.sqrt(np.mean((image - truth)[inside] ** 2))))
+
+
+@pytest.mark.parametrize("beam", ["fan", "parallel"])
+def test_it_is_noticed_and_nothing_else_is(beam: str) -> None:
+    whole = simulated(beam).scan
+    assert middle_of(whole).is_cut_off
+    assert not dataclasses.replace(whole, grid=None).is_cut_off
+    assert dataclasses.replace(whole, grid=None).with_grid().undecided_beyond_mm is None
+    rng = np.random.default_rng(1)
+    for other in (np.ones(whole.sinogram.shape), rng.random(whole.sinogram.shape), np.zeros(whole.sinogram.shape)):
+        assert whole.geometry is not None
+        assert not cut_off(other, whole.geometry)
+
+
+def test_half_a_fan_is_whole_if_its_longer_side_is() -> None:
+    """Each ray that the shorter side lacks is measured from the other side."""
+    whole = simulated().scan
+    assert not middle_of(whole, left=30, right=0).is_cut_off
+    assert middle_of(whole, left=30, right=20).is_cut_off
+
+
+def test_the_image_is_wide_enough_and_explains_the_data() -> None:
+    made = simulated()
+    cut = middle_of(made.scan)
+    wide = ct.reconstruct(cut, method="huber-tv", device="cpu")
+    assert wide.certified
+    assert wide.scan.grid is not None
+    assert psnr(wide.image, wide.scan.grid, made) > 28
+    # On the field of view alone no image does, however long one tries.
+    assert cut.geometry is not None
+    narrow = default_grid(cut.geometry)
+    operator = choose_operator(cut.geometry, narrow, uses="few")
+    data = torch.from_numpy(cut.sinogram.astype(np.float32))[None, None]
+    assert float(cgls(operator, data, most_iterations=60).discrepancy) > 3 * wide.delta.value
+    assert max(wide.scan.grid.size_mm) == pytest.approx(1.5 * max(narrow.size_mm), rel=0.03)
+    pixel = 1.5 * max(narrow.size_mm) / 50
+    assert cut.with_grid(size=50).grid == ct.Grid(rows=50, columns=50, pixel_mm=pixel)
+
+
+def test_filtered_back_projection_sees_no_edge_at_the_detectors_end() -> None:
+    made = simulated("parallel")
+    cut = middle_of(made.scan)
+    assert cut.geometry is not None
+    grid = default_grid(cut.geometry)
+    data = torch.from_numpy(cut.sinogram.astype(np.float32))[None, None]
+    plain, extended = (
+        psnr(FilteredBackProjection(cut.geometry, grid, window="hann", extrapolate=on)(data)[0, 0].numpy(), grid, made)
+        for on in (False, True)
+    )
+    assert extended > plain + 3
+
+
+def test_what_lies_outside_is_marked_wherever_the_image_goes(tmp_path: Path) -> None:
+    path, image, page = tmp_path / "s.npz", tmp_path / "r.npy", tmp_path / "r.html"
+    write_scan(path, middle_of(simulated().scan))
+    words = ["reconstruct", str(path), "-o", str(image), "--method", "cgls", "--json", "--report", str(page)]
+    found = json.loads(CliRunner().invoke(cli, words).output)
+    radius = found["undecided_beyond_mm"]
+    assert radius == pytest.approx(max(default_grid(middle_of(simulated().scan).geometry).size_mm) / 2)
+    assert any("nothing in it is decided by the data" in note for note in found["notes"])
+    assert "outside of the dashed circle" in page.read_text()
