@@ -15,7 +15,6 @@ from ctrecon.classical.filled import Filled
 from ctrecon.classical.inversion import inversion
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import GeometryError, InputError, SettingError
-from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.mask import missing_note
