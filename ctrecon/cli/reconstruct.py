@@ -16,6 +16,7 @@ from ctrecon.support.text import printable
 if TYPE_CHECKING:
     from ctrecon.reconstruction.settings import Settings
     from ctrecon.support.site_key import SiteKey
+    from ctrecon.workbench.stack.run import Executor
 
 WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 
@@ -87,10 +88,12 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
     help="Of a file of several rows, or a folder of projections: a volume of all, or a series. NAME.zarr implies it.",
 )
 @click.option("--spacing", type=float, metavar="MM", help="Of all slices. Default: a detector row at the axis.")
+@click.option("--workers", type=click.IntRange(min=1), help="Of all slices: so many processes on this machine (Dask).")
+@click.option("--scheduler", metavar="ADDRESS", help="Likewise, by the Dask cluster at this address (docs/cluster.md).")
 @click.pass_context
 def command(
     ctx: click.Context, /, scan_file: Path, output: str | None, preview: bool, report: Path | None, as_json: bool,
-    all_slices: bool, spacing: float | None, **options: Any,
+    all_slices: bool, spacing: float | None, workers: int | None, scheduler: str | None, **options: Any,
 ) -> None:
     """Reconstruct a certified image from the sinogram INPUT, a file or a folder of CT projections.
 
@@ -112,8 +115,8 @@ def command(
         from ctrecon.cli.reconstruct_stack import to_stack
 
         code = to_stack(
-            scan_file, settings, stack, spacing, executor=None, water_mu=options["water_mu"], preview=preview,
-            overwrite=options["overwrite"], key=options["key"], as_json=as_json,
+            scan_file, settings, stack, spacing, executor=_executor(workers, scheduler), water_mu=options["water_mu"],
+            preview=preview, overwrite=options["overwrite"], key=options["key"], as_json=as_json,
         )  # fmt: skip
         ctx.exit(code)
     series = series_target(
@@ -126,6 +129,8 @@ def command(
             "--all-slices and --spacing go with a folder of projections and -o FOLDER/, or with -o NAME.zarr, .nii.gz, "
             ".tif, .h5; drop them"
         )
+    if (workers is not None or scheduler is not None) and not many:
+        raise SettingError("--workers and --scheduler go with all slices of a scan; drop them, or add --all-slices")
     if series is not None and not as_json:
         for note in series.study.notes:
             click.echo(f"note: {printable(note)}")
@@ -142,8 +147,9 @@ def command(
         from ctrecon.cli.reconstruct_stack import to_series
 
         code = to_series(
-            scan_file, settings, series, spacing, executor=None, slice_mm=options["slice_mm"], as_json=as_json
-        )
+            scan_file, settings, series, spacing, executor=_executor(workers, scheduler),
+            slice_mm=options["slice_mm"], as_json=as_json,
+        )  # fmt: skip
     else:
         from ctrecon.cli.reconstruct_one import to_series_of_one
 
@@ -168,6 +174,21 @@ def settings_of(options: dict[str, Any]) -> Settings:
 
     names = {field.name for field in fields(Settings)}
     return Settings(**{name: value for name, value in options.items() if name in names})
+
+
+def _executor(workers: int | None, scheduler: str | None) -> Executor | None:
+    """Who does the batches; None for this process. Raises SettingError where Dask is not installed."""
+    if workers is None and scheduler is None:
+        return None
+    from ctrecon.errors import SettingError
+
+    try:
+        from ctrecon.workbench.stack.cluster import Cluster
+    except ImportError as why:
+        raise SettingError(
+            f"--workers and --scheduler need Dask ({why.name} is missing); pip install 'ctrecon-edn[cluster]'"
+        ) from None
+    return Cluster(workers=workers, scheduler=scheduler)
 
 
 def _stack_of(output: str | None, report: Path | None, options: dict[str, Any], *, asked: bool) -> Path | None:

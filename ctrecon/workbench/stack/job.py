@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ class Job:
     key: str
     scans: bool = False
     threads: int = 1
+    folder: str = "."
 
     @property
     def batches(self) -> int:
@@ -82,8 +84,14 @@ class Workshop:
 
     def __init__(self, job: Job, source: StackSource | None = None) -> None:
         self.job = job
-        self.source = _open(job.path, job.settings, job.spacing_mm, job.together) if source is None else source
         self.once = Once(norm=job.norm)
+        if source is not None:
+            self.source = source
+            return
+        settings = _from_folder(job.settings, Path(job.folder))
+        self.source = _open(job.path, settings, job.spacing_mm, job.together)
+        if "prior" in settings_of(load_method(settings.method)):
+            self.once.network = load_ct_network(settings.prior)[0]
 
     def do(self, number: int, progress: Report | None = None) -> tuple[Done, list[Reconstruction]]:
         """Batch ``number``: taken over where an earlier run did it, else computed and kept. Raises as ``run``."""
@@ -115,15 +123,17 @@ class Workshop:
 
 
 _OPEN: dict[str, Workshop] = {}
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def do_batch(job: Job, number: int) -> Done:
     """The same in a process of its own, which keeps what it opened for the next batch of the same job."""
-    torch.set_num_threads(job.threads)
-    if job.key + job.journal not in _OPEN:
-        _OPEN.clear()
-        _OPEN[job.key + job.journal] = Workshop(job)
-    return _OPEN[job.key + job.journal].do(number)[0]
+    with _ONE_AT_A_TIME:  # a worker may have several threads
+        torch.set_num_threads(job.threads)
+        if job.key + job.journal not in _OPEN:
+            _OPEN.clear()
+            _OPEN[job.key + job.journal] = Workshop(job)
+        return _OPEN[job.key + job.journal].do(number)[0]
 
 
 def plan(
@@ -165,9 +175,19 @@ def plan(
     job = Job(
         path=str(Path(path).resolve()), settings=settings, spacing_mm=spacing_mm, journal=str(journal.resolve()),
         count=len(source.z_mm), together=together, norm=norm, key=job_key(settings, network, device=where.type),
-        scans=scans, threads=torch.get_num_threads(),
+        scans=scans, threads=torch.get_num_threads(), folder=str(Path.cwd()),
     )  # fmt: skip
     return job, source
+
+
+def _from_folder(settings: Settings, folder: Path) -> Settings:
+    """Files that the settings name, for a process that stands in another folder."""
+    found = {}
+    for name in ("geometry", "prior"):
+        value = getattr(settings, name)
+        if value is not None and (folder / value).is_file():
+            found[name] = str(folder / value)
+    return dataclasses.replace(settings, **found)  # type: ignore[arg-type]
 
 
 def _open(path: str, settings: Settings, spacing_mm: float | None, ahead: int) -> StackSource:

@@ -1,0 +1,72 @@
+"""A job's batches as tasks of Dask: worker processes on this machine, or any cluster that has a scheduler.
+
+A task is the number of a batch. A worker reads what it needs itself, writes its batch whole into the journal, and
+answers with what is said of its slices: nothing large goes over the network, but all see the same files. Where a worker
+dies its tasks go to another, and a batch that it had written already is taken over.
+
+M. Rocklin, Dask: parallel computation with blocked algorithms and task scheduling, Proc. 14th Python in Science
+Conference, 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster, as_completed
+
+from ctrecon.errors import SettingError
+from ctrecon.workbench.stack.job import Done, Job, do_batch
+
+_PATIENCE = "10s"
+# Of the same task: then it is likely the task that kills them.
+_WORKERS_LOST = 3
+
+
+class Cluster:
+    """Does batches on other processes; see ``Executor``.
+
+    Args:
+        workers: So many processes on this machine, of one thread each; or
+        scheduler: the address of a scheduler, such as ``tcp://host:8786``, whose workers see the same files.
+
+    Raises:
+        SettingError: Neither or both, or an impossible number.
+    """
+
+    def __init__(self, *, workers: int | None = None, scheduler: str | None = None) -> None:
+        if (workers is None) == (scheduler is None):
+            raise SettingError("give --workers N for this machine, or --scheduler ADDRESS for a cluster, and not both")
+        if workers is not None and workers < 1:
+            raise SettingError(f"--workers must be >= 1, got {workers}")
+        self._workers, self._scheduler = workers, scheduler
+
+    def run(self, job: Job, numbers: list[int]) -> Iterator[Done]:
+        """See ``Executor``. Raises SettingError where there is no scheduler at the address."""
+        with ExitStack() as stack:
+            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _WORKERS_LOST}))
+            client = self._client(stack)
+            # The earlier in the list, the sooner: the batch of the middle slice is the first.
+            tasks = [
+                client.submit(do_batch, job, number, pure=False, priority=-place)
+                for place, number in enumerate(numbers)
+            ]
+            for task in as_completed(tasks, loop=client.loop):
+                yield task.result()
+
+    def _client(self, stack: ExitStack) -> Any:
+        if self._scheduler is not None:
+            try:
+                return stack.enter_context(Client(self._scheduler, timeout=_PATIENCE, set_as_default=False))
+            except (OSError, ValueError, TimeoutError) as why:
+                said = (str(why).strip().splitlines() or [type(why).__name__])[0][:120]
+                raise SettingError(f"--scheduler {self._scheduler}: no scheduler answers there ({said})") from None
+        cluster = stack.enter_context(
+            LocalCluster(
+                n_workers=self._workers, threads_per_worker=1, processes=True, host="127.0.0.1",
+                dashboard_address=None, memory_limit=0,
+            )
+        )
+        return stack.enter_context(Client(cluster, set_as_default=False))
