@@ -79,6 +79,10 @@ def _of_rows(values: npt.NDArray[np.floating], geometry: Geometry | None) -> tup
         geometry = None  # a row of a scanner that climbs closes no turn
     count = values.shape[1]
     rows = np.unique(np.linspace(0, count - 1, min(count, _ROWS)).round().astype(int))
+    # A row of one number, as simulated air is, holds neither object nor noise.
+    rows = np.array([row for row in rows if np.ptp(values[:, row]) > 0], dtype=int)
+    if not rows.size:
+        raise InputError("noise cannot be estimated from rows that hold one number each; give --delta")
     found = [estimate_sigma(values[:, row], geometry) for row in rows]
     likely, most = (
         math.sqrt(sum(getattr(one, name) ** 2 for one, _ in found) / len(found)) for name in ("likely", "most")

@@ -11,6 +11,7 @@ import pytest
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.parallel_rows import ParallelRows
 from ctrecon.measurement.counts import (
     add_gaussian_noise,
     add_poisson_noise,
@@ -378,3 +379,15 @@ def test_sigma_ignores_units_offsets_and_slopes(geometry):
         assert most(noise + slope)[0] == pytest.approx(sigma, rel=0.02)
     with pytest.raises(InputError, match="10 detectors"):
         most(noise[:, :9])
+
+
+def test_rows_of_air_alone_tell_nothing_of_a_volume() -> None:
+    geometry = ParallelRows(angles_rad=tuple(np.arange(40) * np.pi / 40), detector_count=48, detector_rows=5)
+    values = np.zeros(geometry.shape)
+    with pytest.raises(InputError, match="rows that hold one number each"):
+        estimate_sigma(values, geometry)
+    values[:, 2] = 0.1 * np.random.default_rng(0).standard_normal((40, 48))
+    values[:, 3] = 0.1 * np.random.default_rng(1).standard_normal((40, 48))
+    level, words = estimate_sigma(values, geometry)
+    assert level.likely == pytest.approx(0.1, rel=0.1)
+    assert words.startswith("2 of 5 rows")
