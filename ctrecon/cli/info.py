@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,13 +65,10 @@ def command(
 
 def _show(scan: Any) -> None:
     """The sinogram on the terminal, in as many colours as it has."""
-    from rich.console import Console
-
     from ctrecon.outputs.thumbnail import as_text, thumbnail
 
-    console = Console(highlight=False)
-    columns = min(console.width, _WIDE)
-    console.print(as_text(thumbnail(scan, rows=_TALL, columns=columns)), end="")
+    columns = min(shutil.get_terminal_size().columns, _WIDE)
+    click.echo(as_text(thumbnail(scan, rows=_TALL, columns=columns)), color=True)
 
 
 def _facts(scan: Any) -> dict[str, Any]:

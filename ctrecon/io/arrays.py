@@ -15,6 +15,7 @@ from ctrecon.geometry.as_json import measures_in_space
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.parallel_rows import ParallelRows
 from ctrecon.io.ask import Ask
 from ctrecon.io.data_exchange import is_data_exchange, read_data_exchange
 from ctrecon.io.formats import FORMATS, Format, format_of
@@ -160,7 +161,8 @@ def _asked(path: Path, form: Format | None, *, row: int | None, image: int | Non
         raise InputError(f"{path}: bin must be a whole number >= 1, got {cells}")
     if all_rows and row is not None:
         raise InputError(f"{path}: --all-rows reads every detector row, so drop --row {row}")
-    if (all_rows or cells > 1) and (form is None or not form.volumes):
+    stacks = form is None and path.suffix.lower() in HDF5_SUFFIXES  # what is in the file says whether it is one
+    if (all_rows or cells > 1) and not stacks and (form is None or not form.volumes):
         what = "--all-rows" if all_rows else f"--bin {cells}"
         known = ", ".join(one.name for one in FORMATS if one.volumes)
         raise InputError(f"{path}: {what} is for projections of {known}; drop it (arrays [views, rows, detectors] "
@@ -209,10 +211,13 @@ def _read(path: Path, sidecar: Sidecar | None, ask: Ask, in_space: bool | None) 
     if arrays is None and suffix in HDF5_SUFFIXES:
         with Hdf5File(path, ask.ahead) as file:
             detector = image_keys(file)
-            if is_data_exchange(file):
+            if is_data_exchange(file) and not ask.all_rows and ask.bin == 1:
                 return read_data_exchange(file, ask)
             if detector is not None:
                 return read_nxtomo(file, detector, ask)
+            if ask.all_rows or ask.bin > 1:
+                raise InputError(f"{path}: --all-rows and --bin are for NXtomo among HDF5 files; drop them, or give a "
+                                 "geometry in space for [views, rows, detectors] (docs/units.md)")  # fmt: skip
             if is_cil(file):
                 return read_cil(file, ask)
             if is_lodopab(file):
@@ -242,7 +247,8 @@ def _place(measured: Measured, sidecar: Sidecar | None, path: Path, given: Any) 
     """What was asked for before the sidecar before the data's own geometry. Raises InputError where none says it."""
     views, detectors = measured.sinogram.shape[0], measured.sinogram.shape[-1]
     if isinstance(given, str):
-        turn, square, note = parallel_turn(str(path), given, views, detectors)
+        rows = measured.sinogram.shape[1] if measured.sinogram.ndim == 3 else None
+        turn, square, note = parallel_turn(str(path), given, views, detectors, rows)
         return _Place(geometry=turn, grid=square, note=note + _other(measured, turn), length_unit="cell")
     if given is not None:
         note = "geometry as given" + _other(measured, given)
@@ -265,6 +271,11 @@ def _place(measured: Measured, sidecar: Sidecar | None, path: Path, given: Any) 
     note = "no geometry file: parallel beam with the file's angles, unit pixels (lengths are in detector cells)"
     try:
         angles = tuple(np.deg2rad(measured.angles_deg).tolist())
+        if measured.sinogram.ndim == 3:
+            levels = ParallelRows(
+                angles_rad=angles, detector_count=detectors, detector_rows=measured.sinogram.shape[1]
+            )
+            return _Place(geometry=levels, grid=None, note=note, length_unit="cell")
         beam = ParallelBeam(angles_rad=angles, detector_count=detectors)
         return _Place(geometry=beam, grid=Grid(rows=detectors, columns=detectors), note=note, length_unit="cell")
     except CtreconError as error:

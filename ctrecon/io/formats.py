@@ -43,7 +43,7 @@ FORMATS = (
     Format("Zeiss .txrm", is_txrm, read_txrm, volumes=True),
     Format("walnuts", is_walnut, read_walnut, volumes=True),
     Format("2DeteCT", is_2detect, read_2detect),
-    Format("TIFF", is_tiff_scan, read_tiff_scan),
+    Format("TIFF", is_tiff_scan, read_tiff_scan, volumes=True),
 )
 
 

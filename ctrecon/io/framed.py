@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ def from_frames(
 ) -> Measured:
     """Line integrals of ``counts [views, cells]``; cells that the frames show to be at fault are missing.
 
+    Of a volume ``[views, rows, cells]``, with frames ``[frames, rows, cells]``.
+
     Args:
         path: For messages.
         counts: What was measured.
@@ -34,6 +37,16 @@ def from_frames(
     Raises:
         InputError, SettingError: As ``line_integrals``, with the file's name.
     """
+    if counts.ndim == 3:  # rows side by side are what a single long row would be
+        flat = from_frames(
+            path, counts.reshape(len(counts), -1), white.reshape(len(white), -1),
+            None if dark is None else dark.reshape(len(dark), -1), white_at=white_at, notes=notes, **more,
+        )  # fmt: skip
+        arrays = ("sinogram", "variance", "mask", "counts", "white")
+        shaped: dict[str, Any] = {name: getattr(flat, name) for name in arrays}
+        shaped = {name: None if values is None else values.reshape(counts.shape) for name, values in shaped.items()}
+        note = "the axis of a volume is taken for the middle column; --center COLUMN moves it"
+        return replace(flat, center=None, notes=(*flat.notes, note), **shaped)
     if dark is None:
         dark, notes = np.zeros((1, counts.shape[1])), (*notes, "no dark field: taken as zero")
     gain, electronic_sigma = photon_transfer(white, dark)

@@ -17,6 +17,7 @@ from ctrecon.io.ask import Ask, any_row, central_row
 from ctrecon.io.framed import from_frames
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.measured import Measured
+from ctrecon.io.stack import Pictures, cut_of_parallel
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.limits import as_rays
 
@@ -44,8 +45,11 @@ def read_nxtomo(file: Hdf5File, detector: str, ask: Ask) -> Measured:
     shape = file.dataset(name).shape
     if len(shape) != 3 or shape[0] != keys.size:
         raise InputError(f"{file.path}: {name} has shape {shape} for {keys.size} keys; one frame for each is needed")
-    row, notes = any_row(file.path, shape[1], ask.row)
-    stack = np.asarray(file.read_row(name, 1, row), dtype=np.float64)
+    cut, notes = cut_of_parallel(file.path, Pictures(values=np.broadcast_to(0, shape)), ask, top_first=True)
+    if cut.row is None or cut.cells > 1:
+        stack = cut(Pictures(values=file.read(name)))
+    else:
+        stack = np.asarray(file.read_row(name, 1, cut.row), dtype=np.float64)
     views, white, dark = (stack[keys == key] for key in (0, 1, 2))
     if not len(views) or not len(white):
         raise InputError(f"{file.path}: has {len(views)} projections and {len(white)} flat frames (image_key); both "

@@ -15,11 +15,12 @@ import numpy as np
 
 from ctrecon.errors import InputError
 from ctrecon.io.angle_file import NAMES, angles_beside
-from ctrecon.io.ask import Ask, any_row
+from ctrecon.io.ask import Ask
 from ctrecon.io.framed import from_frames
 from ctrecon.io.measured import Measured
+from ctrecon.io.stack import cut_of_parallel
 from ctrecon.io.tiff import SUFFIXES, Frames, frames_of, in_order
-from ctrecon.support.arrays import Float64Array
+from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.limits import as_rays
 
 _WHITE = re.compile(r"(white|flat|blank|bright|open|ff|i0|io)(field|s|beam|frame|fields|frames)?")
@@ -36,6 +37,8 @@ def read_tiff_scan(path: Path, ask: Ask) -> Measured:
     """Raises InputError where white frames are missing, or files do not belong together."""
     if path.is_file():
         whole = frames_of([path])
+        if len(whole) == 1 and (ask.all_rows or ask.bin > 1):
+            raise InputError(f"{path}: is a single picture; drop --all-rows and --bin")
         if len(whole) == 1 and whole.dtype.kind == "f":
             return Measured(sinogram=as_rays(path, "its picture", whole.whole(), ask.row), bare=True)
         if len(whole) == 1:
@@ -43,7 +46,7 @@ def read_tiff_scan(path: Path, ask: Ask) -> Measured:
                              "sinogram of line integrals in floating point")  # fmt: skip
     found = _sorted(path)
     views = found["views"]
-    row, notes = any_row(path, views.rows, ask.row)
+    cut, notes = cut_of_parallel(path, views, ask, top_first=True, mirrored=False)
     if "white" not in found:
         raise InputError(f"{path}: holds no white frames; put them beside the projections as white*.tif (or in a "
                          "folder white), or give line integrals as a sinogram")  # fmt: skip
@@ -51,8 +54,12 @@ def read_tiff_scan(path: Path, ask: Ask) -> Measured:
         if (frames.rows, frames.columns) != (views.rows, views.columns):
             raise InputError(f"{path}: its {name} frames are {frames.rows} x {frames.columns}, the projections "
                              f"{views.rows} x {views.columns}; they must agree")  # fmt: skip
-    counts, white = views.row(row, ask.ahead), found["white"].row(row, ask.ahead)
-    dark = found["dark"].row(row, ask.ahead) if "dark" in found else None
+    def part(of: Frames) -> Array:
+        """One row by itself may have been read for its neighbours' sake."""
+        return cut(of) if cut.row is None or cut.cells > 1 else of.row(cut.row, ask.ahead)
+
+    counts, white = part(views), part(found["white"])
+    dark = part(found["dark"]) if "dark" in found else None
     angles = angles_beside(path if path.is_dir() else path.parent, len(views))
     return from_frames(
         path, counts, white, dark, white_at=_when(found["white"], len(views)),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ctrecon.errors import CtreconError, InputError
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.parallel_rows import ParallelRows
 
 TURNS = {"parallel-180": 180, "parallel-360": 360}
 """What ``--geometry`` and ``read_scan(geometry=...)`` take beside a file, with the degrees that the views cover."""
@@ -18,8 +20,10 @@ ASK = (
 """The remedy where nothing says how a sinogram was measured."""
 
 
-def parallel_turn(source: str, name: str, views: int, detectors: int) -> tuple[ParallelBeam, Grid, str]:
-    """The geometry called ``name``, its image grid, and a note on what this means.
+def parallel_turn(
+    source: str, name: str, views: int, detectors: int, rows: int | None = None
+) -> tuple[Geometry, Grid | None, str]:
+    """The geometry called ``name``, of a volume where ``rows`` are given, its image grid, and a note on it.
 
     Raises:
         InputError: For a sinogram too large for any geometry.
@@ -31,7 +35,10 @@ def parallel_turn(source: str, name: str, views: int, detectors: int) -> tuple[P
         "detector cells)"
     )
     try:
-        geometry = ParallelBeam(angles_rad=tuple(angles.tolist()), detector_count=detectors)
+        turn = tuple(angles.tolist())
+        if rows is not None:
+            return ParallelRows(angles_rad=turn, detector_count=detectors, detector_rows=rows), None, note
+        geometry = ParallelBeam(angles_rad=turn, detector_count=detectors)
         return geometry, Grid(rows=detectors, columns=detectors), note
     except CtreconError as error:
         raise InputError(

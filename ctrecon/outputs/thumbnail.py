@@ -6,9 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
-from rich.color import Color
-from rich.style import Style
-from rich.text import Text
 
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Array
@@ -18,6 +15,7 @@ from ctrecon.support.atomic import atomic_write
 MISSING = (220, 60, 40)
 _DARKEST, _BRIGHTEST = 0.005, 0.995
 _HALF = "\u2580"
+_FIRST_GREY, _RED = 232, 160
 
 
 def thumbnail(scan: Scan, *, rows: int, columns: int) -> Array:
@@ -53,15 +51,23 @@ def thumbnail(scan: Scan, *, rows: int, columns: int) -> Array:
     return grey
 
 
-def as_text(picture: Array) -> Text:
-    """Two rows of ``uint8 [rows, columns, 3]`` to a line, by blocks whose upper and lower half differ in colour."""
-    text = Text(no_wrap=True)
+def as_text(picture: Array) -> str:
+    """Two rows of ``uint8 [rows, columns, 3]`` to a line, for terminals of 256 colours, 24 of them grey.
+
+    Each character is a block whose upper and lower half differ in colour.
+    """
+    lines = []
     for k in range(0, len(picture), 2):
-        for j, upper in enumerate(picture[k]):
-            lower = Color.from_rgb(*picture[k + 1, j]) if k + 1 < len(picture) else None
-            text.append(_HALF, Style(color=Color.from_rgb(*upper), bgcolor=lower))
-        text.append("\n")
-    return text
+        pairs = zip(picture[k], picture[k + 1] if k + 1 < len(picture) else [None] * picture.shape[1], strict=True)
+        cells = (f"\x1b[38;5;{_colour(upper)}{'' if lower is None else f';48;5;{_colour(lower)}'}m{_HALF}"
+                 for upper, lower in pairs)  # fmt: skip
+        lines.append("".join(cells) + "\x1b[0m")
+    return "\n".join(lines)
+
+
+def _colour(pixel: Array) -> int:
+    """Of the 256: a grey, or the red of missing rays."""
+    return _RED if tuple(pixel) == MISSING else _FIRST_GREY + int(pixel[0]) * 23 // 255
 
 
 def write_thumbnail(path: Path, scan: Scan, *, most: int = 512) -> None:

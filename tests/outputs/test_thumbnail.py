@@ -49,9 +49,12 @@ def test_missing_rays_are_red_and_decide_nothing_else() -> None:
 
 def test_in_a_terminal_and_as_a_file(tmp_path) -> None:
     small = thumbnail(scan(), rows=11, columns=9)
-    lines = as_text(small).plain.splitlines()
-    assert len(lines) == 6
-    assert {len(line) for line in lines} == {9}
+    lines = as_text(small).splitlines()
+    assert [line.count("\u2580") for line in lines] == [9] * 6
+    assert all(line.endswith("\x1b[0m") for line in lines)
+    assert lines[0].startswith("\x1b[38;5;232;48;5;23")  # from black at the upper left
+    assert "38;5;25" in lines[-1]  # to white
+    assert "38;5;160;48;5;160m" in as_text(np.full((2, 1, 3), MISSING, np.uint8))
     write_thumbnail(tmp_path / "a.png", scan())
     with PillowImage.open(tmp_path / "a.png") as picture:
         assert picture.size == (64, 90)
