@@ -66,6 +66,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     ratio("512 x 512: one pass of ct-default / chosen, A of 360 parallel views", ("512", "pass"),
           ("512", "chosen", "A"), "the pass at most 150 ms on two cores")
     ratio("164 x 164, 120 fan views, FBP: one by one / an image of 16", ("164", "fbp"), ("164", "fbp 16"), "", 16)
+    many = "stack of 16, 512 x 512, 360 views"
+    ratio("a process for each slice / a slice of a stack of 16 of 512 x 512, fbp", (many, "a process for each"),
+          (many, "a slice"), "at least 3, processor time")
     for what in ("reconstruct", "without preview"):
         ratio(f"164 x 164, 120 fan views, processor time of {what} / import torch", ("process", what),
               ("process", "import torch"), "goal of reconstruct: below 2.4")
