@@ -37,7 +37,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def nameless(series: Path) -> Path:
     out = series.with_name("out")
     done = deidentify_folder(series, out, ME)
-    assert (done.written, done.left_out) == (5, 3 + 6)  # report, PDF, manifest, and the files in certificates/
+    assert (done.written, done.left_out) == (5, 3 + 8)  # report, PDF, manifest, and the files in certificates/
     assert any("--pixels-only" in warning for warning in done.warnings)
     assert [warning for warning in done.warnings if "burned" in warning] == []
     return out
