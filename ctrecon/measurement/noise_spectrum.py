@@ -41,6 +41,8 @@ _LIKELIER, _FLICKER = 12.5, 3
 _BLURS = np.array([0, 0.25, 0.5, 0.8, 1.2, 1.6, 2.0, 2.5, 3.0, 3.5, 4.2, 5.0, 6.0])
 _EXPONENTS = np.arange(1.3, 3.55, 0.25)
 _FROM, _BANDS = 0.2, 14
+# No blur is so many times as likely as all blurs together: what is too small is worse than what is too large.
+_RATHER_WHITE, _LESS = 10.0, 0.8
 _ROUNDS = 4
 # So many levels of the noise are looked at, between those whose cost is so much above the least.
 _LEVELS, _UNLIKELY = 40, 10.0
@@ -102,7 +104,9 @@ class Lines:
             known, flicker = self.free > 0, 0
         power, free = self.power[known], self.free[known]
         mean = max(float(power.sum() / free.sum()), _NOTHING)
-        found = _explain(_Seen(self.everything, x[known], power, free), mean)
+        # A blur is believed where there is less at some frequency, object included, than white noise would leave.
+        blurs = 1 if float(self.everything.power.min()) > _LESS * mean else len(_BLURS)
+        found = _explain(_Seen(self.everything, x[known], power, free, blurs), mean)
         more = 0.0
         if flicker:
             own = self.power[:flicker] / np.maximum(self.free[:flicker], 1)
@@ -159,7 +163,7 @@ class _Seen:
         # The chi-square laws of what lies beyond, with sum(free log exp(-b x^2)) in closed form.
         cost += float(self.free.sum()) / 2 * np.log(level)[:, None] - blur * float((self.free * self.x**2).sum()) / 2
         cost += (self.power @ np.exp(blur * self.x[:, None] ** 2)) / (2 * level[:, None])
-        return cost + np.where(blur == 0, 0.0, math.log(len(_BLURS)))  # none is as likely as all blurs together
+        return cost + np.where(blur == 0, 0.0, math.log(_RATHER_WHITE * len(_BLURS)))
 
 
 def _explain(seen: _Seen, about: float) -> Level:
