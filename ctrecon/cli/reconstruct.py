@@ -205,7 +205,7 @@ def _stack_of(output: str | None, report: Path | None, options: dict[str, Any], 
             option = "--" + name.replace("_", "-")
             raise SettingError(f"{option} belongs to a DICOM series; write one with -o FOLDER/, or drop it")
     if report is not None:
-        raise SettingError(f"--report {report} is of one slice; `ctrecon report {output}` makes the page of a volume")
+        raise SettingError(f"--report {report} is of one slice, and a volume has none yet; drop it")
     return Path(output.rstrip("/"))
 
 
