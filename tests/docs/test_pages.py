@@ -51,7 +51,9 @@ SMALLER: dict[str, dict[str, str]] = {
     "report.md": {"simulate": "--size 48 --views 40"},
     "dicom.md": {"simulate": "--size 48 --views 40"},
 }
-BLOCK = re.compile(r"(?:^<!-- not run: (?P<why>.+) -->\n)?^```(?P<language>sh|python)\n(?P<text>.*?)^```", re.M | re.S)
+BLOCK = re.compile(
+    r"(?:^<!-- not run: (?P<why>[^\n]+) -->\n)?^```(?P<language>sh|python)\n(?P<text>.*?)^```", re.M | re.S
+)
 # Anywhere else on a page these would be commands that nobody runs.
 NAMES = "|".join(map(re.escape, cli.list_commands(click.Context(cli))))
 COMMAND = re.compile(
@@ -161,6 +163,16 @@ def test_the_blocks_of_a_page_run_as_they_stand(page: Path, tmp_path: Path, monk
     run_page(page, whole=True)
 
 
+def test_most_commands_are_run() -> None:
+    count = {
+        page.name: sum(len(one.commands()) for one in found if one.why is None and one.language == "sh")
+        for page, found in PAGE_BLOCKS.items()
+    }
+    assert count["README.md"] >= 18
+    assert count["tutorial_pacs.md"] >= 2
+    assert sum(count.values()) >= 50
+
+
 @pytest.mark.parametrize(("page", "block"), LEFT_OUT, ids=lambda one: getattr(one, "name", None) or str(one.line))
 def test_what_is_not_run_says_why(page: Path, block: Block) -> None:
     assert block.why
@@ -180,6 +192,8 @@ def test_a_command_that_fails_would_be_noticed(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(AssertionError, match=re.escape(command)):
             run(command, whole=True)
     run("ctrecon report head.certificate.json  # exit code 2", whole=True)
+    shop = "<!-- not run: x -->\n```sh\na\n```\nprose\n```sh\nb\n```\n<!-- not run: y -->\n```sh\nc\n```\n"
+    assert [(block.why, block.text) for block in blocks(shop)] == [("x", "a\n"), (None, "b\n"), ("y", "c\n")]
     assert COMMAND.findall("words\n\n    ctrecon info scan.npz\n```\nctrecon info\n```\nctrecon is free\n") != []
     found = blocks("<!-- not run: x -->\n```sh\na \\\n  b\n```\n```sh\n# c\nd\n```\n")
     assert [(block.why, block.commands()) for block in found] == [("x", ["a    b"]), (None, ["d"])]
