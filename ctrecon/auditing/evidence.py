@@ -18,7 +18,7 @@ from ctrecon.certificates import verify
 from ctrecon.errors import InputError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.geometry.grid import Grid
-from ctrecon.measurement.units import Units, units_of
+from ctrecon.measurement.units import Units, of_attenuation
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import choose_operator
 from ctrecon.operators.sparse import SparseOperator
@@ -37,7 +37,6 @@ class Evidence:
     weights: Array | None
     matrix: scipy.sparse.csr_matrix | None
     entries: Array | None
-    length_unit: str = "mm"
 
     @property
     def image_path(self) -> Path:
@@ -54,8 +53,8 @@ class Evidence:
 
     @property
     def units(self) -> Units:
-        """What lengths and attenuation are called; certificates do not say whether these are mm or cells."""
-        return units_of(self.length_unit, placed=self.grid is not None)
+        """What lengths and attenuation are called, as the certificate has it."""
+        return of_attenuation(self.values["image"]["unit"])
 
     def stated(self, lo: float, hi: float) -> verify.Problem:
         """The same problem for the checker."""

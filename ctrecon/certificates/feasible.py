@@ -20,6 +20,7 @@ from ctrecon.certificates.together import Product
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.units import LengthUnit, units_of
 from ctrecon.support.arrays import Array
 
 # Another machine sums in another order: the bound it finds may differ in its last digits, and must not be refused.
@@ -53,6 +54,7 @@ def certify(
     *,
     weights: Array | None = None,
     matrix: scipy.sparse.spmatrix | scipy.sparse.csr_matrix | None = None,
+    length_unit: LengthUnit = "mm",
     source: str | Path | None = None,
     product: Product | None = None,
 ) -> FeasibleCertificate | NotCertified:
@@ -69,6 +71,7 @@ def certify(
         delta: The bound, in units of the data, or of the whitened data.
         weights: >= 0, of the shape of ``data``, usually 1 / variance; None for the plain 2-norm.
         matrix: ``[data.size, image.size]`` in the place of a projector.
+        length_unit: What the lengths of geometry and grid count; the certificate says it as the image's unit.
         source: The file that the data came from: its name and hash are noted.
         product: What ``together.products`` gave for this image, where there are many.
 
@@ -81,7 +84,7 @@ def certify(
     """
     operator, entries = operator_claim(geometry, grid, matrix)
     norm = "2-norm" if weights is None else "whitened"
-    unit = "1/mm" if entries is None else None
+    unit = units_of(length_unit).attenuation if entries is None else None
     return prove(image, data, operator, norm, delta, weights=weights, entries=entries, unit=unit, source=source,
                  product=product)  # fmt: skip
 

@@ -520,8 +520,10 @@ def check_all(v: Json, path: Callable[[str], Path], effort: float) -> Verdict:
     require((v["norm"] == "whitened") == (v["weights"] is not None), "the norm needs other weights")
     require(v.get("lo", 0) <= v.get("hi", 0), "lo is above hi")
     if kind == "feasible" and "factor" not in operator:
-        unit = ("1/mm", operator["grid"]["pixel_mm"]) if "grid" in operator else (None, None)
-        require((v["image"]["unit"], v["image"]["pixel_mm"]) == unit, f"unit and pixel_mm must be {unit}")
+        # Whether lengths are mm or cells of the detector makes no difference to the proof; the unit says which.
+        units, pixel = (("1/mm", "1/cell"), operator["grid"]["pixel_mm"]) if "grid" in operator else ((None,), None)
+        require(v["image"]["unit"] in units, f"the unit must be {' or '.join(map(str, units))}")
+        require(v["image"]["pixel_mm"] == pixel, f"pixel_mm must be {pixel}")
     arrays: dict[str, Array] = {}
     for part, claim in [(part, v[part]) for part in FILES if v.get(part) is not None]:
         fits(claim, {**FLOATS, **(KINDS[kind][part] if part != "weights" else {})}, part)

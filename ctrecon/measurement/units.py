@@ -47,3 +47,15 @@ def units_of(length_unit: str, *, placed: bool = True) -> Units:
     if not placed:
         return UNKNOWN
     return MM if length_unit == "mm" else CELLS
+
+
+def of_attenuation(unit: str | None) -> Units:
+    """The words for an image whose values have that unit, as certificates state it.
+
+    Args:
+        unit: ``"1/mm"``, ``"1/cell"`` or None.
+
+    Returns:
+        ``MM``, ``CELLS`` or, for any other, ``UNKNOWN``.
+    """
+    return next((units for units in (MM, CELLS) if units.attenuation == unit), UNKNOWN)

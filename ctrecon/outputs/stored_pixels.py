@@ -96,4 +96,5 @@ def _certify(problem: Problem, decoded: Array) -> FeasibleCertificate | NotCerti
         problem.delta.value,
         weights=problem.weights,
         matrix=problem.scan.matrix,
+        length_unit=problem.scan.length_unit,
     )

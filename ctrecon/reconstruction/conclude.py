@@ -167,7 +167,7 @@ def _certify(
     scan = problem.scan
     return certify(
         image, scan.sinogram, scan.geometry, scan.grid, problem.delta.value, weights=problem.weights,
-        matrix=scan.matrix, source=source, product=product,
+        matrix=scan.matrix, length_unit=scan.length_unit, source=source, product=product,
     )
 
 

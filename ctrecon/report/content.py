@@ -26,7 +26,7 @@ from ctrecon.io.npy import read_npy
 from ctrecon.measurement.center import Center, estimate_center
 from ctrecon.measurement.cut_off import undecided_beyond_mm
 from ctrecon.measurement.scan import Scan
-from ctrecon.measurement.units import Units, units_of
+from ctrecon.measurement.units import Units, of_attenuation, units_of
 from ctrecon.outputs.history import SUFFIX, History, read_history
 from ctrecon.report.audits import Audit, find_audits
 from ctrecon.support.arrays import Array
@@ -100,7 +100,9 @@ class Content:
 
     @property
     def units(self) -> Units:
-        """What lengths and attenuation are called, as the history says it; mm where nothing does."""
+        """What lengths and attenuation are called, as certificate or history say it; mm where nothing does."""
+        if self.claim is not None and "image" in self.claim:
+            return of_attenuation(self.claim["image"]["unit"])
         return units_of("mm" if self.history is None else self.history.length_unit, placed=self.grid is not None)
 
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -164,16 +164,14 @@ def evidence_of(
 ) -> Iterator[Evidence]:
     """The certificate of ``subject``, checked from files; those of one in memory stand in a folder of their own."""
     if not isinstance(subject, Reconstruction):
-        evidence = read_evidence(Path(subject))
-        history = _history_beside(evidence)
-        yield evidence if history is None else replace(evidence, length_unit=history.length_unit)
+        yield read_evidence(Path(subject))
         return
     if subject.certificate is None:
         raise InputError(f"the reconstruction is not certified, so there is nothing to audit: {subject}")
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / ("reconstruction.npy" if beside is None else beside.name)
         subject.certificate.write(image)
-        yield replace(read_evidence(image), length_unit=subject.scan.length_unit)
+        yield read_evidence(image)
 
 
 def is_learned(subject: Reconstruction | str | os.PathLike[str], evidence: Evidence) -> bool:

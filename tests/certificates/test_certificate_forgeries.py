@@ -96,6 +96,8 @@ def change_numbers(values, **numbers):
         lambda v: v["operator"]["grid"].update(rows=13, columns=11),
         lambda v: v["image"].update(pixel_mm=0.62),
         lambda v: v["image"].update(unit="HU"),
+        lambda v: v["image"].update(unit=None),
+        lambda v: v["image"].update(unit=["1/mm"]),
         lambda v: v["image"].update(shape=[13, 11]),
         lambda v: v["data"].update(dtype="<f4"),
         lambda v: v.update(norm="whitened"),

@@ -40,6 +40,10 @@ def test_a_scan_in_cells_says_neither_mm_nor_hu(scan: Path, tmp_path: Path) -> N
     done = run("reconstruct", scan, *ASKED, "-o", image, "--report", page)
     assert done.exit_code == 0, done.output
     assert json.loads((tmp_path / "u.history.json").read_text())["length_unit"] == "cell"
+    said = json.loads((tmp_path / "u.certificate.json").read_text())["image"]
+    assert said["unit"] == "1/cell"
+    checked = run("verify", tmp_path / "u.certificate.json")
+    assert checked.exit_code == 0, checked.output
     text = page.read_text()
     shown = text.split("</style>")[1].split("<script")[0]
     for word in (" mm", "HU</", "1/mm", "per mm"):
@@ -51,6 +55,7 @@ def test_a_scan_in_cells_says_neither_mm_nor_hu(scan: Path, tmp_path: Path) -> N
     told = run("info", scan, "--geometry", "parallel-180").output
     assert "detector spacing cells" in told.replace("_", " ")
     assert " mm" not in told.replace("_", " ")
+    (tmp_path / "u.history.json").unlink()  # the certificate alone knows the unit
     asked = run("audit", tmp_path / "u.certificate.json", "--roi", "12,12,3", "--iterations", "60", "--kappa", "9")
     assert "1/cell" in asked.output, asked.output
     assert "mm" not in asked.output.replace("command", "")

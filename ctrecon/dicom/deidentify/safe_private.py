@@ -137,7 +137,7 @@ def _check(files: dict[str, bytes]) -> None:
     require(all(_VERSION.fullmatch(text) for text in v["made_with"].values()), "its versions are none")
     operator, data = v["operator"], v["data"]
     name = verify.check_operator(operator, v["image"]["shape"], data["shape"])
-    require(v["image"]["unit"] in (None, "1/mm"), "its unit is none")
+    require(v["image"]["unit"] in (None, "1/mm", "1/cell"), "its unit is none")
     require(v["image"]["pixel_mm"] == operator.get("grid", {}).get("pixel_mm"), "its pixels have another size")
     parts = {"data": data, "weights": v["weights"], "matrix": operator.get("entries")}
     claims: dict[str, Json] = {part: claim for part, claim in parts.items() if claim is not None}
