@@ -101,6 +101,7 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "all in um": ("lengths-in-um", lambda s: all_lengths(s, 1e3)),
     "shares": ("not-logged", lambda s: with_data(s, np.exp(-s.sinogram))),
     "counts": ("not-logged", lambda s: with_data(s, 2e4 * np.exp(-s.sinogram))),
+    "open beam": ("air-level", lambda s: with_data(s, s.sinogram + math.log(1.1))),
     "sign": ("sign", lambda s: with_data(s, -s.sinogram)),
     "a dead column": ("bad-columns", lambda s: with_data(s, only_where(s, 0.0, columns=(40,)))),
     "two bad columns": ("bad-columns", lambda s: with_data(s, s.sinogram + only_where(s, 1.3, columns=(30, 61), of=0))),
@@ -113,7 +114,7 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
 }
 QUICK = (
     "cells reversed", "degrees", "axis half a cell off", "axis to detector", "all in m", "counts", "image too small",
-    "a dead column", "zingers", "flicker",
+    "a dead column", "zingers", "flicker", "open beam",
 )
 
 

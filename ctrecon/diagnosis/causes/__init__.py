@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctrecon.diagnosis.causes.air_level import air_level
 from ctrecon.diagnosis.causes.angle_range import angle_range
 from ctrecon.diagnosis.causes.angle_unit import angle_unit
 from ctrecon.diagnosis.causes.angles_negated import angles_negated
@@ -26,6 +27,7 @@ CAUSES: tuple[Cause, ...] = (
     distances,
     length_unit,
     not_logged,
+    air_level,
     transposed,
     bad_columns,
     lost_views,
@@ -36,5 +38,5 @@ CAUSES: tuple[Cause, ...] = (
 )
 """In the order in which equals are named: the simplest slip first."""
 
-SPEAKING: tuple[Cause, ...] = (not_logged, values_unit, bad_columns, lost_views, correctable)
+SPEAKING: tuple[Cause, ...] = (not_logged, air_level, values_unit, bad_columns, lost_views, correctable)
 """Those that look at the values alone, which costs little: they are asked in every reconstruction."""
