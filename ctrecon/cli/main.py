@@ -35,6 +35,7 @@ class Commands(LazyGroup):
         "diagnose": ("diagnose", "Say what is wrong with a scan that no image explains."),
         "calibrate": ("calibrate", "Find how each view stood, from the data themselves."),
         "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
+        "train-volumes": ("train_volumes", "Train a network that sees neighbouring slices of volumes."),
         "rebin": ("rebin", "Rebin CT projections (DICOM-CT-PD) to fan-beam scans of slices."),
         "synthesise-projections": ("synthesise_projections", "Write the projections of a phantom as DICOM-CT-PD."),
         "superres": ("superres", "Enlarge a picture so that, pooled again, it is the given one."),

@@ -21,6 +21,7 @@ class FiguresAndTables(LazyGroup):
         "table2": ("reproduce_table2", "Sudoku: cell accuracy and solved puzzles."),
         "roughness": ("reproduce_roughness", "Audits: how rough the truth is beside the smoothest image."),
         "lesions": ("reproduce_lesions", "Audits: planted lesions of known truth."),
+        "volumes": ("reproduce_volumes", "Volumes: the network beside Huber-TV by an oracle."),
         "coverage": ("reproduce_coverage", "Delta: how often the true image lies within it."),
     }
 

@@ -152,7 +152,8 @@ def _build(header: Any, kinds: Sequence[type[N]], name: str, stored: int) -> N:
         known = ", ".join(architectures)
         raise WeightsError(f"{name} has the architecture {str(architecture)[:40]!r}; what can be used here: {known}")
     chosen = architectures[architecture]
-    if not isinstance(values, dict) or set(values) != {f.name for f in fields(chosen.Shape)}:
+    # What a file of an earlier version does not name has its default.
+    if not isinstance(values, dict) or not values or not set(values) <= {f.name for f in fields(chosen.Shape)}:
         raise WeightsError(f"{name} does not describe the shape of its network")
     try:
         shape = chosen.Shape(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})

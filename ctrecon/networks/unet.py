@@ -8,25 +8,33 @@ in view (K. Zhang et al., FFDNet, IEEE Trans. Image Process. 27, 2018).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ctrecon.errors import SettingError
 from ctrecon.networks.stored import StoredNetwork, check_counts
 
 
 @dataclass(frozen=True, kw_only=True)
 class UNetShape:
-    """Channels at the three resolutions (1/2, 1/4, 1/8) and residual blocks on the way down, at the bottom, and up."""
+    """Channels at the three resolutions (1/2, 1/4, 1/8) and residual blocks on the way down, at the bottom, and up.
+
+    Of each of ``slices`` neighbouring slices it is shown ``inputs`` images, the middle slice's last
+    (``networks/slices.py``); an odd number, 1 for a network of single images.
+    """
 
     inputs: int = 5
+    slices: int = 1
     widths: tuple[int, int, int] = (48, 96, 160)
     blocks: tuple[int, int, int] = (1, 1, 2)
 
     def __post_init__(self) -> None:
         check_counts(self)
+        if self.slices % 2 == 0:
+            raise SettingError(f"slices is {self.slices}; a slice and its neighbours on both sides are an odd number")
 
     @property
     def least_numbers(self) -> int:
@@ -54,7 +62,7 @@ def _blocks(channels: int, count: int) -> nn.Sequential:
 
 
 class UNet(StoredNetwork):
-    """``[batch, inputs, H, W] -> [batch, 1, H, W]`` for any H and W. The last input is added to the output.
+    """``[batch, slices * inputs, H, W] -> [batch, 1, H, W]`` for any H and W. The last input is added to the output.
 
     A fresh network returns its last input: training starts from the classical direction and improves on it.
     """
@@ -67,7 +75,7 @@ class UNet(StoredNetwork):
         super().__init__()
         self.shape = shape = UNetShape() if shape is None else shape
         (w0, w1, w2), (n0, n1, n2) = shape.widths, shape.blocks
-        self.enter = nn.Conv2d(4 * shape.inputs, w0, 3, padding=1, bias=False)
+        self.enter = nn.Conv2d(4 * shape.slices * shape.inputs, w0, 3, padding=1, bias=False)
         self.down0, self.shrink0 = _blocks(w0, n0), nn.Conv2d(w0, w1, 2, stride=2, bias=False)
         self.down1, self.shrink1 = _blocks(w1, n1), nn.Conv2d(w1, w2, 2, stride=2, bias=False)
         self.bottom = _blocks(w2, n2)
@@ -92,3 +100,18 @@ class UNet(StoredNetwork):
         middle = self.up1(middle + self.grow1(coarse))
         fine = self.up0(fine + self.grow0(middle))
         return x[:, -1:] + functional.pixel_shuffle(self.leave(fine), 2)[..., :rows, :columns]
+
+    def seeing(self, slices: int) -> UNet:
+        """The same network shown ``slices`` neighbouring slices, of which it ignores all but the one it looked at.
+
+        Raises SettingError for an even number, or for fewer slices than it sees now.
+        """
+        if slices < self.shape.slices:
+            raise SettingError(f"the network sees {self.shape.slices} slices, it cannot see {slices}")
+        wider = UNet(replace(self.shape, slices=slices))
+        weights = {name: value.clone() for name, value in self.state_dict().items()}
+        new = torch.zeros_like(wider.enter.weight)
+        # The nearest neighbours and the slice itself come last, and stay so.
+        new[:, -weights["enter.weight"].shape[1] :] = weights["enter.weight"]
+        wider.load_state_dict({**weights, "enter.weight": new})
+        return wider

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,10 @@ class Solid(ABC):
     @property
     @abstractmethod
     def mu_per_mm(self) -> float: ...
+
+    @abstractmethod
+    def scaled(self, scale: float, gain: float) -> Self:
+        """The same solid with lengths times ``scale`` and attenuation times ``gain``."""
 
 
 def _quadric(a: Float64Array, b: Float64Array, c: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -81,6 +86,13 @@ class Cylinder(Solid):
     def mu_per_mm(self) -> float:
         return self.value
 
+    def scaled(self, scale: float, gain: float) -> Self:
+        (x, y), (a, b) = self.center, self.semi_axes
+        return replace(
+            self, center=(scale * x, scale * y), semi_axes=(scale * a, scale * b), value=gain * self.value,
+            bottom_mm=scale * self.bottom_mm, top_mm=scale * self.top_mm,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ellipsoid(Solid):
@@ -106,13 +118,21 @@ class Ellipsoid(Solid):
 
     def inside(self, x: Float64Array, y: Float64Array, z: float) -> npt.NDArray[np.bool_]:
         a, b, c = self.semi_axes
+        height = ((z - self.center[2]) / c) ** 2
+        if height >= 1:
+            return np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=np.bool_)
         u, v = self._turned(x - self.center[0], y - self.center[1])
-        within: npt.NDArray[np.bool_] = (u / a) ** 2 + (v / b) ** 2 + ((z - self.center[2]) / c) ** 2 < 1
+        within: npt.NDArray[np.bool_] = (u / a) ** 2 + (v / b) ** 2 + height < 1
         return within
 
     @property
     def mu_per_mm(self) -> float:
         return self.value
+
+    def scaled(self, scale: float, gain: float) -> Self:
+        (x, y, z), (a, b, c) = self.center, self.semi_axes
+        center, axes = (scale * x, scale * y, scale * z), (scale * a, scale * b, scale * c)
+        return replace(self, center=center, semi_axes=axes, value=gain * self.value)
 
 
 @dataclass(frozen=True)
@@ -120,6 +140,13 @@ class Body:
     """The sum of ``solids``."""
 
     solids: tuple[Solid, ...]
+
+    def scaled(self, scale: float, gain: float) -> Body:
+        """Lengths times ``scale`` and attenuation times ``gain``: from the unit ball to a real object."""
+        for name, value in (("scale", scale), ("gain", gain)):
+            if not (math.isfinite(value) and value > 0):
+                raise SettingError(f"{name} must be a finite number > 0, got {value!r}")
+        return Body(tuple(solid.scaled(scale, gain) for solid in self.solids))
 
     def line_integral(self, points: Float64Array, directions: Float64Array) -> Float64Array:
         """Exactly, along whole lines: ``[..., 3] -> [...]``."""

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.classical.inversion import Inversion, inversion
 from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.geometry.base import Geometry
@@ -17,12 +17,16 @@ from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.base import LinearOperator
+from ctrecon.operators.choose import choose_operator, in_space
 from ctrecon.operators.sparse import sparse_operator
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """A geometry with its operator and its approximate inverse. ``share`` is how often training draws it."""
+    """A geometry, in the plane or in space, with its operator and its approximate inverse.
+
+    ``share`` is how often training draws it.
+    """
 
     geometry: Geometry
     grid: Grid
@@ -31,11 +35,13 @@ class Scanner:
 
     @cached_property
     def operator(self) -> LinearOperator:
+        if in_space(self.geometry):
+            return choose_operator(self.geometry, self.grid, device=self.device)
         return sparse_operator(self.geometry, self.grid).to(self.device)
 
     @cached_property
-    def precondition(self) -> FilteredBackProjection:
-        return FilteredBackProjection(self.geometry, self.grid)
+    def precondition(self) -> Inversion:
+        return inversion(self.geometry, self.grid)
 
     @cached_property
     def tv_solver(self) -> HuberTVSolver:

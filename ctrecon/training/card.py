@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ctrecon.errors import InputError
 from ctrecon.measurement.counts import add_gaussian_noise
+from ctrecon.networks.slices import slices_seen
 from ctrecon.simulation.analytic import AnalyticPhantom
 from ctrecon.simulation.scanners import Scanner, walnut_scanner
 from ctrecon.support.statistics import estimate
@@ -72,12 +73,14 @@ def noisy(clean: Tensor, level: float, seed: int) -> Tensor:
 
 def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
     """The card as Markdown."""
-    parameters = sum(p.numel() for p in network.parameters())
+    parameters, slices = sum(p.numel() for p in network.parameters()), slices_seen(network)
+    of = f", each of {slices} neighbouring slices" if slices > 1 else ""
     lines = [
         f"# {name}",
         "",
         f"A direction for energy-dissipating CT reconstruction: {type(network).__name__}, {parameters / 1e6:.2f} M "
-        "parameters, shown u, the scaled gradient, the filtered back projection of the residual, and a Huber-TV image.",
+        "parameters, shown u, the scaled gradient, the filtered back projection of the residual, and a Huber-TV image"
+        f"{of}.",
         "",
         "## Training",
         *(f"- {item}" for item in card["data"]),

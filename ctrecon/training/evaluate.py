@@ -12,6 +12,7 @@ from ctrecon.classical.smooth import smooth_image
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.networks.direction import NetworkDirection
 from ctrecon.networks.looks import LOOKS, look_and_descend
+from ctrecon.networks.slices import fitted
 from ctrecon.simulation.scanners import Scanner
 from ctrecon.support.metrics import psnr
 
@@ -42,8 +43,8 @@ def score(
     Args:
         network: Of the images that ``NetworkDirection`` shows.
         problem: The scanner.
-        truth: ``[batch, 1, rows, columns]``, 1/mm.
-        data: ``[batch, 1, views, detectors]``.
+        truth: ``[batch, 1, rows, columns]``, or volumes with slices, 1/mm.
+        data: ``[batch, 1, views, detectors]``, of volumes with rows.
         weights: 1 / variance of the data; None for 1.
         looks: Passes of the network at least.
         most_iterations: At most.
@@ -51,6 +52,7 @@ def score(
     Returns:
         PSNR in dB at the stop and in one shot, iterations, whether delta was certified, and the images.
     """
+    network = fitted(network, truth.ndim - 2)
     energy = LeastSquares(problem.operator, data, weights)
     delta = energy.at(truth).discrepancy
     assert delta is not None

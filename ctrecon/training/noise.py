@@ -33,8 +33,9 @@ class ScanNoise:
     gain_error: float = 0.004
 
     def draw(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """``(noisy sinograms, weights)``, each shaped like ``clean`` ``[batch, 1, views, cells]``."""
-        shape = (clean.shape[0], 1, 1, 1)
+        """``(noisy sinograms, weights)``, each shaped like ``clean`` ``[batch, 1, views, cells]``, or with rows."""
+        axes = tuple(range(1, clean.ndim))
+        shape = (clean.shape[0], *(1,) * len(axes))
 
         def uniform(a: float, b: float) -> Tensor:
             return a + (b - a) * torch.rand(shape, generator=generator, device=clean.device)
@@ -45,9 +46,9 @@ class ScanNoise:
         def normal(like: Tensor) -> Tensor:
             return torch.randn(like.shape, generator=generator, device=like.device)
 
-        size = clean.square().mean((1, 2, 3), keepdim=True).sqrt()
+        size = clean.square().mean(axes, keepdim=True).sqrt()
         gaussian = clean + spread(self.low, self.high) * size * normal(clean)
-        depth = uniform(*self.depth) / clean.amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
+        depth = uniform(*self.depth) / clean.amax(axes, keepdim=True).clamp_min(1e-12)
         blank = spread(*self.photons)
         sigma = uniform(0, self.electronic_sigma) * (uniform(0, 1) < self.electronic)
         counts = torch.poisson(blank * torch.exp(-depth * clean.clamp_min(0)), generator=generator)
@@ -55,6 +56,6 @@ class ScanNoise:
         gain = uniform(0, self.gain_error) * (uniform(0, 1) < self.uneven) * normal(clean[:, :, :1])
         measured = (torch.log(blank / counts) + gain) / depth
         inverse = counts.square() / (counts + sigma.square())
-        inverse = inverse / inverse.amax((1, 2, 3), keepdim=True)
+        inverse = inverse / inverse.amax(axes, keepdim=True)
         counted = uniform(0, 1) < self.poisson_share
         return torch.where(counted, measured, gaussian), torch.where(counted, inverse, 1.0)

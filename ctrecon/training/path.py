@@ -11,6 +11,8 @@ of the last step in the data; a step then costs the network, two projections, a 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from ctrecon.descent.descend import DEFAULT_ZETA
 from ctrecon.descent.dissipation import HalfSpace, dissipate
 from ctrecon.networks.looks import LOOKS
+from ctrecon.networks.slices import fitted
 from ctrecon.networks.symmetries import SYMMETRIES, turned, turned_back
 from ctrecon.training.moves import Quadratic, met, whole_answer
 from ctrecon.training.starts import StartMaker, Starts, generator
@@ -49,7 +52,7 @@ class States:
         index = torch.randint(self._starts.count, done.shape, generator=self._random, device=done.device)
         self.index = torch.where(done, index, self.index)
         self.age = torch.where(done, 0, self.age)
-        there = done[:, None, None, None]
+        there = done.view(-1, *(1,) * (self.u.ndim - 1))
         self.u, self.last_step = torch.where(there, 0.0, self.u), torch.where(there, 0.0, self.last_step)
         self.residual = torch.where(there, -self._starts.data[self.index], self.residual)
         self.last_image = torch.where(there, 0.0, self.last_image)
@@ -77,7 +80,7 @@ class Lane:
             ],
             dim=1,
         )  # fmt: skip
-        z = turned_back(network(turned(inputs, which)), which)
+        z = turned_back(fitted(network, truth.ndim - 2)(turned(inputs, which)), which)
         d = dissipate(HalfSpace(DEFAULT_ZETA / self.lipschitz), z, g)
         error = (now.u + d - truth).square().flatten(1).mean(1)
         loss = 10 * torch.log10(error / truth.square().flatten(1).mean(1) + 1e-9)
@@ -104,7 +107,7 @@ class Lane:
 def _combined(tau: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
     total = torch.zeros_like(parts[0])
     for j, part in enumerate(parts):
-        total = torch.addcmul(total, tau[:, j].to(part).view(-1, 1, 1, 1), part)
+        total = torch.addcmul(total, tau[:, j].to(part).view(-1, *(1,) * (part.ndim - 1)), part)
     return total
 
 
@@ -146,8 +149,8 @@ class PathPool:
 
     def _lane(self, batch: int, rng: np.random.Generator) -> Lane:
         starts = self._maker.make(rng)
-        rows, columns = starts.scanner.grid.shape
-        count = max(1, round(batch * 164**2 / (rows * columns))) if self._by_cost else batch
+        pixels = math.prod(starts.scanner.grid.shape)
+        count = max(1, round(batch * 164**2 / pixels)) if self._by_cost else batch
         return Lane(starts, count, rng, most_steps=self._most_steps, renew=self._renew)
 
     def _uses(self, k: int, share: float) -> float:

@@ -55,8 +55,8 @@ ON_CPU = [
     f"train-superres --images photos --patch 8 -o superres.safetensors {SMALL}",
     f"train-phantoms --scanner walnut --size 24 --validation 1 -o tiny.safetensors {SMALL}",
 ]
-# Studies take minutes; that they ask for no GPU, test_one_place_asks_for_gpus shows.
-STUDIES = {"benchmark", "safety", "reproduce"}
+# Studies and volumes take minutes; that they ask for no GPU, test_one_place_asks_for_gpus shows.
+STUDIES = {"benchmark", "safety", "reproduce", "train-volumes"}
 # These send, receive or change files and compute nothing with torch; `dicom listen` runs "reconstruct --all-slices".
 NO_TENSORS = {"dicom"}
 

@@ -17,7 +17,7 @@ from ctrecon.descent.directions import Direction
 from ctrecon.descent.stopping import Discrepancy, Plateau
 from ctrecon.networks.looks import LOOKS, look_and_descend
 from ctrecon.networks.pretrained import load_ct_network
-from ctrecon.networks.slices import SliceBySlice
+from ctrecon.networks.slices import fitted
 from ctrecon.reconstruction.methods.following import followed
 from ctrecon.reconstruction.objectives.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
@@ -38,7 +38,7 @@ def energy_dissipation(
 ) -> Outcome:
     """The network's directions, dissipated, until delta is met: the paper's method.
 
-    On a volume the network sees slice by slice.
+    On a volume the network sees slice by slice, and of each as many neighbours as it was trained with.
 
     Args:
         problem: What is to be solved.
@@ -66,12 +66,11 @@ def energy_dissipation(
         return followed(path, watch)
     misfit, operator = problem.energy, problem.operator
     network = prior if isinstance(prior, nn.Module) else load_ct_network(prior)[0]
-    if len(problem.shape) == 3:
-        network = SliceBySlice(network)
     delta = torch.full((1,), problem.delta.value, dtype=torch.float64, device=problem.device)
     smooth = smooth_image(HuberTVSolver(operator, misfit.data), misfit.data, delta, misfit.weights)
     path = look_and_descend(
-        network.to(problem.device), lowered, problem.precondition, smooth, delta, looks=looks,
+        fitted(network, len(problem.shape)).to(problem.device), lowered, problem.precondition, smooth, delta,
+        looks=looks,
         level=None if objective is None else objective.level or 0.0,
         most_iterations=ITERATIONS if iterations is None else iterations, stop=(Plateau(0.01),),
     )

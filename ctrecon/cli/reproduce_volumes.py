@@ -1,0 +1,31 @@
+"""``ctrecon reproduce volumes``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("volumes")
+@click.option("--count", type=click.IntRange(min=1), default=2, show_default=True, help="Bodies of each family.")
+@click.option("--size", type=click.IntRange(min=16), default=128, show_default=True, help="Voxels along a side.")
+@click.option("--views", type=click.IntRange(min=8), default=120, show_default=True)
+@click.option("--prior", multiple=True, default=("ct-default",), show_default=True, help="Weights by name or file.")
+@click.option("--part", default="1/1", show_default=True, metavar="K/N", help="Every N-th case, from the K-th.")
+@click.option("--most", type=click.IntRange(min=1), help="Stop after so many new cases.")
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="JSON lines.")
+def command(
+    count: int, size: int, views: int, prior: tuple[str, ...], part: str, most: int | None, output: Path
+) -> None:
+    """Volumes: the network at its certified stop beside Huber-TV in space by an oracle.
+
+    One JSON line a case, then the table. What OUTPUT holds already is kept, and the study goes on from there.
+    """
+    from ctrecon.cli.resumed import part_of, resumed
+    from ctrecon.studies.volumes import Found, cases, measure, table
+
+    chosen = part_of(cases(count, size, views, prior), part)
+    rows = resumed(output, {case.key: case for case in chosen}, lambda case: measure(case).to_dict(), most)
+    for line in table([Found(**row) for row in rows]):
+        click.echo(line)
