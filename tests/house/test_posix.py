@@ -16,6 +16,7 @@ POSIX_ONLY = ("fcntl", "resource", "pwd", "grp", "termios", "syslog", "readline"
 
 IMPORT_ALL = f"""
 import importlib, pkgutil, sys
+import distributed  # its parts take what their system has
 for name in {POSIX_ONLY!r}:
     if name != "posix":
         sys.modules[name] = None

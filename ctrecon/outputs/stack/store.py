@@ -14,6 +14,7 @@ import numpy as np
 
 from ctrecon.errors import InputError, OutputError, SettingError
 from ctrecon.io.npy import read_npy
+from ctrecon.measurement.units import MM
 from ctrecon.outputs.stack.formats import load_format, stack_suffix
 from ctrecon.outputs.stack.lookup import EVIDENCE, evidence_of
 from ctrecon.outputs.stack.manifest import NAME, SIGNATURE, Manifest
@@ -132,7 +133,7 @@ class StackTarget:
 def water_of(target_values: str, given: float | None, said: tuple[float, str]) -> float | None:
     """Water's attenuation for the manifest: what HU are made with, or what the scan says."""
     if given is not None and given <= 0:
-        raise SettingError(f"the attenuation of water must be > 0 1/mm, got {given:g}")
+        raise SettingError(f"the attenuation of water must be > 0 {MM.attenuation}, got {given:g}")
     return (given or said[0]) if target_values == HU or given is not None or said[1] == "from the scan" else None
 
 
