@@ -41,6 +41,8 @@ LINES = [
     "rebin raw --z 0 --overwrite -o slice",
     "superres photo.png --prior none --overwrite -o large.png",
     "correct scan.npz --zingers --overwrite -o corrected.npz",
+    "calibrate scan.npz --rounds 1 --overwrite -o stood.npz",
+    "info scan.npz --overwrite --png shown.png",
     "diagnose negative.npz --apply --overwrite -o mended.npz --picture unexplained.png",
     "compare fbp.npy cgls.npy --discs 1 --iterations 20 --overwrite",
 ]

@@ -35,6 +35,8 @@ WRITES = {
     ),
     "compare": ("u.npy w.npy", "u.versus-w.png u.versus-w.json"),
     "correct": ("scan.npz --zingers -o out.npz", "out.npz"),
+    "calibrate": ("scan.npz --rounds 1 -o out.npz", "out.npz"),
+    "info": ("scan.npz --png out.png", "out.png"),
     "diagnose": ("scan.npz --apply -o out.npz --picture out.png", "out.npz out.png"),
     "report": ("u.npy", "u.report.html"),
     "train-phantoms": ("-o out.safetensors", "out.safetensors out.md"),
@@ -54,8 +56,8 @@ WRITES = {
     "safety": ("", "safety.json safety.md safety.png"),
 }
 # These add to what is there and replace nothing: what is there and equal stays, what differs is an error.
-ADD = ("dicom get", "dicom listen", "data fetch", "reproduce roughness", "reproduce lesions")
-READ = ("verify", "info", "dicom echo", "dicom send", "dicom find", "dicom queue", "data list")
+ADD = ("dicom get", "dicom listen", "data fetch", "reproduce roughness", "reproduce lesions", "reproduce volumes")
+READ = ("verify", "dicom echo", "dicom send", "dicom find", "dicom queue", "data list")
 
 
 def run(*words: object) -> click.testing.Result:

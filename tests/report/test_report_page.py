@@ -257,7 +257,7 @@ def test_nothing_is_wider_than_the_window(browser: Any, page: Path, width: int) 
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     plots = "return [...document.querySelectorAll('.plot')].map(p => [p.clientWidth, p.clientHeight,"
     sizes = browser.execute_script(plots + " p.querySelector('.main-svg').clientWidth, p._fullLayout.height])")
-    assert len(sizes) == 5
+    assert len(sizes) == 6
     for outer, tall, inner, height in sizes:
         assert inner <= outer
         assert 100 < height <= tall
