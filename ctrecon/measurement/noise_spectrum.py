@@ -2,12 +2,14 @@
 
 Beyond the wedge there is noise alone, but of few views only at the lowest frequencies along the detector, and a
 detector that blurs has less noise at the higher ones. What the sinogram holds at the higher frequencies, object
-included, says by how much. So both are explained together: the noise has a level and perhaps a blur, ``s^2 exp(-b
-x^2)`` at the share ``x`` of the highest frequency, the object a level and an exponent (``object_spectrum.py``). All
-four are integrated over by their likelihood: what cannot be told apart makes the answer less certain, and not wrong.
+included, says by how much. So both are explained together: the noise has a level and perhaps a blur, of which a share
+``w`` stays white, ``s^2 (w + (1 - w) exp(-b x^2))`` at the share ``x`` of the highest frequency: what counts in the
+scintillator is blurred as the object is, what comes after it (the light's own quanta, the electronics) is not. The
+object has a level and an exponent (``object_spectrum.py``). All five are integrated over by their likelihood: what
+cannot be told apart makes the answer less certain, and not wrong.
 
-A beam that flickers moves whole views, which is the lowest frequencies alone. What they have beyond that of their
-neighbours is added as it is.
+A beam that flickers or drifts moves whole views, which is the lowest frequencies alone. What they have beyond that of
+their neighbours is added as it is.
 """
 
 from __future__ import annotations
@@ -36,9 +38,12 @@ _LOWEST, _DOUBT = (1.0, 0.5), 1.75
 # Fewer degrees of freedom say nothing.
 _FEWEST = 8
 # The lowest frequencies are those of a flicker where that is so many times likelier (in logarithms): 5 standard errors.
-_LIKELIER, _FLICKER = 12.5, 3
-# The blurs b that are tried, the exponents, and in what bands of frequencies.
-_BLURS = np.array([0, 0.25, 0.5, 0.8, 1.2, 1.6, 2.0, 2.5, 3.0, 3.5, 4.2, 5.0, 6.0])
+# They are at most so many or so large a share, whichever is more, and have so many times what is above.
+_LIKELIER, _FLICKER, _FALL = 12.5, (3, 0.04), 1.1
+# The blurs b that are tried, none first; those with the white shares w beside them; the exponents; the bands.
+_BLURS = (0.0, 0.25, 0.5, 0.8, 1.2, 1.6, 2.0, 2.5, 3.0, 3.5, 4.2, 5.0, 6.0)
+_PARTLY, _WHITE = (1.6, 2.5, 3.5, 5.0, 7.0, 10.0), (0.15, 0.3, 0.45, 0.6, 0.75)
+_SHAPES = np.array([(b, 0.0) for b in _BLURS] + [(b, w) for w in _WHITE for b in _PARTLY]).T
 _EXPONENTS = np.arange(1.3, 3.55, 0.25)
 _FROM, _BANDS = 0.2, 14
 # No blur is so many times as likely as all blurs together: what is too small is worse than what is too large.
@@ -92,8 +97,8 @@ class Lines:
         low = np.arange(len(self.free)) < share * len(self.free)
         return replace(self, power=self.power * low, free=self.free * low)
 
-    def level(self) -> Level | None:
-        """The noise over all frequencies; None where too little lies beyond the wedge."""
+    def level(self) -> tuple[Level, float] | None:
+        """The noise over all frequencies without the flicker, and its mean square; None where too little is beyond."""
         if self.free.sum() < _FEWEST:
             return None
         x = np.arange(len(self.free)) / max(1, len(self.free) - 1)
@@ -105,51 +110,58 @@ class Lines:
         power, free = self.power[known], self.free[known]
         mean = max(float(power.sum() / free.sum()), _NOTHING)
         # A blur is believed where there is less at some frequency, object included, than white noise would leave.
-        blurs = 1 if float(self.everything.power.min()) > _LESS * mean else len(_BLURS)
-        found = _explain(_Seen(self.everything, x[known], power, free, blurs), mean)
+        shapes = 1 if float(self.everything.power.min()) > _LESS * mean else _SHAPES.shape[1]
+        found = _explain(_Seen(self.everything, x[known], power, free, shapes), mean)
         more = 0.0
         if flicker:
             own = self.power[:flicker] / np.maximum(self.free[:flicker], 1)
             more = float((self.share[:flicker] * np.maximum(own - found.likely**2, 0)).sum())
-        return Level(math.sqrt(found.likely**2 + more), math.sqrt(found.most**2 + more))
+        return found, more
 
 
 def level_of(found: Sequence[Lines]) -> Level | None:
     """The noise by several wedges and over several ranges, all of which err on the large side, or None by none.
 
-    Of those that do not contradict the least beyond doubt, the one that is known best.
+    Of those that do not contradict the least beyond doubt, the one that is known best. A beam drifts more than it
+    flickers, at the lower angular frequencies that the wider wedges cover: the most that one sees of it is added.
     """
     every = (lines.below(share).level() for lines in found for share in _LOWEST)
     levels = [one for one in every if one is not None]
-    least = min((one.likely + _DOUBT * (one.most - one.likely) for one in levels), default=0.0)
-    return min((one for one in levels if one.likely <= least), key=lambda one: one.most / one.likely, default=None)
+    if not levels:
+        return None
+    least = min(one.likely + _DOUBT * (one.most - one.likely) for one, _ in levels)
+    best = min((one for one, _ in levels if one.likely <= least), key=lambda one: one.most / one.likely)
+    more = max(flicker for _, flicker in levels)
+    return Level(math.hypot(best.likely, math.sqrt(more)), math.hypot(best.most, math.sqrt(more)))
 
 
 def level_of_white(values: Float64Array) -> Level:
     """The noise of ``[views, cells]``, taken for white, where nothing is known of what lies beyond a wedge."""
     everything, none = Everything.of(values), np.zeros(0)
-    return _explain(_Seen(everything, none, none, none, blurs=1), max(float(everything.power.min()), _NOTHING))
+    return _explain(_Seen(everything, none, none, none, shapes=1), max(float(everything.power.min()), _NOTHING))
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What is to be explained: everything, and ``power`` at ``x`` beyond the wedge, by the first ``blurs`` of all."""
+    """What is to be explained: everything, and ``power`` at ``x`` beyond the wedge, by the first ``shapes`` of all."""
 
     everything: Everything
     x: Float64Array
     power: Float64Array
     free: Float64Array
-    blurs: int = len(_BLURS)
+    shapes: int
 
     def cost(self, level: Float64Array) -> Float64Array:
-        """Minus the logarithm of the likelihood: ``[exponents, levels of the noise, blurs]``."""
-        everything, blur = self.everything, _BLURS[: self.blurs]
+        """Minus the logarithm of the likelihood: ``[exponents, levels of the noise, shapes]``."""
+        everything, count = self.everything, self.shapes
         held, freedom = np.maximum(everything.power, _NOTHING), everything.views * _bands(everything.cells)[1]
-        noise = level[:, None, None] * _blurred(everything.cells)[: self.blurs]  # [levels, blurs, bands]
-        cost = np.empty((len(_EXPONENTS), len(level), len(blur)))
+        noise = level[:, None, None] * _in_bands(everything.cells)[:count]  # [levels, shapes, bands]
+        cost = np.empty((len(_EXPONENTS), len(level), count))
+        object_blur = _of_object(everything.cells)[:count]
         sampled = 2 * noise**2 / freedom + 1e-12 * held**2
         left = held - noise
-        for k, law in enumerate(_laws(everything.cells)):
+        for k, sharp in enumerate(_laws(everything.cells)):
+            law = sharp * object_blur
             size = np.median(left / law, axis=-1)
             for _ in range(_ROUNDS):
                 own = np.maximum(size, 0)[..., None] * law
@@ -160,10 +172,11 @@ class _Seen:
             # Integrated over all sizes of the object from 0, and not taken at the best, which noise would pay for.
             cost[k] += np.log(known) / 2 - log_ndtr(size * np.sqrt(known))
             cost[k] += ((_EXPONENTS[k] - LIKELY) / LIKELY_WITHIN) ** 2 / 2
-        # The chi-square laws of what lies beyond, with sum(free log exp(-b x^2)) in closed form.
-        cost += float(self.free.sum()) / 2 * np.log(level)[:, None] - blur * float((self.free * self.x**2).sum()) / 2
-        cost += (self.power @ np.exp(blur * self.x[:, None] ** 2)) / (2 * level[:, None])
-        return cost + np.where(blur == 0, 0.0, math.log(_RATHER_WHITE * len(_BLURS)))
+        # The chi-square laws of what lies beyond.
+        shape = _shapes(self.x)[:count]
+        cost += float(self.free.sum()) / 2 * np.log(level)[:, None] + np.log(shape) @ self.free / 2
+        cost += (1 / shape) @ self.power / (2 * level[:, None])
+        return cost + np.where(np.arange(count) == 0, 0.0, math.log(_RATHER_WHITE * _SHAPES.shape[1]))
 
 
 def _explain(seen: _Seen, about: float) -> Level:
@@ -176,7 +189,7 @@ def _explain(seen: _Seen, about: float) -> Level:
         level = np.geomspace(level[first], level[last], _LEVELS)
     cost = seen.cost(level)
     chance = np.exp(cost.min() - cost).sum(axis=0)
-    size = np.sqrt(level[:, None] * _mean_of_blurs()[: seen.blurs])
+    size = np.sqrt(level[:, None] * _mean_of_shapes()[: seen.shapes])
     order = np.argsort(size, axis=None)
     upto = np.cumsum(chance.ravel()[order])
     likely, most = np.interp([0.5 * upto[-1], _CAUTIOUS * upto[-1]], upto, size.ravel()[order])
@@ -199,23 +212,59 @@ def _laws(cells: int) -> Float64Array:
     return np.asarray(found / found.mean(axis=1, keepdims=True))
 
 
+def _shapes(x: Float64Array) -> Float64Array:
+    """``[shapes, frequencies]``: the noise's power, 1 at the lowest."""
+    blur, white = _SHAPES[:, :, None]
+    return np.asarray(white + (1 - white) * np.exp(-blur * x**2))
+
+
 @lru_cache(maxsize=8)
-def _blurred(cells: int) -> Float64Array:
-    """``[blurs, bands]``: the noise's power."""
-    shape = np.exp(-_BLURS[:, None] * (np.arange(cells) / cells) ** 2)
-    return np.array([shape[:, band].mean(axis=1) for band in _bands(cells)[0]]).T
+def _in_bands(cells: int) -> Float64Array:
+    """``[shapes, bands]``: the same."""
+    shapes = _shapes(np.arange(cells) / cells)
+    return np.array([shapes[:, band].mean(axis=1) for band in _bands(cells)[0]]).T
+
+
+@lru_cache(maxsize=8)
+def _of_object(cells: int) -> Float64Array:
+    """``[shapes, bands]``: what a blur leaves of the object's power, where it came before the white share."""
+    blur, white = _SHAPES[:, :, None]
+    x = np.arange(cells) / cells
+    left = np.where(white > 0, np.exp(-blur * x**2), 1.0)
+    return np.array([left[:, band].mean(axis=1) for band in _bands(cells)[0]]).T
 
 
 @lru_cache(maxsize=1)
-def _mean_of_blurs() -> Float64Array:
-    x = (np.arange(400) + 0.5) / 400
-    return np.asarray(np.exp(-_BLURS * x[:, None] ** 2).mean(axis=0))
+def _mean_of_shapes() -> Float64Array:
+    return np.asarray(_shapes((np.arange(400) + 0.5) / 400).mean(axis=1))
 
 
 def _flicker(power: Float64Array, free: Float64Array) -> int:
-    """How many of the lowest frequencies have more than those above, if two laws are so much likelier than one."""
+    """How many of the lowest frequencies have more than those just above, by more than any blur would explain.
+
+    Its tail is of several steps, so the search goes on above each that is found.
+    """
+    lines = max(_FLICKER[0], round(_FLICKER[1] * len(free)))
+    seen = np.flatnonzero(free[: max(2 * _FLICKER[0] + 2, round(2.5 * _FLICKER[1] * len(free)))])
+    if not seen.size:
+        return 0
+    stop = int(seen[-1]) + 1
+    fall = max(_FALL, math.exp(_SHAPES[0].max() * (stop / len(free)) ** 2))
+    found = 0
+    while found < lines:
+        more = _step(power[found:stop], free[found:stop], lines - found, fall)
+        if not more:
+            break
+        found += more
+    return found
+
+
+def _step(power: Float64Array, free: Float64Array, most: int, fall: float) -> int:
+    """Up to which of the first ``most`` there is ``fall`` times what is above, if two laws are so much likelier."""
     p, d = np.cumsum(power), np.cumsum(free)
-    at = np.arange(min(_FLICKER, len(power) - 1))
+    at = np.arange(min(most, len(power) - 1))
+    if not at.size:
+        return 0
     before, after = d[at], d[-1] - d[at]
     sound = (before > 0) & (after > 0) & (p[at] > 0) & (p[-1] > p[at])
     if not sound.any():
@@ -223,7 +272,6 @@ def _flicker(power: Float64Array, free: Float64Array) -> int:
     with np.errstate(all="ignore"):
         left, right = p[at] / before, (p[-1] - p[at]) / after
         gain = (d[-1] * np.log(p[-1] / d[-1]) - before * np.log(left) - after * np.log(right)) / 2
-    # A blur falls slowly: what falls by less than this is one.
-    gain = np.where(sound & (left > 2 * right), gain, 0.0)
+    gain = np.where(sound & (left > fall * right), gain, 0.0)
     best = int(np.argmax(gain))
     return best + 1 if gain[best] > _LIKELIER else 0
