@@ -9,7 +9,6 @@ sampled in space, so the mean comes out right, and each view counts with the ang
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
@@ -52,9 +51,10 @@ B. F. Logan, IEEE Trans. Nucl. Sci. 21, 1974, to the cosine windows of signal pr
 """
 
 SMALL_BYTES = 64 << 20
+"""Up to this size the matrix of a back projection is made sooner than numba's kernels are loaded, and as fast after."""
+
 # Of so many cells the mean stands for what an object that is cut off goes on with.
 _AT_END = 3
-"""Up to this size the matrix of a back projection is made sooner than numba's kernels are loaded, and as fast after."""
 
 
 def _straight(s: Float64Array) -> Float64Array:
@@ -105,7 +105,7 @@ class FilteredBackProjection:
 
     def __init__(
         self, geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cutoff: float = 1.0,
-        extrapolate: bool = False,
+        cells_cut_off: int = 0,
     ) -> None:
         orbit = orbit_of(geometry, "filtered back projection", ANOTHER_METHOD)
         self.geometry, self.grid = geometry, grid.in_plane("filtered back projection")
@@ -120,7 +120,7 @@ class FilteredBackProjection:
         # What the ramp leaves beyond the shorter side is needed where pixels are seen from the other side alone.
         self._beyond = cells_beyond(orbit, fan.distance)
         # An object that is cut off goes on for the ramp, falling to nothing, so that it sees no edge there.
-        self._further = 0 if self._beyond or not extrapolate else max(1, vectors.columns // 2)
+        self._further = 0 if self._beyond else cells_cut_off
         self._back = kind(replace(vectors, columns=vectors.columns + 2 * self._beyond), orbit, grid)
         scale = self._back.scale
         scale = scale if scale.shape[-1] == 1 else scale[:, self._beyond : scale.shape[-1] - self._beyond]
@@ -186,10 +186,13 @@ class FilteredBackProjection:
 
 
 def _going_on(values: Tensor, cells: int) -> Tensor:
-    """With cells beyond either end: its last values' mean, falling to zero like a squared cosine."""
+    """With cells beyond either end: its last values' mean, falling to zero as the line integrals of a disc do."""
     if not cells:
         return values
-    falling = torch.cos(torch.linspace(0, math.pi / 2, cells + 2, device=values.device)[1:-1]) ** 2
+    half = values.shape[-1] / 2
+    at = half + torch.arange(cells, device=values.device, dtype=values.dtype) + 0.5
+    seen = half - _AT_END / 2  # where the end's mean stands
+    falling = torch.sqrt((1 - (at / (half + cells)) ** 2) / (1 - (seen / (half + cells)) ** 2))
     first, last = (end.mean(dim=-1, keepdim=True) for end in (values[..., :_AT_END], values[..., -_AT_END:]))
     return torch.cat([first * falling.flip(0), values, last * falling], dim=-1)
 

@@ -12,7 +12,7 @@ Inversion = FilteredBackProjection | FeldkampBackProjection
 
 def inversion(
     geometry: Geometry, grid: Grid, *, window: Window = "ram-lak", cutoff: float = 1.0,
-    extrapolate: bool = False,
+    cells_cut_off: int = 0,
 ) -> Inversion:
     """An approximate inverse by formula, from data to images as the operator has them.
 
@@ -21,7 +21,8 @@ def inversion(
         grid: Of the image or volume.
         window: The filter's window, ``"ram-lak"`` to ``"hann"``.
         cutoff: The highest frequency that passes, as a share of Nyquist's.
-        extrapolate: Whether data in the plane are of an object that is cut off, and go on beyond the detector.
+        cells_cut_off: By so many cells an object in the plane reaches beyond either end of the detector, whose last
+            values go on there, falling to nothing (``Scan.cells_cut_off``). Fans that miss one side ignore it.
 
     Raises:
         GeometryError: For a geometry without a known formula.
@@ -29,4 +30,4 @@ def inversion(
     """
     if len(geometry.shape) == 3:
         return FeldkampBackProjection(geometry, grid, window=window, cutoff=cutoff)
-    return FilteredBackProjection(geometry, grid, window=window, cutoff=cutoff, extrapolate=extrapolate)
+    return FilteredBackProjection(geometry, grid, window=window, cutoff=cutoff, cells_cut_off=cells_cut_off)

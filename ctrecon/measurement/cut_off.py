@@ -24,6 +24,9 @@ _ROUGH, _FLAT = 0.1, 0.05
 # An end nearer to the axis than this share of the other: each ray it lacks is measured from the other side.
 _SAME = 0.9
 _WIDER = 1.5
+# Of so many cells the mean is what an end sees; this quantile of all values is a disc's middle, of which no end sees
+# more than this share.
+_AT_END, _TALL, _MOST = 3, 0.95, 0.99
 
 
 def cut_off(sinogram: Array, geometry: Geometry, mask: Mask | None = None) -> bool:
@@ -53,6 +56,31 @@ def cut_off(sinogram: Array, geometry: Geometry, mask: Mask | None = None) -> bo
         if far >= _SAME * max(reach) and usable.any():
             seen.append(f[usable, end] > _CUT * top)
     return bool(seen) and float(np.concatenate(seen).mean()) > _VIEWS
+
+
+def cells_cut_off(sinogram: Array, geometry: Geometry, mask: Mask | None = None) -> int:
+    """By about how many cells an object reaches beyond either end of the detector.
+
+    Each view is taken for that of a disc, whose line integrals ``sqrt(R^2 - s^2)`` fall from the largest of all views
+    in the middle to what the end sees; R - h, with the detector's half h, is what is cut off. The mean over all ends is
+    weighted by what they see. (J. Hsieh et al., Med. Phys. 31, 2004, fit discs of water view by view.)
+
+    Args:
+        sinogram: Line integrals ``[views, detectors]``, missing ones filled.
+        geometry: Of the scan.
+        mask: As for ``cut_off``.
+
+    Returns:
+        0 where nothing is cut off, at most half of the detector.
+    """
+    if not cut_off(sinogram, geometry, mask):
+        return 0
+    f = np.asarray(sinogram, dtype=np.float64)
+    half = f.shape[1] / 2
+    ends = np.stack([f[:, :_AT_END].mean(axis=1), f[:, -_AT_END:].mean(axis=1)]).clip(0)
+    share = np.minimum(ends / float(np.quantile(f, _TALL)), _MOST)
+    further = np.clip((half - _AT_END / 2) / np.sqrt(1 - share**2) - half, 0, half)
+    return max(1, round(float((further * ends).sum() / ends.sum())))
 
 
 def wide_grid(geometry: Geometry, *, size: int | None = None) -> Grid:

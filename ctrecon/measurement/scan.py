@@ -13,7 +13,7 @@ from scipy import sparse
 from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
-from ctrecon.measurement.cut_off import cut_off, undecided_beyond_mm, wide_grid
+from ctrecon.measurement.cut_off import cells_cut_off, cut_off, undecided_beyond_mm, wide_grid
 from ctrecon.measurement.extent import grid_of_object, object_radius_mm
 from ctrecon.measurement.filling import Filling, filling
 from ctrecon.measurement.given import LARGEST_VALUE, check_values, plain_floats
@@ -346,6 +346,13 @@ class Scan:
     def is_cut_off(self) -> bool:
         """Whether the object reaches beyond the detector (``cut_off.py``)."""
         return self.geometry is not None and not self.in_space and cut_off(self.sinogram, self.geometry, self.mask)
+
+    @property
+    def cells_cut_off(self) -> int:
+        """By about how many cells the object reaches beyond either end of the detector, 0 where it does not."""
+        if self.geometry is None or self.in_space:
+            return 0
+        return cells_cut_off(self.sinogram, self.geometry, self.mask)
 
     @property
     def undecided_beyond_mm(self) -> float | None:

@@ -105,7 +105,8 @@ def prepare(
             that could have been measured.
         uses: ``"few"`` where the operator serves few products.
         norm: ``||A||`` where it is known, which saves estimating it.
-        shared: A problem of the same geometry and grid, whose operator and inverse serve this one, too.
+        shared: A problem of the same geometry and grid, whose operator serves this one, too, and where as much is
+            cut off also its inverse.
 
     Returns:
         Everything that a method needs.
@@ -129,7 +130,10 @@ def prepare(
         if scan.geometry is None or scan.grid is None:
             raise InputError(f"{scan.source} has neither a geometry nor a matrix; give --geometry FILE")
         if shared is not None and (shared.scan.geometry, shared.grid) == (scan.geometry, scan.grid):
-            built, where, note, precondition = shared.operator, shared.device, shared.note, shared.unfilled
+            built, where, note = shared.operator, shared.device, shared.note
+            # How far the object reaches beyond the detector is each scan's own.
+            same = shared.scan.cells_cut_off == scan.cells_cut_off
+            precondition = shared.unfilled if same else _inverse(built, scan)
         else:
             built, where, note = choose(scan.geometry, scan.grid, device=device, name=operator, uses=uses)
             precondition = _inverse(built, scan)
@@ -171,7 +175,7 @@ def _inverse(operator: LinearOperator, scan: Scan) -> Precondition:
     assert scan.geometry is not None
     assert scan.grid is not None
     try:
-        return inversion(scan.geometry, scan.grid, extrapolate=scan.is_cut_off)
+        return inversion(scan.geometry, scan.grid, cells_cut_off=scan.cells_cut_off)
     except GeometryError:
         # A geometry without an inversion formula of its own.
         return _few_conjugate_gradients(operator)

@@ -19,8 +19,10 @@ from ctrecon.cli.main import cli
 from ctrecon.geometry.grid import default_grid
 from ctrecon.io.write import write_scan
 from ctrecon.measurement.cut_off import cut_off
+from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.choose import choose_operator
+from ctrecon.reconstruction.problem import prepare
 from ctrecon.simulation.simulate import Simulated
 
 SIZE, CUT = 80, 16
@@ -87,17 +89,64 @@ def test_the_image_is_wide_enough_and_explains_the_data() -> None:
     assert cut.with_grid(size=50).grid == ct.Grid(rows=50, columns=50, pixel_mm=pixel)
 
 
-def test_filtered_back_projection_sees_no_edge_at_the_detectors_end() -> None:
-    made = simulated("parallel")
+@pytest.mark.parametrize("beam", ["fan", "parallel"])
+def test_filtered_back_projection_sees_no_edge_at_the_detectors_end(beam: str) -> None:
+    made = simulated(beam)
     cut = middle_of(made.scan)
     assert cut.geometry is not None
     grid = default_grid(cut.geometry)
     data = torch.from_numpy(cut.sinogram.astype(np.float32))[None, None]
-    plain, extended = (
-        psnr(FilteredBackProjection(cut.geometry, grid, window="hann", extrapolate=on)(data)[0, 0].numpy(), grid, made)
-        for on in (False, True)
-    )
-    assert extended > plain + 3
+
+    def of(cells: int) -> float:
+        inverse = FilteredBackProjection(cut.geometry, grid, window="hann", cells_cut_off=cells)
+        return psnr(inverse(data)[0, 0].numpy(), grid, made)
+
+    assert of(cut.cells_cut_off) > of(0) + 3
+    # How far it goes on decides: to the detector's half again, as for any object, is worse than not at all.
+    assert of(data.shape[-1] // 2) < of(0)
+
+
+@pytest.mark.parametrize("subject", ["chest", "ellipses", "head", "polygons", "seeds", "textured"])
+def test_it_goes_on_as_far_as_the_object_seems_to(subject: str) -> None:
+    """Never at a loss, whatever is cut off how far; much won where much is."""
+    made = ct.simulate(subject, beam="parallel", size=SIZE, views=72, noise=0.005, seed=3)
+    for cells in (8, 14, 20):
+        cut = middle_of(made.scan, left=cells, right=cells)
+        assert cut.geometry is not None
+        if not cut.is_cut_off:
+            assert cut.cells_cut_off == 0
+            continue
+        grid = default_grid(cut.geometry)
+        data = torch.from_numpy(cut.sinogram.astype(np.float32))[None, None]
+        x = (np.arange(grid.rows) - (grid.rows - 1) / 2) * grid.spacing_mm[0]
+        at = np.stack(np.meshgrid(x, x, indexing="ij"))
+        assert made.scan.grid is not None
+        truth = map_coordinates(made.truth, at / made.scan.grid.spacing_mm[0] + (SIZE - 1) / 2, order=1)
+        inside = np.hypot(*at) < 0.45 * max(grid.size_mm)
+        plain, extended = (
+            FilteredBackProjection(cut.geometry, grid, window="hann", cells_cut_off=k)(data)[0, 0].numpy() - truth
+            for k in (0, cut.cells_cut_off)
+        )
+        won = 20 * np.log10(np.linalg.norm(plain[inside]) / np.linalg.norm(extended[inside]))
+        assert won > (6 if cells == 20 else -0.1), (subject, cells)
+
+
+def test_slices_that_share_an_operator_go_on_each_as_far_as_it_must() -> None:
+    """An empty slice goes first: what it leaves to the next is no inverse of an object that is cut off."""
+    cut = middle_of(simulated("parallel").scan).with_grid()
+    faint = np.zeros_like(cut.sinogram)
+    faint[:, 20:28] = cut.sinogram[:, 20:28]
+    whole = dataclasses.replace(cut, sinogram=faint)
+    assert (whole.cells_cut_off, cut.cells_cut_off > 0) == (0, True)
+    delta = Delta(value=1.0, norm="2-norm", how="given")
+    alone = {scan: prepare(scan, delta, device="cpu") for scan in (whole, cut)}
+    data = alone[cut].energy.data
+    expected = {scan: problem.precondition(data) for scan, problem in alone.items()}
+    assert not torch.allclose(expected[whole], expected[cut], rtol=1e-3)
+    for first, then in ((whole, cut), (cut, whole)):
+        after = prepare(then, delta, device="cpu", shared=alone[first])
+        assert after.operator is alone[first].operator
+        assert torch.equal(after.precondition(data), expected[then])
 
 
 def test_what_lies_outside_is_marked_wherever_the_image_goes(tmp_path: Path) -> None:

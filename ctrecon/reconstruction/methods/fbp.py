@@ -70,7 +70,7 @@ def filtered_back_projection(
     assert problem.grid is not None
     path = Following(problem, watch)
     filters = SMOOTHEST_FIRST if window is None else ((window, 1.0),)
-    inverse = inversion(problem.scan.geometry, problem.grid, extrapolate=problem.scan.is_cut_off)
+    inverse = inversion(problem.scan.geometry, problem.grid, cells_cut_off=problem.scan.cells_cut_off)
     data, mask = problem.energy.data, problem.scan.mask
     if mask is not None:
         usable = torch.from_numpy(mask)[None, None].to(problem.device)
