@@ -18,6 +18,7 @@ from ctrecon.errors import InputError
 from ctrecon.geometry.base import Geometry
 from ctrecon.io.measured import Measured
 from ctrecon.io.sidecar import Sidecar
+from ctrecon.measurement.given import LARGEST_VALUE
 from ctrecon.support.arrays import Array
 
 _LISTED = ("angles_rad", "angles_deg", "source")
@@ -65,7 +66,8 @@ def _turned(measured: Measured, why: str) -> Measured:
 
 
 def _columns_are_views(values: Array) -> bool:
-    if min(values.shape) < 8 or not bool(np.isfinite(values).all()):
+    # Not NaN either; what is larger is refused or marked as missing later.
+    if min(values.shape) < 8 or not bool((np.abs(values) <= LARGEST_VALUE).all()):
         return False
     spreads = []
     for axis in (1, 0):  # of the rows' sums, then of the columns'

@@ -24,6 +24,7 @@ from ctrecon.measurement.patient_position import position_of
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.history import history_of
 from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, one_slice, place_mm
+from ctrecon.outputs.nameless import nameless
 from ctrecon.outputs.spilled import Spill
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
 from ctrecon.reconstruction.conclude import Conclusion
@@ -265,7 +266,7 @@ def _slice(
     certificate = one.result.certificate
     image = data_hash(one.result.image) if certificate is None else certificate.values["image"]["sha256"]
     return SeriesSlice(
-        history=history_of(one.result, image).to_bytes(),
+        history=nameless(history_of(one.result, image)).to_bytes(),
         stored=one.stored,
         grid=problem.grid,
         z_mm=z_mm,

@@ -70,7 +70,10 @@ def test_delta_not_met_is_exit_code_3(scan: Path, tmp_path: Path) -> None:
     result = run("reconstruct", scan, *options, "-o", f"{tmp_path}/s/")
     assert result.exit_code == 3
     assert "NOT certified" in dcmread(tmp_path / "s" / "ct-0001.dcm").SeriesDescription
-    assert not (tmp_path / "s" / "certificates").exists()
+    # How it came about is told of what is not certified, too; nothing else stands there, and no raw data.
+    assert [path.name for path in (tmp_path / "s" / "certificates").iterdir()] == ["slice-0001.history.json"]
+    assert not list((tmp_path / "s").rglob("*.certificate.json"))
+    assert not list((tmp_path / "s").glob("certificate-*.dcm"))
     assert run("verify", tmp_path / "s").exit_code == 1
 
 

@@ -109,6 +109,7 @@ def test_the_name_of_the_scan_survives_nowhere(tmp_path: Path) -> None:
         for path in (tmp_path / place).rglob("*"):
             if path.is_file():
                 assert NAME.lower() not in path.read_bytes().decode("latin-1").lower(), path
+    assert len(list((tmp_path / "series" / "certificates").glob("*.history.json"))) == 1
     # The search finds it where it stands: beside an image, the certificate notes the file.
     run("reconstruct", scan, "--delta", "5%", "--method", "cgls", "-o", tmp_path / "image.npy", "--no-preview")
     assert NAME in (tmp_path / "image.certificate.json").read_text()

@@ -96,7 +96,7 @@ CHANGES: dict[str, tuple[Callable[[Dataset], object], str]] = {
     "another count": (lambda ds: setattr(ds, "ImagesInAcquisition", 2), "ImagesInAcquisition"),
     "another class": (lambda ds: setattr(ds, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.4"), "neither an image"),
     "no pixels": (lambda ds: delattr(ds, "PixelData"), "malformed content"),
-    "huge": (lambda ds: (setattr(ds, "Rows", 65535), setattr(ds, "Columns", 65535)), "malformed content"),
+    "huge": (lambda ds: (setattr(ds, "Rows", 65535), setattr(ds, "Columns", 65535)), "PixelData has 4480 bytes"),
 }
 
 

@@ -206,6 +206,25 @@ def test_values_that_are_not_finite(tmp_path, bad, suffix):
     assert any("values that are NaN, infinite or masked: 3 of" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("huge", [1e60, 1e155, -1e300, 1.7e308])
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".mat", ".h5"])
+def test_values_that_nothing_measures(tmp_path, huge, suffix):
+    """Damage makes them; they are refused before anything squares them."""
+    f = sinogram()
+    f[3, 4] = f[7, 0] = huge
+    path = tmp_path / f"bad{suffix}"
+    if suffix == ".npy":
+        np.save(path, f)
+    elif suffix == ".npz":
+        np.savez(path, sinogram=f)
+    elif suffix == ".mat":
+        scipy.io.savemat(path, {"sinogram": f})
+    else:
+        with h5py.File(path, "w") as file:
+            file["sinogram"] = f
+    refuse(path, "which nothing measures")
+
+
 # Sidecars
 
 
