@@ -75,10 +75,10 @@ def cells_cut_off(sinogram: Array, geometry: Geometry, mask: Mask | None = None)
     """
     if not cut_off(sinogram, geometry, mask):
         return 0
-    f = np.asarray(sinogram, dtype=np.float64)
+    f = np.asarray(sinogram, dtype=np.float64).clip(0)
     half = f.shape[1] / 2
-    ends = np.stack([f[:, :_AT_END].mean(axis=1), f[:, -_AT_END:].mean(axis=1)]).clip(0)
-    share = np.minimum(ends / float(np.quantile(f, _TALL)), _MOST)
+    ends = np.stack([f[:, :_AT_END].mean(axis=1), f[:, -_AT_END:].mean(axis=1)])
+    share = np.minimum(ends / (float(np.quantile(f, _TALL)) or f.max()), _MOST)
     further = np.clip((half - _AT_END / 2) / np.sqrt(1 - share**2) - half, 0, half)
     return max(1, round(float((further * ends).sum() / ends.sum())))
 

@@ -131,6 +131,17 @@ def test_it_goes_on_as_far_as_the_object_seems_to(subject: str) -> None:
         assert won > (6 if cells == 20 else -0.1), (subject, cells)
 
 
+def test_ends_alone_have_an_answer() -> None:
+    """Hardly anything but one end is seen, beside values below zero."""
+    cut = middle_of(simulated("parallel").scan)
+    rare = np.zeros_like(cut.sinogram)
+    rare[::3, 0], rare[::3, 1] = 1, -2
+    rare[::3, -1] = 1
+    only = dataclasses.replace(cut, sinogram=rare)
+    assert only.is_cut_off
+    assert 1 <= only.cells_cut_off <= cut.sinogram.shape[1] // 2
+
+
 def test_slices_that_share_an_operator_go_on_each_as_far_as_it_must() -> None:
     """An empty slice goes first: what it leaves to the next is no inverse of an object that is cut off."""
     cut = middle_of(simulated("parallel").scan).with_grid()
