@@ -223,7 +223,7 @@ def test_monstrous_sizes_are_refused_before_anything_is_allocated(change, tmp_pa
 
 @pytest.mark.parametrize(
     ("views", "side", "words"),
-    [(1, 16384, "18432 MiB"), (700_000, 512, "steps"), (4, 8192, "MiB")],
+    [(1, 16384, "18432 MiB"), (90_000, 1536, "steps"), (4, 8192, "MiB")],
 )  # fmt: skip
 def test_small_files_that_ask_for_much_are_refused_with_the_figure_and_the_remedy(views, side, words, tmp_path):
     """An infeasible certificate brings no image: only its words say how many pixels and views there are."""
