@@ -252,17 +252,19 @@ def test_impossible_model_errors(text):
 
 
 @pytest.mark.parametrize(
-    ("measure", "bound"),
-    [(counted(2e3), automatic), (counted(1e4, 10.0), automatic), (gaussian(0.01), repeated)],
+    ("measure", "bound", "safe"),
+    # Of few counts delta's spread is taken wide on purpose (few_counts.py): more than promised lie within, never fewer.
+    [(counted(2e3), automatic, 0.04), (counted(1e4, 10.0), automatic, 0.0), (gaussian(0.01), repeated, 0.0)],
     ids=["counts", "electronic noise", "two scans"],
 )
-def test_the_true_image_lies_within_delta_as_often_as_promised(measure, bound):
+def test_the_true_image_lies_within_delta_as_often_as_promised(measure, bound, safe):
     """The small form of ``ctrecon reproduce coverage``; a delta without its quantile's spread would fail at once."""
     geometry, scans = fan(40, 80), 400
     rows = list(coverage(clean(geometry), geometry, scans=scans, cases=[("noise", measure, "delta", bound)]))
     for row in rows:
         spread = math.sqrt(row.quantile * (1 - row.quantile) / scans)
-        assert abs(row.within - row.quantile) < 3.5 * spread + 0.005
+        assert row.within - row.quantile > -3.5 * spread - 0.005
+        assert row.within - row.quantile < 3.5 * spread + 0.005 + safe
     assert [row.quantile for row in rows] == [0.5, 0.9, 0.95, 0.99]
 
 
