@@ -11,6 +11,7 @@ import pytest
 
 import ctrecon as ct
 from ctrecon.diagnosis.causes import CAUSES
+from ctrecon.diagnosis.causes.bad_columns import bad_columns
 from ctrecon.diagnosis.diagnose import Diagnosis, diagnose
 from ctrecon.diagnosis.doubts import doubts_about
 from ctrecon.diagnosis.suggestion import scaled
@@ -147,6 +148,16 @@ def test_nothing_is_found_where_nothing_is_wrong(phantom: str, beam: str) -> Non
     assert diagnose(scan).findings == ()
     assert doubts_about(scan, met=True) is None
     assert doubts_about(scan, met=False) is None
+
+
+def test_anatomy_is_not_taken_for_bad_columns() -> None:
+    """It stands out in many views, a fault in nearly all; a suspicion would start a diagnosis in every reconstruction."""
+    for phantom, beam, size, views, noise in (
+        ("chest", "parallel", 128, 120, 0.003), ("seeds", "fan", 96, 72, 0.01), ("textured", "parallel", 64, 180, 0.01),
+    ):  # fmt: skip
+        scan = ct.simulate(phantom, beam=beam, size=size, views=views, noise=noise, seed=11).scan
+        assert list(bad_columns(scan)) == []
+        assert len(list(bad_columns(with_data(scan, only_where(scan, 0.0, columns=(size // 2,)))))) == 1
 
 
 def swapped(scan: Scan) -> Scan:
