@@ -151,7 +151,7 @@ def test_nothing_is_found_where_nothing_is_wrong(phantom: str, beam: str) -> Non
 
 
 def test_anatomy_is_not_taken_for_bad_columns() -> None:
-    """It stands out in many views, a fault in nearly all; a suspicion would start a diagnosis in every reconstruction."""
+    """It stands out in many views, a fault in nearly all; a mere suspicion would start a diagnosis each time."""
     for phantom, beam, size, views, noise in (
         ("chest", "parallel", 128, 120, 0.003), ("seeds", "fan", 96, 72, 0.01), ("textured", "parallel", 64, 180, 0.01),
     ):  # fmt: skip
