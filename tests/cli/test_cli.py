@@ -322,7 +322,13 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
         "-o", tmp_path / "u.npy",
     )
     call = [sys.executable, "-u", "-m", "ctrecon.cli.main", "reconstruct", tmp_path / "noise.npy", *endless]
-    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+
+    def listen() -> None:
+        # Tests that were started in the background inherit that Ctrl-C is ignored.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    pipe = subprocess.PIPE
+    with subprocess.Popen(call, stdout=pipe, stderr=pipe, text=True, preexec_fn=listen) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("iteration"):
