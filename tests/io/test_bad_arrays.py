@@ -186,21 +186,26 @@ def test_npy_headers_that_are_none(tmp_path, content):
     refuse(path, "npy|never loaded")
 
 
+def written(path, f):
+    """The same array in the container that the suffix says."""
+    if path.suffix == ".npy":
+        np.save(path, f)
+    elif path.suffix == ".npz":
+        np.savez(path, sinogram=f)
+    elif path.suffix == ".mat":
+        scipy.io.savemat(path, {"sinogram": f})
+    else:
+        with h5py.File(path, "w") as file:
+            file["sinogram"] = f
+    return path
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".mat", ".h5"])
 def test_values_that_are_not_finite(tmp_path, bad, suffix):
     f = sinogram()
     f[3, 4] = f[7, 0] = f[7, 1] = bad
-    path = tmp_path / f"bad{suffix}"
-    if suffix == ".npy":
-        np.save(path, f)
-    elif suffix == ".npz":
-        np.savez(path, sinogram=f)
-    elif suffix == ".mat":
-        scipy.io.savemat(path, {"sinogram": f})
-    else:
-        with h5py.File(path, "w") as file:
-            file["sinogram"] = f
+    path = written(tmp_path / f"bad{suffix}", f)
     found = read_scan(path)
     assert np.argwhere(~found.mask).tolist() == [[3, 4], [7, 0], [7, 1]]
     assert any("values that are NaN, infinite or masked: 3 of" in note for note in found.notes)
@@ -212,16 +217,7 @@ def test_values_that_nothing_measures(tmp_path, huge, suffix):
     """Damage makes them; they are refused before anything squares them."""
     f = sinogram()
     f[3, 4] = f[7, 0] = huge
-    path = tmp_path / f"bad{suffix}"
-    if suffix == ".npy":
-        np.save(path, f)
-    elif suffix == ".npz":
-        np.savez(path, sinogram=f)
-    elif suffix == ".mat":
-        scipy.io.savemat(path, {"sinogram": f})
-    else:
-        with h5py.File(path, "w") as file:
-            file["sinogram"] = f
+    path = written(tmp_path / f"bad{suffix}", f)
     refuse(path, "which nothing measures")
 
 

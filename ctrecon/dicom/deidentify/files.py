@@ -110,16 +110,11 @@ def deidentify_folder(
                 continue
             try:
                 clean, _ = deidentified_bytes(source.name, data, identity, options, changes)
-            except TextFoundError as error:
+            except (TextFoundError, FaceError) as error:
                 if len(found) == 1:
                     raise
-                warned.add(f"images into which text may be drawn were left out, such as {error}")
-                left_out += 1
-                continue
-            except FaceError as error:
-                if len(found) == 1:
-                    raise
-                warned.add(f"images that may show a face were left out, such as {error}")
+                which = "that may show a face" if isinstance(error, FaceError) else "into which text may be drawn"
+                warned.add(f"images {which} were left out, such as {error}")
                 left_out += 1
                 continue
             warned |= _warnings(before, source.name)

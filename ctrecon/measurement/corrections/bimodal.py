@@ -12,14 +12,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
-from ctrecon.errors import InputError, SettingError
+from ctrecon.errors import SettingError
+from ctrecon.measurement.by_mass import by_mass
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array
 
 _STEPS = 40
-_BETTER = 0.9
+_HARDEST = 0.9
 
 
 def bimodal(scan: Scan, *, hard: float | None = None, ratio: float = 0.4) -> Scan:
@@ -37,7 +37,9 @@ def bimodal(scan: Scan, *, hard: float | None = None, ratio: float = 0.4) -> Sca
     if not 0 < ratio <= 1 or (hard is not None and not 0 <= hard < 1):
         raise SettingError(f"bimodal:ratio must lie in (0, 1] and hard in [0, 1), got {ratio:g} and {hard}")
     p = scan.sinogram.astype(np.float64)
-    share = _by_mass(scan, p, ratio) if hard is None else hard
+    share = hard
+    if share is None:
+        share = by_mass(scan, lambda h: straightened(p, h, ratio)[0], _HARDEST, otherwise="bimodal:hard")
     if share == 0 or ratio == 1:
         return scan
     f, slope = straightened(p, share, ratio)
@@ -70,19 +72,3 @@ def straightened(p: Float64Array, hard: float, ratio: float) -> tuple[Float64Arr
         if float(np.abs(np.where(p > 0, step, 0)).max(initial=0.0)) < 1e-12:
             break
     return f, np.where(p > 0, 1 / growth, 1.0)
-
-
-def _by_mass(scan: Scan, p: Float64Array, ratio: float) -> float:
-    """The share by which the views' masses agree best; 0 where none betters them by a tenth."""
-    orbit = None if scan.geometry is None else scan.geometry.orbit
-    if orbit is None or not orbit.parallel or p.ndim != 2:
-        raise InputError(
-            f"{scan.source}: how much the beam hardens shows in parallel beams alone; give bimodal:hard=NUMBER"
-        )
-
-    def spread(hard: float) -> float:
-        mass = straightened(p, hard, ratio)[0].sum(axis=1)
-        return float(mass.std() / mass.mean())
-
-    found = minimize_scalar(spread, bounds=(0, 0.9), method="bounded", options={"xatol": 1e-3})
-    return float(found.x) if found.fun < _BETTER * spread(0.0) else 0.0

@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
-from ctrecon.errors import InputError, SettingError
+from ctrecon.errors import SettingError
+from ctrecon.measurement.by_mass import by_mass
 from ctrecon.measurement.scan import Scan
-from ctrecon.support.arrays import Float64Array
 
 
 def hardening(scan: Scan, *, quadratic: float | None = None) -> Scan:
@@ -31,7 +30,9 @@ def hardening(scan: Scan, *, quadratic: float | None = None) -> Scan:
     """
     p = scan.sinogram.astype(np.float64)
     most = 0.24 / max(float(p.max()), 1e-12)
-    a = _by_mass(scan, p, most) if quadratic is None else quadratic
+    a = quadratic
+    if a is None:
+        a = by_mass(scan, lambda a: p + a * p**2 + 2 * a**2 * p**3, most, otherwise="hardening:quadratic")
     if not 0 <= a <= most:
         raise SettingError(f"hardening:quadratic must lie from 0 to {most:.4g} (1 over 4 times the data), got {a:g}")
     if a == 0:
@@ -42,19 +43,3 @@ def hardening(scan: Scan, *, quadratic: float | None = None) -> Scan:
     if variance is not None:
         variance = (variance / root**2).astype(variance.dtype)
     return replace(scan, sinogram=f.astype(scan.sinogram.dtype), variance=variance)
-
-
-def _by_mass(scan: Scan, p: Float64Array, most: float) -> float:
-    """The coefficient by which the views' masses agree best; 0 where none betters them by a tenth."""
-    orbit = None if scan.geometry is None else scan.geometry.orbit
-    if orbit is None or not orbit.parallel or p.ndim != 2:
-        raise InputError(
-            f"{scan.source}: how much the beam hardens shows in parallel beams alone; give hardening:quadratic=NUMBER"
-        )
-
-    def spread(a: float) -> float:
-        mass = (p + a * p**2 + 2 * a**2 * p**3).sum(axis=1)
-        return float(mass.std() / mass.mean())
-
-    found = minimize_scalar(spread, bounds=(0, most), method="bounded")
-    return float(found.x) if found.fun < 0.9 * spread(0.0) else 0.0
