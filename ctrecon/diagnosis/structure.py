@@ -69,9 +69,10 @@ class Trait:
 
 @dataclass(frozen=True, kw_only=True)
 class Structure:
-    """All traits of a residual; ``p_value`` is of any of them, by Bonferroni."""
+    """All traits of a residual; ``p_value`` is of any of them, by Bonferroni. ``row`` of the detector: in space."""
 
     traits: tuple[Trait, ...]
+    row: int | None = None
 
     @property
     def p_value(self) -> float:
@@ -86,14 +87,18 @@ class Structure:
     def said(self) -> str:
         """In words, without a full stop."""
         worst = min(self.traits, key=lambda trait: trait.p_value)
-        if not self.structured:
-            return f"no structure was found in the residual (p = {self.p_value:.2g})"
-        return f"the residual is structured: {worst} (p = {self.p_value:.1g})"
+        residual = "the residual" if self.row is None else f"the residual of detector row {self.row}"
+        if self.structured:
+            return f"{residual} is structured: {worst} (p = {self.p_value:.1g})"
+        found = f"no structure beyond a grid's own was found in {residual}"
+        if self.p_value == 1:
+            return f"{found}: cells, views, shifts and streaks are as in nine of ten honest scans"
+        return f"{found} (cells, views, shifts and streaks: p = {self.p_value:.2g})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "structured": self.structured, "p_value": self.p_value, "said": self.said,
+            "structured": self.structured, "p_value": self.p_value, "said": self.said, "row": self.row,
             "traits": [vars(trait) for trait in self.traits],
         }  # fmt: skip
 
@@ -133,7 +138,7 @@ def structure_of(data: Array, explained: Array, weights: Array | None = None) ->
         _edges(r, root * _slope(p), noise + pixels),
         _streaks(r, noise + pixels, usable),
     )
-    return Structure(traits=found)
+    return Structure(traits=found, row=None if data.ndim == 2 else data.shape[1] // 2)
 
 
 def _middle(values: Float64Array) -> Float64Array:

@@ -89,11 +89,12 @@ def image_title(result: Conclusion) -> str:
 
 
 def residual_title(result: Conclusion) -> str:
-    """What stands above the residual: by which p-value it has structure, or none that was found."""
+    """What stands above the residual: by which p-value it has structure, or that none was found but a grid's own."""
     if result.structure is None:
         return "residual Au - f"
-    has = "STRUCTURED" if result.structure.structured else "no structure"
-    return f"residual Au - f ({has}, p = {result.structure.p_value:.1g})"
+    if result.structure.structured:
+        return f"residual Au - f: STRUCTURED (p = {result.structure.p_value:.1g})"
+    return "residual Au - f: no structure beyond a grid's own"
 
 
 def _shaped(panel: Box, aspect: float) -> Box:

@@ -90,7 +90,22 @@ def test_too_little_is_not_tested() -> None:
     assert structure_of(noisy(1)[: FEWEST_VIEWS - 1], p[: FEWEST_VIEWS - 1]) is None
     assert structure_of(p, p) is None
     rows = np.repeat(noisy(1)[:, None], 3, axis=1)
-    assert structure_of(rows, np.repeat(p[:, None], 3, axis=1)) == structure_of(noisy(1), p)
+    middle = structure_of(rows, np.repeat(p[:, None], 3, axis=1))
+    assert middle is not None
+    assert dataclasses.replace(middle, row=None) == structure_of(noisy(1), p)
+    assert "the residual of detector row 1" in middle.said
+
+
+def test_the_words_claim_no_more_than_the_test() -> None:
+    """Edges that pixels leave can be seen and are allowed for, so the residual is not said to have no structure."""
+    p = disc()
+    found = structure_of(noisy(3), p)
+    assert found is not None
+    usual = tuple(dataclasses.replace(one, p_value=1.0) for one in found.traits)
+    for one in (found, Structure(traits=usual)):
+        assert one.said.startswith("no structure beyond a grid's own was found in the residual")
+        assert "p = 1" not in one.said  # up to the deviation that nine tenths stay below, p says nothing
+    assert "p = 0.2" in Structure(traits=(dataclasses.replace(usual[0], p_value=0.05), *usual[1:])).said
 
 
 def test_a_certified_image_with_a_structured_residual_says_so_in_the_same_line(tmp_path: Path) -> None:
