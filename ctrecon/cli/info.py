@@ -22,10 +22,12 @@ _WIDE, _TALL = 72, 44
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @click.option("--thumbnail/--no-thumbnail", default=None, help="Show the sinogram. Default: on a terminal.")
 @click.option("--png", type=FilePath, help="Also write the sinogram as a picture.")
+@click.option("--picture", type=FilePath, help="Also draw the geometry: the source's way, detector, grid, axes (.png).")
 @overwrite_option
 @scan_options
 def command(
-    scan_file: Path, as_json: bool, thumbnail: bool | None, png: Path | None, overwrite: bool, **options: Any
+    scan_file: Path, as_json: bool, thumbnail: bool | None, png: Path | None, picture: Path | None, overwrite: bool,
+    **options: Any,
 ) -> None:
     """Say what INPUT holds, in which geometry, how noisy it is, what is implausible, and what had to be assumed.
 
@@ -36,10 +38,10 @@ def command(
     from ctrecon.io.arrays import read_scan
     from ctrecon.support.places import check_places
 
-    if png is not None:
-        if png.suffix.lower() != ".png":
-            raise OutputError(f"{png} must end in .png; give another name")
-        check_places([png], overwrite=overwrite, inputs=[scan_file])
+    for place in (png, picture):
+        if place is not None and place.suffix.lower() != ".png":
+            raise OutputError(f"{place} must end in .png; give another name")
+    check_places([one for one in (png, picture) if one is not None], overwrite=overwrite, inputs=[scan_file])
     scan = read_scan(scan_file, **options)
     facts = _facts(scan)
     if png is not None:
@@ -47,6 +49,11 @@ def command(
 
         write_thumbnail(png, scan)
         facts["picture"] = str(png)
+    if picture is not None:
+        from ctrecon.outputs.geometry_picture import write_geometry
+
+        write_geometry(picture, scan)
+        facts["geometry_picture"] = str(picture)
     if not as_json and (thumbnail or (thumbnail is None and sys.stdout.isatty())):
         _show(scan)
     if as_json:

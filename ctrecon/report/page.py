@@ -1,7 +1,8 @@
 """The page: one HTML file that needs nothing outside itself, and is forbidden to ask for it.
 
-Text goes through Jinja2 with autoescape; the only markup put in unescaped is this package's own style and script and
-Plotly's. The content security policy allows exactly those two scripts, by their hashes, and no request at all.
+Text goes through Jinja2 with autoescape; the only markup put in unescaped is this package's own style, script and
+drawing of the geometry, and Plotly's script. The content security policy allows exactly those two scripts, by their
+hashes, and no request at all.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
 from ctrecon.errors import OutputError
 from ctrecon.measurement.units import Units
+from ctrecon.outputs.geometry_picture import draw_geometry
 from ctrecon.report import figures, words
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Content
@@ -83,6 +85,7 @@ def render(content: Content, *, water_mu_per_mm: float | None = None, written: d
         still=_still(shown),
         steps=steps(content.history),
         geometry=geometry_rows(content),
+        geometry_picture=_geometry(content),
         details=details(content),
         lists=lists(content),
         commands=verify_commands(content),
@@ -139,6 +142,12 @@ def _policy(scripts: dict[str, str]) -> str:
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _geometry(content: Content) -> Markup | None:
+    if content.geometry is None or content.grid is None:
+        return None
+    return Markup(draw_geometry(content.geometry, content.grid, units=content.units).svg())
 
 
 def _still(shown: np.ndarray[Any, Any]) -> str:
