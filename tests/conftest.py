@@ -1,16 +1,23 @@
-"""What every test gets: a fixed seed, two threads, and the data where they are."""
+"""What every test gets: a fixed seed, as many threads as it has cores, and the data where they are."""
 
 from __future__ import annotations
 
+import fcntl
+import gc
+import hashlib
 import os
+import pickle
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from cores import THREADS
 
-THREADS = min(2, os.cpu_count() or 1)
+from ctrecon.diagnosis.doubts import doubts_about
+from ctrecon.measurement.scan import Scan
 
 
 @pytest.fixture(autouse=True)
@@ -18,10 +25,39 @@ def _seed_and_threads() -> Iterator[None]:
     """The same numbers whichever test ran before, and no fight over cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
+    if torch.cuda.is_available():  # without one, each of these calls notes where it came from, at length
+        torch.cuda.manual_seed_all(0)
     np.random.seed(0)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """No test pulls the plug, so nothing need reach the disk at once; those of a failing ``fsync`` bring their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _each_scan_is_doubted_once() -> Iterator[None]:
+    """Many tests reconstruct one scan again and again; what is doubtful of it is the same each time."""
+    known: dict[bytes, object] = {}
+
+    def doubts(scan: Scan, *, met: bool) -> object:
+        try:
+            key = hashlib.sha256(pickle.dumps((scan, met))).digest()
+        except (pickle.PicklingError, AttributeError, TypeError):  # a geometry written within a test
+            return doubts_about(scan, met=met)
+        if key not in known:
+            known[key] = doubts_about(scan, met=met)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ctrecon.reconstruction.run.doubts_about", doubts)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -42,6 +78,12 @@ def data_dir() -> Path:
     return folder.resolve()
 
 
+def pytest_collection_finish() -> None:
+    """What the imports and the list of tests hold stays; the collector need not go through it time and again."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if torch.cuda.is_available():
         return
@@ -53,8 +95,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def axes_series(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The series of ``axes_scan`` for each patient position; the raw data stand beside them."""
+    """The series of ``axes_scan`` for each patient position; the raw data stand beside them.
+
+    Where several processes run the tests, the first that needs them makes them for all.
+    """
     from axes_scan import POSITIONS, make_series
 
-    folder = tmp_path_factory.mktemp("axes")
-    return {position: make_series(folder, position) for position in POSITIONS}
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "axes"
+    with (folder.parent / "axes.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            making = folder.with_name("axes-in-the-making")
+            shutil.rmtree(making, ignore_errors=True)
+            making.mkdir()
+            for position in POSITIONS:
+                make_series(making, position)
+            making.rename(folder)
+    return {position: folder / position for position in POSITIONS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Protocol
 
 import torch
@@ -50,6 +51,11 @@ class _Apply(torch.autograd.Function):
         many = x.movedim(in_dims[0], 0)
         done = applied(many.flatten(0, 1), operator, transposed)
         return done.reshape((*many.shape[:2], *done.shape[1:])), 0
+
+
+# torch binds the arguments of every call to the signature of ``forward``; found anew each time, it costs a small
+# product as much as all else of it.
+_Apply.forward.__signature__ = inspect.signature(_Apply.forward)  # type: ignore[attr-defined]
 
 
 def applied(x: Tensor, operator: Pair, transposed: bool) -> Tensor:

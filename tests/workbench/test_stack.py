@@ -19,6 +19,7 @@ import tifffile
 import torch
 import zarr
 from click.testing import CliRunner, Result
+from cores import THREADS
 from stacks import QUICK, ROWS, SPACING_MM, geometry, line_integrals, npy_stack
 
 import ctrecon as ct
@@ -27,7 +28,6 @@ from ctrecon.outputs.stack.formats import SUFFIXES
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.progress import Progress
 
-THREADS = min(2, os.cpu_count() or 1)  # as conftest has it
 KILLED = """
 import os, signal, sys
 from ctrecon.cli.main import cli
