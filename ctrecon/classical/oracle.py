@@ -138,7 +138,7 @@ def best_huber_tv(
     The middle epsilon walks down the alphas, every image starting from its last one, to the accuracy ``tolerance``;
     then each image looks where a parabola through its three best has its top, beyond the border first if its best lies
     there. The other epsilons begin around that best. What is best of all is solved to ``refined``. Within 0.02 dB of a
-    fine grid (``tests/classical/test_classical.py``).
+    fine grid (``tests/classical/test_oracle.py``).
 
     Args:
         operator: A, on one image.

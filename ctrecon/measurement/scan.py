@@ -1,27 +1,25 @@
-"""What was measured, and what is reconstructed: values together with where they stand."""
+"""What was measured: values together with where they stand."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
-from scipy import sparse
 
 from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
-from ctrecon.measurement.cut_off import cells_cut_off, cut_off, undecided_beyond_mm, wide_grid
-from ctrecon.measurement.extent import grid_of_object, object_radius_mm
+from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.consistency import check_geometry, check_matrix, check_positive, image_shape
+from ctrecon.measurement.cut_off import cells_cut_off, cut_off, undecided_beyond_mm
 from ctrecon.measurement.filling import Filling, filling
-from ctrecon.measurement.given import LARGEST_VALUE, check_values, plain_floats
-from ctrecon.measurement.mask import MOST_MISSING, Mask, as_mask, missing_note, together, unmasked
+from ctrecon.measurement.given import LARGEST_VALUE
+from ctrecon.measurement.mask import Mask, as_mask, missing_note, together
+from ctrecon.measurement.plain_arrays import plain_arrays
 from ctrecon.measurement.units import LengthUnit, Units, units_of
+from ctrecon.measurement.which_grid import chosen_grid
 from ctrecon.support.arrays import Array
-
-Unit = Literal["1/mm", "HU"]
 
 _ARRAYS = ("sinogram", "variance", "counts", "white")
 
@@ -97,64 +95,27 @@ class Scan:
         object.__setattr__(self, "notes", tuple(self.notes))
         self._check_arrays()
         shape = self.sinogram.shape
-        for name in ("whitened_mean", "whitened_spread"):
-            if not 0 < getattr(self, name) < LARGEST_VALUE:
-                raise InputError(f"{self.source}: {name} must be a finite number > 0, got {getattr(self, name)}")
-        if self.geometry is None and self.matrix is None:
-            raise InputError(f"{self.source}: neither a geometry nor a matrix says what was measured; give --geometry")
-        if self.geometry is not None and self.geometry.shape != shape:
-            names = ("angles", "detectors") if len(shape) == 2 else ("angles", "rows", "detectors")
-            known = " and ".join(f"{n} {name}" for n, name in zip(self.geometry.shape, names, strict=True))
-            raise InputError(
-                f"{self.source}: angles that do not match: the sinogram has {shape[0]} views of "
-                f"{' x '.join(map(str, shape[1:]))} detectors, the geometry {known}; correct the geometry or transpose "
-                "the data"
-            )
+        check_geometry(self.source, self.geometry, shape, has_matrix=self.matrix is not None)
         if self.length_unit not in get_args(LengthUnit):
             units = " or ".join(get_args(LengthUnit))
             raise InputError(f"{self.source}: length_unit must be {units}, got {self.length_unit!r}")
-        if self.water_mu_per_mm is not None and not 0 < self.water_mu_per_mm < LARGEST_VALUE:
-            raise InputError(f"{self.source}: the attenuation of water must be > 0 1/mm, got {self.water_mu_per_mm}")
-        for name in ("slice_mm", "kvp"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < LARGEST_VALUE:
-                raise InputError(f"{self.source}: {name} must be a finite number > 0, got {value}")
+        for name in ("whitened_mean", "whitened_spread", "water_mu_per_mm", "slice_mm", "kvp"):
+            check_positive(self.source, name, getattr(self, name))
         if self.z_mm is not None and not abs(self.z_mm) < LARGEST_VALUE:
             raise InputError(f"{self.source}: z_mm must be a finite number, got {self.z_mm}")
-        object.__setattr__(self, "image_shape", self._image_shape())
+        shape_of_image = image_shape(self.source, self.grid, self.image_shape, self.matrix, in_space=self.in_space)
+        object.__setattr__(self, "image_shape", shape_of_image)
         if self.matrix is not None:
-            self._check_matrix()
+            assert shape_of_image is not None
+            check_matrix(self.source, self.matrix, shape, shape_of_image)
 
     def _check_arrays(self) -> None:
-        axes: tuple[str, ...] = ("view", "row", "detector") if self.in_space else ("view", "detector")
-        shape: tuple[int, ...] | None = None
-        found: Mask | None = None
-        given: dict[str, Array] = {}
-        for name in _ARRAYS:
-            if getattr(self, name) is None and name != "sinogram":
-                continue
-            values, there = unmasked(getattr(self, name))
-            given[name] = values = plain_floats(self.source, name, values)
-            there = np.isfinite(values) if there is None else there & np.isfinite(values)
-            check_values(self.source, name, np.where(there, 1.0, 0.0), shape, axes)  # its shape
-            shape = values.shape
-            found = together(found, there)
-        size = given["sinogram"].shape
-        mask = None if self.mask is None else as_mask(self.source, self.mask, size)
-        assert found is not None
-        news = found if mask is None else found | ~mask  # lacks what the mask does not say already
-        if not bool(news.all()):
-            if news.mean() < 1 - MOST_MISSING:
-                for name, values in given.items():
-                    check_values(self.source, name, values, shape, axes)
-            mask = as_mask(self.source, news if mask is None else mask & news, news.shape)
-            note = f"values that are NaN, infinite or masked: {missing_note(news)}"
-            object.__setattr__(self, "notes", (*self.notes, note))
-        object.__setattr__(self, "mask", None if mask is None or bool(mask.all()) else mask)
-        for name, values in given.items():
-            filled = values if self.mask is None else self.filling(positive=name != "sinogram")(values)
-            check_values(self.source, name, filled, shape, axes)
-            object.__setattr__(self, name, filled)
+        given = {name: values for name in _ARRAYS if (values := getattr(self, name)) is not None or name == "sinogram"}
+        found = plain_arrays(self.source, given, self.mask, self.geometry, in_space=self.in_space)
+        object.__setattr__(self, "notes", (*self.notes, *found.notes))
+        object.__setattr__(self, "mask", found.mask)
+        for name, values in found.arrays.items():
+            object.__setattr__(self, name, values)
         if self.variance is not None and not bool((self.variance > 0).all()):
             raise InputError(f"{self.source}: the variance must be > 0 everywhere, got {self.variance.min()}")
         if (self.counts is None) != (self.white is None):
@@ -240,44 +201,6 @@ class Scan:
             return self.water_mu_per_mm, "from the scan"
         return WATER_MU_PER_MM, "assumed, about 70 keV"
 
-    def _image_shape(self) -> tuple[int, ...] | None:
-        if self.grid is not None:
-            if self.image_shape is not None and self.image_shape != self.grid.shape:
-                raise InputError(f"{self.source}: image_shape {self.image_shape} is not the grid's {self.grid.shape}")
-            if self.in_space != (self.grid.slices is not None):
-                found = "one plane" if self.in_space else f"{self.grid.slices} slices"
-                remedy = "give slices and slice_mm" if self.in_space else "drop slices and slice_mm"
-                raise InputError(
-                    f"{self.source}: was measured in {'space' if self.in_space else 'one plane'}, and its grid has "
-                    f"{found}; {remedy}"
-                )
-            return self.grid.shape
-        if self.image_shape is not None or self.matrix is None:
-            return self.image_shape
-        side = math.isqrt(self.matrix.shape[1])
-        if side * side != self.matrix.shape[1]:
-            raise InputError(
-                f"{self.source}: the matrix has {self.matrix.shape[1]} columns, not the square of a whole number; "
-                "state image_shape"
-            )
-        return side, side
-
-    def _check_matrix(self) -> None:
-        if not sparse.issparse(self.matrix) or self.matrix.format != "csr":
-            raise InputError(f"{self.source}: the matrix must be a scipy CSR matrix, got {type(self.matrix).__name__}")
-        assert self.image_shape is not None
-        expected = (self.sinogram.size, math.prod(self.image_shape))
-        if self.matrix.shape != expected:
-            raise InputError(
-                f"{self.source}: the matrix has shape {self.matrix.shape}, but {self.sinogram.shape} rays and "
-                f"{self.image_shape} pixels need {expected}"
-            )
-        if self.matrix.dtype.kind not in "fiu":
-            raise InputError(f"{self.source}: the matrix must hold real numbers, got {self.matrix.dtype}; convert it")
-        bad = int(np.count_nonzero(~np.isfinite(self.matrix.data)))
-        if bad:
-            raise InputError(f"{self.source}: the matrix holds {bad} values that are not finite; rebuild it")
-
     def every(self, step: int) -> Scan:
         """The scan with some of its views.
 
@@ -335,13 +258,6 @@ class Scan:
         except GeometryError as error:
             raise InputError(f"{self.source}: {error}") from None
 
-    def _grid_of_object(self) -> Grid:
-        assert self.geometry is not None
-        if self.in_space:
-            return default_grid(self.geometry)
-        seen = self.sinogram if self.mask is None else np.where(self.mask, self.sinogram, 0)
-        return grid_of_object(self.geometry, object_radius_mm(seen, self.geometry))
-
     @property
     def is_cut_off(self) -> bool:
         """Whether the object reaches beyond the detector (``cut_off.py``)."""
@@ -359,24 +275,11 @@ class Scan:
         """The radius about the axis beyond which the data decide nothing, where the object is cut off; else None."""
         return undecided_beyond_mm(self.sinogram, self.geometry, self.grid, self.mask)
 
-    def _wide(self, size: int | None) -> Scan:
-        assert self.geometry is not None
-        wide = replace(self, grid=wide_grid(self.geometry, size=size), image_shape=None)
-        beyond = wide.undecided_beyond_mm
-        assert beyond is not None
-        note = (
-            f"the object reaches beyond the detector: the image is half as wide again as the field of view, and "
-            f"further than {beyond:.4g} {self.units.length} from the rotation axis nothing in it is decided by the data"
-        )
-        return replace(wide, notes=(*self.notes, note))
-
     def with_grid(self, *, size: int | None = None, pixel_mm: float | None = None) -> Scan:
-        """The scan with a grid: what is given, the rest such that the same square stays covered.
+        """The scan with a grid: what is given, the rest such that the same square stays covered (``which_grid.py``).
 
-        That square is the file's own grid, else what the object needs of the field of view where neither is given
-        (``extent.py``), else the field of view, half as wide again where the object is cut off
-        (``cut_off.py``). Slices of a volume stay what they are; without a grid they are as many
-        and as far apart as the detector's rows seem at the axis, over all that any view sees.
+        Slices of a volume stay what they are; without a grid they are as many and as far apart as the detector's rows
+        seem at the axis, over all that any view sees.
 
         Args:
             size: Pixels a side.
@@ -398,41 +301,18 @@ class Scan:
                 return self
             size = self.image_shape[0]
         assert self.geometry is not None
-        if size is None and pixel_mm is None:
-            if self.grid is not None:
-                return self
-            if self.is_cut_off:
-                return self._wide(None)
-            return replace(self, grid=self._grid_of_object(), image_shape=None)
-        if size is not None and pixel_mm is None and self.grid is None and self.matrix is None and self.is_cut_off:
-            return self._wide(size)
-        width = None if self.grid is None else max(self.grid.size_mm)
-        if size is None and pixel_mm is not None and pixel_mm > 0:
-            size = max(1, math.ceil((width or field_of_view_mm(self.geometry)) / pixel_mm - 1e-6))
-        elif size is not None and size > 0 and pixel_mm is None and width is not None:
-            pixel_mm = width / size
-        square = default_grid(self.geometry, size=size, pixel_mm=pixel_mm)
-        if self.grid is not None:
-            square = replace(
-                square, centre_mm=self.grid.centre_mm, slices=self.grid.slices, slice_mm=self.grid.slice_mm
-            )
-        return replace(self, grid=square, image_shape=None)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Image:
-    """Pixels ``[rows, columns]``, float32, on a grid, in 1/mm or HU. Raises InputError where these do not fit."""
-
-    values: Array
-    grid: Grid
-    unit: Unit = "1/mm"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "values", plain_floats("the image", "image", self.values))
-        check_values("the image", "image", self.values, None, ("row", "column"))
-        if self.values.dtype != np.float32:
-            raise InputError(f"the image must be float32, got {self.values.dtype}")
-        if self.values.shape != self.grid.shape:
-            raise InputError(f"the image has shape {self.values.shape}, its grid {self.grid.shape}; they must agree")
-        if self.unit not in get_args(Unit):
-            raise InputError(f"the image's unit must be one of {', '.join(get_args(Unit))}, got {self.unit!r}")
+        if size is None and pixel_mm is None and self.grid is not None:
+            return self
+        wide = self.matrix is None and self.grid is None and pixel_mm is None and self.is_cut_off
+        seen = self.sinogram if self.mask is None else np.where(self.mask, self.sinogram, 0)
+        grid, widened = chosen_grid(seen, self.geometry, self.grid, size=size, pixel_mm=pixel_mm, wide=wide)
+        chosen = replace(self, grid=grid, image_shape=None)
+        if not widened:
+            return chosen
+        beyond = chosen.undecided_beyond_mm
+        assert beyond is not None
+        note = (
+            f"the object reaches beyond the detector: the image is half as wide again as the field of view, and "
+            f"further than {beyond:.4g} {self.units.length} from the rotation axis nothing in it is decided by the data"
+        )
+        return replace(chosen, notes=(*self.notes, note))

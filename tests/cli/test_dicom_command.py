@@ -21,7 +21,7 @@ def run(*args: object) -> Result:
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("scan") / "scan.npz"
-    result = run("simulate", "--phantom", "head", "--size", 48, "--views", 40, "--noise", "2%", "-o", path)
+    result = run("simulate", "--phantom", "head", "--size", 28, "--views", 30, "--noise", "2%", "-o", path)
     assert result.exit_code == 0, result.output
     return path
 

@@ -128,7 +128,7 @@ def test_a_disk_that_is_full_at_any_step_of_the_swap(line: str, place: Path, mon
     assert run(line).exit_code == 0
     failed = 0
     for name in ("replace", "fsync", "rename"):
-        for k in (0, 1, 2, 4, 9, 20):
+        for k in (0, 2, 9) if line.endswith("/") else (0, 1, 2, 4, 9, 20):
             calls, real, before = list[int](), getattr(os, name), content(place)
 
             def full(*args: Any, k: int = k, real: Any = real, calls: list[int] = calls, **options: Any) -> Any:

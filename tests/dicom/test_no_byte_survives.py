@@ -75,12 +75,12 @@ def filled(ds: Dataset, *, deep: bool) -> list[int]:
 
 def surviving(data: bytes, used: list[int], least: int = 6) -> list[bytes]:
     """Markers of which ``least`` bytes in a row are left, in either order of bytes."""
-    found = []
+    found, there = [], {data[i : i + least] for i in range(len(data) - least + 1)}
     for k in [*used, 9999]:
         whole = marker(k)
         swapped = struct.pack(">4H", *struct.unpack("<4H", whole))
         parts = {text[i : i + least] for text in (whole, swapped, whole[::-1]) for i in range(len(whole) - least + 1)}
-        found += [part for part in (*parts, b"98765.%04d" % k) if part in data]
+        found += [part for part in (*parts, b"98765.%04d" % k) if part[:least] in there and part in data]
     return found
 
 

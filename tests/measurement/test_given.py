@@ -13,7 +13,8 @@ from ctrecon.errors import CtreconError, InputError
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.measurement.given import plain_floats
-from ctrecon.measurement.scan import Image, Scan
+from ctrecon.measurement.image import Image
+from ctrecon.measurement.scan import Scan
 
 VIEWS, DETECTORS = 6, 9
 GEOMETRY = ParallelBeam(angles_rad=tuple(np.arange(VIEWS) * np.pi / VIEWS), detector_count=DETECTORS)

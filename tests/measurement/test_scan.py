@@ -13,7 +13,8 @@ from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
-from ctrecon.measurement.scan import Image, Scan
+from ctrecon.measurement.image import Image
+from ctrecon.measurement.scan import Scan
 
 VIEWS, DETECTORS = 6, 9
 

@@ -34,7 +34,7 @@ def matthews(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ta", "tb"])
+@pytest.mark.parametrize("name", ["ta", pytest.param("tb", marks=pytest.mark.long)])
 def test_helsinki_scans_segment_as_the_challenge_says(data_dir: Path, name: str, tmp_path: Path) -> None:
     folder = data_dir / "sinograms" / "htc2022"
     result = reconstruct(folder / f"htc2022_{name}_full.mat", "1.5%", every=3)

@@ -1,0 +1,81 @@
+"""What only a process of its own shows: a full disk, Ctrl-C, what ``--help`` imports."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_scans import files, simulated
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return simulated(tmp_path_factory.mktemp("scan") / "scan.npy")
+
+
+WORST_HELP_SECONDS = 3.0  # a hundredth of it in practice; this only catches a heavy import
+
+
+def command(*args: object, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    call = [sys.executable, "-m", "ctrecon.cli.main", *map(str, args)]
+    return subprocess.run(call, capture_output=True, text=True, check=False, **kwargs)  # type: ignore[call-overload,no-any-return]
+
+
+def test_a_full_disk_leaves_nothing_half_written(scan: Path, tmp_path: Path) -> None:
+    def smallest_disk() -> None:
+        # A limit on file size fails a write in the middle, as a full disk does.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    result = command(
+        "reconstruct", scan, "--delta", "10%", "--method", "cgls", "-o", tmp_path / "u.npy", preexec_fn=smallest_disk,
+    )
+    assert result.returncode == 2, result.stderr
+    assert "u.npy" in result.stderr.splitlines()[-1]
+    assert not [name for name in files(tmp_path) if name.startswith(("u.", ".u"))]
+
+
+def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "noise.npy", rng.random((180, 256)))
+    endless = (
+        "--geometry", "parallel-180", "--delta", "1e-9", "--method", "gradient", "--iterations", "1000000",
+        "-o", tmp_path / "u.npy",
+    )
+    call = [sys.executable, "-u", "-m", "ctrecon.cli.main", "reconstruct", tmp_path / "noise.npy", *endless]
+
+    def listen() -> None:
+        # Tests that were started in the background inherit that Ctrl-C is ignored.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    pipe = subprocess.PIPE
+    with subprocess.Popen(call, stdout=pipe, stderr=pipe, text=True, preexec_fn=listen) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("iteration"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip().splitlines() == ["ctrecon: interrupted; no result was written"]
+    assert files(tmp_path) == {"noise.npy"}
+
+
+def test_help_imports_nothing_heavy() -> None:
+    check = (
+        "import sys; from click.testing import CliRunner; from ctrecon.cli.main import cli;"
+        "assert CliRunner().invoke(cli, ['--help']).exit_code == 0;"
+        "assert CliRunner().invoke(cli, ['reconstruct', '--help']).exit_code == 0;"
+        "heavy = {'torch', 'numpy', 'scipy', 'numba', 'matplotlib', 'h5py', 'astra'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    began = time.monotonic()
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert time.monotonic() - began < WORST_HELP_SECONDS
