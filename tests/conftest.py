@@ -1,4 +1,4 @@
-"""What every test gets: a fixed seed, as many threads as it has cores, and the data where they are."""
+"""What every test gets: a fixed seed, one thread, and the data where they are."""
 
 from __future__ import annotations
 

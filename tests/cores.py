@@ -1,7 +1,7 @@
-"""How many threads a test has: where several processes run the tests, each has one core."""
+"""How many threads a test has: one, as `make test` has it, unless ``OMP_NUM_THREADS`` says another number."""
 
 from __future__ import annotations
 
 import os
 
-THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else min(2, os.cpu_count() or 1)
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
