@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ctrecon.diagnosis.causes import SPEAKING
 from ctrecon.diagnosis.diagnose import Diagnosis, diagnose
-from ctrecon.diagnosis.fit import fit
+from ctrecon.diagnosis.fit import Fit, fit
 from ctrecon.diagnosis.noise import noise_share
+from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.errors import CtreconError
 from ctrecon.measurement.center import estimate_center
 from ctrecon.measurement.scan import Scan
@@ -15,6 +16,8 @@ DOUBT = "doubt: "
 
 # Of a right scan a coarse image leaves what noise there is, and a little for its coarse pixels.
 _TIMES, _COARSE = 1.2, 0.006
+# What is mended must leave less than this share of the misfit.
+_MENDED = 0.88
 # In cells. The axis is found to about a tenth where the data show it at all.
 _OFF_AXIS = 0.3
 
@@ -40,12 +43,23 @@ def doubts_about(scan: Scan, *, met: bool) -> Diagnosis | None:
 
 def _a_sign(scan: Scan) -> bool:
     # Not by delta: a wrong geometry passes for noise, and then any image meets delta.
-    found = fit(scan, side=64, cells=96, most_views=45, uses="many")
+    found = _coarse(scan)
     return (
         found.share > _TIMES * noise_share(scan, found.block) + _COARSE
         or _off_axis(scan)
-        or any(True for cause in SPEAKING for _ in cause(scan))
+        or any(_worth_it(suggestion, found) for cause in SPEAKING for suggestion in cause(scan))
     )
+
+
+def _coarse(scan: Scan) -> Fit:
+    return fit(scan, side=64, cells=96, most_views=45, uses="many")
+
+
+def _worth_it(suggestion: Suggestion, found: Fit) -> bool:
+    # A ray or two that stand out by chance are no reason to try all that could be wrong.
+    if suggestion.scan is None or suggestion.certain:
+        return True
+    return _coarse(suggestion.scan).share < _MENDED * found.share
 
 
 def _off_axis(scan: Scan) -> bool:

@@ -7,13 +7,8 @@ the first two axes, and so do we never.
 from __future__ import annotations
 
 import gzip
-import os
-import re
 import struct
-import sys
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +18,7 @@ import SimpleITK
 
 from ctrecon.errors import InputError, OutputError
 from ctrecon.geometry.grid import Grid
+from ctrecon.io.itk_files import check_own_data, silent
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.support.arrays import Float32Array, Float64Array
 from ctrecon.support.atomic import atomic_write
@@ -98,21 +94,6 @@ def read_stored_volume(path: Path) -> StoredVolume:
     )
 
 
-def check_own_data(path: Path) -> None:
-    """Raises InputError where a header names another file for its values: no path is ever taken from a file."""
-    with path.open("rb") as stream:
-        start = stream.read(1 << 16)
-    if volume_suffix(path) == ".mha":
-        lines = [line.split(b"=", 1) for line in re.split(rb"[\r\n]+", start) if b"=" in line]
-        places = [value.strip() for key, value in lines if key.strip().lower() == b"elementdatafile"]
-        if places[:1] not in ([b"LOCAL"], []):
-            raise InputError(f"{path}: its values are in another file (ElementDataFile); write both as one file")
-    if volume_suffix(path) == ".nrrd":
-        fields = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0].lower().splitlines()
-        if any(line.replace(b" ", b"").startswith(b"datafile:") for line in fields):
-            raise InputError(f"{path}: its values are in another file (data file); write both as one file")
-
-
 def _check_whole(path: Path, voxels: int) -> None:
     """Raises InputError where a NIfTI file ends early, which its library fills in silence."""
     if volume_suffix(path) not in (".nii", ".nii.gz"):
@@ -130,20 +111,6 @@ def _check_whole(path: Path, voxels: int) -> None:
         missing = 1
     if missing > 0:
         raise InputError(f"{path}: is no whole NIfTI-1 file, it is cut off or damaged; write it again")
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """ITK's readers write lines of their own to the process's error stream, whatever they raise."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 
 from ctrecon.errors import InputError
 from ctrecon.io.ask import Ask
+from ctrecon.io.itk_files import check_own_data, silent
 from ctrecon.io.measured import Measured
-from ctrecon.io.nifti import check_own_data, silent
 from ctrecon.io.rtk_geometry import NAMES, Detector, rtk_geometry
 from ctrecon.io.shots import shots_in
 from ctrecon.io.xml_file import number_of, read_xml

@@ -1,0 +1,42 @@
+"""What is looked at before ITK reads a file, and how it is kept quiet; apart from its readers, which load SimpleITK."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ctrecon.errors import InputError
+from ctrecon.io.volume_names import volume_suffix
+
+
+def check_own_data(path: Path) -> None:
+    """Raises InputError where a header names another file for its values: no path is ever taken from a file."""
+    with path.open("rb") as stream:
+        start = stream.read(1 << 16)
+    if volume_suffix(path) == ".mha":
+        lines = [line.split(b"=", 1) for line in re.split(rb"[\r\n]+", start) if b"=" in line]
+        places = [value.strip() for key, value in lines if key.strip().lower() == b"elementdatafile"]
+        if places[:1] not in ([b"LOCAL"], []):
+            raise InputError(f"{path}: its values are in another file (ElementDataFile); write both as one file")
+    if volume_suffix(path) == ".nrrd":
+        fields = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0].lower().splitlines()
+        if any(line.replace(b" ", b"").startswith(b"datafile:") for line in fields):
+            raise InputError(f"{path}: its values are in another file (data file); write both as one file")
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """ITK's readers write lines of their own to the process's error stream, whatever they raise."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
