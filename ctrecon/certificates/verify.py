@@ -3,6 +3,8 @@
 Copy it out, read it, run ``python verify.py recon.certificate.json``: it builds the operator anew from the certificate
 and trusts nothing that the reconstruction computed. One line per certificate; exit code 0 valid, 1 refused, 2
 unreadable. The formats and the proofs of the bounds: ``docs/guarantees.md``.
+
+Longer than any other file here, and on purpose one file: who copies and reads it has all that decides.
 """
 
 from __future__ import annotations
