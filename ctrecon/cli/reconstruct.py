@@ -110,13 +110,13 @@ def command(
     inputs = [scan_file, *_named(options)]
     if not scan_file.is_dir():
         inputs.append(scan_file.with_suffix(".json"))
-    stack = _stack_of(output, report, options, asked=all_slices or spacing is not None)
+    stack = _stack_of(output, options, asked=all_slices or spacing is not None)
     if stack is not None:
         from ctrecon.cli.reconstruct_stack import to_stack
 
         code = to_stack(
             scan_file, settings, stack, spacing, executor=_executor(workers, scheduler), water_mu=options["water_mu"],
-            preview=preview, overwrite=options["overwrite"], key=options["key"], as_json=as_json,
+            preview=preview, page=report, overwrite=options["overwrite"], key=options["key"], as_json=as_json,
         )  # fmt: skip
         ctx.exit(code)
     series = series_target(
@@ -191,7 +191,7 @@ def _executor(workers: int | None, scheduler: str | None) -> Executor | None:
     return Cluster(workers=workers, scheduler=scheduler)
 
 
-def _stack_of(output: str | None, report: Path | None, options: dict[str, Any], *, asked: bool) -> Path | None:
+def _stack_of(output: str | None, options: dict[str, Any], *, asked: bool) -> Path | None:
     """The volume of all slices that ``-o`` names; None where it names something else. Raises SettingError."""
     from ctrecon.cli.series import KEYS
     from ctrecon.errors import SettingError
@@ -204,8 +204,6 @@ def _stack_of(output: str | None, report: Path | None, options: dict[str, Any], 
         if name != "water_mu" and options[name] not in (None, False):
             option = "--" + name.replace("_", "-")
             raise SettingError(f"{option} belongs to a DICOM series; write one with -o FOLDER/, or drop it")
-    if report is not None:
-        raise SettingError(f"--report {report} is of one slice, and a volume has none yet; drop it")
     return Path(output.rstrip("/"))
 
 

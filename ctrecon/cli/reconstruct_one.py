@@ -28,7 +28,6 @@ def to_files(
 ) -> int:
     """Write ``S.npy`` and what belongs to it; the exit code."""
     from ctrecon.outputs.files import Target
-    from ctrecon.outputs.millimetres import one_slice
     from ctrecon.workbench.reconstruct import reconstruct_checked
 
     name = scan_file.resolve().name if scan_file.is_dir() else scan_file.name.removesuffix(scan_file.suffix)
@@ -44,8 +43,6 @@ def to_files(
 
     def accept(scan: Scan) -> None:
         target.accept(scan)
-        if page is not None:
-            one_slice(scan, "--report")
 
     with shown(quiet=as_json) as progress:
         result = reconstruct_checked(scan_file, settings, accept, progress=progress)

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
 def to_stack(
     scan: Path, settings: Settings, output: Path, spacing_mm: float | None, *, executor: Executor | None,
-    water_mu: float | None, preview: bool, overwrite: bool, key: SiteKey | None, as_json: bool,
+    water_mu: float | None, preview: bool, page: Path | None, overwrite: bool, key: SiteKey | None, as_json: bool,
 ) -> int:
     """Write the volume, or what was done until it was interrupted; the exit code."""
     from ctrecon.workbench.stack.reconstruct import reconstruct_stack
 
+    if page is not None:
+        from ctrecon.report.page import check_place
+
+        check_place(page, scan, overwrite=overwrite)
     lines = InOrder()
     with shown(quiet=as_json) as progress:
         made = reconstruct_stack(
@@ -42,11 +46,14 @@ def to_stack(
             err=True,
         )
         return EXIT_INTERRUPTED
+    written = dict(made.written)
+    if page is not None:
+        written["report"] = made.report(page, water_mu=water_mu, overwrite=overwrite)
     if as_json:
         told = [{"slice": k, "z_mm": one["z_mm"], **one["facts"]} for k, one in enumerate(made.records, start=1)]
         whole = {"slices": told, "planned": made.planned, "interrupted": made.interrupted,
                  "taken_over": made.taken_over,
-                 "written": {what: str(path) for what, path in made.written.items()}}  # fmt: skip
+                 "written": {what: str(path) for what, path in written.items()}}  # fmt: skip
         click.echo(json.dumps(whole, allow_nan=False))
     else:
         if made.taken_over:
@@ -54,7 +61,7 @@ def to_stack(
         assert made.manifest is not None
         for note in made.manifest.notes:
             click.echo(f"note: {printable(note)}")
-        tell_paths(made.written)
+        tell_paths(written)
         click.echo(f"{made.certified} of {made.planned} slices are certified")
     return 0 if made.certified == made.planned else EXIT_DELTA_NOT_MET
 

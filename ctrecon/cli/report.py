@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
-from ctrecon.cli.options import FilePath, overwrite_option
+from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
 
 EXIT_REFUSED = 1
 
 
 @click.command("report")
-@click.argument("file", metavar="CERTIFICATE|IMAGE", type=FilePath)
+@click.argument("file", metavar="CERTIFICATE|IMAGE|VOLUME", type=ScanPath)
 @click.option("-o", "--output", type=FilePath, help="The page. Default: S.report.html beside the files.")
 @click.option(
     "--water-mu", type=click.FloatRange(min=0, min_open=True, max=1e3), metavar="PER_MM",
@@ -22,14 +22,18 @@ EXIT_REFUSED = 1
 @overwrite_option
 @click.pass_context
 def command(ctx: click.Context, /, file: Path, output: Path | None, water_mu: float | None, overwrite: bool) -> None:
-    """Write one page about a reconstruction: S.certificate.json, or its image S.npy.
+    """Write one page about a reconstruction: S.certificate.json, its image S.npy, or a volume of certified slices.
 
     Every certificate is checked anew, also those of audited regions beside it. Exit code 0: the page shows a certified
     image, and all its certificates hold. 1: one is refused, and the page says so. 2: bad input. 3: not certified.
     """
+    from ctrecon.outputs.stack.lookup import stack_of
     from ctrecon.report.content import gather, stem_of
     from ctrecon.report.page import check_place, write_page
 
+    stack = stack_of(file)
+    if stack is not None:
+        ctx.exit(_of_stack(stack[0], output, water_mu, overwrite=overwrite))
     page = output or file.with_name(stem_of(file) + ".report.html")
     check_place(page, file, overwrite=overwrite)
     content = gather(file)
@@ -45,3 +49,21 @@ def command(ctx: click.Context, /, file: Path, output: Path | None, water_mu: fl
         ctx.exit(EXIT_REFUSED)
     if content.status != "certified":
         ctx.exit(EXIT_DELTA_NOT_MET)
+
+
+def _of_stack(volume: Path, output: Path | None, water_mu: float | None, *, overwrite: bool) -> int:
+    """The page of a stack; the exit code."""
+    from ctrecon.outputs.stack.formats import stack_suffix
+    from ctrecon.report.page import check_place, write_stack_page
+    from ctrecon.report.stack_content import gather_stack
+
+    page = output or volume.with_name(volume.name.removesuffix(stack_suffix(volume) or "") + ".report.html")
+    check_place(page, volume, overwrite=overwrite)
+    found = gather_stack(volume)
+    write_stack_page(page, found, water_mu_per_mm=water_mu)
+    said = f"{found.certified} of {len(found.slices)} slices are certified"
+    click.echo(f"report: {printable(str(page))}  ({found.content.status}; {said})")
+    if found.content.status == "refused":
+        click.echo(f"REFUSED  {printable(volume.name)}: {printable(found.verdict.said)}", err=True)
+        return EXIT_REFUSED
+    return 0 if found.content.status == "certified" else EXIT_DELTA_NOT_MET

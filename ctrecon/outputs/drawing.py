@@ -144,7 +144,8 @@ class Drawing:
     def svg(self) -> str:
         """An element that scales with the page it stands on. Words are escaped."""
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" role="img" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
+            f'width="{self.width}" role="img" '
             f'aria-label="{html.escape(self.said)}" font-size="{_FONT_PX}">'
             f'{"".join(part.svg() for part in self.parts)}</svg>'
         )

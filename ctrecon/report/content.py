@@ -37,7 +37,7 @@ Checker = Callable[[Path], verify.Verdict]
 
 @dataclass(frozen=True, kw_only=True)
 class Residual:
-    """``A u - f``, ``[views, detectors]``, float64, of the image as stored; whitened in standard deviations.
+    """``A u - f``, of the shape of the data, float64, of the image as stored; whitened in standard deviations.
 
     ``norm`` is its size in the certificate's norm, ``of_data`` the size of the data in the same norm. ``structure`` is
     what it shows beside noise, tested here anew; None where it is too small for that. ``axis`` is where the data have
@@ -64,7 +64,9 @@ class StoredFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """Everything a report shows. ``image`` is ``[rows, columns]`` in 1/mm (no unit where ``grid`` is None).
+    """Everything a report shows. ``image`` is ``[rows, columns]``, of a volume ``[slices, rows, columns]``, in 1/mm.
+
+    Without a ``grid`` it has no unit.
 
     ``verdict`` is the checker's finding on ``claim``, the certificate's values; both None where there is none, and
     ``worth``, what the statement says beside the data, where none holds.
@@ -202,8 +204,8 @@ def _image(path: Path, claim: Mapping[str, Any] | None) -> Array:
         raise InputError(f"{path}: {why}; try again when nobody writes there") from None
     except OSError as why:
         raise InputError(f"{path}: cannot be read: {why.strerror or why}; a report needs the image") from None
-    if image.ndim != 2 or 0 in image.shape or image.dtype.kind != "f" or not bool(np.isfinite(image).all()):
-        raise InputError(f"{path}: is no image of finite numbers [rows, columns] but {image.dtype} {image.shape}")
+    if image.ndim not in (2, 3) or 0 in image.shape or image.dtype.kind != "f" or not bool(np.isfinite(image).all()):
+        raise InputError(f"{path}: is no image or volume of finite numbers but {image.dtype} {image.shape}")
     return image
 
 
@@ -275,8 +277,6 @@ def _residual(
         data = scan.sinogram
         weights = scan.weights(whitened=norm == "whitened")
     else:
-        return None
-    if data.ndim != 2:
         return None
     scale = 1.0 if weights is None else np.sqrt(weights.astype(np.float64))
     explained = _product(operator, image, matrix).reshape(data.shape)

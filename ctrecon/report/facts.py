@@ -44,6 +44,9 @@ def geometry_rows(content: Content) -> Rows:
         ("Views", f"{views}{turned}"),
         ("Detector", f"{geometry.detector_count} cells of {number(geometry.detector_spacing_mm)} {length}"),
     ]
+    if len(geometry.shape) == 3:
+        vectors = geometry.to_vectors()
+        rows.append(("Detector rows", f"{vectors.rows} of {number(vectors.row_mm)} {length}"))
     if orbit is not None:
         rows.append(("Detector offset", f"{number(orbit.detector_offset_mm)} {length}"))
         if orbit.source_to_axis_mm is not None and orbit.source_to_detector_mm is not None:
@@ -57,6 +60,9 @@ def geometry_rows(content: Content) -> Rows:
         ("Image", f"{grid.rows} × {grid.columns} pixels of {side} {length}"),  # noqa: RUF001
         ("Covers", f"{number(width)} × {number(height)} {length}"),  # noqa: RUF001
     ]
+    if grid.slices is not None and grid.slice_mm is not None:
+        middle = number(grid.centre_mm[2])
+        rows.append(("Slices", f"{grid.slices} of {number(grid.slice_mm)} {length}, about z = {middle}"))
     if any(centre):
         x, y = (f"{number(part)} {length}" for part in centre[:2])
         rows.append(("Middle of the image", f"x {x}, y {y} from the axis"))
@@ -108,14 +114,14 @@ def verify_commands(content: Content) -> tuple[tuple[str, str], ...]:
     certificates += [audit.name for audit in content.audits]
     if not certificates:
         return ()
-    names = " ".join(map(_quoted, certificates))
+    names = " ".join(map(quoted, certificates))
     return (
         ("With ctrecon", f"ctrecon verify {names}"),
         ("With the checker alone: one file, numpy and scipy", f"python verify.py {names}"),
-        ("The hashes", "sha256sum " + " ".join(_quoted(stored.name) for stored in content.files)),
+        ("The hashes", "sha256sum " + " ".join(quoted(stored.name) for stored in content.files)),
     )
 
 
-def _quoted(name: str) -> str:
-    """For the shell, and so that no name is taken for an option."""
+def quoted(name: str) -> str:
+    """A name for the shell, and so that no name is taken for an option."""
     return shlex.quote(f"./{name}" if name.startswith("-") else name)

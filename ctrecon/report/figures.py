@@ -22,6 +22,7 @@ from ctrecon.outputs.history import History
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Residual
 from ctrecon.report.scale import Scale
+from ctrecon.report.stack_content import SliceContent
 from ctrecon.support.arrays import Array
 
 Json = dict[str, Any]
@@ -116,9 +117,15 @@ def _bright(colour: str) -> str:
 
 
 def residual_figure(residual: Residual) -> tuple[Json, int]:
-    """``A u - f`` over views and detector cells, blue to red around zero; and how many values a side became one."""
-    factor = _factor(residual.values.shape)
-    blocks = _blocks(residual.values, factor).transpose(0, 2, 1, 3)
+    """``A u - f`` over views and detector cells, blue to red around zero; and how many values a side became one.
+
+    Of the rows of a volume's detector the largest is shown.
+    """
+    measured = residual.values
+    if measured.ndim == 3:
+        measured = np.take_along_axis(measured, np.abs(measured).argmax(axis=1)[:, None], axis=1)[:, 0]
+    factor = _factor(measured.shape)
+    blocks = _blocks(measured, factor).transpose(0, 2, 1, 3)
     flat = blocks.reshape(*blocks.shape[:2], -1)
     # Of values that share a pixel the largest is shown, so that no outlier is averaged away.
     values = np.take_along_axis(flat, abs(flat).argmax(axis=-1)[..., None], axis=-1)[..., 0].astype(np.float32)
@@ -139,6 +146,46 @@ def residual_figure(residual: Residual) -> tuple[Json, int]:
         dragmode=False,
     )
     return _json(figure, 380), factor
+
+
+def detector_figure(residual: Residual) -> Json:
+    """The root mean square of ``A u - f`` over all views, ``[rows, columns]``, row 0 at the bottom."""
+    values = np.sqrt(np.mean(residual.values**2, axis=0))
+    factor = _factor(values.shape)
+    values = np.sqrt((_blocks(values, factor) ** 2).mean(axis=(1, 3))).astype(np.float32)
+    label = "standard deviations" if residual.whitened else "line integral"
+    figure = go.Figure(
+        go.Heatmap(
+            z=values, x0=(factor - 1) / 2, dx=factor, y0=(factor - 1) / 2, dy=factor, zmin=0,
+            zmax=float(np.percentile(values, 99.5)) or 1.0, colorscale="Viridis", zsmooth=False,
+            colorbar={"title": {"text": label, "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            hovertemplate="row %{y:.0f}, column %{x:.0f}<br>%{z:.4~g}<extra></extra>",
+        )
+    )  # fmt: skip
+    axis = {"showgrid": False, "zeroline": False, "ticks": "outside"}
+    figure.update_layout(
+        xaxis={**axis, "title": {"text": "detector column"}}, yaxis={**axis, "title": {"text": "row"}}, dragmode=False,
+    )  # fmt: skip
+    return _json(figure, 300)
+
+
+def slices_figure(slices: Sequence[SliceContent], units: Units = MM) -> Json:
+    """The residual of each slice as a share of its delta, over z; red where it is not certified."""
+    figure = go.Figure()
+    for good, colour, symbol in ((True, GREEN, "circle"), (False, RED, "x")):
+        some = [one for one in slices if (one.status == "certified") is good]
+        figure.add_scatter(
+            x=[one.z_mm for one in some], y=[one.residual / one.delta if one.delta > 0 else None for one in some],
+            mode="markers", marker={"color": colour, "size": 8, "symbol": symbol},
+            customdata=[one.number for one in some],
+            hovertemplate="slice %{customdata}<br>%{y:.5~g} of delta<extra></extra>",
+        )  # fmt: skip
+    figure.add_hline(y=1.0, line={"color": RED, "width": 2, "dash": "dash"})
+    figure.update_layout(
+        xaxis={"title": {"text": f"z in {units.short}"}}, yaxis={"title": {"text": "residual / delta"}, "nticks": 6},
+        showlegend=False, dragmode=False,
+    )  # fmt: skip
+    return _json(figure, 260)
 
 
 def convergence_figures(history: History) -> tuple[Json, Json]:

@@ -18,7 +18,6 @@ from ctrecon.errors import CtreconError
 from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.files import Target
-from ctrecon.outputs.millimetres import one_slice
 from ctrecon.reconstruction.conclude import Conclusion, Missed
 from ctrecon.reconstruction.problem import IterationRecord
 from ctrecon.reconstruction.settings import Settings
@@ -147,7 +146,6 @@ class Reconstruction:
         from ctrecon.report.content import gather
         from ctrecon.report.page import check_place, write_page
 
-        one_slice(self.scan, "a report")
         page = Path(path)
         check_place(page, overwrite=overwrite)
         saved = page.with_suffix(".npy") if image is None else Path(image)

@@ -265,7 +265,7 @@ def _stack(
     key: PublicKey | None, effort: float,
 ) -> Verified:
     # Here, because a certificate alone is checked without loading the formats of volumes.
-    from ctrecon.workbench.stack.verify import check_stack
+    from ctrecon.outputs.stack.check import check_stack
 
     of_slice, trusted = None, ON_TRUST
     if reading is not None:

@@ -5,31 +5,23 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from chromium import leaving, open_page, requested, set_scheme, until
 from PIL import Image as Picture
 from report_cases import HOSTILE, add_audit, believing, copied, reconstruct
 
 from ctrecon.report.content import gather
 from ctrecon.report.page import write_page
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.common.exceptions import NoAlertPresentException  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="no chromium with its chromedriver on this machine (Debian: chromium-driver)"
-)
+pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.common.exceptions import NoAlertPresentException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 
 @pytest.fixture(scope="module")
@@ -48,24 +40,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    profile = tmp_path_factory.mktemp("profile")
-    wanted = [
-        "--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1200,1000",
-        f"--user-data-dir={profile}",
-    ]  # fmt: skip
-    for argument in wanted + (["--no-sandbox"] if os.geteuid() == 0 else []):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture
 def opened(browser: Any, page: Path) -> Any:
     """The page, drawn, in a wide light window, with empty logs."""
@@ -74,32 +48,6 @@ def opened(browser: Any, page: Path) -> Any:
     browser.get_log("browser"), browser.get_log("performance")
     open_page(browser, page)
     return browser
-
-
-def set_scheme(browser: Any, scheme: str) -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
-def open_page(browser: Any, page: Path) -> None:
-    browser.get(page.as_uri())
-    until(browser, "return document.documentElement.dataset.ready === 'yes'")
-
-
-def until(browser: Any, script: str, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not browser.execute_script(script):
-        assert time.monotonic() < end, f"never true: {script}; {browser.get_log('browser')}"
-        time.sleep(0.05)
-
-
-def requested(browser: Any) -> list[str]:
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-
-
-def leaving(urls: list[str], page: Path) -> list[str]:
-    return [url for url in urls if url != page.as_uri() and not url.startswith("data:")]
 
 
 def window(browser: Any) -> list[float]:

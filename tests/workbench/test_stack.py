@@ -299,7 +299,7 @@ def test_every_source_gives_the_rows_of_the_file(tmp_path: Path, kind: str, scan
         ("reconstruct scan.npy -o full.zarr", "full.zarr is there already"),
         ("reconstruct scan.npy -o full.zarr --overwrite", "holds other things than a stack"),
         ("reconstruct scan.npy -o none/v.zarr", "no folder that you may write to"),
-        ("reconstruct scan.npy -o v.zarr --report r.html", "a volume has none yet"),
+        ("reconstruct scan.npy -o v.zarr --report r.txt", "must end in .html"),
         ("reconstruct scan.npy -o v.nii.gz --all-slices --geometry parallel-180", "needs mm"),
     ],
 )

@@ -114,7 +114,6 @@ def test_what_does_not_serve_volumes_says_so_before_the_work(tmp_path):
     for words, why in (
         (("--center", "auto"), "sought in one plane, not in a volume"),
         (("--row", 3), "drop --row"),
-        (("--report", tmp_path / "u.html"), "--report serves one slice"),
         (("--dicom", tmp_path / "series"), ""),
         (("--operator", "sparse"), "projected by joseph on the CPU, not by sparse"),
     ):
@@ -123,8 +122,6 @@ def test_what_does_not_serve_volumes_says_so_before_the_work(tmp_path):
         assert code == 2, said
         assert why in said
         assert not out.exists()
-    with pytest.raises(CtreconError, match="serves one slice"):
-        ct.reconstruct(SCAN, delta=2 * NOISE, method="cgls").report(tmp_path / "u.html")
     climbing = ct.HelicalCone(**{**_fields(cone()), "pitch_mm": 30.0})
     with pytest.raises(CtreconError, match="HelicalCone climbs"):
         ct.reconstruct(noisy(climbing)[0], delta=1.0, method="fbp")

@@ -11,8 +11,8 @@ from ctrecon.errors import SettingError
 from ctrecon.io.slices import HowRead, open_stack
 from ctrecon.io.turns import TURNS
 from ctrecon.measurement.scan import Scan
+from ctrecon.outputs.stack.check import OfSlice
 from ctrecon.outputs.stack.manifest import NAME, read_manifest
-from ctrecon.workbench.stack.verify import OfSlice
 from ctrecon.workbench.verify_scan import Reading
 
 _READ = ("geometry", "detectors_first", "every", "center", "correct", "patient_position", "image")

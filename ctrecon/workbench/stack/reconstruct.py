@@ -48,6 +48,35 @@ class Stack:
         """How many slices are certified."""
         return sum(bool(one["certified"]) for one in self.records)
 
+    def report(
+        self, path: str | os.PathLike[str], *, water_mu: float | None = None, overwrite: bool = False
+    ) -> Path:
+        """Write one page about the volume for a browser: three planes, which slices are certified, how to check it.
+
+        Every certificate is checked anew, from the files.
+
+        Args:
+            path: ``S.html``.
+            water_mu: Attenuation of water in 1/mm, for HU; None for what the stack says.
+            overwrite: Whether to replace the page that is there.
+
+        Returns:
+            Where it is.
+
+        Raises:
+            InputError: Where an interrupt left no volume.
+            OutputError: Where it cannot be written, or is no ``.html``.
+        """
+        from ctrecon.report.page import check_place, write_stack_page
+        from ctrecon.report.stack_content import gather_stack
+
+        page = Path(path)
+        check_place(page, overwrite=overwrite)
+        if "volume" not in self.written:
+            raise InputError("there is no volume to report on: the job was interrupted; run it again, and it goes on")
+        write_stack_page(page, gather_stack(self.written["volume"]), water_mu_per_mm=water_mu)
+        return page
+
 
 def reconstruct_stack(
     scan: str | os.PathLike[str],

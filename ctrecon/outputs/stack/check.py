@@ -32,11 +32,12 @@ OfSlice = Callable[[Verdict, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class StackVerdict:
-    """What was found of a stack, in a sentence."""
+    """What was found of a stack, in a sentence. ``slices_alone``: it is not valid because of single slices alone."""
 
     valid: bool
     said: str
     readable: bool = True
+    slices_alone: bool = False
 
 
 def check_stack(
@@ -69,7 +70,9 @@ def check_stack(
             fault = _fault(manifest, evidence, k, values, form.values, of_slice, effort)
             watch(path, not fault, fault or f"slice {k + 1} at z = {manifest.slices[k]['z_mm']:g}: as certified")
             bad += bool(fault)
-        require(bad == 0, f"{bad} of {manifest.shape[0]} slices are refused")
+        if bad:
+            said = f"{bad} of {manifest.shape[0]} slices are refused"
+            return StackVerdict(valid=False, said=said, slices_alone=True)
     except (Refused, CtreconError) as why:
         return StackVerdict(valid=False, said=one_line(why))
     except OSError as why:
