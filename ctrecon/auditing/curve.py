@@ -11,19 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ctrecon.auditing.assumptions import Assumptions
+from ctrecon.auditing.evidence import Evidence
 from ctrecon.auditing.primal_dual import smallest
 from ctrecon.auditing.regions import Region
+from ctrecon.certificates import verify
 from ctrecon.certificates.interval import Dual, prove_end
 from ctrecon.support.arrays import Array
-
-if TYPE_CHECKING:
-    from ctrecon.auditing.audit import Audit
 
 STEPS, CLOSE = 4, 0.01
 """Of Newton's method: at most so many, and none where kappa grows by less than this share."""
@@ -71,8 +71,23 @@ class Curve:
         return max(line.root for line in self.towards)
 
 
+class Asked(Protocol):
+    """What the curve needs of an audit."""
+
+    @property
+    def evidence(self) -> Evidence: ...
+    @property
+    def assumptions(self) -> Assumptions: ...
+    @property
+    def stated(self) -> verify.Problem: ...
+    @property
+    def inside(self) -> Tensor | None: ...
+    @property
+    def start(self) -> Tensor: ...
+
+
 def trace(
-    audit: Audit, region: Region, ends: Sequence[Dual], *, most_iterations: int = MOST_ITERATIONS
+    audit: Asked, region: Region, ends: Sequence[Dual], *, most_iterations: int = MOST_ITERATIONS
 ) -> Curve:
     """The curve through the two ``ends`` found at the audit's own kappa, and where its sign changes.
 
@@ -96,12 +111,12 @@ def trace(
     return Curve(sign=sign, towards=tuple(lines), away=(away,))
 
 
-def _line(audit: Audit, kappa: float, c: Array, dual: Dual) -> Line:
+def _line(audit: Asked, kappa: float, c: Array, dual: Dual) -> Line:
     bound = prove_end(audit.stated, audit.evidence.delta, kappa, c, dual)
     return Line(kappa=kappa, bound=bound, slope=float(np.sqrt(np.square(dual.p).sum(0).max())))
 
 
-def _solve(audit: Audit, kappa: float, c: Array, begin: Dual, most_iterations: int) -> Dual:
+def _solve(audit: Asked, kappa: float, c: Array, begin: Dual, most_iterations: int) -> Dual:
     """The duals of the least ``<c, u>`` at another kappa, starting at ``begin``."""
     images = audit.evidence.image_set(kappa=kappa, lo=audit.assumptions.lo, hi=audit.assumptions.hi)
     inside = audit.inside if audit.inside is not None and images.contains(audit.inside) else None

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ctrecon.auditing import tiles
-from ctrecon.auditing.audit import Answer, Audit, assume, write_answers
+from ctrecon.auditing.assumptions import assume
+from ctrecon.auditing.audit import Answer, Audit, write_answers
 from ctrecon.auditing.evidence import Evidence, read_evidence
 from ctrecon.auditing.regions import GAP, Ring
 from ctrecon.certificates.interval import Empty, certificate_path

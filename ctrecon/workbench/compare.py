@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ctrecon.auditing.audit import Audit, assume
+from ctrecon.auditing.assumptions import assume
+from ctrecon.auditing.audit import Audit
 from ctrecon.auditing.evidence import Evidence
 from ctrecon.auditing.regions import GAP, Ring, safe
 from ctrecon.auditing.versus import Disputed, Versus, versus

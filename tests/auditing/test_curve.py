@@ -8,7 +8,8 @@ import cvxpy
 import numpy as np
 import pytest
 
-from ctrecon.auditing.audit import Assumptions, Audit, assume
+from ctrecon.auditing.assumptions import Assumptions, assume
+from ctrecon.auditing.audit import Audit
 from ctrecon.auditing.evidence import read_evidence, single
 from ctrecon.auditing.image_set import variation
 from ctrecon.auditing.regions import Ring, disc

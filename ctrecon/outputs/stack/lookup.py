@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ctrecon.outputs.stack.formats import stack_suffix
 from ctrecon.outputs.stack.manifest import NAME
-
-EVIDENCE = "evidence"
+from ctrecon.outputs.stack.names import EVIDENCE
 
 
 def evidence_of(path: Path) -> Path:

@@ -17,8 +17,8 @@ import zarr
 from numcodecs import Blosc
 
 from ctrecon.errors import InputError
-from ctrecon.outputs.stack.lookup import EVIDENCE
 from ctrecon.outputs.stack.manifest import Manifest
+from ctrecon.outputs.stack.names import EVIDENCE
 from ctrecon.outputs.stack.volume_file import ATTENUATION
 from ctrecon.support.arrays import Array
 from ctrecon.support.json_text import parse_json

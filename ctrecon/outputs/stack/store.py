@@ -16,8 +16,9 @@ from ctrecon.errors import InputError, OutputError, SettingError
 from ctrecon.io.npy import read_npy
 from ctrecon.measurement.units import MM
 from ctrecon.outputs.stack.formats import load_format, stack_suffix
-from ctrecon.outputs.stack.lookup import EVIDENCE, evidence_of
+from ctrecon.outputs.stack.lookup import evidence_of
 from ctrecon.outputs.stack.manifest import NAME, SIGNATURE, Manifest
+from ctrecon.outputs.stack.names import EVIDENCE
 from ctrecon.outputs.stack.volume_file import HU, shown
 from ctrecon.reconstruction.pieces import Pieces
 from ctrecon.support.arrays import Array
