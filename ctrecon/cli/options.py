@@ -35,8 +35,9 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what 
 
 
 position_option = click.option(
-    "--patient-position", metavar="HFS|FFS|...",
-    help="How the patient lay, where the scan does not say it: head or feet first (HF, FF), then S, P, DR or DL.",
+    "--patient-position", metavar="HFS|FFS|...|none",
+    help="How the patient lay, where the scan does not say it: head or feet first (HF, FF), then S, P, DR or DL; none: "
+    "a phantom or a specimen.",
 )
 """Of every command that needs left, front and head of a scan."""
 
@@ -77,7 +78,7 @@ def reading_options(function: F) -> F:
             click.option("--every", type=int, help="Likewise."),
             click.option("--correct", metavar="NAMES", help="Likewise."),
             click.option("--z", "z_mm", type=float, help="Likewise."),
-            click.option("--patient-position", metavar="HFS|FFS|...", help="Likewise."),
+            click.option("--patient-position", metavar="HFS|FFS|...|none", help="Likewise."),
         )
     ):
         function = option(function)

@@ -1,6 +1,8 @@
 """How the patient lay on the table: the terms of DICOM's PatientPosition (PS3.3 C.7.3.1.1.2) for people.
 
 Head or feet first into the gantry (H, F), and supine, prone, or in decubitus on the right or left side (S, P, DR, DL).
+Or ``none``, our word for what is no patient, a phantom or a specimen: then DICOM's attribute stays empty, as the standard
+has it for what is not known, and the axes are the scanner's.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from ctrecon.errors import InputError, SettingError
 from ctrecon.measurement.scan import Scan
 
 POSITIONS = ("HFS", "FFS", "HFP", "FFP", "HFDR", "HFDL", "FFDR", "FFDL")
+NOBODY = "none"
 
 
 def position_of(source: object, stated: str, given: str | None = None) -> str:
@@ -19,29 +22,30 @@ def position_of(source: object, stated: str, given: str | None = None) -> str:
     Args:
         source: The scan, for messages.
         stated: What it says itself; empty where it does not.
-        given: By whom asks; may only fill what the scan leaves open.
+        given: By whom asks; may only fill what the scan leaves open. Where nobody lay, anything may be said to lie.
 
     Returns:
-        One of ``POSITIONS``.
+        One of ``POSITIONS``, or ``NOBODY``.
 
     Raises:
         InputError: Where neither says a known position.
         SettingError: Where ``given`` is none, or the scan says another one.
     """
-    stated = stated.strip().upper()
-    if given is not None and given not in POSITIONS:
-        raise SettingError(f"patient_position must be one of {', '.join(POSITIONS)}, got {given!r}")
+    known = (*POSITIONS, NOBODY)
+    stated = stated if stated == NOBODY else stated.strip().upper()
+    if given is not None and given not in known:
+        raise SettingError(f"patient_position must be one of {', '.join(known)}, got {given!r}")
     if given is not None and stated in POSITIONS and given != stated:
         raise SettingError(
             f"{source}: PatientPosition is {stated}, --patient-position {given}; drop the option, or correct the files"
         )
     found = given or stated
-    if found in POSITIONS:
+    if found in known:
         return found
     said = f"PatientPosition is {stated[:40]!r}, which is not known" if stated else "PatientPosition is missing"
     raise InputError(
         f"{source}: {said}, so left and right would be a guess; give --patient-position "
-        f"({', '.join(POSITIONS)}) if you know how the patient lay"
+        f"({', '.join(POSITIONS)}) if you know how the patient lay, or {NOBODY} for a phantom or a specimen"
     )
 
 

@@ -26,6 +26,8 @@ _ARRAYS = ("sinogram", "variance", "counts", "white")
 WATER_MU_PER_MM = 0.02
 """Attenuation of water at about 70 keV."""
 
+_NO_FILE = "the scan"
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Scan:
     """A sinogram of line integrals and all that is known of how it was measured.
@@ -51,7 +53,8 @@ class Scan:
         length_unit: What the lengths of geometry and grid count: mm, or cells of a detector whose size nobody stated.
             Then attenuation is per cell, and there are neither HU nor mm.
         water_mu_per_mm: What the scanner was calibrated to, where the file says it.
-        patient_position: How the patient lay, a term of DICOM such as FFS, where the file says it.
+        patient_position: How the patient lay, a term of DICOM such as FFS, or ``none`` for what is no patient; empty
+            where nobody says it.
         study: Patient and study as keywords of DICOM with their texts, where the file says them.
         z_mm: Where the slice stands along the axis, where the file says it.
         slice_mm: How thick the slice is, where the file says it or it follows from the detector's rows.
@@ -82,8 +85,13 @@ class Scan:
     z_mm: float | None = None
     slice_mm: float | None = None
     kvp: float | None = None
-    source: str = "the scan"
+    source: str = _NO_FILE
     notes: tuple[str, ...] = ()
+
+    @property
+    def of_program(self) -> bool:
+        """Whether it was put together in a program, and read from no file."""
+        return self.source == _NO_FILE
 
     def __repr__(self) -> str:
         where = "a matrix" if self.geometry is None else repr(self.geometry)

@@ -20,7 +20,7 @@ from ctrecon.dicom.series.said import study_said
 from ctrecon.dicom.series.series import CERTIFICATES, certificate_name, image_name, is_ours, write_series
 from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
-from ctrecon.measurement.patient_position import position_of
+from ctrecon.measurement.patient_position import NOBODY, position_of
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.history import history_of
 from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, one_slice, place_mm
@@ -46,7 +46,7 @@ class SeriesTarget:
     ``study``: from a template and options; what these leave open the scan says. ``water_mu``: the attenuation
     of water in 1/mm, None for what the scan says, else the usual one at 70 keV.
     ``pictures``: whether the report for people shows some slices. ``key``: signs the manifest, and
-    by it all that it lists.
+    by it all that it lists. ``patient_position``: how the patient lay, where the scan does not say it.
     """
 
     folder: Path
@@ -55,6 +55,7 @@ class SeriesTarget:
     overwrite: bool = False
     pictures: bool = True
     key: SiteKey | None = None
+    patient_position: str | None = None
 
     def check(self, inputs: Iterable[Path] = ()) -> None:
         """Before any work is done: raises OutputError where nothing can be written, or an input would be lost."""
@@ -67,10 +68,8 @@ class SeriesTarget:
         """Before any work is done: raises InputError, SettingError where the scan cannot become a series."""
         one_slice(scan, _WHAT)
         need_pixels(scan, _WHAT)
-        if scan.patient_position:
-            position_of(scan.source, scan.patient_position)
         check_tissue(scan, _WHAT, self.water_mu)
-        self.of(scan)
+        self._position({scan.patient_position}, scan.source, self.of(scan).study, of_program=scan.of_program)
 
     def of(self, scan: Scan) -> SeriesTarget:
         """The target with patient and study as the scan says them, where no template did. Raises as ``study_said``."""
@@ -146,12 +145,13 @@ class SeriesTarget:
             one = _slice(stored, z, thickness_mm, picture)
             slices.append(one if spill is None else spill.keep(k, one))
             watch(k, stored.result)
-        position, how_it_lies = _position(seen.positions, seen.source)
+        study = self._study(seen.studies, seen.source)
+        position, how_it_lies = self._position(seen.positions, seen.source, study, of_program=seen.of_program)
         written = write_series(
             self.folder,
             slices,
             scale=scale,
-            study=self._study(seen.studies, seen.source),
+            study=study,
             method=method,
             iterative=iterative,
             notes=[how_it_lies, *unplaced, describe(scale, how=known), *pooled_notes(seen.notes)],
@@ -172,12 +172,31 @@ class SeriesTarget:
             raise InputError("the slices are of several studies or patients; write a series of each")
         return study_said(source, studies[0], self.study)
 
+    def _position(self, stated: set[str], source: str, study: Study, *, of_program: bool) -> tuple[str, str]:
+        """How the patient lay, as DICOM says it, and a sentence on where this is from.
+
+        Left, front and head of a file's scan, or of somebody's, are not guessed; what a program put together and
+        nobody's name is on is of no patient.
+        """
+        if len(stated) > 1:
+            raise InputError(f"the slices were scanned in several patient positions: {', '.join(sorted(stated))}")
+        (said,) = stated
+        if not said and self.patient_position is None and of_program and not study.is_somebodys:
+            said = NOBODY
+        found = position_of(source, said, self.patient_position)
+        if found == NOBODY:
+            return "", _OF_NO_PATIENT
+        # What was never compared with other programs is noted where the scan was read.
+        how = "as the scan says" if self.patient_position is None else "as was said when this was written"
+        return found, f"The patient position is {found}, {how}. {_AXES}."
+
 
 @dataclass
 class _Seen:
     """What a series needs to know of all slices before any is stored."""
 
     source: str = ""
+    of_program: bool = False
     z_mm: list[float] = field(default_factory=list)
     placed: list[bool] = field(default_factory=list)
     waters: list[tuple[float, str]] = field(default_factory=list)
@@ -195,6 +214,7 @@ def _look(results: Iterable[Conclusion], water_mu: float | None) -> _Seen:
         scan = result.problem.scan
         need_pixels(scan, _WHAT)
         seen.source = seen.source or scan.source
+        seen.of_program = scan.of_program
         seen.z_mm.append(place_mm(scan, None))
         seen.placed.append(scan.z_mm is not None)
         if (water := scan.water(water_mu)) not in seen.waters:
@@ -230,21 +250,15 @@ def paths_of_slice(folder: Path, index: int, *, certified: bool) -> dict[str, Pa
     return paths
 
 
+_OF_NO_PATIENT = (
+    "This is of no patient, but of a phantom, a specimen or a simulation, and PatientPosition is empty: columns run along "
+    "the scanner's x, rows against its y, slices along its axis, and the letters L, R, A, P, H and F that a viewer shows "
+    "mean nothing"
+)
 _AXES = (
     "Columns are taken to run to the patient's left, rows to the back, z to the head, with the rotation axis at "
     "x = y = 0"
 )
-
-
-def _position(stated: set[str], source: str) -> tuple[str, str]:
-    """How the patient lay, as DICOM says it, and a sentence on where this is from."""
-    if len(stated) > 1:
-        raise InputError(f"the slices were scanned in several patient positions: {', '.join(sorted(stated))}")
-    (said,) = stated
-    if not said:
-        return "", f"The scan does not say how the patient lay, so left and right are not certain. {_AXES}."
-    # What was never compared with other programs is noted where the scan was read.
-    return position_of(source, said), f"The patient position is {said}, as the scan says. {_AXES}."
 
 
 _UNPLACED = "The scan does not say where the slice stands along the axis: z = 0 means nothing."

@@ -14,6 +14,7 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid, field_of_view_mm
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.measurement.counts import add_gaussian_noise, add_poisson_noise
+from ctrecon.measurement.patient_position import NOBODY
 from ctrecon.measurement.scan import WATER_MU_PER_MM, Scan
 from ctrecon.operators.choose import choose_operator
 from ctrecon.simulation.analytic import AnalyticPhantom
@@ -103,7 +104,9 @@ def simulate(
         phantom = subject.sample(np.random.default_rng(seed)).scaled(radius_mm, WATER_MU_PER_MM)
         truth = phantom.image(grid)
         clean = phantom.sinogram(geometry).astype(np.float64)
-    scan = Scan(sinogram=clean, geometry=geometry, grid=grid, source="a simulated scan")
+    scan = Scan(
+        sinogram=clean, geometry=geometry, grid=grid, patient_position=NOBODY, source="a simulated scan"
+    )
     if photons is None:
         if electronic_sigma:
             raise SettingError(f"electronic noise of {electronic_sigma:g} counts needs photons per ray to be counted")

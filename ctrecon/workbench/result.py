@@ -171,7 +171,8 @@ class Reconstruction:
         self, folder: str | os.PathLike[str], *, template: str | os.PathLike[str] | None = None,
         patient_id: str | None = None, patient_name: str | None = None, study_description: str | None = None,
         study_date: str | None = None, accession_number: str | None = None, water_mu: float | None = None,
-        z_mm: float | None = None, slice_mm: float | None = None, pictures: bool = True, overwrite: bool = False,
+        z_mm: float | None = None, slice_mm: float | None = None, patient_position: str | None = None,
+        pictures: bool = True, overwrite: bool = False,
     ) -> dict[str, Path]:
         """Write a DICOM series of one slice in HU, with report and certificates; certified as it is stored.
 
@@ -186,6 +187,8 @@ class Reconstruction:
             water_mu: Attenuation of water in 1/mm; None for what the scan says, else 0.02.
             z_mm: Where the slice stands; None for what the scan says, else 0.
             slice_mm: Its thickness, None where not known.
+            patient_position: How the patient lay, where the scan does not say it: a term of DICOM such as ``"HFS"``, or
+                ``"none"`` for a phantom or a specimen.
             pictures: Whether the report shows the slice.
             overwrite: Whether to replace the series that is there.
 
@@ -194,7 +197,8 @@ class Reconstruction:
 
         Raises:
             OutputError: Where it cannot be written.
-            InputError: Where a pixel has no size in mm.
+            InputError: Where a pixel has no size in mm, or nobody says how the patient lay. A scan put together in a
+                program, with nobody's name on it, is of no patient.
 
         """
         from ctrecon.dicom.series.study import study_of
@@ -208,7 +212,8 @@ class Reconstruction:
             None if template is None else Path(template), {k: v for k, v in words.items() if v is not None}
         )
         target = SeriesTarget(
-            folder=Path(folder), study=study, water_mu=water_mu, overwrite=overwrite, pictures=pictures
+            folder=Path(folder), study=study, water_mu=water_mu, overwrite=overwrite, pictures=pictures,
+            patient_position=patient_position,
         )
         target.check()
         method = self.conclusion.method

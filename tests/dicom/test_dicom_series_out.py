@@ -117,7 +117,7 @@ def test_dcm2niix_reads_the_same(series: Path, volume: np.ndarray, tmp_path: Pat
     sidecar = json.loads((tmp_path / "9001.json").read_text())
     assert sidecar["Modality"] == "CT"
     assert "PatientPosition" not in sidecar, "nobody said how the patient lay"
-    assert "left and right are not certain" in dcmread(series / "ct-0001.dcm").ImageComments
+    assert "is of no patient, but of a phantom" in dcmread(series / "ct-0001.dcm").ImageComments
 
 
 def test_it_says_that_it_is_research_and_who_the_patient_is(series: Path) -> None:

@@ -10,6 +10,9 @@ as if of one. Any other position is that scan, seen after a turn of the frame (d
     prone          half a turn about z:                                        angles + pi
     on the right   the left side is up, a quarter turn about z:                angles + pi/2
     on the left    the right side is up, a quarter turn back:                  angles - pi/2
+
+What is no patient keeps the scanner's axes: x to the right as seen from the table, y up, z into the gantry, which are
+those of a patient lying head first on the back.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ctrecon.measurement.patient_position import NOBODY
 from ctrecon.support.arrays import Array, Float64Array
 
 _TURN_RAD = {"S": 0.0, "P": math.pi, "DR": math.pi / 2, "DL": -math.pi / 2}
@@ -26,18 +30,23 @@ _TURN_RAD = {"S": 0.0, "P": math.pi, "DR": math.pi / 2, "DL": -math.pi / 2}
 
 @dataclass(frozen=True)
 class PatientAxes:
-    """The turn from the scanner's frame to that of a patient in ``position``, one of ``POSITIONS``."""
+    """The turn from the scanner's frame to that of a patient in ``position``, of ``POSITIONS`` or ``NOBODY``."""
 
     position: str
 
     @property
     def ends(self) -> int:
         """-1 where the frame's sense along the axis changes, so that rows and columns change ends; else 1."""
-        return -1 if self.position.startswith("HF") else 1
+        return -1 if self._as.startswith("HF") else 1
 
     @property
     def turn_rad(self) -> float:
-        return _TURN_RAD[self.position[2:]]
+        return _TURN_RAD[self._as[2:]]
+
+    @property
+    def _as(self) -> str:
+        """The position of a patient whose axes these are."""
+        return "HFS" if self.position == NOBODY else self.position
 
     def angles(self, angle_rad: Float64Array) -> Float64Array:
         """Angles of the focal centre, in rad."""

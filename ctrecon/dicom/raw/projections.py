@@ -136,7 +136,7 @@ def read_projections(
     Args:
         folder: Of DICOM-CT-PD files, one scan.
         central_column: Counted from 1, stands in for that of the files.
-        patient_position: One of ``POSITIONS``, where the files state none.
+        patient_position: One of ``POSITIONS`` or ``NOBODY``, where the files state none.
         progress: Is told files read and files there.
 
     Returns:
@@ -178,7 +178,7 @@ def read_projections(
         if not 1 <= central_column <= common.columns:
             raise SettingError(f"the central column must be from 1 to {common.columns}, got {central_column:g}")
         common = replace(common, centre=(central_column, common.centre[1]))
-    axes = PatientAxes(position_of(folder, common.patient_position, patient_position))
+    axes = PatientAxes(position_of(folder, common.patient_position.upper(), patient_position))
     order = _order(folder, names, common, table, instances if numbered else None)
     table, files = table[order], tuple(names[k] for k in order)
     study, left_out = said_in(folder / files[0])

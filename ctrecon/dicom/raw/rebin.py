@@ -26,6 +26,7 @@ from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.measurement.extent import object_radius_mm
 from ctrecon.measurement.few_counts import FEWEST_COUNTS
 from ctrecon.measurement.mask import missing_note
+from ctrecon.measurement.patient_position import NOBODY
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array
 
@@ -307,6 +308,11 @@ def _notes(
 
 def _how_it_lay(scan: ProjectionSet) -> str:
     position = scan.axes.position
+    if position == NOBODY:
+        return (
+            "it is of no patient, as --patient-position says: x runs to the right as seen from the table, y up, z into "
+            "the gantry"
+        )
     own = scan.common.patient_position.strip().upper() == position
     return (
         f"the patient lay {position}, as {'the files say' if own else '--patient-position says'}; left, front and head "

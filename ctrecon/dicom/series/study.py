@@ -54,6 +54,11 @@ class Study:
         date = str(self.attributes.get("StudyDate") or "")
         return (date, str(self.attributes.get("StudyTime") or NO_TIME)) if date else (NO_DATE, NO_TIME)
 
+    @property
+    def is_somebodys(self) -> bool:
+        """Whether it says of whom it is, or of which study."""
+        return any(self.attributes.get(keyword) for keyword in ("PatientName", "PatientID", "StudyInstanceUID"))
+
     def copy_to(self, dataset: Dataset) -> None:
         for element in self.attributes:
             dataset.add(element)
