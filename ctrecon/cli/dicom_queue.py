@@ -20,9 +20,9 @@ def command(folder: Path, retry: tuple[str, ...], as_json: bool) -> None:
 
     Studies are called by a hash. The reason of a failure may quote what the processing printed.
     """
-    from ctrecon.dicom.network.queue import STATES
     from ctrecon.dicom.network.study_folder import reason_of
     from ctrecon.dicom.network.study_folder import retry as try_again
+    from ctrecon.dicom.network.study_folders import STATES
     from ctrecon.errors import InputError
 
     if not (folder / "failed").is_dir():

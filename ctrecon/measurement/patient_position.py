@@ -1,8 +1,8 @@
 """How the patient lay on the table: the terms of DICOM's PatientPosition (PS3.3 C.7.3.1.1.2) for people.
 
 Head or feet first into the gantry (H, F), and supine, prone, or in decubitus on the right or left side (S, P, DR, DL).
-Or ``none``, our word for what is no patient, a phantom or a specimen: then DICOM's attribute stays empty, as the standard
-has it for what is not known, and the axes are the scanner's.
+Or ``none``, our word for what is no patient, a phantom or a specimen: then DICOM's attribute stays empty, as the
+standard has it for what is not known, and the axes are the scanner's.
 """
 
 from __future__ import annotations

@@ -251,9 +251,9 @@ def paths_of_slice(folder: Path, index: int, *, certified: bool) -> dict[str, Pa
 
 
 _OF_NO_PATIENT = (
-    "This is of no patient, but of a phantom, a specimen or a simulation, and PatientPosition is empty: columns run along "
-    "the scanner's x, rows against its y, slices along its axis, and the letters L, R, A, P, H and F that a viewer shows "
-    "mean nothing"
+    "This is of no patient, but of a phantom, a specimen or a simulation, and PatientPosition is empty: columns run "
+    "along the scanner's x, rows against its y, slices along its axis, and the letters L, R, A, P, H and F that a "
+    "viewer shows mean nothing"
 )
 _AXES = (
     "Columns are taken to run to the patient's left, rows to the back, z to the head, with the rotation axis at "

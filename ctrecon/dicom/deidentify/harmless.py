@@ -6,9 +6,10 @@ and is data, so that a newer dictionary adds nothing by itself. What it does not
 A name on the list is not enough, for anything can be written anywhere. A value stays where it is of the kind that the
 dictionary says (not the file), and no more of them than it says, and
 
-- a number is finite, within 1e9 (whole numbers in text: below 1e6), and is written anew from its value: in text in its
-  shortest form, in binary to seven significant digits unless it is one of single precision, and those to six, so that
-  letters are no number;
+- a number is finite, within 1e9 (whole numbers in text: below 1e6), and is written anew from its value: to seven
+  significant digits unless it is one of single precision, and those to six in binary, so that letters are no number;
+  from a million on to four, so that a date of birth or a number that somebody is filed by is none either; those that
+  place and scale pixels keep their digits below a million, for a certificate needs them;
 - a term (CS) is one that the standard defines for this attribute, ``terms.csv``;
 - a word (a kernel, a maker) is on a list, or of a form, that leaves no room for a name, ``terms.csv`` too;
 - a UID is registered by the standard; others become keyed hashes;
@@ -44,8 +45,12 @@ _ALSO = frozenset(
      "ContentDescription", "DimensionIndexValues", "ReferencedSegmentNumber", "ParametricMapFrameTypeSequence")
 )  # fmt: skip
 _INTEGERS = {"US": (0, 65535), "SS": (-32768, 32767), "UL": (0, 999_999), "SL": (-999_999, 999_999)}
-_DIGITS = {"FD": 7, "FL": 6}
-_KINDS = frozenset((*_INTEGERS, *_DIGITS, "IS", "DS", "US or SS", "UI", "AT", "SQ"))
+_DIGITS = {"FD": 7, "FL": 6, "DS": 7}
+_DIGITS_OF_MILLIONS = 4
+_WHOLE = frozenset(
+    ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept")
+)
+_KINDS = frozenset((*_INTEGERS, *_DIGITS, "IS", "US or SS", "UI", "AT", "SQ"))
 _MOST_NUMBER, _MOST_WHOLE, _SMALLEST = 1e9, 1_000_000, 1e-9
 # Several binary numbers in a row are a place for text: two letters are at least 0x2020.
 _MOST_OF_SEVERAL = 0x1FFF
@@ -61,7 +66,7 @@ def rule(tag: int, vr: str, vm: str, retired: str, keyword: str) -> bool:
     it is a number, a tag, a UID or a sequence, or a term or word for which ``terms.csv`` has a list, and no table of
     values and no array of binary numbers, in which there is room for text.
     """
-    array = "n" in vm and vr in (*_INTEGERS, *_DIGITS)
+    array = "n" in vm and vr in (*_INTEGERS, "FD", "FL")
     where = keyword in _ALSO or (tag >> 16 in GROUPS and not array and not _NEVER.search(keyword))
     kind = vr in _KINDS or keyword in terms()
     return bool(where and kind and keyword and not retired and tag not in table())
@@ -129,6 +134,8 @@ def harmless_value(tag: int, value: Any) -> tuple[str, Any] | None:
     if vr == "US or SS":
         vr = "SS" if any(isinstance(one, int) and one < 0 for one in values) else "US"
     found = [_PARSE[vr](one, several) for one in values]
+    if vr == "DS" and keyword not in _WHOLE:
+        found = [None if one is None else DSfloat(_shortened(vr, one), auto_format=True) for one in found]
     if None in found:
         return None
     return vr, found if several else found[0] if found else None
@@ -172,12 +179,17 @@ def _binary_integer(vr: str) -> Callable[[Any, bool], int | None]:
 
 def _binary_float(vr: str) -> Callable[[Any, bool], float | None]:
     def parse(value: Any, several: bool) -> float | None:
-        if not isinstance(value, float) or not _plain(value):
-            return None
-        single = vr == "FD" and float(np.float32(value)) == value  # such as a power of two; eight letters are not
-        return value if single else float(f"{value:.{_DIGITS[vr]}g}")
+        return _shortened(vr, value) if isinstance(value, float) and _plain(value) else None
 
     return parse
+
+
+def _shortened(vr: str, value: float) -> float:
+    """The number to as many digits as may be told."""
+    if abs(value) >= _MOST_WHOLE:
+        return float(f"{value:.{_DIGITS_OF_MILLIONS}g}")
+    single = vr != "FL" and float(np.float32(value)) == value  # such as a power of two; eight letters are not
+    return value if single else float(f"{value:.{_DIGITS[vr]}g}")
 
 
 def _plain(value: float) -> bool:
@@ -189,7 +201,9 @@ def _decimal(value: Any, several: bool) -> DSfloat | None:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return DSfloat(number, auto_format=True) if _plain(number) else None
+    if not _plain(number):
+        return None
+    return DSfloat(_shortened("DS", number) if abs(number) >= _MOST_WHOLE else number, auto_format=True)
 
 
 def _whole(value: Any, several: bool) -> int | None:
@@ -210,6 +224,6 @@ def registered(value: Any) -> bool:
 
 
 _PARSE: dict[str, Callable[[Any, bool], Any]] = {
-    **{vr: _binary_integer(vr) for vr in _INTEGERS}, **{vr: _binary_float(vr) for vr in _DIGITS},
+    **{vr: _binary_integer(vr) for vr in _INTEGERS}, **{vr: _binary_float(vr) for vr in ("FD", "FL")},
     "DS": _decimal, "IS": _whole, "AT": _tag,
 }  # fmt: skip

@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctrecon.dicom.network.queue import STATES, Queue
+from ctrecon.dicom.network.queue import Queue
+from ctrecon.dicom.network.study_folders import STATES
 
 _HELP = {
     "associations_total": "Associations that were accepted.",

@@ -12,13 +12,14 @@ from typing import Any
 from ctrecon.dicom.network.alerts import Alerts
 from ctrecon.dicom.network.arrivals import Arrivals
 from ctrecon.dicom.network.associate import need_pynetdicom, silence
+from ctrecon.dicom.network.attempts import whole_series
 from ctrecon.dicom.network.delivery import Delivery
 from ctrecon.dicom.network.door import Door
 from ctrecon.dicom.network.figures import Figures
 from ctrecon.dicom.network.health import Answer, Health
 from ctrecon.dicom.network.node import Connection, Node
 from ctrecon.dicom.network.objects import is_dicom
-from ctrecon.dicom.network.process import Command, Process, ProcessError, StoppedError
+from ctrecon.dicom.network.process import Command, KilledError, Process, ProcessError, StoppedError
 from ctrecon.dicom.network.promises import Promises
 from ctrecon.dicom.network.queue import Queue
 from ctrecon.errors import CtreconError
@@ -166,20 +167,30 @@ class Listener:
         study = self.queue.begin(key)
         if study is None:
             if self.queue.at("failed", key).exists():
-                self.log(f"study {key[:12]}: failed: begun too often")
+                self.log(f"study {key[:12]}: failed: begun too often without coming further")
             return
-        began, certified = time.monotonic(), True
+        began = time.monotonic()
         try:
-            every = sorted((study / "input").iterdir())
+            every, whole = sorted((study / "input").iterdir()), whole_series(study)
+            certified = all(whole.values())
             for number, series in enumerate(every, 1):
+                if series.name in whole:
+                    continue
                 output = study / "output" / series.name
                 output.mkdir(mode=0o700)
                 which = f"series {number} of {len(every)}, " if len(every) > 1 else ""
-                certified &= self.process(series.resolve(), output.resolve(), self._tell(key, which))
+                proved = self.process(series.resolve(), output.resolve(), self._tell(key, which))
+                certified &= proved
+                if len(every) > 1:
+                    self.queue.whole(key, series.name, certified=proved)
             if not any(is_dicom(path) for path in (study / "output").rglob("*") if path.is_file()):
                 raise ProcessError("the processing wrote no DICOM file")
         except StoppedError:
             self.queue.back(key)
+            return
+        except KilledError as why:
+            self.log(f"study {key[:12]}: {why}, from outside; begun again")
+            self.queue.again(key)
             return
         except Exception as why:  # a process may raise what it likes; only this study fails
             expected = isinstance(why, ProcessError | CtreconError)

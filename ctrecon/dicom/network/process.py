@@ -35,10 +35,15 @@ RECONSTRUCT = (
 _SLICE = re.compile(rb"\bslice +(\d{1,6}) of +(\d{1,6})\b")
 _KEPT_BYTES = 16384
 _TICK_S = 0.1
+_KILLED = 128 + signal.SIGKILL  # as a shell says it of its child
 
 
 class ProcessError(Exception):
     """The processing failed. The text may quote its output, so it belongs into the study's folder, not into a log."""
+
+
+class KilledError(ProcessError):
+    """Something ended the processing from outside, such as a system that ran out of memory: it may do next time."""
 
 
 class StoppedError(Exception):
@@ -107,6 +112,8 @@ class Command:
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
+        if code < 0 or code == _KILLED:
+            raise KilledError(f"it was ended by signal {-code if code < 0 else signal.SIGKILL.value}")
         if code not in (0, NOT_CERTIFIED):
             lines = last.decode("utf-8", "replace").strip().splitlines()
             raise ProcessError(f"exit code {code}: " + ("\n".join(lines[-self.lines_kept :]) or "it said nothing"))

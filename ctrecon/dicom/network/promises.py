@@ -12,7 +12,8 @@ from pathlib import Path
 from ctrecon.dicom.network.commitment import CLASS_CONFLICT, NO_SUCH_OBJECT, Commitment, Reference, report
 from ctrecon.dicom.network.node import Connection, Node
 from ctrecon.dicom.network.objects import name_for, read_header
-from ctrecon.dicom.network.queue import STATES, FullError, Queue
+from ctrecon.dicom.network.queue import FullError, Queue
+from ctrecon.dicom.network.study_folders import STATES
 from ctrecon.errors import InputError, NetworkError
 from ctrecon.support.atomic import atomic_write
 

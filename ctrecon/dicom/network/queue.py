@@ -12,32 +12,34 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ctrecon.dicom.network.attempts import (
+    attempts_of,
+    count_start,
+    mark_whole,
+    no_longer_whole,
+    set_attempts,
+)
 from ctrecon.dicom.network.missing import Missing
 from ctrecon.dicom.network.objects import Header, content_digest, name_for, sync_file, sync_folder
 from ctrecon.dicom.network.study_folder import (
-    ATTEMPTS,
     PROCESSED,
     REASON,
     RECEIPT,
-    is_journal,
     journal_name,
     names_of,
     receipt_of,
     size_of,
 )
-from ctrecon.errors import OutputError, SettingError
+from ctrecon.dicom.network.study_folders import STATES, StudyFolders
 from ctrecon.support.atomic import atomic_write
 
-STATES = ("incoming", "ready", "running", "sending", "done", "failed")
 _UNFINISHED = STATES[:4]
 _MOST_RECEIPTS = 1000
 
@@ -61,64 +63,15 @@ class ConflictError(Exception):
 
 
 @dataclass
-class Queue:
-    """The folders of a listening node. One process at a time: a lock file says which.
+class Queue(StudyFolders):
+    """The studies of a listening node: what may come in, when it is whole, how often it is tried."""
 
-    ``moved`` is told of each study that changes its state: from, to, key. It happens under ``moving``, so that who
-    holds that lock sees the folders and what was told of them agree.
-    """
-
-    folder: Path
     limits: Limits = field(default_factory=Limits)
-    moved: Callable[[str, str, str], None] = lambda state, to, key: None
-    moving: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        try:
-            # Here, so that all else of this package works where there is none.
-            import fcntl
-        except ImportError:
-            raise SettingError(
-                f"{self.folder}: a queue locks files as POSIX does, which this system cannot; use Linux or macOS"
-            ) from None
-        self.lock = threading.RLock()
+        super().__post_init__()
         self.missing = Missing(self.folder / "missing")
         self._contents: dict[str, dict[str, str]] = {}
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for state in (*STATES, "arriving", "trash", "missing", "promises"):
-                (self.folder / state).mkdir(mode=0o700, exist_ok=True)
-            self._lock_file = (self.folder / "lock").open("a")
-        except OSError as why:
-            raise OutputError(f"{self.folder}: no queue can be kept there: {why.strerror}; choose another") from None
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock_file.close()
-            raise SettingError(f"{self.folder}: another process listens with this queue; use another") from None
-        self._recover()
-        self.bytes = sum(size_of(path) for path in self._files())
-
-    def close(self) -> None:
-        self._lock_file.close()
-
-    @property
-    def arriving(self) -> Path:
-        """Where half-received objects lie."""
-        return self.folder / "arriving"
-
-    def at(self, state: str, key: str) -> Path:
-        return self.folder / state / key
-
-    def studies(self, state: str) -> list[str]:
-        """Keys of the studies in a state, the longest waiting first."""
-        found = []
-        for path in (self.folder / state).iterdir():
-            try:
-                found.append((path.stat().st_mtime_ns, path.name))
-            except FileNotFoundError:
-                continue
-        return [name for _, name in sorted(found)]
 
     # --- arrival
 
@@ -132,7 +85,7 @@ class Queue:
         with self.lock:
             if self.at("ready", key).exists() and not self.at("incoming", key).exists():
                 # Not begun yet, so it just was not complete.
-                self._move("ready", "incoming", key)
+                self.move("ready", "incoming", key)
             study = self.at("incoming", key)
             place = study / "input" / name_for(header.series)
             known = self._known_contents(key)
@@ -140,6 +93,7 @@ class Queue:
                 raise ConflictError
             if (place / name).exists():
                 return key
+            no_longer_whole(study, place.name)
             self._make_room(size, new=not study.exists())
             fresh = not place.exists()
             try:
@@ -213,7 +167,7 @@ class Queue:
                 old = set(receipt_of(finished))
                 if new <= old:
                     tell("known")
-                    self._discard(study)
+                    self.discard(study)
                     return "known"
                 if self._link(finished, old - new, study):
                     reason = f"{len(new)} objects came after {len(old)} were finished and deleted; send all again"
@@ -221,10 +175,10 @@ class Queue:
                     self.fail("incoming", key, reason)
                     return "failed"
             tell("ready")
-            self._move("incoming", "ready", key)
+            self.move("incoming", "ready", key)
             self.missing.forget(key)
             if self.at("failed", key).exists():
-                self._discard(self.at("failed", key))
+                self.discard(self.at("failed", key))
             return "ready"
 
     def _link(self, earlier: Path, names: set[str], study: Path) -> int:
@@ -256,44 +210,50 @@ class Queue:
         with self.lock:
             if not self.at("ready", key).exists():
                 return None
-            attempts = self.attempts("ready", key)
-            if attempts >= self.limits.most_attempts:
-                self.fail("ready", key, f"processing ended {attempts} times without a result")
+            if not count_start(self.at("ready", key), self.limits.most_attempts):
+                often = f"{self.limits.most_attempts} times"
+                self.fail("ready", key, f"processing ended {often} without a result, and came no further each time")
                 return None
-            with atomic_write(self.at("ready", key) / ATTEMPTS) as partial:
-                partial.write_text(str(attempts + 1))
-            study = self._move("ready", "running", key)
-            self._wipe_output(study)
+            study = self.move("ready", "running", key)
+            self.wipe_output(study)
             (study / "output").mkdir(mode=0o700, exist_ok=True)
             return study
 
-    def attempts(self, state: str, key: str) -> int:
-        try:
-            return int((self.at(state, key) / ATTEMPTS).read_text())
-        except (OSError, ValueError):
-            return 0
+    def whole(self, key: str, series: str, *, certified: bool) -> None:
+        """The output of one series is complete, and stays whatever happens to the others."""
+        with self.lock:
+            study = self.at("running", key)
+            self._sync(study / "output" / series)
+            mark_whole(study, series, certified=certified)
+
+    def _sync(self, folder: Path) -> None:
+        for path in sorted(folder.rglob("*")):
+            if not path.is_symlink():
+                sync_file(path)
+        sync_folder(folder)
 
     def processed(self, key: str) -> None:
         """The output is complete: bring it to the disk, then say so."""
         with self.lock:
             study = self.at("running", key)
-            for path in sorted((study / "output").rglob("*")):
-                if not path.is_symlink():
-                    sync_file(path)
-            sync_folder(study / "output")
+            self._sync(study / "output")
             (study / PROCESSED).touch()
             sync_folder(study)
-            self._move("running", "sending", key)
-            self.bytes = sum(size_of(path) for path in self._files())
+            self.move("running", "sending", key)
+            self.bytes = sum(size_of(path) for path in self.files())
 
     def back(self, key: str) -> None:
         """Give up work that was interrupted by us, which does not count as an attempt."""
         with self.lock:
-            attempts = max(0, self.attempts("running", key) - 1)
-            with atomic_write(self.at("running", key) / ATTEMPTS) as partial:
-                partial.write_text(str(attempts))
-            self._wipe_output(self.at("running", key))
-            self._move("running", "ready", key)
+            study = self.at("running", key)
+            set_attempts(study, attempts_of(study) - 1)
+            self.again(key)
+
+    def again(self, key: str) -> None:
+        """Work that something else ended is to be begun anew."""
+        with self.lock:
+            self.wipe_output(self.at("running", key))
+            self.move("running", "ready", key)
 
     def finish(self, key: str) -> None:
         """All is delivered."""
@@ -301,16 +261,16 @@ class Queue:
             study = self.at("sending", key)
             with atomic_write(study / RECEIPT) as partial:
                 partial.write_text(json.dumps(sorted(names_of(study))))
-            self._move("sending", "done", key)
+            self.move("sending", "done", key)
             for old in self.studies("done")[:-_MOST_RECEIPTS]:
-                self._discard(self.at("done", old))
+                self.discard(self.at("done", old))
 
     def fail(self, state: str, key: str, reason: str) -> None:
         """Put a study aside, with the reason in its folder."""
         with self.lock:
             with atomic_write(self.at(state, key) / REASON) as partial:
                 partial.write_text(reason + "\n", encoding="utf-8")
-            self._move(state, "failed", key)
+            self.move(state, "failed", key)
 
     # --- delivery
 
@@ -340,7 +300,7 @@ class Queue:
         with self.lock:
             for part in ("input", "output"):
                 if (self.at("done", key) / part).exists():
-                    self._discard(self.at("done", key) / part)
+                    self.discard(self.at("done", key) / part)
 
     def give_up_older_than(self, seconds: float) -> None:
         """Delete the objects of studies that were finished so long ago."""
@@ -352,52 +312,3 @@ class Queue:
             path = self.at("done", key)
             if time.time() - path.stat().st_mtime > seconds and (path / "input").exists():
                 self.give_up_objects(key)
-
-    def _move(self, state: str, to: str, key: str) -> Path:
-        target = self.at(to, key)
-        if target.exists():
-            self._discard(target)
-        with self.moving:
-            self.at(state, key).rename(target)
-            os.utime(target)
-            self.moved(state, to, key)
-        sync_folder(self.folder / to)
-        sync_folder(self.folder / state)
-        return target
-
-    def _discard(self, path: Path) -> None:
-        self.bytes -= sum(size_of(file) for file in path.rglob("*.dcm"))
-        trash = self.folder / "trash" / secrets.token_hex(8)
-        path.rename(trash)
-        if trash.is_dir() and not trash.is_symlink():
-            shutil.rmtree(trash, ignore_errors=True)
-        else:
-            trash.unlink()
-
-    def _files(self) -> Iterator[Path]:
-        for state in STATES:
-            yield from (self.folder / state).rglob("*.dcm")
-
-    def _wipe_output(self, study: Path) -> None:
-        """Nothing half-done stays but journals, by which a job goes on where it was (``reconstruction.journal``)."""
-        if (study / "output").exists():
-            for path in list((study / "output").iterdir()):
-                if not is_journal(path):
-                    self._discard(path)
-
-    def _recover(self) -> None:
-        """After an end of whatever kind: begun work is begun anew, and nothing half-done is left."""
-        self.bytes = 0
-        for path in (*self.arriving.iterdir(), *(self.folder / "trash").iterdir()):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for key in self.studies("running"):
-            study = self.at("running", key)
-            if (study / PROCESSED).exists():
-                self._move("running", "sending", key)
-                continue
-            self._wipe_output(study)
-            self._move("running", "ready", key)
-        for key in self.studies("failed"):
-            # Its objects are part of the study that is tried again.
-            if self.at("ready", key).exists():
-                self._discard(self.at("failed", key))

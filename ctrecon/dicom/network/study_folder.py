@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ctrecon.dicom.network.attempts import forget_attempts
 from ctrecon.errors import InputError
 
-RECEIPT, REASON, ATTEMPTS, PROCESSED = "received.json", "reason.txt", "attempts", "processed"
+RECEIPT, REASON, PROCESSED = "received.json", "reason.txt", "processed"
 
 
 def retry(folder: Path, key: str) -> str:
@@ -21,7 +22,7 @@ def retry(folder: Path, key: str) -> str:
     state = "sending" if (study / PROCESSED).exists() else "ready"
     if (folder / state / key).exists():
         raise InputError(f"{folder}: the study {key} is being worked on again already")
-    (study / ATTEMPTS).unlink(missing_ok=True)
+    forget_attempts(study)
     try:
         study.rename(folder / state / key)
     except OSError as why:
@@ -40,11 +41,6 @@ def reason_of(folder: Path, key: str) -> str:
 def journal_name(path: Path, folder: Path) -> str:
     """A file's line in the list of those delivered."""
     return path.relative_to(folder).as_posix().encode("unicode_escape").decode()
-
-
-def is_journal(path: Path) -> bool:
-    """Whether a command keeps there what it has done of a result, hidden beside it: ``.NAME.journal``."""
-    return path.name.startswith(".") and path.name.endswith(".journal") and path.is_dir() and not path.is_symlink()
 
 
 def names_of(study: Path) -> set[str]:

@@ -270,3 +270,14 @@ def test_the_log_says_where_an_error_came_from_and_no_value(tmp_path: Path, debu
     assert "listener.py:" in lines[1]
     assert all(NAME not in line for line in lines)
     queue.close()
+
+
+def test_work_that_is_killed_from_outside_is_begun_again_until_it_comes_no_further(tmp_path: Path) -> None:
+    steps = "mkdir -p ../.x.journal; n=$(ls ../.x.journal | wc -l); [ $n -ge 5 ] || : > ../.x.journal/$n"
+    ends = {"done": "[ $n -ge 5 ] || kill -9 $$; cp {input}/*.dcm {output}", "failed": "kill -9 $$; : {input} {output}"}
+    for state, end in ends.items():
+        command = f"sh -c '{steps if state == 'done' else ':'}; {end}'"
+        with Listening(tmp_path / state, "X@127.0.0.1:1", ("--quiet", 0, "--command", command)) as node:
+            assert run("dicom", "send", ct(tmp_path / "1.dcm"), "--to", node.node).exit_code == 0
+            wait_for(lambda node=node, state=state: node.studies("sending" if state == "done" else state))
+            assert node.log.count("ended by signal 9, from outside; begun again") == (5 if state == "done" else 3)

@@ -13,6 +13,7 @@ from pacs_nodes import ROOT
 from pacs_objects import ct
 
 from ctrecon.dicom.network.objects import read_header
+from ctrecon.dicom.network.attempts import whole_series
 from ctrecon.dicom.network.queue import ConflictError, FullError, Limits, Queue
 from ctrecon.dicom.network.study_folder import retry
 from ctrecon.errors import CtreconError, InputError
@@ -196,4 +197,45 @@ def test_work_that_was_broken_off_goes_on_from_its_journal_and_nothing_else_is_l
     ]  # fmt: skip
     queue.back(key)
     assert (queue.at("ready", key) / "output" / ".series.journal" / "piece.npy").exists()
+    queue.close()
+
+
+def killed(queue: Queue) -> Queue:
+    queue.close()
+    return Queue(queue.folder, queue.limits)
+
+
+def test_a_study_that_comes_further_each_time_is_never_given_up_and_one_that_does_not_is(folder: Path) -> None:
+    queue = Queue(folder, Limits(most_attempts=3, free_bytes=0))
+    queue.complete(key := add(queue))
+    for start in range(9):  # three starts without a step are one too many, two of three are not
+        study = queue.begin(key)
+        assert study is not None, start
+        journal = study / "output" / ".series.journal"
+        journal.mkdir(exist_ok=True)
+        (journal / f"piece-{start // 3}").touch()
+        (journal / f".piece-{start}.part").touch()  # what a crash cut off is no step
+        queue = killed(queue)
+    assert queue.begin(key) is None, "broken case: nothing new in three starts"
+    assert "came no further" in (queue.at("failed", key) / "reason.txt").read_text()
+    queue.close()
+
+
+def test_a_series_that_is_whole_is_kept_until_more_of_it_comes(folder: Path) -> None:
+    queue = Queue(folder, Limits(most_attempts=1, free_bytes=0))
+    queue.complete(key := add(queue))
+    study = queue.begin(key)
+    assert study is not None
+    (series,) = (path.name for path in (study / "input").iterdir())
+    for name in (series, "half"):
+        (study / "output" / name).mkdir()
+    queue.whole(key, series, certified=False)
+    queue = killed(queue)
+    study = queue.begin(key)  # a whole series is a step
+    assert study is not None
+    assert [path.name for path in (study / "output").iterdir()] == [series]
+    assert whole_series(study) == {series: False}
+    queue = killed(queue)
+    add(queue, 1, 2)
+    assert whole_series(queue.at("incoming", key)) == {}
     queue.close()
