@@ -1,18 +1,23 @@
-"""A history that names no file: names of files are often names of patients, and a series travels with its images."""
+"""History and notes that name no file: names of files are often names of patients, and a series travels."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ctrecon.io.turns import TURNS
+from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.history import History
 from ctrecon.reconstruction.settings import GIVEN, Settings
 
 UNNAMED = "a file that is not named here"
 
+_MOST_BESIDE = 10_000
 # What ends like a file's name; numbers such as 0.35 do not.
 _LIKE_A_FILE = re.compile(r"[^\s'\"(),;:=]+\.[A-Za-z]\w+")
 
@@ -29,11 +34,10 @@ def nameless(history: History) -> History:
     Returns:
         Another one of the same numbers.
     """
-    names, settings = {history.source}, history.settings
+    settings = history.settings
+    named = {} if settings is None else _named(settings)
+    names = {history.source, *map(_name, named.values())}
     if settings is not None:
-        kept = {"geometry": tuple(TURNS), "repeat": (), "prior": (Settings().prior,)}
-        named = {key: str(settings[key]) for key, known in kept.items() if settings.get(key) not in (None, *known)}
-        names.update(Path(text.removeprefix(GIVEN)).name for text in named.values())
         settings = {**settings, **{key: UNNAMED for key in named}}
 
     def all_of(texts: Iterable[str]) -> tuple[str, ...]:
@@ -44,6 +48,28 @@ def nameless(history: History) -> History:
         history, source=UNNAMED, settings=settings, reason=reason, delta_from=delta_from, notes=all_of(history.notes),
         says_nothing=all_of(history.says_nothing), says_little=all_of(history.says_little),
     )  # fmt: skip
+
+
+def nameless_notes(scan: Scan, settings: Settings | None) -> tuple[str, ...]:
+    """The notes of a scan without the names of its file, of those beside it, and of those that ``settings`` name."""
+    source = Path(scan.source)
+    names = {source.name, *map(_name, _named(settings.to_dict() if settings is not None else {}).values())}
+    if not scan.of_program:
+        # By their whole names, so that none with a space in it is left by half.
+        for folder in (source, source.parent):
+            with suppress(OSError):
+                names |= {path.name for path in islice(folder.iterdir(), _MOST_BESIDE) if path.suffix}
+    return tuple(_without(names, note) for note in scan.notes)
+
+
+def _named(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Those of the settings that are names of files."""
+    kept = {"geometry": tuple(TURNS), "repeat": (), "prior": (Settings().prior,)}
+    return {key: str(settings[key]) for key, known in kept.items() if settings.get(key) not in (None, *known)}
+
+
+def _name(setting: str) -> str:
+    return Path(setting.removeprefix(GIVEN)).name
 
 
 def _without(names: Iterable[str], text: str) -> str:

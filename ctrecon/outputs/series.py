@@ -24,7 +24,7 @@ from ctrecon.measurement.patient_position import NOBODY, position_of
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.history import history_of
 from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, one_slice, place_mm
-from ctrecon.outputs.nameless import nameless
+from ctrecon.outputs.nameless import nameless, nameless_notes
 from ctrecon.outputs.spilled import Spill
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
 from ctrecon.reconstruction.conclude import Conclusion
@@ -222,7 +222,7 @@ def _look(results: Iterable[Conclusion], water_mu: float | None) -> _Seen:
         seen.positions.add(scan.patient_position)
         if (study := dict(scan.study)) not in seen.studies:
             seen.studies.append(study)
-        seen.notes.append(scan.notes)
+        seen.notes.append(nameless_notes(scan, result.settings))
         seen.ranges.append(np.array([result.image.min(), result.image.max()], dtype=np.float64))
         if not tissue:
             try:
@@ -278,9 +278,10 @@ def _slice(
     problem = one.result.problem
     assert problem.grid is not None
     certificate = one.result.certificate
+    notes = nameless_notes(problem.scan, one.result.settings)
     image = data_hash(one.result.image) if certificate is None else certificate.values["image"]["sha256"]
     return SeriesSlice(
-        history=nameless(history_of(one.result, image)).to_bytes(),
+        history=nameless(replace(history_of(one.result, image), notes=notes)).to_bytes(),
         stored=one.stored,
         grid=problem.grid,
         z_mm=z_mm,

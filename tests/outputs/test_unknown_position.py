@@ -56,7 +56,8 @@ def test_a_file_that_does_not_say_it_is_refused_with_the_remedy(stated: str, tmp
 
 def test_each_position_and_none_can_be_said_when_a_series_is_written(tmp_path: Path) -> None:
     path = tmp_path / "s.npz"
-    write_scan(path, BARE)
+    (tmp_path / "Jan Kowalczyk beam.geometry.json").touch()
+    write_scan(path, replace(BARE, notes=("geometry from Jan Kowalczyk beam.geometry.json",)))
     result = ct.reconstruct(path, **QUICK)
     for said in (*POSITIONS[:2], NOBODY):
         result.to_dicom(tmp_path / said, pictures=False, patient_position=said)
@@ -64,6 +65,8 @@ def test_each_position_and_none_can_be_said_when_a_series_is_written(tmp_path: P
         assert position == ("" if said == NOBODY else said)
         assert ("mean nothing" in comments) == (said == NOBODY)
         assert ("to the patient's left" in comments) == (said != NOBODY)
+        assert "geometry from a file that is not named here" in comments
+        assert not [one for one in (tmp_path / said).rglob("*") if one.is_file() and b"Kowalczyk" in one.read_bytes()]
 
 
 def test_what_a_program_puts_together_is_of_nobody_until_somebody_is_named(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from pacs_nodes import ROOT
 from pacs_objects import ct
 
-from ctrecon.dicom.network.objects import read_header
 from ctrecon.dicom.network.attempts import whole_series
+from ctrecon.dicom.network.objects import read_header
 from ctrecon.dicom.network.queue import ConflictError, FullError, Limits, Queue
 from ctrecon.dicom.network.study_folder import retry
 from ctrecon.errors import CtreconError, InputError
