@@ -56,6 +56,7 @@ def certify(
     matrix: scipy.sparse.spmatrix | scipy.sparse.csr_matrix | None = None,
     length_unit: LengthUnit = "mm",
     source: str | Path | None = None,
+    z_mm: float | None = None,
     product: Product | None = None,
 ) -> FeasibleCertificate | NotCertified:
     """Prove that an image explains data: ``||W^(1/2) (A u - f)|| <= delta``, every rounding counted.
@@ -73,6 +74,7 @@ def certify(
         matrix: ``[data.size, image.size]`` in the place of a projector.
         length_unit: What the lengths of geometry and grid count; the certificate says it as the image's unit.
         source: The file that the data came from: its name and hash are noted.
+        z_mm: Where a slice of a series stands along the axis; noted, so that it can be compared.
         product: What ``together.products`` gave for this image, where there are many.
 
     Returns:
@@ -86,7 +88,7 @@ def certify(
     norm = "2-norm" if weights is None else "whitened"
     unit = units_of(length_unit).attenuation if entries is None else None
     return prove(image, data, operator, norm, delta, weights=weights, entries=entries, unit=unit, source=source,
-                 product=product)  # fmt: skip
+                 z_mm=z_mm, product=product)  # fmt: skip
 
 
 def prove(
@@ -100,6 +102,7 @@ def prove(
     entries: Array | None = None,
     unit: str | None = None,
     source: str | Path | None = None,
+    z_mm: float | None = None,
     bound: str = "delta",
     product: Product | None = None,
 ) -> FeasibleCertificate | NotCertified:
@@ -124,6 +127,7 @@ def prove(
         return NotCertified(residual=found, residual_upper_bound=upper, delta=float(delta), reason=reason)
     numbers = {"norm": norm, "delta": float(delta), "residual": found, "residual_upper_bound": stated}
     label = {"unit": unit, "pixel_mm": operator["grid"]["pixel_mm"] if "grid" in operator else None}
+    label |= {} if z_mm is None else {"z_mm": float(z_mm)}
     arrays = {"image": u, "data": f, **({} if w is None else {"weights": w})}
     values, files = seal(
         "feasible", {**numbers, "image": label}, operator, arrays, shape=list(u.shape), entries=entries, source=source

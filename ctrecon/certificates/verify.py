@@ -512,6 +512,8 @@ def check_all(v: Json, path: Callable[[str], Path], effort: float) -> Verdict:
     kind = str(v.get("kind"))
     require(kind in KINDS, f"the kind must be {' or '.join(KINDS)}")
     entries = {name: pattern for name, pattern in KINDS[kind].items() if name != "member" or name in v}  # optional
+    if kind == "feasible" and isinstance(v.get("image"), dict) and "z_mm" in v["image"]:  # of a series, where it stands
+        entries["image"] = {**entries["image"], "z_mm": NUMBER}
     fits(v, {**entries, "kind": {kind}, "limits": {LIMITS[kind]}}, "the certificate")
     operator, measured = v["operator"], v["data"]["shape"]
     shape = v["image_shape"] if kind == "infeasible" else v["image" if kind == "feasible" else "functional"]["shape"]
@@ -528,7 +530,7 @@ def check_all(v: Json, path: Callable[[str], Path], effort: float) -> Verdict:
         require(v["image"]["pixel_mm"] == pixel, f"pixel_mm must be {pixel}")
     arrays: dict[str, Array] = {}
     for part, claim in [(part, v[part]) for part in FILES if v.get(part) is not None]:
-        fits(claim, {**FLOATS, **(KINDS[kind][part] if part != "weights" else {})}, part)
+        fits(claim, {**FLOATS, **(entries[part] if part != "weights" else {})}, part)
         expected = shape if part in ("image", "functional", "member") else measured
         expected = [2, *shape] if part.endswith("_p") else expected
         require(claim["shape"] == expected, f"{part} should have shape {expected}")

@@ -140,8 +140,8 @@ class SeriesTarget:
         scale = finest_scale(seen.ranges, water)
         slices = []
         for k, (result, z) in enumerate(zip(results, places, strict=True)):
-            stored = certify_stored(result, scale)
-            picture = partial(_drawn, results, k, scale) if self.pictures else None
+            stored = certify_stored(result, scale, z_mm=z)
+            picture = partial(_drawn, results, k, scale, z) if self.pictures else None
             one = _slice(stored, z, thickness_mm, picture)
             slices.append(one if spill is None else spill.keep(k, one))
             watch(k, stored.result)
@@ -235,10 +235,10 @@ def _look(results: Iterable[Conclusion], water_mu: float | None) -> _Seen:
     return seen
 
 
-def _drawn(results: Sequence[Conclusion], k: int, scale: HounsfieldScale) -> bytes:
+def _drawn(results: Sequence[Conclusion], k: int, scale: HounsfieldScale, z_mm: float) -> bytes:
     from ctrecon.outputs.preview import draw_preview
 
-    return draw_preview(certify_stored(results[k], scale).result)
+    return draw_preview(certify_stored(results[k], scale, z_mm=z_mm).result)
 
 
 def paths_of_slice(folder: Path, index: int, *, certified: bool) -> dict[str, Path]:

@@ -31,7 +31,9 @@ class StoredReconstruction:
     steps: int
 
 
-def certify_stored(result: Conclusion, scale: HounsfieldScale) -> StoredReconstruction:
+def certify_stored(
+    result: Conclusion, scale: HounsfieldScale, *, z_mm: float | None = None
+) -> StoredReconstruction:
     """Round an image to Hounsfield units and certify what a reader decodes.
 
     An image that rounding lifts above delta is moved down a few steps. The certificate names no file, unlike one beside
@@ -41,6 +43,7 @@ def certify_stored(result: Conclusion, scale: HounsfieldScale) -> StoredReconstr
     Args:
         result: What was reconstructed and proved.
         scale: Slope and intercept, in HU.
+        z_mm: Where the slice stands, which the certificate then names.
 
     Returns:
         The stored numbers, and the result with the decoded image; without certificate where that misses delta.
@@ -57,7 +60,7 @@ def certify_stored(result: Conclusion, scale: HounsfieldScale) -> StoredReconstr
                 raise
             break  # a step left the range of the series: what was found before stands
         decoded = scale.decode(stored)
-        found = _certify(result.problem, decoded)
+        found = _certify(result.problem, decoded, z_mm)
         certificate = found if isinstance(found, FeasibleCertificate) else None
         best = StoredReconstruction(
             stored=stored,
@@ -87,7 +90,7 @@ def _too_coarse(scale: HounsfieldScale) -> str:
     return f"met before the pixels were rounded to {scale.slope:g} HU"
 
 
-def _certify(problem: Problem, decoded: Array) -> FeasibleCertificate | NotCertified:
+def _certify(problem: Problem, decoded: Array, z_mm: float | None) -> FeasibleCertificate | NotCertified:
     return certify(
         decoded,
         problem.scan.sinogram,
@@ -97,4 +100,5 @@ def _certify(problem: Problem, decoded: Array) -> FeasibleCertificate | NotCerti
         weights=problem.weights,
         matrix=problem.scan.matrix,
         length_unit=problem.scan.length_unit,
+        z_mm=z_mm,
     )

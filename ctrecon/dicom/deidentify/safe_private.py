@@ -26,6 +26,7 @@ from ctrecon.certificates.verify import Json, Refused, require
 from ctrecon.dicom.common.private import CREATOR, GROUP, HASH, PIXEL, WATER
 from ctrecon.dicom.series.raw_certificate import ELEMENTS, LENGTHS, files_of
 
+_FARTHEST_MM = 1e5
 _HASH = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[0-9a-z.+-]{1,40}")
 _MADE_WITH = {"ctrecon", "python", "numpy", "scipy"}
@@ -130,8 +131,10 @@ def _text(value: Any) -> str:
 def _check(files: dict[str, bytes]) -> None:
     """Raises Refused, or what a damaged certificate leads to."""
     v = verify.parse_certificate(files[""])
-    limits = {verify.LIMITS["feasible"]}
-    verify.fits(v, {**verify.KINDS["feasible"], "kind": {"feasible"}, "limits": limits}, "the certificate")
+    limits, kind = {verify.LIMITS["feasible"]}, verify.KINDS["feasible"]
+    image = {**kind["image"], "z_mm": verify.NUMBER}
+    verify.fits(v, {**kind, "image": image, "kind": {"feasible"}, "limits": limits}, "the certificate")
+    require(abs(v["image"]["z_mm"]) < _FARTHEST_MM, "it stands where no slice does")
     require(v["source"] is None, "it names the file that the data came from")
     require(set(v["made_with"]) == _MADE_WITH, "it was made with other programs")
     require(all(_VERSION.fullmatch(text) for text in v["made_with"].values()), "its versions are none")

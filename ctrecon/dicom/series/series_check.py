@@ -222,7 +222,7 @@ def _image(look: Look, path: Path, ds: Dataset) -> _Found:
     grid = claims["operator"].get("grid")
     require(grid is not None, "its certificate speaks of no pixel size")
     certified = verify.load(claims["image"], image, "image")
-    _placed(ds, grid, tie.spacing_mm)
+    _placed(ds, grid, tie.spacing_mm, claims["image"].get("z_mm"))
     require(str(ds.get("RescaleType", "")) == "HU", "its values are not in HU")
     scale = _scale(ds, tie.water_mu)
     stored = ds.pixel_array
@@ -245,8 +245,8 @@ def _scale(ds: Dataset, water_mu: float) -> HounsfieldScale:
         raise Refused(str(why)) from None
 
 
-def _placed(ds: Dataset, claimed: Json, tied: tuple[float, float]) -> None:
-    """The pixels stand where the certificate's grid has them."""
+def _placed(ds: Dataset, claimed: Json, tied: tuple[float, float], z_mm: float | None) -> None:
+    """The pixels stand where the certificate's grid has them, and the slice where the certificate says."""
     grid = grid_from_dict(claimed)
     require(grid.spacing_mm == tied, f"its pixels have {tied!r} mm, the certified ones {grid.spacing_mm!r}")
     spacing = [float(value) for value in ds.PixelSpacing]
@@ -256,6 +256,11 @@ def _placed(ds: Dataset, claimed: Json, tied: tuple[float, float]) -> None:
     corner = [float(value) for value in ds.ImagePositionPatient][:2]
     expected = [grid.x_mm[0], -grid.y_mm[0]]
     require(np.allclose(corner, expected, rtol=1e-9, atol=1e-9), f"ImagePositionPatient begins {corner}: it was moved")
+    require(z_mm is not None, "its certificate does not say where the slice stands; have the series written again")
+    assert z_mm is not None
+    z = float(ds.ImagePositionPatient[2])
+    near = bool(np.isclose(z, z_mm, rtol=1e-9, atol=1e-9))
+    require(near, f"it stands at z = {z:g} mm, its certificate is of {z_mm:g} mm")
 
 
 def _other(
