@@ -17,6 +17,7 @@ from ctrecon.errors import InputError
 from ctrecon.io.arrayfile import Plane, missing, plane_of
 from ctrecon.io.ask import Ahead
 from ctrecon.support.arrays import Array
+from ctrecon.support.json_text import MAX_DEPTH
 from ctrecon.support.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
 
 _MOST_LINKS = 8
@@ -105,6 +106,11 @@ class Hdf5File:
 
     def _walk(self, parts: list[str], links: int) -> Any:
         here: Any = self._file
+        if len(parts) > MAX_DEPTH:
+            raise InputError(
+                f"{self.path}: what is read there lies {len(parts)} groups deep; nothing real is nested more than "
+                f"{MAX_DEPTH} deep, write it further up"
+            )
         for k, part in enumerate(parts):
             if not isinstance(here, h5py.Group) or not part or part in (".", ".."):
                 return None

@@ -123,7 +123,7 @@ PLACES: dict[str, Callable[[], bytes]] = {
     "text for a sequence": lambda: every(("SQ",), NAME, "LO"),
     "terms": lambda: every(("CS", "LO", "SH", "ST", "LT", "UT"), NAME),
     "terms in capitals": lambda: every(("CS",), NAME.upper()),
-    "OB for terms": lambda: every(("CS", "LO", "SH"), NAME, "OB"),
+    "OB for terms": lambda: every(("LO", "SH"), NAME, "OB"),
     "overlay": lambda: many(*((0x60000000 + k, "OW") for k in (0x3000, 0x22, 0x1500, 0x1E3000, 0x200022))),
     "curve": lambda: many((0x50003000, "OW"), (0x50000022, "LO"), (0x501E3000, "OW")),
     "private creator": lambda: many((0x00450010, "LO")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 from fuzz_readers import GEOMETRY, outcome, run
@@ -50,6 +51,24 @@ def test_nothing_is_deeper_than_any_file_may_be(tmp_path):
         np.savez(tmp_path / "b.npz", sinogram=np.ones((12, 16)), geometry=nested(depth))
         with pytest.raises(InputError, match="nested more than 64 deep"):
             read_scan(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_no_array_of_hdf5_lies_deeper(tmp_path, linked):
+    for depth in (MAX_DEPTH, MAX_DEPTH + 1, 500):
+        path = tmp_path / f"a{depth}.h5"
+        place = "/".join(["g"] * (depth - 1) + ["rows"])
+        with h5py.File(path, "w") as file:
+            file[place] = np.ones((12, 16))
+            if linked:
+                file["rows"] = h5py.SoftLink("/" + place)
+        said = {**GEOMETRY, "arrays": {"sinogram": "rows" if linked else place}}
+        path.with_suffix(".json").write_text(json.dumps(said))
+        if depth == MAX_DEPTH:
+            assert read_scan(path).sinogram.shape == (12, 16)
+        else:
+            with pytest.raises(InputError, match="nested more than 64 deep"):
+                read_scan(path)
 
 
 @pytest.mark.parametrize("key", ["detector_spacing_mm", "source_to_axis_mm", "detector_offset_mm"])

@@ -260,7 +260,7 @@ def _placed(ds: Dataset, claimed: Json, tied: tuple[float, float], z_mm: float |
     assert z_mm is not None
     z = float(ds.ImagePositionPatient[2])
     near = bool(np.isclose(z, z_mm, rtol=1e-9, atol=1e-9))
-    require(near, f"it stands at z = {z:g} mm, its certificate is of {z_mm:g} mm")
+    require(near, f"ImagePositionPatient is at z = {z:g} mm, its certificate at {z_mm:g} mm")
 
 
 def _other(
