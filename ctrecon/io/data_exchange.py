@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ctrecon.errors import InputError
+from ctrecon.io.arrayfile import missing
 from ctrecon.io.ask import Ask, any_row
 from ctrecon.io.framed import from_frames
 from ctrecon.io.hdf5 import Hdf5File
@@ -84,6 +85,9 @@ def _chosen(file: Hdf5File, ask: Ask) -> tuple[_Channel, tuple[str, ...]]:
     groups = sorted((name for name in file.groups() if _GROUP.fullmatch(name)), key=lambda name: (len(name), name))
     found = [_Channel(group, name) for group in groups for name in sorted(file.members(group))
              if _NAME.fullmatch(name) and not name.endswith(("_white", "_dark", "_flat"))]  # fmt: skip
+    if not found:
+        file.dataset("exchange/data")  # says what of it is damaged
+        raise missing(file, "exchange/data")
     names = ", ".join(f"{k} {channel.data}" for k, channel in enumerate(found))
     if ask.image is None:
         notes = (f"channel 0 of {names} (--image chooses another)",) if len(found) > 1 else ()

@@ -126,3 +126,11 @@ def test_what_is_normalised_and_does_not_say_so_is_asked_for(tmp_path):
     (tmp_path / "c.json").write_text('{"arrays": {"sinogram": "exchange/data"}}')
     path = exchange(tmp_path / "c.h5", {"data": LINES, "theta": DEGREES})
     assert np.abs(read(path, row=2, geometry="parallel-180").sinogram - LINES[:, 2]).max() < 1e-9
+
+
+def test_a_group_that_leads_out_of_the_file_is_refused(tmp_path):
+    """As the fuzzer found it: the data seem to be there, and no group holds them."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["exchange"] = h5py.ExternalLink("b.h5", "/exchange")
+    with pytest.raises(InputError, match="link into another file"):
+        read_scan(tmp_path / "a.h5")
