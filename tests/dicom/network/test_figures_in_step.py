@@ -43,7 +43,7 @@ def slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     if request.param == "figures":
         late(Figures, "count", before=True)
     elif request.param == "move":
-        late(Queue, "_move", before=False)
+        late(Queue, "move", before=False)
     else:
         late(queue_file, "sync_folder", before=True)
 
