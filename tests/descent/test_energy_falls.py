@@ -25,10 +25,10 @@ from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.operators.sparse import joseph_matrix, sparse_operator
 
-CHUNK = 100
+CHUNK = 40
 
 
-@pytest.mark.parametrize("chunk", range(10))
+@pytest.mark.parametrize("chunk", [*range(10), *(pytest.param(k, marks=pytest.mark.long) for k in range(10, 25))])
 def test_no_attack_makes_the_energy_rise(chunk: int) -> None:
     torch.set_num_threads(1)
     failures = [Case(seed).run() for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK)]
@@ -40,7 +40,10 @@ def test_everything_that_descends_is_attacked() -> None:
     for attacked in hostile.ENERGIES.values():
         energy = attacked.energy(torch.float32)
         parts |= {type(one) for _, one in energy.parts} if isinstance(energy, SumEnergy) else {type(energy)}
-    assert set(classes_in(ctrecon.energies, Energy)) <= parts
+    # One that is its value alone goes the way that `hostile.Through` goes.
+    own_ways = {one for one in classes_in(ctrecon.energies, Energy) if one.at is not Energy.at}
+    assert len(own_ways) > 4
+    assert own_ways <= parts
 
     def written_in(where: object) -> set[type]:
         classes = inspect.getmembers(where, lambda x: inspect.isclass(x) and x.__module__ == where.__name__)  # type: ignore[attr-defined]
