@@ -60,7 +60,7 @@ class Settings:
         correct: Corrections of the data, such as ``"zingers,rings"`` or ``"scatter:share=0.02"``, of
             ``ctrecon.measurement.corrections.CORRECTIONS``; None for none.
         z_mm: Slice of a folder of projections, in mm; None for the middle one.
-        patient_position: How the patient lay, a term of DICOM such as HFS, where the scan does not say it.
+        patient_position: How the patient lay, a term of DICOM such as HFS, where the scan does not say it; or ``none``.
 
     Raises:
         SettingError: A value that is out of its range, or that the method has no use for.

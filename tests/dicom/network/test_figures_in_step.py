@@ -12,6 +12,7 @@ from pacs_objects import study
 from test_monitoring import metrics
 
 from ctrecon.dicom.network import queue as queue_file
+from ctrecon.dicom.network import study_folders
 from ctrecon.dicom.network.figures import Figures
 from ctrecon.dicom.network.node import Connection
 from ctrecon.dicom.network.objects import headers_of
@@ -45,7 +46,8 @@ def slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     elif request.param == "move":
         late(Queue, "move", before=False)
     else:
-        late(queue_file, "sync_folder", before=True)
+        for place in (queue_file, study_folders):
+            late(place, "sync_folder", before=True)
 
 
 def arrives(node: Here, folder: Path, *, name: object = 1) -> None:
