@@ -59,7 +59,8 @@ def files_of(ds: Dataset) -> dict[str, bytes]:
     for (name, element), length in zip(ELEMENTS.items(), lengths, strict=True):
         if length > 0:
             raw = bytes(block[element].value)
-            require(len(raw) == length + length % 2, f"its part {name or 'certificate'} has another length")
+            whole = len(raw) == length + length % 2 and not raw[length:].strip(b"\0")
+            require(whole, f"its part {name or 'certificate'} has another length")
             files[name] = raw[:length]
     require("" in files and "data" in files, "it lacks the certificate or its data")
     return files
