@@ -20,8 +20,9 @@ from ctrecon.auditing.image_set import ImageSet, variation
 from ctrecon.auditing.primal_dual import smallest
 from ctrecon.auditing.regions import Region
 from ctrecon.certificates import verify
-from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval, is_member
+from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval, excludes, is_member
 from ctrecon.support.arrays import Array
+from ctrecon.support.rounded import at_most
 
 GAP = 0.01
 """Of the certified range: how much of it at most no image was found for."""
@@ -54,6 +55,11 @@ class Answer:
     @property
     def verdict(self) -> str:
         return "in the data" if self.decided else "the data do not decide"
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether the reconstruction shows what no image of the set does: it is wrong there, if the object is in it."""
+        return excludes(self.certificate.lower, self.certificate.upper, self.contrast)
 
     @property
     def certain_up_to(self) -> float:
@@ -107,6 +113,16 @@ class Audit:
         return variation(self.evidence.smoothest)
 
     @property
+    def own_excess(self) -> tuple[str, ...]:
+        """Why the reconstruction is none of the images that are asked about; empty where it may be one."""
+        a, image, unit = self.assumptions, self.evidence.image, self.evidence.units.after
+        low, high, room = float(image.min()), float(image.max()), 1e-6 * (a.hi - a.lo)  # float32 has no 0.1
+        found = [f"its TV is {self.own_roughness:.4g}{unit}"] if self.own_roughness > a.kappa * (1 + 1e-6) else []
+        if low < a.lo - room or high > a.hi + room:
+            found.append(f"it has values from {low:.4g} to {high:.4g}{unit}")
+        return tuple(found)
+
+    @property
     def condition(self) -> str:
         """What a verdict depends on, beside delta and the box."""
         kappa, unit = self.assumptions.kappa, self.evidence.units.after
@@ -115,7 +131,7 @@ class Audit:
                 (self.own_roughness, "this image"), (self.least_roughness, "the smoothest found that meets delta")
             ) if tv > 0
         )
-        return f"if the object is no rougher than TV = {kappa:.4g}{unit} ({times})"
+        return f"if the object is no rougher than TV = {at_most(kappa)}{unit} ({times})"
 
     def certainty(self, answer: Answer) -> str:
         """The largest kappa at which the sign is still certain, beside the roughness of the images at hand."""
@@ -126,7 +142,7 @@ class Audit:
             return "the sign is certain for every kappa"
         own = f", {kappa / self.own_roughness:.3g} times this image" if self.own_roughness > 0 else ""
         return (
-            f"the sign is certain up to TV = {kappa:.4g}{unit}{own}, {kappa / self.least_roughness:.3g} times the "
+            f"the sign is certain up to TV = {at_most(kappa)}{unit}{own}, {kappa / self.least_roughness:.3g} times the "
             "smoothest"
         )
 

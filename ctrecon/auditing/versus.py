@@ -19,7 +19,7 @@ from ctrecon.auditing.audit import Audit
 from ctrecon.auditing.primal_dual import smallest
 from ctrecon.auditing.regions import Region, Ring
 from ctrecon.auditing.tiles import default_radius, tile_up
-from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval
+from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval, excludes
 from ctrecon.support.arrays import Array
 
 TOGETHER = 8
@@ -44,11 +44,8 @@ class Disputed:
     @property
     def wrong(self) -> tuple[str, ...]:
         made = self.certificate
-        room = 1e-9 * (abs(made.lower) + abs(made.upper))  # of the rounding of a contrast
-        return tuple(
-            name for name, value in zip("AB", self.contrasts, strict=True)
-            if not made.lower - room <= value <= made.upper + room
-        )
+        pairs = zip("AB", self.contrasts, strict=True)
+        return tuple(name for name, value in pairs if excludes(made.lower, made.upper, value))
 
     @property
     def verdict(self) -> str:

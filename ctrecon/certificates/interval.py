@@ -63,6 +63,12 @@ class IntervalCertificate(Certificate):
         return self.write(_labelled(Path(image_path), label), overwrite=overwrite)
 
 
+def excludes(lower: float, upper: float, value: float) -> bool:
+    """Whether ``value`` lies outside of a proved range, by more than the rounding of an image's own sum."""
+    room = 1e-9 * (abs(lower) + abs(upper))
+    return not lower - room <= value <= upper + room
+
+
 def _labelled(image_path: Path, label: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9-]{1,80}", label):
         raise OutputError(f"a label has 1 to 80 letters, digits and dashes, got {label!r}")

@@ -8,6 +8,8 @@ import numpy as np
 
 from ctrecon.certificates.verify import Verdict, one_line
 from ctrecon.certificates.worth import Worth, worth
+from ctrecon.measurement.mask import Mask
+from ctrecon.support.rounded import at_least, at_most, within
 
 
 def in_words(verdict: Verdict) -> tuple[str, ...]:
@@ -24,28 +26,42 @@ def in_words(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _feasible(verdict: Verdict) -> str:
-    del verdict
+    v = verdict.claims
+    if "factor" in v["operator"]:
+        k = v["operator"]["factor"]
+        within_them = "what differs within them is not said"
+        return f"the means over {k} x {k} pixels give back every value to within delta; {within_them}"
     return "the image explains the data to within delta; whether each of its structures is real is not said"
 
 
 def _infeasible(verdict: Verdict) -> str:
     v = verdict.claims
-    return f"no image with values from {v['lo']:.4g} to {v['hi']:.4g} explains the data to within delta"
+    lo, hi = within(v["lo"], v["hi"])
+    shape = " x ".join(map(str, v["image_shape"]))
+    return f"no image of {shape} pixels with values from {lo} to {hi}{_per(verdict)} explains the data to within delta"
 
 
 def _interval(verdict: Verdict) -> str:
     v = verdict.claims
-    lower, upper = verdict.proved["lower"], verdict.proved["upper"]
-    limits = f"within delta, with TV <= {v['kappa']:.4g} and values from {v['lo']:.4g} to {v['hi']:.4g}"
-    if lower <= 0 <= upper:
+    lower, upper = at_most(verdict.proved["lower"]), at_least(verdict.proved["upper"])
+    rough, (lo, hi) = at_most(v["kappa"]), within(v["lo"], v["hi"])
+    limits = f"within delta, with TV <= {rough} and values from {lo} to {hi}"
+    if verdict.proved["lower"] <= 0 <= verdict.proved["upper"]:
         return (
-            f"the data do not decide: no image {limits} shows less than {lower:.4g} or more "
-            f"than {upper:.4g}; 0 lies between, so that no sign is proved"
+            f"the data do not decide: no image {limits} shows less than {lower} or more than {upper}; 0 lies between, "
+            "so that no sign is proved"
         )
+    most = still_decided(verdict)
+    until = f"up to TV = {at_most(most)}" if math.isfinite(most) else "for any TV"
     return (
-        f"in the data, if the object is no rougher than TV = {v['kappa']:.4g}: every image {limits} shows {lower:.4g} "
-        f"to {upper:.4g}, never 0; the sign stays proved up to TV = {still_decided(verdict):.4g}"
+        f"in the data, if the object is no rougher than TV = {rough}: every image {limits} shows {lower} to {upper}, "
+        f"never 0; the sign stays proved {until}"
     )
+
+
+def _per(verdict: Verdict) -> str:
+    """The unit, as far as a certificate without an image knows it: lengths may count mm or cells of the detector."""
+    return " per unit of length" if "grid" in verdict.claims["operator"] else ""
 
 
 def still_decided(verdict: Verdict) -> float:
@@ -64,10 +80,18 @@ def _delta(verdict: Verdict, found: Worth) -> str:
     v = verdict.claims
     whose = {"max": "the largest value", "whitened": "the weighted norm"}.get(v["norm"], "the norm")
     share = "all" if math.isinf(found.share) else f"{100 * found.share:.3g}%"
-    said = f"delta is {share} of {whose} of the data"
+    said = f"delta is {share} of {whose} of the data: {_values(verdict)}"
     if v["weights"] is not None:
         said += f"; the weights let {found.counted:.0f} of {found.values} values count"
     return said
+
+
+def _values(verdict: Verdict) -> str:
+    """How many values there are for how many pixels."""
+    v = verdict.claims
+    part = {"feasible": "image", "interval": "functional"}.get(str(verdict.kind))
+    pixels = math.prod(v["image_shape"] if part is None else v[part]["shape"])
+    return f"{math.prod(v['data']['shape'])} values for {pixels} pixels"
 
 
 def _label(verdict: Verdict) -> str:
@@ -82,7 +106,12 @@ def _label(verdict: Verdict) -> str:
     if all(means):
         row, column = (float(part.mean()) for part in np.nonzero(inside))
         what = (
-            f"the mean over {np.count_nonzero(inside)} pixels about column {column:.1f}, row {row:.1f}, less that over "
+            f"the mean over {_pixels(inside)} about column {column:.1f}, row {row:.1f}, less that over "
             f"{np.count_nonzero(around)} others"
         )
-    return f'measured: {what}; the file\'s author calls it "{one_line(verdict.claims["region"])[:200]}"'
+    return f'measured: {what}{_per(verdict)}; the file\'s author calls it "{one_line(verdict.claims["region"])[:200]}"'
+
+
+def _pixels(mask: Mask) -> str:
+    count = int(np.count_nonzero(mask))
+    return f"{count} pixel{'s' * (count != 1)}"

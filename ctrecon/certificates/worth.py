@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 
 from ctrecon.certificates.parts import Certificate
-from ctrecon.certificates.verify import Verdict
+from ctrecon.certificates.verify import Verdict, blocks
+from ctrecon.geometry.as_json import grid_from_dict
 from ctrecon.support.arrays import Float64Array
 
 # Real data leave a residual of 1e-3 of their norm and more; float32 arithmetic alone leaves 1e-6.
 EXACT = 1e-5
 # Fewer of the values than this share carry the weight: then most rays may miss the image by anything.
 FEW = 0.02
+# Fewer values than this share of the pixels: they leave more than so much of the image's dimensions open.
+FEW_FOR_PIXELS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +109,20 @@ _Found = tuple[list[str], list[str]]
 def _feasible(verdict: Verdict, size: float) -> _Found:
     v = verdict.claims
     pooled = "factor" in v["operator"]  # an enlarged image is made to give back its data
-    if not pooled and v["residual"] < EXACT * size:
-        return [], ["the data are this image's own projection but for rounding: computed from it, or fitted with "
-                    "all their noise"]  # fmt: skip
-    return [], []
+    if pooled:
+        return [], []
+    little = []
+    if v["residual"] < EXACT * size:
+        little.append(
+            "the data are this image's own projection but for rounding: computed from it, or fitted with all their "
+            "noise"
+        )
+    weights = verdict.arrays.get("weights")
+    values = verdict.arrays["data"].size if weights is None else int(np.count_nonzero(weights))
+    pixels = verdict.arrays["image"].size
+    if values < FEW_FOR_PIXELS * pixels:
+        little.append(f"{values} values are little for {pixels} pixels: most of the image is left open")
+    return [], little
 
 
 def _infeasible(verdict: Verdict, size: float) -> _Found:
@@ -137,9 +150,25 @@ def _interval(verdict: Verdict, size: float) -> _Found:
         little.append("images of a single value have this sign already, so that it is no contrast")
     if lo < hi and v["kappa"] < 1e-6 * (hi - lo):
         little.append("kappa leaves room for images of a single value only")
+    little += _unseen(verdict)
     if "member" not in arrays:
         little.append("that any image is within delta, kappa and these values is not shown")
     return nothing, little
+
+
+def _unseen(verdict: Verdict) -> list[str]:
+    """Whether no ray that counts passes through what is measured: then smoothness and box decide, not the data."""
+    c, weights = verdict.arrays["functional"], verdict.arrays.get("weights")
+    if "grid" not in verdict.claims["operator"]:
+        return []
+    counts = np.ones(verdict.arrays["data"].size) if weights is None else (weights > 0).ravel().astype(np.float64)
+    padded = tuple(side + 3 for side in c.shape)
+    length = np.zeros(math.prod(padded))
+    for at, rows, _, _ in blocks(verdict.claims["operator"], None):
+        length += rows.T @ counts[at]
+    seen = length.reshape(padded)[1:-2, 1:-2] > 0
+    parts = (("the region", c > 0), ("the surroundings", c < 0))
+    return [f"no ray passes through {name}" for name, part in parts if part.any() and not (seen & part).any()]
 
 
 def _of_the_box(verdict: Verdict) -> list[str]:
@@ -150,7 +179,8 @@ def _of_the_box(verdict: Verdict) -> list[str]:
     found = [] if lo <= 0 <= hi else ["its limits on the values leave out 0, which is air"]
     grid: dict[str, Any] | None = v["operator"].get("grid")
     if grid is not None:
-        longest = grid["pixel_mm"] * math.hypot(grid["rows"], grid["columns"])
+        built = grid_from_dict(grid)
+        longest = math.hypot(*built.size_mm, (built.slices or 0) * (built.slice_mm or 0.0))
         if 2 * max(hi, 0.0) * longest < float(verdict.arrays["data"].max()):
             found.append("within its limits on the values no ray reaches half of the largest value of the data")
     return found

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ctrecon.certificates import verify
+from ctrecon.certificates.interval import excludes
 from ctrecon.certificates.worth import worth
 from ctrecon.support.arrays import Array
 
@@ -42,8 +43,7 @@ class Audit:
     @property
     def contradicts(self) -> bool:
         """Whether the image that is shown is none of those that the range is about: it shows what none of them does."""
-        room = 1e-9 * (abs(self.lower) + abs(self.upper))
-        return not self.nothing and not self.lower - room <= self.value <= self.upper + room
+        return not self.nothing and excludes(self.lower, self.upper, self.value)
 
     @property
     def decided(self) -> bool:

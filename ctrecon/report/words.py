@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from decimal import ROUND_CEILING, Context
 
 from ctrecon.measurement.units import Units, units_of
 from ctrecon.outputs.history import History
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Content, Residual, Status
 from ctrecon.report.scale import Scale
+from ctrecon.support.rounded import round_down, round_up
 
 HEADLINES: dict[Status, str] = {
     "certified": "Certified: this image explains the stored data to within delta",
@@ -53,14 +53,7 @@ def upward(value: float, digits: int = 4) -> str:
 
 def downward(value: float, digits: int = 4) -> str:
     """As ``number``, but never larger than ``value``: for bounds that were proved from below."""
-    return number(-round_up(-value, digits), digits)
-
-
-def round_up(value: float, digits: int) -> float:
-    """To so many significant digits, towards plus infinity, from the shortest decimals that mean this float."""
-    if not math.isfinite(value):
-        return value
-    return float(Context(prec=digits, rounding=ROUND_CEILING).create_decimal(repr(value)))
+    return number(round_down(value, digits), digits)
 
 
 def whole(value: float) -> str:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ctrecon.auditing.audit import Answer, Audit
 from ctrecon.auditing.tiles import Map
 from ctrecon.certificates.interval import Empty
 from ctrecon.certificates.worth import worth, worth_of
+from ctrecon.support.rounded import at_least, at_most, within
 from ctrecon.support.text import printable
 
 
@@ -29,14 +32,15 @@ def assumed_lines(audit: Audit) -> list[str]:
     """The same in words."""
     a, evidence = audit.assumptions, audit.evidence
     claim = evidence.values["statement"].split(" for ")[0]
-    found = worth(evidence.verdict)
+    found, (lo, hi) = worth(evidence.verdict), within(a.lo, a.hi, 6)
     return [
         f"{printable(evidence.image_path.name)}: {printable(claim)}",
         *(f"note: this says nothing: {why}" for why in found.nothing),
         *(f"note: this says little: {why}" for why in found.little),
         f"asked of all images within this delta, {100 * found.share:.3g}% of the data, with",
-        f"  TV(u) <= kappa = {a.kappa:.6g}{evidence.units.after} ({printable(a.kappa_from)})",
-        f"  {a.lo:g} <= u <= {a.hi:g}{evidence.units.after} ({a.hi_from})",
+        f"  TV(u) <= kappa = {at_most(a.kappa, 6)}{evidence.units.after} ({printable(a.kappa_from)})",
+        f"  {lo} <= u <= {hi}{evidence.units.after} ({a.hi_from})",
+        *(f"note: {printable(evidence.image_path.name)} is none of these images: {why}" for why in audit.own_excess),
     ]
 
 
@@ -52,10 +56,11 @@ def answer_facts(answer: Answer, path: Path | None, audit: Audit) -> dict[str, A
     return {
         "region": answer.region.name, "label": answer.region.label, "contrast": answer.contrast,
         "lower": answer.certificate.lower, "upper": answer.certificate.upper,
-        "found": None if answer.found is None else list(answer.found), "verdict": answer.verdict,
+        "found": None if answer.found is None else list(answer.found), "verdict": _verdict(answer).lower(),
         "condition": audit.condition, "curve": curve,
         "certain_up_to_kappa": certain if math.isfinite(certain) else None,
         "says_nothing": list(found.nothing), "says_little": list(found.little),
+        "contradicts_image": answer.contradicts,
         "converged": answer.converged, "iterations": answer.iterations, "seconds": round(answer.seconds, 3),
         "certificate": None if path is None else str(path),
     }  # fmt: skip
@@ -69,25 +74,37 @@ def answer_lines(answer: Answer, path: Path | None, audit: Audit) -> list[str]:
         reached = f"  images found, by the solver alone, that show {answer.found[0]:.6g} and {answer.found[1]:.6g}"
         reached += "" if answer.converged else "; more --iterations may narrow the certified range"
     where = "" if path is None else f"; certificate: {printable(str(path))}"
+    c = answer.region.functional
+    inside, around = int(np.count_nonzero(c > 0)), int(np.count_nonzero(c < 0))
     return [
-        f"{printable(answer.region.name)}:",
+        f"{printable(answer.region.name)} ({inside} pixel{'s' * (inside != 1)} against {around}):",
         f"  contrast in the reconstruction {answer.contrast:.6g}{unit}",
-        f"  certified for every such image: {made.lower:.6g} to {made.upper:.6g}{unit}",
+        f"  certified for every such image: {at_most(made.lower, 6)} to {at_least(made.upper, 6)}{unit}",
         reached,
-        f"  verdict: {answer.verdict.upper() if answer.decided else answer.verdict}, {audit.condition}",
+        f"  verdict: {_verdict(answer)}, {audit.condition}",
+        *(["  the reconstruction is wrong here, under the same condition: it shows what no such image does"]
+          if answer.contradicts else []),
         *([f"  {said}"] if (said := worth_of(made).said) else []),
         f"  {audit.certainty(answer)}",
         f"  {answer.iterations} iterations, {answer.seconds:.1f} s{where}",
     ]
 
 
+def _verdict(answer: Answer) -> str:
+    """Loud where the data decide; none where the range says nothing."""
+    if worth_of(answer.certificate).nothing:
+        return "none, since the range says nothing"
+    return answer.verdict.upper() if answer.decided else answer.verdict
+
+
 def empty_line(audit: Audit, empty: Empty) -> str:
     """That there is nothing to ask, and what would change that."""
     a = audit.assumptions
+    lo, hi = within(a.lo, a.hi, 6)
     return (
-        f"no image is within delta = {audit.evidence.delta:.6g} with TV <= {a.kappa:.6g} and values "
-        f"from {a.lo:g} to {a.hi:g} (proved: its contrast would be above {empty.lower:.6g} and below "
-        f"{empty.upper:.6g}); raise --kappa, --hi or lower --lo"
+        f"no image is within delta = {at_most(audit.evidence.delta, 6)} with TV <= {at_most(a.kappa, 6)} and values "
+        f"from {lo} to {hi}{audit.evidence.units.after} (proved: its contrast would be at least "
+        f"{at_most(empty.lower, 6)} and at most {at_least(empty.upper, 6)}); raise --kappa, --hi or lower --lo"
     )
 
 

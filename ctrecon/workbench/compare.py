@@ -26,6 +26,7 @@ from ctrecon.support.arrays import Array
 from ctrecon.support.atomic import atomic_files
 from ctrecon.support.places import check_places
 from ctrecon.support.progress import Progress, Report
+from ctrecon.support.rounded import at_least, at_most
 from ctrecon.support.text import printable
 from ctrecon.workbench import audit_words as words
 from ctrecon.workbench.audit import evidence_of, is_learned
@@ -60,11 +61,7 @@ class Compared:
             return "\n".join([*lines, words.empty_line(self.audit, self.empty)])
         assert self.found is not None
         lines += [_line(k, one, self.audit) for k, one in enumerate(self.found.disputed, start=1)]
-        decided = sum(bool(one.wrong) for one in self.found.disputed)
-        lines.append(
-            f"the data decide in {decided} of the {len(self.found.disputed)} discs of the largest difference (of "
-            f"{self.found.places}), {self.audit.condition}"
-        )
+        lines.append(_whole(self.found))
         lines += [f"{what:>12}: {printable(str(path))}" for what, path in self.written.items()]
         return "\n".join(lines)
 
@@ -187,12 +184,24 @@ def _written(
     return whole
 
 
+def _whole(found: Versus) -> str:
+    """How much the data decide, in a line."""
+    asked, all_of_them = len(found.disputed), f"all {found.places} discs of radius {found.radius:g} pixels"
+    if not asked:
+        return f"A and B show the same contrast in {all_of_them}: there is nothing to decide"
+    decided = sum(bool(one.wrong) for one in found.disputed)
+    return (
+        f"the data decide in {decided} of the {asked} discs of the largest difference (of {found.places}), "
+        f"{found.audit.condition}"
+    )
+
+
 def _line(k: int, one: Disputed, audit: Audit) -> str:
     made, unit = one.certificate, audit.evidence.units.after
     return (
         f"disc {k} at column {one.column:.4g}, row {one.row:.4g}: A shows {one.contrasts[0]:.4g}, "
-        f"B {one.contrasts[1]:.4g}; no image within the limits less than {made.lower:.4g} or more than "
-        f"{made.upper:.4g}{unit}: {one.verdict}"
+        f"B {one.contrasts[1]:.4g}; no image within the limits shows less than {at_most(made.lower)} or more than "
+        f"{at_least(made.upper)}{unit}: {one.verdict}"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ctrecon.reconstruction.conclude import Conclusion, Missed
+from ctrecon.support.rounded import at_least, at_most
 
 # No model error that is usual in CT (discretisation, scatter, hardening, gain) leaves more of the data unexplained.
 _PLAUSIBLE = 0.03
@@ -17,6 +18,7 @@ _PLAUSIBLE = 0.03
 def verdict(result: Conclusion) -> str:
     """What is proved of the image, or how far it is from delta and what to do, in a line."""
     delta, count, missed = result.problem.delta, result.iterations, result.missed
+    unit = result.problem.scan.units.after
     after = f"after {count} iteration{'s' if count != 1 else ''}, {result.seconds:.1f} s"
     worth = "" if result.worth is None or not result.worth.said else f"; {result.worth.said}"
     if result.certificate is not None:
@@ -31,14 +33,15 @@ def verdict(result: Conclusion) -> str:
         )
     if missed.certificate is not None:
         return (
-            f"infeasible {after}: no image with 0 <= u <= {missed.most_attenuation:.4g} meets delta {delta.value:.6g}, "
-            f"which is proved; the smallest delta not excluded is {missed.lower_bound:.6g}, the best residual found "
+            f"infeasible {after}: no image on this grid with 0 <= u <= {at_most(missed.most_attenuation)}{unit} meets "
+            f"delta {at_most(delta.value, 6)}, which is proved; the smallest delta not excluded is "
+            f"{at_most(missed.lower_bound, 6)}, the best residual found "
             f"there {missed.best_residual:.6g}{worth}; {_advice(result, missed.best_residual)}"
         )
     other = result.method == "fbp" or missed.best_residual <= delta.value
     return (
         f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
-        f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value)}; "
+        f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value, unit)}; "
         + ("try another --method; " if other else "")
         + _advice(result, result.residual)
     )
@@ -76,12 +79,14 @@ def _size(result: Conclusion) -> float:
     return float(np.sqrt((f**2 * (1.0 if weights is None else weights)).sum())) or 1.0
 
 
-def _undecided(missed: Missed, delta: float) -> str:
-    box = f"0 <= u <= {missed.most_attenuation:.4g}"
+def _undecided(missed: Missed, delta: float, unit: str) -> str:
+    most = missed.most_attenuation
     if missed.best_residual <= delta:
+        box = f"0 <= u <= {at_least(most)}{unit}"
         return f"an image with {box} that meets delta exists (residual {missed.best_residual:.6g})"
     return (
-        f"whether any image with {box} meets delta is not decided: none is below {missed.lower_bound:.6g}, "
+        f"whether any image with 0 <= u <= {at_most(most)}{unit} meets delta is not decided: none is below "
+        f"{at_most(missed.lower_bound, 6)}, "
         f"the best found has {missed.best_residual:.6g}"
     )
 

@@ -109,7 +109,7 @@ def verify(
             weights and geometry are compared value by value; one that differs is refused. Without it they are taken on
             trust.
         geometry: As for ``reconstruct``, before what the history says; to be given where it was a file, since no name
-            of a file is taken from a file. A series' histories are not read: what it was made with is given again.
+            of a file is taken from a file. A series has a history for each slice, in its folder of certificates.
         repeat: Likewise.
         center: Likewise.
         row: Likewise.
@@ -240,9 +240,9 @@ def _series(
 
     of_slice, trusted = {}, ON_TRUST
     if reading is not None:
-        from ctrecon.workbench.verify_scan import compare_slices
+        from ctrecon.workbench.verify_slices import compare_slices
 
-        of_slice = {"of_slice": compare_slices(reading)}
+        of_slice = {"of_slice": compare_slices(reading, folder, certificates)}
         trusted = f"data and geometry are those of {reading.name}, value by value"
     verdict = check_series(
         folder,

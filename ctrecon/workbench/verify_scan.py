@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from ctrecon.certificates.against_scan import difference
 from ctrecon.certificates.verify import FILES, Refused, Verdict, require
 from ctrecon.errors import SettingError
 from ctrecon.io.turns import TURNS
-from ctrecon.measurement.center import with_center
 from ctrecon.measurement.delta import mean_of_repeats
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.history import SUFFIX, read_history
@@ -41,12 +40,11 @@ class Reading:
     def name(self) -> str:
         return printable(self.scan.source if isinstance(self.scan, Scan) else self.scan.name)
 
-    def settings(self, certificate: Path) -> tuple[Settings, str]:
-        """The settings of reading for ``S.certificate.json`` or ``S.LABEL.certificate.json``, and where they are from.
+    def settings(self, path: Path | None) -> tuple[Settings, str]:
+        """The settings of reading that the history ``path`` tells, before it those given; and its name.
 
         Raises SettingError where they name a file that is not given, InputError for a history that cannot be read.
         """
-        path = _history_of(certificate)
         told = read_history(path).settings if path is not None else None
         found = {name: (told or {}).get(name) for name in OF_READING if (told or {}).get(name) is not None}
         whose = "" if path is None or told is None else path.name
@@ -87,45 +85,12 @@ def compare(verdict: Verdict, certificate: Path, reading: Reading) -> str:
         InputError: A scan or history that cannot be read.
     """
     require_scan(verdict, certificate)
-    settings, whose = reading.settings(certificate)
+    settings, whose = reading.settings(_history_of(certificate))
     how = _how(settings, whose)
     fault = difference(verdict, reading.again(settings))
     require(not fault, f"it is not of the scan {reading.name}{how}: {fault}")
     _check_hash(verdict, reading)
     return f"data and geometry are those of {reading.name}, value by value{how}"
-
-
-def compare_slices(reading: Reading) -> Callable[[Verdict, float], None]:
-    """For every slice of a series: raises as ``compare`` where its certificate is not of the scan at its z in mm.
-
-    A series' histories are not read, so centre and the like are those given; views are taken to be all, or every
-    k-th.
-    """
-    if not isinstance(reading.scan, Scan) and reading.scan.is_dir():
-        # DICOM is loaded for those who have a folder of it, and the folder is read once for all slices.
-        from ctrecon.dicom.raw.projections import read_projections
-        from ctrecon.dicom.raw.rebin import rebin
-
-        position, center = reading.given.get("patient_position"), reading.given.get("center")
-        projections = read_projections(reading.scan, patient_position=position)
-
-        def at(z_mm: float) -> Scan:
-            return with_center(rebin(projections, z_mm), center)
-    else:
-        whole = reading.again(Settings(**{**reading.given, "every": 1}))
-
-        def at(z_mm: float) -> Scan:
-            del z_mm
-            return whole
-
-    def of_slice(verdict: Verdict, z_mm: float) -> None:
-        scan = at(z_mm)
-        views = verdict.arrays["data"].shape[0]
-        step = reading.given.get("every") or max(1, -(-scan.sinogram.shape[0] // views))
-        fault = difference(verdict, scan.every(step))
-        require(not fault, f"the certified data are not those of {reading.name}: {fault}")
-
-    return of_slice
 
 
 def reading_of(scan: Scan | str | os.PathLike[str], given: Mapping[str, Any]) -> Reading:

@@ -1,6 +1,7 @@
 """True statements that say nothing, or little: each kind is found and said, and honest ones are not suspected."""
 
 import json
+import re
 
 import dual_cases
 import numpy as np
@@ -77,7 +78,7 @@ def test_honest_certificates_are_not_suspected(tmp_path):
     for whitened in (False, True):
         found, said = weighed(dual_cases.infeasible(1, whitened=whitened)[0].write(tmp_path / f"n{whitened}.npy")[""])
         assert (found.nothing, found.little) == ((), ())
-        assert "no image with values from 0 to 1 explains" in said
+        assert "no image of 7 x 9 pixels with values from 0 to 1 per unit of length explains" in said
 
 
 def test_the_share_is_that_of_the_norm_the_certificate_uses(tmp_path):
@@ -127,11 +128,11 @@ def test_what_the_image_zero_meets_says_nothing(name, words, tmp_path):
 
 
 def test_just_below_the_data_it_says_little_and_its_share(tmp_path):
-    _, data, _, _ = problem("fan")
+    image, data, _, _ = problem("fan")
     found, said = weighed(feasible(tmp_path, delta=0.999 * float(np.linalg.norm(data))))
     assert not found.nothing
     assert "delta is more than half of the data" in found.little
-    assert "delta is 99.9% of the norm of the data" in said
+    assert f"delta is 99.9% of the norm of the data: {data.size} values for {image.size} pixels" in said
 
 
 def test_one_dominating_ray_is_counted(tmp_path):
@@ -152,6 +153,16 @@ def test_data_computed_from_the_image_are_noticed(tmp_path):
         found, said = weighed(certify(image, data, delta=1e-2, **kept).write(tmp_path / f"{name}.npy")[""])
         assert "computed from it" in said
         assert found.little
+
+
+def test_few_values_leave_most_of_an_image_open(tmp_path):
+    image, data, kept, _ = problem("fan")
+    weights = np.zeros(data.shape)
+    weights[3, 5:11] = 1.0
+    made = certify(image, data, delta=0.5 * float(np.linalg.norm(data[3, 5:11])), **{**kept, "weights": weights})
+    found, said = weighed(made.write(tmp_path / "s.npy")[""])
+    assert f"6 values are little for {image.size} pixels" in said
+    assert found.little
 
 
 # --- statements about all images ------------------------------------------------------------------------------------
@@ -245,6 +256,32 @@ def test_ranges_of_nothing_and_of_little(change, where, words, tmp_path):
         assert "do not decide" not in said
 
 
+def test_a_region_that_no_ray_sees_is_said_to_be_unseen(tmp_path):
+    """Its range is of smoothness and box; a mask, or a detector that is too narrow, leaves such regions."""
+    _, _, f, _ = dual_cases.scan("parallel")
+    A = dual_cases.dense.matrix(STATED)
+    c = contrast()
+    rays = (A != 0)[:, np.flatnonzero(c.ravel() > 0)].any(axis=1).reshape(f.shape)
+    for weights, unseen in ((np.ones(f.shape), False), (np.where(rays, 0.0, 1.0), True)):
+        stated = verify.Problem(STATED, None, (f, weights), 0.0, 1.0)
+        ends = [Dual(y=np.full(f.shape, sign * 0.01), p=np.zeros((2, *GRID.shape))) for sign in (1, -1)]
+        made = certify_interval(stated, "whitened", 0.5, 4.0, c, *ends, region="x")
+        found, said = weighed(made.write(tmp_path / "s.npy", overwrite=True)[""])
+        assert ("no ray passes through the region" in found.little) is unseen
+        assert ("no ray passes through the region" in said) is unseen
+
+
+def test_a_grid_of_any_kind_has_a_worth(tmp_path):
+    """Pixels that are not square, and a grid beside the axis, are stated as lists."""
+    rng = np.random.default_rng(0)
+    f = 2 + rng.random((9, 8))
+    grid = dual_cases.PLACED
+    made = exclude(f, f, dual_cases.FAN, grid, 1e-2, shape=grid.shape, lo=0.0, hi=1e-3)
+    found, said = weighed(made.write(tmp_path / "s.npy")[""])
+    assert "no ray reaches half" in "; ".join(found.little)
+    assert "per unit of length" in said
+
+
 @pytest.mark.parametrize(
     ("limits", "words"),
     [({"lo": 0.5, "hi": 0.5}, "leave one image"), ({"lo": 0.9}, "leave out 0"), ({"hi": 1e-3}, "no ray reaches half")],
@@ -286,11 +323,26 @@ def test_the_sign_holds_up_to_the_kappa_that_is_said(tmp_path):
     assert "if the object is no rougher than TV = 4" in in_words(verdict)[0]
 
 
+def test_numbers_in_words_claim_no_more_than_is_proved(tmp_path):
+    """Ends are rounded outwards; what was assumed, and how far the sign holds, inwards."""
+    numbers = r"TV <= (\S+) and values from (\S+) to (\S+) shows less than (\S+) or more than (\S+);"
+    made = verify.check(interval(tmp_path, contrast(), y=0.01))
+    for seed in range(20):
+        kappa, lo, hi, lower, upper = (0.3 + np.random.default_rng(seed).random(5) / 10).tolist()
+        proved = {"lower": -lower, "upper": upper}
+        claims = {**made.claims, **proved, "kappa": kappa, "lo": -lo, "hi": 1 + hi}
+        verdict = made._replace(proved=proved, claims=claims)
+        kappa, lo, hi, lower, upper = map(float, re.search(numbers, in_words(verdict)[0]).groups())
+        assert lower <= verdict.proved["lower"] <= verdict.proved["upper"] <= upper
+        assert kappa <= verdict.claims["kappa"]
+        assert verdict.claims["lo"] <= lo <= hi <= verdict.claims["hi"]
+
+
 def test_a_label_is_its_authors_and_what_is_measured_is_read_from_the_functional(tmp_path):
     path = interval(tmp_path, contrast(), y=0.01)
     forged(path, lambda v: v.update(region="tumour\x1b[31m, certain\n" + "x" * 5000))
     said = in_words(verify.check(path))[-1]
-    assert "the mean over 1 pixels about column 4.0, row 3.0, less that over 1 others" in said
+    assert "the mean over 1 pixel about column 4.0, row 3.0, less that over 1 others per unit of length" in said
     assert "the file's author calls it" in said
     assert said.isprintable()
     assert len(said) < 600

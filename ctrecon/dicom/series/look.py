@@ -17,8 +17,19 @@ from ctrecon.support.arrays import Float64Array
 if TYPE_CHECKING:
     from ctrecon.support.site_key import PublicKey
 
-OfSlice: TypeAlias = Callable[[Verdict, float], object]
-"""Takes the checker's verdict on a slice and its z in mm; raises Refused where more was demanded and does not hold."""
+
+@dataclass(frozen=True, kw_only=True)
+class CertifiedSlice:
+    """One slice whose certificate holds: the checker's ``verdict``, and its place, ``index`` from 1 of ``count``."""
+
+    verdict: Verdict
+    z_mm: float
+    index: int
+    count: int
+
+
+OfSlice: TypeAlias = Callable[[CertifiedSlice], object]
+"""Raises Refused where more was demanded of a slice and does not hold."""
 
 
 @dataclass

@@ -28,13 +28,13 @@ from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.private import read_tie
 from ctrecon.dicom.series.evidence_check import UNTOUCHED, changes, check_evidence
 from ctrecon.dicom.series.file_check import check_file
-from ctrecon.dicom.series.look import Look, OfSlice
+from ctrecon.dicom.series.look import CertifiedSlice, Look, OfSlice
 from ctrecon.dicom.series.manifest import holds_manifest
 from ctrecon.dicom.series.misfit_check import check_misfit
 from ctrecon.dicom.series.raw_certificate import unpack
 from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name
 from ctrecon.dicom.series.series_files import read_series
-from ctrecon.errors import SettingError
+from ctrecon.errors import CtreconError, SettingError
 from ctrecon.geometry.as_json import grid_from_dict
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def check_series(
     certificates: Path | None = None,
     *,
     watch: Callable[[Finding], object] = lambda _: None,
-    of_slice: OfSlice = lambda _, __: None,
+    of_slice: OfSlice = lambda _: None,
     strict: bool = False,
     pixels_only: bool = False,
     trusted: PublicKey | None = None,
@@ -199,7 +199,7 @@ def _guarded(path: Path, look: Callable[[], _Found]) -> _Found:
     except OSError as why:
         return Finding(path, False, verify.one_line(why), readable=False), None
     except Exception as why:
-        text = why if isinstance(why, Refused) else f"malformed content ({type(why).__name__}: {why})"
+        text = why if isinstance(why, Refused | CtreconError) else f"malformed content ({type(why).__name__}: {why})"
         return Finding(path, False, verify.one_line(text)), None
 
 
@@ -230,8 +230,9 @@ def _image(look: Look, path: Path, ds: Dataset) -> _Found:
     differing = int(np.count_nonzero(scale.decode(stored) != certified))
     require(differing == 0, f"{differing} of its pixels do not decode to the certified ones")
     look.check(ds)
-    look.of_slice(verdict, float(ds.ImagePositionPatient[2]))
-    look.keep_misfit(verdict, float(ds.ImagePositionPatient[2]))
+    z_mm = float(ds.ImagePositionPatient[2])
+    look.of_slice(CertifiedSlice(verdict=verdict, z_mm=z_mm, index=index, count=int(ds.ImagesInAcquisition)))
+    look.keep_misfit(verdict, z_mm)
     said = worth(verdict).said
     return Finding(path, True, verdict.statement + (f" ({said})" if said else "") + changes(ds, UNTOUCHED)), claims
 
