@@ -20,6 +20,9 @@ from ctrecon.support.arrays import Float64Array
 
 # Real data leave a residual of 1e-3 of their norm and more; float32 arithmetic alone leaves 1e-6.
 EXACT = 1e-5
+NOTHING = "true, but it says nothing"
+"""How a statement that is worth nothing is said to be so."""
+
 # Fewer of the values than this share carry the weight: then most rays may miss the image by anything.
 FEW = 0.02
 # Fewer values than this share of the pixels: they leave more than so much of the image's dimensions open.
@@ -44,7 +47,7 @@ class Worth:
     def said(self) -> str:
         """Why the statement says nothing, or little, as one clause; "" where it says as much as it seems to."""
         if self.nothing:
-            return f"true, but it says nothing: {'; '.join(self.nothing)}"
+            return f"{NOTHING}: {'; '.join(self.nothing)}"
         return f"it says little: {'; '.join(self.little)}" if self.little else ""
 
 

@@ -71,7 +71,7 @@ def test_a_disc_in_the_data_and_one_that_is_not_decided(folder):
     said = [line.split(": ", 1)[1].split(":")[0] for line in checked.output.splitlines() if "in words" in line]
     whether = "whether each of its structures is real is not said"
     feasible = f"the image explains the data to within delta; {whether}"
-    if_so = "in the data, if the object is no rougher than TV = 1.437"
+    if_so = "in the data, if the object is no rougher than TV = 1.436"
     assert said == [if_so, "the data do not decide", feasible]
     assert "say little" not in checked.output  # an image within all limits is stored with either
     # One byte of a dual, and the certificate is refused.

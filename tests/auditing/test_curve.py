@@ -17,6 +17,7 @@ from ctrecon.certificates.feasible import certify
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.sparse import joseph_matrix
+from ctrecon.support.rounded import at_most
 
 GRID = Grid(rows=14, columns=14)
 GEOMETRY = ParallelBeam(angles_rad=tuple((math.pi * np.arange(6) / 6 + 0.1).tolist()), detector_count=16)
@@ -94,7 +95,7 @@ def test_the_range_at_the_audits_own_kappa_is_the_certificates(audit, answer):
 
 
 def test_what_is_certain_is_said_beside_the_images_at_hand(audit, answer):
-    assert f"TV = {audit.assumptions.kappa:.4g} 1/mm (1.2 times this image" in audit.condition
+    assert f"TV = {at_most(audit.assumptions.kappa)} 1/mm (1.2 times this image" in audit.condition
     said = audit.certainty(answer)
     assert f"{answer.certain_up_to / audit.own_roughness:.3g} times this image" in said
     assert f"{answer.certain_up_to / audit.least_roughness:.3g} times the smoothest" in said

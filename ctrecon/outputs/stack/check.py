@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,16 @@ import numpy as np
 
 from ctrecon.certificates.parts import npy_bytes, plain
 from ctrecon.certificates.verify import FILES, Refused, Verdict, check, one_line, require
+from ctrecon.certificates.worth import NOTHING, Worth, worth
 from ctrecon.errors import CtreconError
 from ctrecon.geometry.as_json import grid_from_dict
 from ctrecon.io.npy import read_npy
 from ctrecon.outputs.stack.formats import load_format, stack_suffix
 from ctrecon.outputs.stack.manifest import MOST_BYTES, NAME, SIGNATURE, Manifest, read_manifest
 from ctrecon.outputs.stack.store import places_of
-from ctrecon.outputs.stack.volume_file import ATTENUATION, shown
+from ctrecon.outputs.stack.volume_file import ATTENUATION, HU, shown
 from ctrecon.reconstruction.pieces import slice_name
+from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.arrays import Array
 from ctrecon.support.signatures import parse_signature
 
@@ -61,25 +64,33 @@ def check_stack(
         manifest = _manifest(evidence, trusted)
         require(volume.name == manifest.volume, f"the manifest is of {manifest.volume!r}, not of {volume.name!r}")
         _nothing_else(evidence, manifest)
-        bad = 0
+        bad, ends, empty = 0, (math.inf, -math.inf), 0
         form = load_format(stack_suffix(volume) or "")
+        require(
+            (manifest.water_mu_per_mm is None) == (form.values != HU), "water has a place in the manifest of HU alone"
+        )
         of_form = ATTENUATION if manifest.values != "HU" else manifest.values
         require(form.values == of_form, f"the manifest says {manifest.values!r}, which such a file does not hold")
         for k, values in enumerate(form.read(volume, manifest)):
             path = evidence / (slice_name(k + 1) + FILES[""])
-            fault = _fault(manifest, evidence, k, values, form.values, of_slice, effort)
-            watch(path, not fault, fault or f"slice {k + 1} at z = {manifest.slices[k]['z_mm']:g}: as certified")
-            bad += bool(fault)
+            found = _checked(manifest, evidence, k, values, form.values, of_slice, effort)
+            said = f"slice {k + 1} at z = {manifest.slices[k]['z_mm']:g}: as certified"
+            watch(path, not found.fault, found.fault or f"{said}{found.worth and f' ({found.worth})'}")
+            bad += bool(found.fault)
+            empty += found.worth.startswith(NOTHING)
+            ends = min(ends[0], found.least), max(ends[1], found.most)
         if bad:
             said = f"{bad} of {manifest.shape[0]} slices are refused"
             return StackVerdict(valid=False, said=said, slices_alone=True)
+        require(ends == manifest.range, f"its values go from {ends[0]!r} to {ends[1]!r}, not as the manifest says")
     except (Refused, CtreconError) as why:
         return StackVerdict(valid=False, said=one_line(why))
     except OSError as why:
         return StackVerdict(valid=False, said=one_line(f"cannot be read ({why})"), readable=False)
     return StackVerdict(
         valid=True,
-        said=f"{manifest.shape[0]} slices, none missing, each at its place and within its delta of its data as stored",
+        said=f"{manifest.shape[0]} slices, none missing, each at its place and within its delta of its data as stored"
+        + (f"; for {empty} of them that says nothing, see their lines" if empty else ""),
     )
 
 
@@ -88,6 +99,7 @@ def _manifest(evidence: Path, trusted: PublicKey | None) -> Manifest:
     require(not path.is_symlink() and path.stat().st_size <= MOST_BYTES, f"{NAME} is too large, or a link")
     raw = path.read_bytes()
     manifest = read_manifest(NAME, raw)
+    Settings.from_dict(manifest.settings)  # which the scan is read again by
     if trusted is not None:
         place = evidence / SIGNATURE
         require(place.is_file(), f"its signature {SIGNATURE} is missing, and a key was to be trusted")
@@ -98,6 +110,7 @@ def _manifest(evidence: Path, trusted: PublicKey | None) -> Manifest:
         require(stated == trusted.raw and trusted.made(signature, raw), "its signature is not the trusted key's")
     z = tuple(float(one["z_mm"]) for one in manifest.slices)
     step = manifest.step_mm[0]
+    require(all(one["files"] == sorted(set(one["files"])) for one in manifest.slices), "a slice lists a file twice")
     even = all(abs(at - (manifest.first_mm[0] + k * step)) <= 1e-6 * max(1.0, abs(step)) for k, at in enumerate(z))
     require(even, "the manifest's slices do not stand where its volume says")
     return manifest
@@ -114,10 +127,19 @@ def _nothing_else(evidence: Path, manifest: Manifest) -> None:
     require(not missing, f"the evidence lacks {min(missing, default='')!r}")
 
 
-def _fault(
+@dataclass(frozen=True, kw_only=True)
+class _Checked:
+    """Why a slice is refused, if it is; else what its statement is worth, and the ends of its values."""
+
+    fault: str = ""
+    worth: str = ""
+    least: float = math.inf
+    most: float = -math.inf
+
+
+def _checked(
     manifest: Manifest, evidence: Path, k: int, values: Array, kind: str, of_slice: OfSlice | None, effort: float
-) -> str:
-    """Why slice ``k`` is refused; empty where it is not."""
+) -> _Checked:
     try:
         said: Any = manifest.slices[k]
         path = evidence / (slice_name(k + 1) + FILES["image"])
@@ -135,13 +157,26 @@ def _fault(
         require(verdict.valid, verdict.reason)
         require(verdict.kind == "feasible", f"{certificate.name} does not speak of an image")
         _same_place(manifest, verdict)
-        for name in ("delta", "norm"):
-            require(verdict.claims[name] == said[name], f"its {name} is not the manifest's")
+        found = _same_words(manifest, said, verdict)
         if of_slice is not None:
             of_slice(verdict, k)
     except (Refused, CtreconError, OSError, KeyError, TypeError) as why:
-        return one_line(why) or type(why).__name__
-    return ""
+        return _Checked(fault=one_line(why) or type(why).__name__)
+    return _Checked(worth=found.said, least=float(image.min()), most=float(image.max()))
+
+
+def _same_words(manifest: Manifest, said: Mapping[str, Any], verdict: Verdict) -> Worth:
+    """What the manifest says of a certificate is what the certificate says itself. Raises Refused."""
+    for name in ("delta", "norm", "residual"):
+        require(verdict.claims[name] == said[name], f"its {name} is not the manifest's")
+    found, unit = worth(verdict), verdict.claims["image"]["unit"]
+    stated = (said["says_nothing"], said["says_little"])
+    require(stated == (list(found.nothing), list(found.little)), "the manifest says another worth of it")
+    units = {f"attenuation in {unit or 'units of the matrix'}", *(["HU"] if unit == "1/mm" else [])}
+    require(manifest.values in units, f"the manifest has values in {manifest.values[:60]!r}, its certificate in {unit}")
+    lengths = "cell" if unit == "1/cell" else manifest.length_unit if unit is None else "mm"
+    require(manifest.length_unit == lengths, f"the manifest has lengths in {manifest.length_unit[:9]!r}, not {lengths}")
+    return found
 
 
 def _same_place(manifest: Manifest, verdict: Verdict) -> None:

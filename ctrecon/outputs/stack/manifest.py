@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -73,10 +73,11 @@ def read_manifest(where: str, raw: bytes) -> Manifest:
             values[name] = tuple(values[name])
         found = Manifest(**values)
         _check(found)
-    except (ValueError, TypeError, KeyError) as why:
+        own = found.to_bytes()
+    except (ValueError, TypeError, KeyError, OverflowError) as why:  # NaN and numbers without end among them
         said = "".join(c if c.isprintable() else "?" for c in str(why))[:120]
         raise InputError(f"{where}: is no manifest of a stack ({said})") from None
-    if found.to_bytes() != raw:
+    if own != raw:
         raise InputError(f"{where}: its bytes do not match its hash: it was changed")
     return found
 
@@ -95,5 +96,38 @@ def _check(found: Manifest) -> None:
     for name in ("values", "volume", "source", "length_unit", "patient_position"):
         if not isinstance(getattr(found, name), str):
             raise ValueError(f"{name} is no text")
+    for name in ("settings", "made_with"):
+        if not isinstance(getattr(found, name), dict):
+            raise ValueError(f"{name} are no entries")
+    if not all(isinstance(note, str) for note in found.notes):
+        raise ValueError("a note is no text")
+    if found.water_mu_per_mm is not None and not (_number(found.water_mu_per_mm) and found.water_mu_per_mm > 0):
+        raise ValueError("water does not attenuate")
+    for one in found.slices:
+        _check_slice(one)
     if found.volume in ("", ".", "..") or "/" in found.volume or "\\" in found.volume:
         raise ValueError("its volume is no name in the same folder")
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+_OF_SLICE: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("z_mm", "delta", "residual"), _number),
+    **dict.fromkeys(("status", "image_sha256", "norm", "reason"), lambda value: isinstance(value, str)),
+    **dict.fromkeys(("says_nothing", "says_little", "files"), _texts),
+    "certificate_sha256": lambda value: value is None or isinstance(value, str),
+}
+
+
+def _check_slice(one: Mapping[str, Any]) -> None:
+    if set(one) != set(_OF_SLICE):
+        raise ValueError(f"a slice has other entries than {', '.join(_OF_SLICE)}")
+    for name, good in _OF_SLICE.items():
+        if not good(one[name]):
+            raise ValueError(f"{name} of a slice is not what belongs there")

@@ -13,6 +13,7 @@ from ctrecon.io.turns import TURNS
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.stack.check import OfSlice
 from ctrecon.outputs.stack.manifest import NAME, read_manifest
+from ctrecon.reconstruction.settings import Settings
 from ctrecon.workbench.verify_scan import Reading
 
 _READ = ("geometry", "detectors_first", "every", "center", "correct", "patient_position", "image")
@@ -30,7 +31,8 @@ def compare_rows(reading: Reading, evidence: Path) -> OfSlice:
     if isinstance(reading.scan, Scan):
         raise SettingError("a stack is compared with the file that it was made from; give its name")
     manifest = read_manifest(NAME, (evidence / NAME).read_bytes())
-    how: dict[str, Any] = {name: manifest.settings.get(name) for name in _READ}
+    told = Settings.from_dict(manifest.settings)
+    how: dict[str, Any] = {name: getattr(told, name) for name in _READ}
     stated = how["geometry"]
     if stated is not None and stated not in TURNS and "geometry" not in reading.given:
         raise SettingError("its geometry came from another file; name the one to trust with --geometry (geometry=...)")
