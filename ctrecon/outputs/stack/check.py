@@ -66,9 +66,7 @@ def check_stack(
         _nothing_else(evidence, manifest)
         bad, ends, empty = 0, (math.inf, -math.inf), 0
         form = load_format(stack_suffix(volume) or "")
-        require(
-            (manifest.water_mu_per_mm is None) == (form.values != HU), "water has a place in the manifest of HU alone"
-        )
+        require(form.values != HU or manifest.water_mu_per_mm is not None, "the manifest of HU lacks its water")
         of_form = ATTENUATION if manifest.values != "HU" else manifest.values
         require(form.values == of_form, f"the manifest says {manifest.values!r}, which such a file does not hold")
         for k, values in enumerate(form.read(volume, manifest)):
