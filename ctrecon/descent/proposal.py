@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ctrecon.descent.directions import Direction
@@ -54,6 +55,8 @@ def checked(z: object, u: Tensor) -> Tensor:
         raise SettingError(f"{wanted}, with floating point values; it returned {z.dtype}; use z.to(point.u.dtype)")
     if z.device != u.device:
         raise SettingError(f"{wanted}; it returned a tensor on {z.device}; use z.to(point.u.device)")
+    if z.layout is not torch.strided:
+        raise SettingError(f"{wanted}; it returned a sparse tensor; use z.to_dense()")
     return z.detach().to(u.dtype)
 
 

@@ -113,7 +113,9 @@ def _draw_residual(canvas: Canvas, panel: Box, bar: Box, result: Conclusion) -> 
     residual = (energy.operator(u) - energy.data)[0, 0]
     label = "line integral"
     if energy.weights is not None:
-        residual, label = residual * energy.weights[0, 0].sqrt(), "in standard deviations"
+        residual = residual * energy.weights[0, 0].sqrt()
+        if result.problem.delta.norm == "whitened":  # else the weights leave out what is missing
+            label = "in standard deviations"
     values = residual.cpu().numpy()
     values = values if values.ndim == 2 else values[:, values.shape[1] // 2]  # of the middle row
     limit = float(np.percentile(np.abs(values), 99.5)) or 1.0

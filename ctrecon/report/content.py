@@ -39,16 +39,17 @@ Checker = Callable[[Path], verify.Verdict]
 class Residual:
     """``A u - f``, of the shape of the data, float64, of the image as stored; whitened in standard deviations.
 
-    ``norm`` is its size in the certificate's norm, ``of_data`` the size of the data in the same norm. ``structure`` is
-    what it shows beside noise, tested here anew; None where it is too small for that. ``axis`` is where the data have
-    the rotation axis; None where they do not show it. ``undecided_beyond_mm``: the radius about the axis beyond which
-    they decide nothing, of an object that is cut off.
+    ``counted``: how many values have weight. ``norm`` is its size in the certificate's norm, ``of_data`` that of the
+    data. ``structure`` is what it shows beside noise, tested here anew; None where it is too small for that. ``axis``
+    is where the data have the rotation axis; None where they do not show it. ``undecided_beyond_mm``: the radius about
+    the axis beyond which they decide nothing, of an object that is cut off.
     """
 
     values: Array
     norm: float
     of_data: float
     whitened: bool
+    counted: int
     structure: Structure | None
     axis: Center | None
     undecided_beyond_mm: float | None = None
@@ -285,7 +286,9 @@ def _residual(
         values=values,
         norm=float(np.linalg.norm(values)),
         of_data=float(np.linalg.norm(scale * data.astype(np.float64))),
-        whitened=weights is not None,
+        # Weights of 0 and 1 leave out what is missing; they are no variances.
+        whitened=weights is not None and bool(((weights != 0) & (weights != 1)).any()),
+        counted=data.size if weights is None else int(np.count_nonzero(weights)),
         structure=structure_of(data, explained, weights),
         axis=_axis(data, geometry),
         undecided_beyond_mm=undecided_beyond_mm(data, geometry, grid, None if weights is None else weights > 0),

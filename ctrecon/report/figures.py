@@ -130,12 +130,12 @@ def residual_figure(residual: Residual) -> tuple[Json, int]:
     # Of values that share a pixel the largest is shown, so that no outlier is averaged away.
     values = np.take_along_axis(flat, abs(flat).argmax(axis=-1)[..., None], axis=-1)[..., 0].astype(np.float32)
     limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
-    label = "standard deviations" if residual.whitened else "line integral"
+    label = "std. dev." if residual.whitened else "Au − f"  # noqa: RUF001 - typeset
     figure = go.Figure(
         go.Heatmap(
             z=values, x0=(factor - 1) / 2, dx=factor, y0=(factor - 1) / 2, dy=factor, zmin=-limit, zmax=limit,
             colorscale="RdBu_r", zsmooth=False,
-            colorbar={"title": {"text": label, "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            colorbar={"title": {"text": label}, "thickness": 12, "outlinewidth": 0},
             hovertemplate="view %{y:.0f}, cell %{x:.0f}<br>%{z:.4~g}<extra></extra>",
         )
     )  # fmt: skip
@@ -153,12 +153,12 @@ def detector_figure(residual: Residual) -> Json:
     values = np.sqrt(np.mean(residual.values**2, axis=0))
     factor = _factor(values.shape)
     values = np.sqrt((_blocks(values, factor) ** 2).mean(axis=(1, 3))).astype(np.float32)
-    label = "standard deviations" if residual.whitened else "line integral"
+    label = "std. dev." if residual.whitened else "Au − f"  # noqa: RUF001 - typeset
     figure = go.Figure(
         go.Heatmap(
             z=values, x0=(factor - 1) / 2, dx=factor, y0=(factor - 1) / 2, dy=factor, zmin=0,
             zmax=float(np.percentile(values, 99.5)) or 1.0, colorscale="Viridis", zsmooth=False,
-            colorbar={"title": {"text": label, "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            colorbar={"title": {"text": label}, "thickness": 12, "outlinewidth": 0},
             hovertemplate="row %{y:.0f}, column %{x:.0f}<br>%{z:.4~g}<extra></extra>",
         )
     )  # fmt: skip

@@ -103,14 +103,14 @@ def _certified(content: Content) -> Said:
         f"{_share(delta, residual)}."
     )
     if residual is not None and residual.whitened:
-        each = proved / math.sqrt(residual.values.size)
+        each = proved / math.sqrt(max(residual.counted, 1))
         lead += f" That is {number(each, 3)} times the standard deviation that the weights assume, in quadratic mean."
     return Said(
         headline=HEADLINES["certified"],
         lead=lead,
         proved=(
             f"This image, pixel by pixel as it is stored, misses the stored data by at most {within}: "
-            f"{NORM_WORDS.get(str(content.norm), str(content.norm))} between the stored values and those that the "
+            f"{_norm(content)} between the stored values and those that the "
             "image gives by the geometry and projector stated here.",
             "It was checked anew when this page was written: by a program that knows nothing of how the image "
             "was made, from the stored files alone, with a bound on its own rounding. You can repeat that.",
@@ -216,6 +216,12 @@ def _another(history: History) -> str:
         "It is not said whether another image meets delta: the method may have ended too early, or the scan may not "
         "fit the geometry and the noise that were assumed."
     )
+
+
+def _norm(content: Content) -> str:
+    if content.norm == "whitened" and content.residual is not None and not content.residual.whitened:
+        return "the root of the sum of the squared differences that count, with those of missing values left out,"
+    return NORM_WORDS.get(str(content.norm), str(content.norm))
 
 
 NORM_WORDS = {

@@ -59,6 +59,7 @@ ODD_ANSWERS = {
     "a list": (lambda u: u.tolist(), "returned list"),
     "whole numbers": (lambda u: torch.ones_like(u, dtype=torch.int64), r"returned torch\.int64"),
     "complex": (lambda u: torch.ones_like(u, dtype=torch.complex128), r"returned torch\.complex128"),
+    "sparse": (lambda u: torch.ones_like(u).to_sparse(), r"returned a sparse tensor; use z\.to_dense"),
     "elsewhere": (lambda u: torch.ones_like(u, device="meta"), "returned a tensor on meta"),
 }
 

@@ -138,7 +138,7 @@ def test_large_pictures_are_reduced_and_no_outlier_is_lost() -> None:
     assert decoded(figure["data"][0]["z"])[0, 0] == 0
     values = np.full((1500, 600), 0.01)
     values[700, 301] = -5
-    left = Residual(values=values, norm=1, of_data=1, whitened=False, structure=None, axis=None)
+    left = Residual(values=values, norm=1, of_data=1, whitened=False, counted=values.size, structure=None, axis=None)
     drawn, factor = residual_figure(left)
     assert factor == 2
     assert decoded(drawn["data"][0]["z"]).min() == -5
