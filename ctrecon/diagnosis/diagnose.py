@@ -9,7 +9,7 @@ from typing import Any
 from ctrecon.diagnosis.causes import CAUSES
 from ctrecon.diagnosis.fit import Fit, fit
 from ctrecon.diagnosis.noise import noise_share
-from ctrecon.diagnosis.suggestion import Suggestion
+from ctrecon.diagnosis.suggestion import Cause, Suggestion
 from ctrecon.errors import CtreconError
 from ctrecon.measurement.scan import Scan
 from ctrecon.measurement.units import MM, Units
@@ -21,6 +21,13 @@ _BETTER, _EQUAL = 0.88, 1.04
 _NOISE_TIMES, _USUAL = 1.2, 0.02
 # What speaks for itself need not fit better, only not much worse: its noise is another one.
 _NOT_WORSE = 1.5
+# With less than this share of the misfit left, the rest is another matter.
+_MOSTLY = 0.25
+# Places: what speaks for itself and explains the data, what explains them, what speaks for itself alone, what can only
+# be named, what explains a part, and what is said beside any other finding, for values are off for many reasons.
+_CERTAIN, _EXPLAINS, _SPEAKS, _NAMED, _PARTLY, _LAST = range(6)
+# Of so many findings that explain a part each is tried together with a second one.
+_PAIRED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,24 +125,43 @@ def diagnose(scan: Scan, *, progress: Report | None = None) -> Diagnosis:
     for number, cause in enumerate(CAUSES):
         if progress is not None:
             progress(Progress(stage="diagnosis", unit="cause", done=number + 1, total=len(CAUSES)))
-        for suggestion in cause(scan):
-            finding = _judged(suggestion, looked)
-            if finding is not None:
-                place = 2 if suggestion.last else 0 if suggestion.certain else 1
-                found.append(_Judged(finding=finding, number=len(found), place=place))
-    findings = _ordered(found) or _unexplained(scan, looked.coarse)
+        found += _judged(cause, looked)
+    ordered = _ordered(found)
+    findings = tuple(one.finding for one in ordered)
+    if not ordered or ordered[0].place >= _NAMED:
+        both = _together([one for one in ordered if one.place == _PARTLY][:_PAIRED])
+        said = bool(ordered) and ordered[0].place == _NAMED
+        findings = (*(both or (() if said else _unexplained(looked))), *findings)
     return Diagnosis(source=scan.source, fit=looked.coarse, findings=findings, units=scan.units)
 
 
-def _unexplained(scan: Scan, coarse: Fit) -> tuple[Finding, ...]:
+def _together(partly: list[_Judged]) -> tuple[Finding, ...]:
+    """Two slips at once: the first of ``partly`` that explains the data with one more, tried on what it mends."""
+    for one in partly:
+        if one.finding.scan is None:
+            continue
+        looked = _Looked(one.finding.scan)
+        second = _ordered([judged for cause in CAUSES for judged in _judged(cause, looked)])
+        if second and second[0].place < _SPEAKS:
+            first, then = one.finding, second[0].finding
+            return (
+                dataclasses.replace(
+                    then, cause=f"{first.cause}+{then.cause}", words=f"{first.words}, and {then.words}",
+                    before=first.before, mirrored=False,
+                ),
+            )  # fmt: skip
+    return ()
+
+
+def _unexplained(looked: _Looked) -> tuple[Finding, ...]:
     """What is said where no slip is found and the misfit is more than noise, edges and usual errors leave."""
-    if coarse.share <= _NOISE_TIMES * noise_share(scan, coarse.block) + _USUAL:
+    if looked.explained:
         return ()
-    words = f"no image explains {coarse.share:.1%} of the data, and no slip that is known does"
+    share = looked.coarse.share
     return (
         Finding(
-            cause="unexplained", words=words, before=coarse.share, after=coarse.share, evidence="", mirrored=False,
-            scan=None,
+            cause="unexplained", words=f"no image explains {share:.1%} of the data, and no slip that is known does",
+            before=share, after=share, evidence="", mirrored=False, scan=None,
         ),
     )  # fmt: skip
 
@@ -144,17 +170,31 @@ class _Looked:
     """The fits of the scan as it is, each made when it is first asked for."""
 
     def __init__(self, scan: Scan) -> None:
-        self._scan = scan
+        self.scan = scan
         self.coarse = fit(scan)
         self._shares: dict[tuple[bool, bool], float] = {(False, False): self.coarse.share}
+
+    @property
+    def explained(self) -> bool:
+        """Whether an image leaves no more of the data than noise, edges and usual errors do."""
+        return self.coarse.share <= self._usual(self.scan)
+
+    def explained_by(self, finding: Finding) -> bool:
+        """The same with a finding mended, or so much less than without that the rest is another matter."""
+        if finding.scan is None:
+            return False
+        return finding.after <= max(self._usual(finding.scan), _MOSTLY * finding.before)
+
+    def _usual(self, scan: Scan) -> float:
+        return _NOISE_TIMES * noise_share(scan, self.coarse.block) + _USUAL
 
     def share(self, suggestion: Suggestion) -> float:
         """What ``suggestion`` is compared with: as fine as it, and, unless it widens the square, on the same square."""
         mended = suggestion.scan
-        freed = mended is not None and mended.grid is None and self._scan.grid is not None and not suggestion.widens
+        freed = mended is not None and mended.grid is None and self.scan.grid is not None and not suggestion.widens
         key = (suggestion.fine, freed)
         if key not in self._shares:
-            scan = dataclasses.replace(self._scan, grid=None, image_shape=None) if freed else self._scan
+            scan = dataclasses.replace(self.scan, grid=None, image_shape=None) if freed else self.scan
             self._shares[key] = _fit(scan, suggestion.fine)
         return self._shares[key]
 
@@ -163,8 +203,31 @@ def _fit(scan: Scan, fine: bool) -> float:
     return (fit(scan, side=256, cells=4096) if fine else fit(scan)).share
 
 
-def _judged(suggestion: Suggestion, looked: _Looked) -> Finding | None:
-    """The finding, if the suggestion explains the data better, or speaks for itself and does not explain them worse."""
+def _judged(cause: Cause, looked: _Looked) -> list[_Judged]:
+    """What of a cause explains the data better, or speaks for itself and does not explain them worse."""
+    judged = []
+    for number, suggestion in enumerate(cause(looked.scan)):
+        finding = _finding(suggestion, looked)
+        if finding is not None:
+            place = _place(suggestion, finding, looked)
+            judged.append(_Judged(finding=finding, number=(CAUSES.index(cause), number), place=place))
+    return judged
+
+
+def _place(suggestion: Suggestion, finding: Finding, looked: _Looked) -> int:
+    if suggestion.last:
+        return _LAST
+    explains = looked.explained_by(finding)
+    if suggestion.certain:
+        return _CERTAIN if explains or finding.scan is None else _SPEAKS
+    if finding.scan is None:
+        return _NAMED
+    return _EXPLAINS if explains else _PARTLY
+
+
+def _finding(suggestion: Suggestion, looked: _Looked) -> Finding | None:
+    if suggestion.scan is None and not suggestion.evidence:
+        return None  # a change that this geometry cannot have
     before = after = looked.share(suggestion)
     if suggestion.scan is not None:
         try:
@@ -180,26 +243,29 @@ def _judged(suggestion: Suggestion, looked: _Looked) -> Finding | None:
     )  # fmt: skip
 
 
-def _ordered(found: list[_Judged]) -> tuple[Finding, ...]:
+def _ordered(found: list[_Judged]) -> list[_Judged]:
     """What speaks for itself first, then by what is left of the misfit; among equals the simplest slip first.
 
     A cause that was found in two ways is named once.
     """
-    ordered: list[Finding] = []
+    ordered: list[_Judged] = []
     left = sorted(found, key=lambda one: (one.place, one.finding.after / one.finding.before))
     while left:
         best = left[0]
         most = best.finding.after / best.finding.before * _EQUAL
         equals = [one for one in left if one.place == best.place and one.finding.after <= most * one.finding.before]
         left = [one for one in left if one not in equals]
-        ordered += [one.finding for one in sorted(equals, key=lambda one: one.number)]
-    return tuple({finding.cause: finding for finding in reversed(ordered)}.values())[::-1]
+        ordered += sorted(equals, key=lambda one: one.number)
+    once: dict[str, _Judged] = {}
+    for one in ordered:
+        once.setdefault(one.finding.cause, one)
+    return list(once.values())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Judged:
-    """A finding with its number among all; ``place`` is 0 before those that only the fit finds, 2 after them."""
+    """A finding with the numbers of its cause and of the suggestion, and its place among all."""
 
     finding: Finding
-    number: int
+    number: tuple[int, int]
     place: int

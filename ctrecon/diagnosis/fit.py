@@ -74,7 +74,9 @@ def fit(
         raise InputError(f"{scan.source}: a matrix alone says nothing of source and detector, so there is no diagnosis")
     if scan.sinogram.ndim != 2:
         raise InputError(f"{scan.source}: a diagnosis looks at one slice, and these are {scan.sinogram.ndim} axes")
-    views = slice(None, None, max(1, round(scan.sinogram.shape[0] / most_views)))
+    # An odd step, so that what every second view has is not overlooked.
+    step = max(1, round(scan.sinogram.shape[0] / most_views))
+    views = slice(None, None, step - 1 + step % 2)
     grid = _coarse(scan, side)
     operator = choose_operator(scan.geometry.views(views), grid, uses=uses)
     data = torch.from_numpy(np.array(scan.sinogram[views], dtype=np.float32))[None, None]

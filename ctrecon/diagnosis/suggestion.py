@@ -22,7 +22,7 @@ class Suggestion:
     Attributes:
         cause: Its name on the command line and in JSON, such as ``angles-negated``.
         words: What would be so, as a part of a sentence: ``the angles are negated``.
-        scan: The scan with that mended; None where it can only be named.
+        scan: The scan with that mended; None where it can only be named, which takes evidence.
         mirrored: Whether the mended scan may be a mirror image: then the data cannot tell this cause from another one.
         evidence: What was seen in the data themselves, if anything.
         certain: Whether that alone decides, if only the fit does not speak against it.

@@ -83,7 +83,33 @@ def truncated(scan: Scan) -> Scan:
     return ct.Scan(np.ascontiguousarray(scan.sinogram[:, cut:-cut]), geometry)
 
 
+def in_order(order: Callable[[np.ndarray], np.ndarray]) -> Callable[[Scan], Scan]:
+    """The views in another order, the angles as they were."""
+    return lambda scan: with_data(scan, scan.sinogram[order(np.arange(VIEWS))])
+
+
+def second_views_turned(scan: Scan) -> Scan:
+    values = scan.sinogram.copy()
+    values[1::2] = values[1::2, ::-1]
+    return with_data(scan, values)
+
+
+def ramped(scan: Scan) -> np.ndarray:
+    spectrum = np.fft.rfft(scan.sinogram, 4 * SIZE, axis=1)
+    return np.asarray(np.fft.irfft(spectrum * np.arange(spectrum.shape[1]), axis=1)[:, :SIZE])
+
+
+def too_few_bits(scan: Scan) -> np.ndarray:
+    return np.mod(scan.sinogram, 0.7 * float(scan.sinogram.max()))
+
+
+def mirrored_in_degrees(scan: Scan) -> Scan:
+    return with_angles(with_data(scan, scan.sinogram[:, ::-1]), np.rad2deg)
+
+
 MIDDLE = (SIZE - 1) / 2
+SHUFFLE = np.random.default_rng(4).permutation(VIEWS)
+PAIRS = np.arange(SIZE).reshape(-1, 2)[:, ::-1].ravel()
 SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "angles negated": ("angles-negated", lambda s: with_angles(s, np.negative)),
     "cells reversed": ("angles-negated", lambda s: with_data(s, s.sinogram[:, ::-1])),
@@ -111,11 +137,21 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "saturation": ("saturation", lambda s: with_data(s, np.minimum(s.sinogram, 0.6 * s.sinogram.max()))),
     "flicker": ("flicker", lambda s: with_data(s, s.sinogram + flicker(s))),
     "truncation": ("truncated", truncated),
+    "every second view first": ("views-out-of-order", in_order(lambda k: np.r_[k[1::2], k[::2]])),
+    "every fifth view first": ("views-out-of-order", in_order(lambda k: np.concatenate([k[i::5] for i in range(5)]))),
+    "golden angles": ("views-out-of-order", in_order(lambda k: np.argsort(np.argsort(k * (3 - 5**0.5) / 2 % 1)))),
+    "shuffled views": ("views-out-of-order", in_order(lambda k: k[SHUFFLE])),
+    "boards exchanged": ("cells-out-of-order", lambda s: with_data(s, np.roll(s.sinogram, SIZE // 2, axis=1))),
+    "neighbours exchanged": ("cells-out-of-order", lambda s: with_data(s, s.sinogram[:, PAIRS])),
+    "every second view turned": ("views-turned-in-turn", second_views_turned),
+    "too few bits": ("wrapped", lambda s: with_data(s, too_few_bits(s))),
+    "filtered": ("filtered", lambda s: with_data(s, ramped(s))),
+    "two slips": ("angles-in-degrees+angles-negated", mirrored_in_degrees),
     "image too small": ("image-too-small", lambda s: s.with_grid(size=40, pixel_mm=fan(s).detector_spacing_mm / 2)),
 }
 QUICK = (
     "cells reversed", "degrees", "axis half a cell off", "axis to detector", "all in m", "counts", "image too small",
-    "a dead column", "zingers", "flicker", "open beam",
+    "neighbours exchanged", "two slips", "a dead column", "zingers", "flicker", "open beam",
 )
 
 

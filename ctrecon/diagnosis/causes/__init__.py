@@ -8,15 +8,20 @@ from ctrecon.diagnosis.causes.angle_unit import angle_unit
 from ctrecon.diagnosis.causes.angles_negated import angles_negated
 from ctrecon.diagnosis.causes.axis import axis
 from ctrecon.diagnosis.causes.bad_columns import bad_columns
+from ctrecon.diagnosis.causes.cell_order import cell_order
 from ctrecon.diagnosis.causes.correctable import correctable
 from ctrecon.diagnosis.causes.detector_reversed import detector_reversed
+from ctrecon.diagnosis.causes.detector_shape import detector_shape
 from ctrecon.diagnosis.causes.distances import distances
+from ctrecon.diagnosis.causes.filtered import filtered
 from ctrecon.diagnosis.causes.length_unit import length_unit
 from ctrecon.diagnosis.causes.lost_views import lost_views
 from ctrecon.diagnosis.causes.not_logged import not_logged
 from ctrecon.diagnosis.causes.transposed import transposed
 from ctrecon.diagnosis.causes.values_unit import values_unit
+from ctrecon.diagnosis.causes.view_order import view_order
 from ctrecon.diagnosis.causes.wider_object import wider_object
+from ctrecon.diagnosis.causes.wrapped import wrapped
 from ctrecon.diagnosis.suggestion import Cause
 
 CAUSES: tuple[Cause, ...] = (
@@ -25,10 +30,15 @@ CAUSES: tuple[Cause, ...] = (
     angle_unit,
     angle_range,
     distances,
+    detector_shape,
     length_unit,
     not_logged,
     air_level,
+    wrapped,
+    filtered,
     transposed,
+    view_order,
+    cell_order,
     bad_columns,
     lost_views,
     correctable,
@@ -38,5 +48,7 @@ CAUSES: tuple[Cause, ...] = (
 )
 """In the order in which equals are named: the simplest slip first."""
 
-SPEAKING: tuple[Cause, ...] = (not_logged, air_level, values_unit, bad_columns, lost_views, correctable)
+SPEAKING: tuple[Cause, ...] = (
+    not_logged, air_level, wrapped, filtered, values_unit, cell_order, bad_columns, lost_views, correctable,
+)  # fmt: skip
 """Those that look at the values alone, which costs little: they are asked in every reconstruction."""

@@ -27,7 +27,7 @@ def not_logged(scan: Scan) -> Iterator[Suggestion]:
             cause="not-logged", words=f"the data are {what} whose logarithm was never taken",
             scan=_without_variance(scan, _logged(f, beside)), evidence=seen, certain=True,
         )  # fmt: skip
-    elif inside < 0:
+    elif inside < 0 and float(f.mean()) < 0:
         yield Suggestion(
             cause="sign", words="the line integrals have the wrong sign", scan=_without_variance(scan, -f),
             evidence=seen, certain=True,
