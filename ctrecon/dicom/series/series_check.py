@@ -230,9 +230,10 @@ def _image(look: Look, path: Path, ds: Dataset) -> _Found:
     differing = int(np.count_nonzero(scale.decode(stored) != certified))
     require(differing == 0, f"{differing} of its pixels do not decode to the certified ones")
     look.check(ds)
-    z_mm = float(ds.ImagePositionPatient[2])
-    look.of_slice(CertifiedSlice(verdict=verdict, z_mm=z_mm, index=index, count=int(ds.ImagesInAcquisition)))
-    look.keep_misfit(verdict, z_mm)
+    # By its digits views are chosen: the certificate has all of them, the image as many as a decimal string holds.
+    z_mm, count = claims["image"]["z_mm"], int(ds.ImagesInAcquisition)
+    look.of_slice(CertifiedSlice(verdict=verdict, z_mm=z_mm, index=index, count=count))
+    look.keep_misfit(verdict, float(ds.ImagePositionPatient[2]))
     said = worth(verdict).said
     return Finding(path, True, verdict.statement + (f" ({said})" if said else "") + changes(ds, UNTOUCHED)), claims
 
