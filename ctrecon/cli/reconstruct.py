@@ -110,14 +110,31 @@ def command(
     inputs = [scan_file, *_named(options)]
     if not scan_file.is_dir():
         inputs.append(scan_file.with_suffix(".json"))
-    stack = _stack_of(output, options, asked=all_slices or spacing is not None)
+    stack = _stack_of(output, options, asked=all_slices or spacing is not None or _one_volume(output, options))
     if stack is not None:
         from ctrecon.cli.reconstruct_stack import to_stack
+        from ctrecon.cli.reconstruct_volume import to_volume
+        from ctrecon.io.slices import InSpaceError
+        from ctrecon.outputs.stack.store import StackTarget
 
-        code = to_stack(
-            scan_file, settings, stack, spacing, executor=_executor(workers, scheduler), water_mu=options["water_mu"],
-            preview=preview, page=report, overwrite=options["overwrite"], key=options["key"], as_json=as_json,
-        )  # fmt: skip
+        executor = _executor(workers, scheduler)
+        target = StackTarget(
+            path=stack, water_mu=options["water_mu"], key=options["key"], overwrite=options["overwrite"]
+        )
+        try:
+            if settings.all_rows:
+                raise InSpaceError("asked for as one volume")
+            code = to_stack(
+                scan_file, settings, stack, spacing, executor=executor, water_mu=options["water_mu"],
+                preview=preview, page=report, overwrite=options["overwrite"], key=options["key"], as_json=as_json,
+            )  # fmt: skip
+        except InSpaceError:
+            if spacing is not None or executor is not None:
+                raise SettingError(
+                    f"{scan_file}: is measured in space, one volume that one process makes and whose grid says where "
+                    "slices stand; drop --spacing, --workers and --scheduler"
+                ) from None
+            code = to_volume(scan_file, settings, target, preview=preview, page=report, as_json=as_json)
         ctx.exit(code)
     series = series_target(
         output, options, [path for path in inputs if path.exists()], pictures=preview,
@@ -205,6 +222,13 @@ def _stack_of(output: str | None, options: dict[str, Any], *, asked: bool) -> Pa
             option = "--" + name.replace("_", "-")
             raise SettingError(f"{option} belongs to a DICOM series; write one with -o FOLDER/, or drop it")
     return Path(output.rstrip("/"))
+
+
+def _one_volume(output: str | None, options: dict[str, Any]) -> bool:
+    """Whether all rows go to a format that no image beside them is written to."""
+    from ctrecon.io.volume_names import volume_suffix
+
+    return options["all_rows"] and output is not None and volume_suffix(Path(output)) is None
 
 
 def _named(options: dict[str, Any]) -> list[Path]:

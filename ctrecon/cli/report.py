@@ -30,13 +30,20 @@ def command(ctx: click.Context, /, file: Path, output: Path | None, water_mu: fl
     from ctrecon.outputs.stack.lookup import stack_of
     from ctrecon.report.content import gather, stem_of
     from ctrecon.report.page import check_place, write_page
+    from ctrecon.report.stack_content import gather_whole
 
     stack = stack_of(file)
     if stack is not None:
-        ctx.exit(_of_stack(stack[0], output, water_mu, overwrite=overwrite))
-    page = output or file.with_name(stem_of(file) + ".report.html")
-    check_place(page, file, overwrite=overwrite)
-    content = gather(file)
+        page = output or _beside(stack[0])
+        check_place(page, stack[0], overwrite=overwrite)
+        whole = gather_whole(stack[0])
+        if whole is None:
+            ctx.exit(_of_stack(stack[0], page, water_mu))
+        content = whole
+    else:
+        page = output or file.with_name(stem_of(file) + ".report.html")
+        check_place(page, file, overwrite=overwrite)
+        content = gather(file)
     write_page(page, content, water_mu_per_mm=water_mu)
     worth = content.worth.said if content.worth is not None and content.worth.said else ""
     click.echo(f"report: {printable(str(page))}  ({content.status}{'; ' if worth else ''}{worth})")
@@ -51,14 +58,17 @@ def command(ctx: click.Context, /, file: Path, output: Path | None, water_mu: fl
         ctx.exit(EXIT_DELTA_NOT_MET)
 
 
-def _of_stack(volume: Path, output: Path | None, water_mu: float | None, *, overwrite: bool) -> int:
-    """The page of a stack; the exit code."""
+def _beside(volume: Path) -> Path:
     from ctrecon.outputs.stack.formats import stack_suffix
-    from ctrecon.report.page import check_place, write_stack_page
+
+    return volume.with_name(volume.name[: -len(stack_suffix(volume) or "")] + ".report.html")
+
+
+def _of_stack(volume: Path, page: Path, water_mu: float | None) -> int:
+    """The page of a stack; the exit code."""
+    from ctrecon.report.page import write_stack_page
     from ctrecon.report.stack_content import gather_stack
 
-    page = output or volume.with_name(volume.name.removesuffix(stack_suffix(volume) or "") + ".report.html")
-    check_place(page, volume, overwrite=overwrite)
     found = gather_stack(volume)
     write_stack_page(page, found, water_mu_per_mm=water_mu)
     said = f"{found.certified} of {len(found.slices)} slices are certified"

@@ -33,6 +33,10 @@ _LOOKED_AT = 5
 MOST_SLICES = 9999
 
 
+class InSpaceError(InputError):
+    """A scan that is one volume, not slices: the caller may reconstruct it as that."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class HowRead:
     """What ``read_scan`` is told of a single slice, of all of them: see there. ``spacing_mm``: from slice to slice."""
@@ -118,7 +122,7 @@ class DetectorRows:
         found = read_plane(self._path, ask, how.geometry, how.detectors_first)
         scan = found.scan
         if scan.in_space:
-            raise InputError(f"{self._path}: is measured in space, one volume and no stack; drop --all-slices")
+            raise InSpaceError(f"{self._path}: is measured in space, one volume and no stack; drop --all-slices")
         scan = scan if self._how.correct is None else corrected(scan, self._how.correct)
         return replace(found, scan=lying(scan, self._how.patient_position))
 

@@ -10,12 +10,12 @@ from typing import Literal
 
 import numpy as np
 
-from ctrecon.certificates.verify import FILES
+from ctrecon.certificates.verify import FILES, Verdict
 from ctrecon.errors import InputError
 from ctrecon.io.npy import read_npy
 from ctrecon.outputs.stack.check import StackVerdict, check_stack
 from ctrecon.outputs.stack.lookup import stack_of
-from ctrecon.outputs.stack.manifest import NAME, Manifest, read_manifest
+from ctrecon.outputs.stack.manifest import NAME, WHOLE, Manifest, read_manifest
 from ctrecon.reconstruction.pieces import slice_name
 from ctrecon.report.content import Content, Status, StoredFile, gather
 from ctrecon.report.facts import Rows, quoted
@@ -73,6 +73,44 @@ class StackContent:
         return (*rows, *((f"Version of {name}", version) for name, version in sorted(said.made_with.items())))
 
 
+def gather_whole(path: Path) -> Content | None:
+    """The content of the report on a volume with one certificate.
+
+    Args:
+        path: The store, the file, or its folder of evidence.
+
+    Returns:
+        What ``gather`` finds of the certified volume, refused where the store does not hold it; None for a stack whose
+        slices have certificates of their own, and for anything else.
+
+    Raises:
+        InputError: A manifest that cannot be read.
+    """
+    found = stack_of(path)
+    if found is None:
+        return None
+    manifest = read_manifest(str(found[1] / NAME), _manifest_bytes(found[1]))
+    if manifest.whole is None:
+        return None
+    certified = manifest.whole.get("status") == "certified"
+    content = replace(gather(found[1] / (WHOLE + FILES["" if certified else "image"])), stem=manifest.volume)
+    verdict = check_stack(*found)
+    if verdict.valid or not certified:
+        return content
+    return replace(
+        content, status="refused", verdict=Verdict(False, None, reason=verdict.said), claim=None, worth=None,
+        residual=None,
+        missing={**content.missing, "residual": "What is refused does not say which data belong to this volume."},
+    )  # fmt: skip
+
+
+def _manifest_bytes(evidence: Path) -> bytes:
+    try:
+        return (evidence / NAME).read_bytes()
+    except OSError as why:
+        raise InputError(f"{evidence / NAME}: cannot be read ({why.strerror})") from None
+
+
 def gather_stack(path: Path) -> StackContent:
     """The content of the report on a stack.
 
@@ -89,10 +127,7 @@ def gather_stack(path: Path) -> StackContent:
     if found is None:
         raise InputError(f"{path}: is no stack with its evidence; reconstruct one with -o NAME.zarr")
     volume, evidence = found
-    try:
-        raw = (evidence / NAME).read_bytes()
-    except OSError as why:
-        raise InputError(f"{evidence / NAME}: cannot be read ({why.strerror})") from None
+    raw = _manifest_bytes(evidence)
     manifest = read_manifest(str(evidence / NAME), raw)
     heard: list[str] = []
     verdict = check_stack(volume, evidence, watch=lambda path, valid, said: heard.append("" if valid else said))

@@ -27,6 +27,8 @@ from ctrecon.workbench.verdict import verdict
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ctrecon.outputs.stack.store import StackTarget
+
 
 @dataclass(frozen=True, repr=False)
 class Reconstruction:
@@ -105,7 +107,8 @@ class Reconstruction:
         """Write ``S.npy`` with certificate, data, history and picture beside it, all of it or nothing.
 
         Args:
-            path: ``S.npy``, or ``S.nii.gz``, ``S.mha``, ``S.nrrd`` for a volume in HU as well.
+            path: ``S.npy``, or ``S.nii.gz``, ``S.mha``, ``S.nrrd`` for a volume in HU as well. (``save_volume`` writes
+                one to OME-Zarr, TIFF or HDF5.)
             preview: Whether to draw ``S.png``.
             water_mu: Of a volume: attenuation of water in 1/mm; None for what the scan says, else 0.02.
             z_mm: Of a volume: where the slice stands; None for what the scan says, else 0.
@@ -122,6 +125,39 @@ class Reconstruction:
         """
         target = Target.at(Path(path), water_mu=water_mu, z_mm=z_mm, slice_mm=slice_mm, overwrite=overwrite)
         return target.write(self.conclusion, preview=preview)
+
+    def save_volume(self, target: StackTarget, *, preview: bool = True) -> dict[str, Path]:
+        """Write a volume to a store or file of the formats of stacks, all of it or nothing.
+
+        Args:
+            target: ``StackTarget(path="volume.zarr")`` and the like; checked by its ``check``.
+            preview: Whether to draw ``volume.png`` beside it.
+
+        Returns:
+            The paths by what they are; ``image`` is the certified volume in the evidence.
+
+        Raises:
+            OutputError: Where they cannot be written.
+            InputError: For a scan of one slice, or HU of what has none.
+        """
+        # Here, because the formats of volumes are loaded for those who have one.
+        from ctrecon.certificates.verify import FILES
+        from ctrecon.outputs.stack.manifest import WHOLE
+        from ctrecon.outputs.stack.whole import accept_whole, write_whole
+        from ctrecon.support.atomic import atomic_write
+
+        accept_whole(self.scan, target)
+        written = write_whole(target, self.conclusion)
+        written["image"] = target.evidence / (WHOLE + FILES["image"])
+        if self.conclusion.certificate is not None:
+            written["certificate"] = target.evidence / (WHOLE + FILES[""])
+        if preview:
+            from ctrecon.outputs.preview import draw_preview
+
+            written["preview"] = target.path.with_name(target.path.name[: -len(target.suffix)] + ".png")
+            with atomic_write(written["preview"]) as place:
+                place.write_bytes(draw_preview(self.conclusion))
+        return written
 
     def report(
         self, path: str | os.PathLike[str], *, image: str | os.PathLike[str] | None = None,

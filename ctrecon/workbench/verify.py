@@ -269,9 +269,9 @@ def _stack(
 
     of_slice, trusted = None, ON_TRUST
     if reading is not None:
-        from ctrecon.workbench.stack.against_scan import compare_rows
+        from ctrecon.workbench.stack.against_scan import compare_stack
 
-        of_slice = compare_rows(reading, stack[1])
+        of_slice = compare_stack(reading, stack[1])
         trusted = f"data and geometry are those of {reading.name}, value by value"
     verdict = check_stack(
         *stack, trusted=key, of_slice=of_slice, effort=effort,

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,8 @@ from ctrecon.cli.main import cli
 from ctrecon.errors import CtreconError
 from ctrecon.io.write import write_scan
 from ctrecon.measurement.delta import delta_for
+from ctrecon.outputs.stack.manifest import read_manifest
+from ctrecon.outputs.stack.store import StackTarget, stored_slices
 
 SCAN, NOISE = noisy()
 TRUTH = OBJECT.volume(GRID)
@@ -94,6 +97,79 @@ def test_a_volume_from_file_to_file(tmp_path, name):
     code, said = run("audit", tmp_path / "u.npy", "--roi", "10,10,3")
     assert code == 2
     assert "certifies a volume" in said
+
+
+@pytest.fixture(scope="module")
+def result():
+    return ct.reconstruct(SCAN, delta=1.35 * NOISE, method="cgls")
+
+
+@pytest.mark.parametrize("name", ["u.zarr", "u.tif", "u.h5", "u.nii.gz"])
+def test_a_volume_stands_in_the_formats_of_stacks_and_is_what_is_certified(tmp_path, result, name):
+    target = StackTarget(path=tmp_path / name)
+    written = result.save_volume(target, preview=name == "u.zarr")
+    found = ct.verify(tmp_path / name)
+    assert found.valid, found.reason
+    assert "one volume of 18 slices" in found.statement
+    np.testing.assert_array_equal(np.load(written["image"]), result.image)
+    manifest = read_manifest("m", written["manifest"].read_bytes())
+    stored = np.stack(list(stored_slices(tmp_path / name, manifest)))
+    expected = result.image if name != "u.nii.gz" else 1000 * (result.image / 0.02 - 1)
+    np.testing.assert_allclose(stored, expected, rtol=1e-5, atol=1e-3 * (name == "u.nii.gz"))
+    assert manifest.first_mm == pytest.approx((-39.8, -44.2, -40.7))
+    assert manifest.step_mm == pytest.approx((4.8, 4.4, 4.6))
+    assert (tmp_path / "u.png").exists() == (name == "u.zarr")
+    assert not list(tmp_path.glob(".u*"))
+    # A changed voxel, data that were exchanged, a file too many.
+    evidence = target.evidence
+    for part, change in (("volume.npy", 1e-6), ("volume.data.npy", 1e-3)):
+        kept = (evidence / part).read_bytes()
+        values = np.load(evidence / part)
+        values[2, 3, 4] += change
+        np.save(evidence / part, values)
+        assert not ct.verify(tmp_path / name).valid
+        (evidence / part).write_bytes(kept)
+    (evidence / "more.npy").write_bytes(b"")
+    assert "the evidence holds" in ct.verify(tmp_path / name).reason
+    (evidence / "more.npy").unlink()
+    assert ct.verify(tmp_path / name).valid
+
+
+def test_a_slice_of_the_store_that_is_not_the_certified_one_is_refused(tmp_path, result):
+    result.save_volume(StackTarget(path=tmp_path / "u.h5"), preview=False)
+    with h5py.File(tmp_path / "u.h5", "r+") as file:
+        file["volume"][5, 3, 4] += 1e-4
+    assert "slice 6 of u.h5 is not that of the certified volume" in ct.verify(tmp_path / "u.h5").reason
+    code, said = run("report", tmp_path / "u.h5")
+    assert code == 1
+    assert "is not that of the certified volume" in said
+    assert "Refused: the certificate does not hold" in (tmp_path / "u.report.html").read_text()
+    with pytest.raises(CtreconError, match="is for volumes"):
+        ct.reconstruct(ct.simulate("seeds", size=16, views=12, seed=1), delta="50%", method="fbp").save_volume(
+            StackTarget(path=tmp_path / "v.zarr")
+        )
+
+
+def test_the_command_writes_a_cone_to_a_store_says_its_memory_and_compares_it_with_the_scan(tmp_path):
+    write_scan(tmp_path / "scan.npz", dataclasses.replace(SCAN, variance=None))
+    line = ["reconstruct", tmp_path / "scan.npz", "--method", "cgls", "--delta", 1.35 * NOISE]
+    line += ["-o", tmp_path / "u.zarr"]
+    code, said = run(*line, "--workers", 2)
+    assert code == 2
+    assert "one volume that one process makes" in said
+    code, said = run(*line, "--report", tmp_path / "u.html", "--no-preview")
+    assert code == 0, said
+    assert "18 x 22 x 20 voxels from 30 x 24 x 30 values will take about 0." in said
+    assert "Certified: this image explains" in (tmp_path / "u.html").read_text()
+    code, said = run("verify", tmp_path / "u.zarr", "--scan", tmp_path / "scan.npz")
+    assert code == 0, said
+    assert "value by value" in said
+    write_scan(tmp_path / "other.npz", dataclasses.replace(SCAN, sinogram=SCAN.sinogram + 1, variance=None))
+    code, said = run("verify", tmp_path / "u.zarr", "--scan", tmp_path / "other.npz")
+    assert code == 1, said
+    code, said = run(*line)
+    assert code == 2
+    assert "is there already" in said
 
 
 def test_counts_of_a_volume_become_line_integrals(tmp_path):

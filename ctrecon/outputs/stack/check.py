@@ -17,8 +17,9 @@ from ctrecon.certificates.worth import NOTHING, Worth, worth
 from ctrecon.errors import CtreconError
 from ctrecon.geometry.as_json import grid_from_dict
 from ctrecon.io.npy import read_npy
+from ctrecon.outputs.history import SUFFIX as HISTORY
 from ctrecon.outputs.stack.formats import load_format, stack_suffix
-from ctrecon.outputs.stack.manifest import MOST_BYTES, NAME, SIGNATURE, Manifest, read_manifest
+from ctrecon.outputs.stack.manifest import MOST_BYTES, NAME, SIGNATURE, WHOLE, Manifest, read_manifest
 from ctrecon.outputs.stack.store import places_of
 from ctrecon.outputs.stack.volume_file import ATTENUATION, HU, shown
 from ctrecon.reconstruction.pieces import slice_name
@@ -69,6 +70,8 @@ def check_stack(
         require(form.values != HU or manifest.water_mu_per_mm is not None, "the manifest of HU lacks its water")
         of_form = ATTENUATION if manifest.values != "HU" else manifest.values
         require(form.values == of_form, f"the manifest says {manifest.values!r}, which such a file does not hold")
+        if manifest.whole is not None:
+            return _check_whole(volume, evidence, manifest, watch, of_slice, effort)
         for k, values in enumerate(form.read(volume, manifest)):
             path = evidence / (slice_name(k + 1) + FILES[""])
             found = _checked(manifest, evidence, k, values, form.values, of_slice, effort)
@@ -108,7 +111,8 @@ def _manifest(evidence: Path, trusted: PublicKey | None) -> Manifest:
         require(stated == trusted.raw and trusted.made(signature, raw), "its signature is not the trusted key's")
     z = tuple(float(one["z_mm"]) for one in manifest.slices)
     step = manifest.step_mm[0]
-    require(all(one["files"] == sorted(set(one["files"])) for one in manifest.slices), "a slice lists a file twice")
+    listed = manifest.slices if manifest.whole is None else (manifest.whole,)
+    require(all(one["files"] == sorted(set(one["files"])) for one in listed), "a slice lists a file twice")
     even = all(abs(at - (manifest.first_mm[0] + k * step)) <= 1e-6 * max(1.0, abs(step)) for k, at in enumerate(z))
     require(even, "the manifest's slices do not stand where its volume says")
     return manifest
@@ -116,8 +120,11 @@ def _manifest(evidence: Path, trusted: PublicKey | None) -> Manifest:
 
 def _nothing_else(evidence: Path, manifest: Manifest) -> None:
     known = {NAME, SIGNATURE}
+    if manifest.whole is not None:
+        parts = manifest.whole["files"]
+        known |= {WHOLE + HISTORY, *(WHOLE + FILES[str(part)] for part in parts if str(part) in FILES)}
     for k, one in enumerate(manifest.slices):
-        known |= {slice_name(k + 1) + FILES[str(part)] for part in one["files"] if str(part) in FILES}
+        known |= {slice_name(k + 1) + FILES[str(part)] for part in one.get("files", ()) if str(part) in FILES}
     there = {path.name for path in evidence.iterdir()}
     others = sorted(there - known)
     require(not others, f"the evidence holds {others[:1]}, which the manifest does not list")
@@ -148,14 +155,7 @@ def _checked(
         require(image.shape == manifest.shape[1:], f"{path.name} has shape {image.shape}, not the manifest's")
         require(np.array_equal(values, shown(manifest, image, kind)), f"the volume's slice {k + 1} is not its image")
         require(said["status"] == "certified", f"slice {k + 1} is not certified: {said['status']}")
-        certificate = evidence / (slice_name(k + 1) + FILES[""])
-        raw = certificate.read_bytes()
-        require(hashlib.sha256(raw).hexdigest() == said["certificate_sha256"], f"{certificate.name} is another one")
-        verdict = check(certificate, effort=effort)
-        require(verdict.valid, verdict.reason)
-        require(verdict.kind == "feasible", f"{certificate.name} does not speak of an image")
-        _same_place(manifest, verdict)
-        found = _same_words(manifest, said, verdict)
+        verdict, found = _certified(manifest, said, evidence / (slice_name(k + 1) + FILES[""]), effort)
         if of_slice is not None:
             of_slice(verdict, k)
     except (Refused, CtreconError, OSError, KeyError, TypeError) as why:
@@ -177,6 +177,46 @@ def _same_words(manifest: Manifest, said: Mapping[str, Any], verdict: Verdict) -
     return found
 
 
+def _certified(manifest: Manifest, said: Any, certificate: Path, effort: float) -> tuple[Verdict, Worth]:
+    """What the checker finds of a certificate. Raises Refused where it does not hold, or is not the manifest's."""
+    raw = certificate.read_bytes()
+    require(hashlib.sha256(raw).hexdigest() == said["certificate_sha256"], f"{certificate.name} is another one")
+    verdict = check(certificate, effort=effort)
+    require(verdict.valid, verdict.reason)
+    require(verdict.kind == "feasible", f"{certificate.name} does not speak of an image")
+    _same_place(manifest, verdict)
+    return verdict, _same_words(manifest, said, verdict)
+
+
+def _check_whole(
+    volume: Path, evidence: Path, manifest: Manifest, watch: Callable[[Path, bool, str], None],
+    of_slice: OfSlice | None, effort: float,
+) -> StackVerdict:
+    """A volume with one certificate: every voxel of it, and that. Raises Refused, CtreconError, OSError."""
+    said: Any = manifest.whole
+    form = load_format(stack_suffix(volume) or "")
+    path = evidence / (WHOLE + FILES["image"])
+    require(not path.is_symlink(), f"{path.name} is a link")
+    image = read_npy(path)
+    own = hashlib.sha256(npy_bytes(plain(image, "image"))).hexdigest()
+    require(own == said["image_sha256"], f"{path.name} is not the image that the manifest lists")
+    require(image.shape == manifest.shape, f"{path.name} has shape {image.shape}, not the manifest's")
+    for k, values in enumerate(form.read(volume, manifest)):
+        same = np.array_equal(values, shown(manifest, image[k], form.values))
+        require(same, f"slice {k + 1} of {volume.name} is not that of the certified volume")
+    certificate = evidence / (WHOLE + FILES[""])
+    require(said["status"] == "certified", f"the volume is not certified: {said['reason']}")
+    ends = float(image.min()), float(image.max())
+    require(ends == manifest.range, f"its values go from {ends[0]!r} to {ends[1]!r}, not as the manifest says")
+    verdict, worth_of_it = _certified(manifest, said, certificate, effort)
+    if of_slice is not None:
+        of_slice(verdict, 0)
+    found = f"one volume of {manifest.shape[0]} slices, as certified: within its delta of its data as stored"
+    found += f" ({worth_of_it.said})" if worth_of_it.said else ""
+    watch(certificate, True, found)
+    return StackVerdict(valid=True, said=found)
+
+
 def _same_place(manifest: Manifest, verdict: Verdict) -> None:
     """In the plane a certificate says itself where its pixels are."""
     stated = verdict.claims["operator"].get("grid")
@@ -184,6 +224,10 @@ def _same_place(manifest: Manifest, verdict: Verdict) -> None:
         return
     z = tuple(float(one["z_mm"]) for one in manifest.slices)
     first, step = places_of(z, grid_from_dict(stated))
+    if len(stated.get("centre_mm", ())) == 3:
+        own = grid_from_dict(stated)
+        level = np.allclose(own.z_mm, z, rtol=0, atol=1e-9 * step[0])
+        require(bool(level), "its slices stand elsewhere than the manifest's volume says")
     same = np.allclose(first[1:], manifest.first_mm[1:], rtol=0, atol=1e-9 * max(step[1:])) and step[1:] == tuple(
         manifest.step_mm[1:]
     )

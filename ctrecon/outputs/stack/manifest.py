@@ -19,6 +19,8 @@ from ctrecon.support.json_text import parse_json
 FORMAT = "ctrecon-stack/1"
 NAME, SIGNATURE = "manifest.json", "manifest.sig"
 MOST_BYTES = 64 << 20
+WHOLE = "volume"
+"""The stem of the evidence of a volume that has one certificate."""
 _ZEROS = "0" * 64
 
 
@@ -31,7 +33,8 @@ class Manifest:
     head. ``slices``: of each ``z_mm``, ``status``, ``image_sha256`` and ``certificate_sha256`` (of the files; None
     without one), ``delta``, ``norm``, ``residual``, ``reason``, ``says_nothing``, ``says_little``. ``volume``: the name
     of the file beside the evidence, or of the store that holds it, and ``values``, what its numbers are. ``settings``
-    is what was asked for, ``notes`` what was assumed.
+    is what was asked for, ``notes`` what was assumed. ``whole``: of a volume with one certificate (a cone beam) what
+    else stands in ``slices``, which then have ``z_mm`` alone; None of a stack, each of whose slices has a certificate.
     """
 
     shape: tuple[int, int, int]
@@ -48,15 +51,20 @@ class Manifest:
     patient_position: str = ""
     range: tuple[float, float] = (0.0, 1.0)
     made_with: Mapping[str, str] = field(default_factory=dict)
+    whole: Mapping[str, Any] | None = None
 
     @property
     def certified(self) -> int:
         """How many slices are certified."""
+        if self.whole is not None:
+            return self.shape[0] if self.whole["status"] == "certified" else 0
         return sum(one["status"] == "certified" for one in self.slices)
 
     def to_bytes(self) -> bytes:
         """The one form that it has."""
         values = {"format": FORMAT, "manifest_sha256": _ZEROS, **{f.name: getattr(self, f.name) for f in fields(self)}}
+        if self.whole is None:
+            del values["whole"]
         text = json.dumps(values, sort_keys=True, indent=1, allow_nan=False) + "\n"
         own = hashlib.sha256(text.encode()).hexdigest()
         return text.replace(f'"manifest_sha256": "{_ZEROS}"', f'"manifest_sha256": "{own}"', 1).encode()
@@ -103,8 +111,15 @@ def _check(found: Manifest) -> None:
         raise ValueError("a note is no text")
     if found.water_mu_per_mm is not None and not (_number(found.water_mu_per_mm) and found.water_mu_per_mm > 0):
         raise ValueError("water does not attenuate")
-    for one in found.slices:
-        _check_slice(one)
+    if found.whole is None:
+        for one in found.slices:
+            _check_slice(one, _OF_SLICE)
+    else:
+        if not isinstance(found.whole, dict):
+            raise ValueError("what it says of the whole is no object")
+        _check_slice(found.whole, {name: good for name, good in _OF_SLICE.items() if name != "z_mm"})
+        for one in found.slices:
+            _check_slice(one, {"z_mm": _number})
     if found.volume in ("", ".", "..") or "/" in found.volume or "\\" in found.volume:
         raise ValueError("its volume is no name in the same folder")
 
@@ -125,9 +140,9 @@ _OF_SLICE: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _check_slice(one: Mapping[str, Any]) -> None:
-    if set(one) != set(_OF_SLICE):
-        raise ValueError(f"a slice has other entries than {', '.join(_OF_SLICE)}")
-    for name, good in _OF_SLICE.items():
+def _check_slice(one: Mapping[str, Any], entries: Mapping[str, Callable[[Any], bool]]) -> None:
+    if set(one) != set(entries):
+        raise ValueError(f"a slice has other entries than {', '.join(entries)}")
+    for name, good in entries.items():
         if not good(one[name]):
             raise ValueError(f"{name} of a slice is not what belongs there")

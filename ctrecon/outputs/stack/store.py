@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from ctrecon.outputs.stack.lookup import evidence_of
 from ctrecon.outputs.stack.manifest import NAME, SIGNATURE, Manifest
 from ctrecon.outputs.stack.names import EVIDENCE
 from ctrecon.outputs.stack.volume_file import HU, shown
-from ctrecon.reconstruction.pieces import Pieces
+from ctrecon.reconstruction.pieces import Pieces, beside
 from ctrecon.support.arrays import Array
 from ctrecon.support.atomic import check_writable, output_error
 
@@ -93,30 +93,63 @@ class StackTarget:
         Raises:
             OutputError: The disk is full, or the like.
         """
-        work = pieces.folder / "store"
-        try:
-            for name in _WORK:
-                shutil.rmtree(pieces.folder / name, ignore_errors=True)
-            work.mkdir(parents=True)
-            volume = work / self.path.name
-            evidence = volume / EVIDENCE if self.suffix == ".zarr" else work / self.evidence.name
-            evidence.mkdir(parents=True)
+        def link(evidence: Path) -> None:
             for index, parts in files.items():
                 for part in parts:
                     given = pieces.path(index, part)
                     _link(given, evidence / given.name)
+
+        images = (read_npy(pieces.path(k, "image")) for k in range(manifest.shape[0]))
+        return self._write(pieces.folder, manifest, link, images)
+
+    def write_whole(self, manifest: Manifest, evidence: Mapping[str, bytes], image: Array) -> dict[str, Path]:
+        """The same of a volume with one certificate.
+
+        Args:
+            manifest: With ``whole``.
+            evidence: The files that belong to it, by name.
+            image: ``[slices, rows, columns]``, as certified.
+
+        Returns:
+            The paths by what they are.
+
+        Raises:
+            OutputError: The disk is full, or the like.
+        """
+        def put(folder: Path) -> None:
+            for name, raw in evidence.items():
+                (folder / name).write_bytes(raw)
+
+        folder = beside(self.path.resolve())
+        written = self._write(folder, manifest, put, iter(image))
+        with suppress(OSError):
+            folder.rmdir()
+        return written
+
+    def _write(
+        self, folder: Path, manifest: Manifest, put: Callable[[Path], None], images: Iterator[Array]
+    ) -> dict[str, Path]:
+        """``put`` fills the folder of the evidence; ``folder`` is where all of it waits to be swapped in."""
+        work = folder / "store"
+        try:
+            for name in _WORK:
+                shutil.rmtree(folder / name, ignore_errors=True)
+            work.mkdir(parents=True)
+            volume = work / self.path.name
+            evidence = volume / EVIDENCE if self.suffix == ".zarr" else work / self.evidence.name
+            evidence.mkdir(parents=True)
+            put(evidence)
             raw = manifest.to_bytes()
             (evidence / NAME).write_bytes(raw)
             if self.key is not None:
                 (evidence / SIGNATURE).write_bytes(self.key.signed(raw))
             form = load_format(self.suffix)
-            images = (read_npy(pieces.path(k, "image")) for k in range(manifest.shape[0]))
             form.write(volume, manifest, (shown(manifest, image, form.values) for image in images))
             _to_disk(work)
-            self._swap(work, pieces.folder / "old")
+            self._swap(work, folder / "old")
         except OSError as why:
             raise output_error(self.path, why) from None
-        shutil.rmtree(pieces.folder / "old", ignore_errors=True)
+        shutil.rmtree(folder / "old", ignore_errors=True)
         shutil.rmtree(work, ignore_errors=True)
         return {"volume": self.path, "manifest": self.evidence / NAME}
 

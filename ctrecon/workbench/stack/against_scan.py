@@ -6,17 +6,33 @@ from pathlib import Path
 from typing import Any
 
 from ctrecon.certificates.against_scan import difference
-from ctrecon.certificates.verify import Verdict, require
+from ctrecon.certificates.verify import FILES, Verdict, require
 from ctrecon.errors import SettingError
 from ctrecon.io.slices import HowRead, open_stack
 from ctrecon.io.turns import TURNS
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.stack.check import OfSlice
-from ctrecon.outputs.stack.manifest import NAME, read_manifest
+from ctrecon.outputs.stack.manifest import NAME, WHOLE, read_manifest
 from ctrecon.reconstruction.settings import Settings
-from ctrecon.workbench.verify_scan import Reading
+from ctrecon.workbench.verify_scan import Reading, compare
 
 _READ = ("geometry", "detectors_first", "every", "center", "correct", "patient_position", "image")
+
+
+def compare_stack(reading: Reading, evidence: Path) -> OfSlice:
+    """As ``compare_rows``; of a volume with one certificate the whole scan at once.
+
+    Raises:
+        SettingError: As ``compare_rows``.
+        InputError: What cannot be read.
+    """
+    if read_manifest(NAME, (evidence / NAME).read_bytes()).whole is None:
+        return compare_rows(reading, evidence)
+
+    def of_volume(verdict: Verdict, k: int) -> None:
+        compare(verdict, evidence / (WHOLE + FILES[""]), reading)
+
+    return of_volume
 
 
 def compare_rows(reading: Reading, evidence: Path) -> OfSlice:

@@ -1,0 +1,46 @@
+"""``ctrecon reconstruct`` of a cone beam, or anything else measured in space, into one volume with one certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ctrecon.cli.progress import shown
+from ctrecon.cli.reconstruct_one import tell
+from ctrecon.support.text import printable
+
+if TYPE_CHECKING:
+    from ctrecon.measurement.scan import Scan
+    from ctrecon.outputs.stack.store import StackTarget
+    from ctrecon.reconstruction.settings import Settings
+
+
+def to_volume(
+    scan_file: Path, settings: Settings, target: StackTarget, *, preview: bool, page: Path | None, as_json: bool
+) -> int:
+    """Write the volume with its evidence; the exit code."""
+    from ctrecon.outputs.stack.whole import accept_whole
+    from ctrecon.reconstruction.memory import memory_said
+    from ctrecon.workbench.reconstruct import reconstruct_checked
+
+    target.check([scan_file])
+    if page is not None:
+        from ctrecon.report.page import check_place
+
+        check_place(page, scan_file, overwrite=target.overwrite)
+
+    def accept(scan: Scan) -> None:
+        accept_whole(scan, target)
+        if not as_json:
+            click.echo(f"note: {printable(memory_said(scan.with_grid(), settings.method))}", err=True)
+
+    with shown(quiet=as_json) as progress:
+        result = reconstruct_checked(scan_file, settings, accept, progress=progress)
+    written = result.save_volume(target, preview=preview)
+    if page is not None:
+        written["report"] = result.report(
+            page, image=written["image"], water_mu=target.water_mu, overwrite=target.overwrite
+        )
+    return tell(result.conclusion, written, as_json=as_json)
