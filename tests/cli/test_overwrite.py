@@ -57,7 +57,7 @@ WRITES = {
 }
 # These add to what is there and replace nothing: what is there and equal stays, what differs is an error.
 ADD = ("dicom get", "dicom listen", "data fetch", "reproduce roughness", "reproduce lesions", "reproduce volumes")
-READ = ("verify", "dicom echo", "dicom send", "dicom find", "dicom queue", "data list")
+READ = ("verify", "view", "dicom echo", "dicom send", "dicom find", "dicom queue", "data list")
 
 
 def run(*words: object) -> click.testing.Result:
