@@ -57,7 +57,7 @@ ON_CPU = [
 ]
 # Studies and volumes take minutes; that they ask for no GPU, test_one_place_asks_for_gpus shows.
 STUDIES = {"benchmark", "safety", "reproduce", "train-volumes"}
-# These send, receive, change or show files and compute nothing with torch; `dicom listen` runs "reconstruct --all-slices".
+# These send, receive or show files and compute nothing with torch; `dicom listen` runs "reconstruct --all-slices".
 NO_TENSORS = {"dicom", "view"}
 
 
