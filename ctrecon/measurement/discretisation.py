@@ -113,7 +113,8 @@ def discretisation(
     # Rays of a fan are closer on the source's side of the axis: the mean over the image's disc takes two points.
     gain = min(0.9, rays.spread * max(grid.size_mm) / 4 / rays.spacing_mm)
     pixel_mm = max(grid.spacing_mm)  # the longer side of pixels that are not square loses most
-    level, exponent = scan.fit()
+    plain = scan.plain()
+    level, exponent = plain.fit()
     x = (np.arange(_REACH * cells) + 0.5) / cells  # frequencies, as shares of the detector's highest
     own = x**-exponent * np.sinc(x / 2) ** 2 / folded(x, exponent)
     w = x / (2 * rays.spacing_mm)
@@ -121,8 +122,10 @@ def discretisation(
     for side in (1 - gain, 1 + gain):
         fine += _finer_than_pixels(w / side * pixel_mm) * side / 2
     inside = (own / np.sinc(x / 2) ** 2)[:cells]
-    outside = level * x[cells:] ** -exponent
     aliases = np.sqrt(fine[:cells] * inside)[None]
+    along = scan.weight_along(plain, aliases) if whitened else 1.0
+    level *= along
+    outside = level * x[cells:] ** -exponent
     blurred, aliased = 0.0, float((outside * fine[cells:]).sum())
     for part in scan.blocks():
         c, s = rays.cosine[part, None], rays.sine[part, None]
@@ -135,7 +138,7 @@ def discretisation(
         blurred += scan.power(part, np.sqrt(response[:, :cells] * inside))
         aliased += scan.power(part, aliases)
     if whitened:
-        aliased *= scan.weight_across(aliases)
+        aliased *= scan.weight_across(along)
     return Discretisation(square=max(blurred + aliased, 0.0), exponent=exponent)
 
 
@@ -145,6 +148,9 @@ class _Spectrum:
     def __init__(self, sinogram: Array, noise: Float64Array, weights: Float64Array) -> None:
         self.values, self.noise, self.weights = sinogram, noise, weights
         self.views, self.cells = sinogram.shape
+
+    def plain(self) -> _Spectrum:
+        return _Spectrum(self.values, self.noise, np.ones_like(self.weights))
 
     def blocks(self) -> Iterator[slice]:
         step = max(1, _BLOCK // (_REACH * self.cells))
@@ -162,21 +168,29 @@ class _Spectrum:
         expected = idct(dct(self.noise[part]) * spread)
         return float((self.weights[part] * (filtered**2 - expected)).sum())
 
-    def weight_across(self, amplitude: Float64Array) -> float:
-        """How much less the rays across an object weigh than those along its edges, as a share.
+    def weight_along(self, plain: _Spectrum, amplitude: Float64Array) -> float:
+        """The mean weight of the rays along an object's edges, which the filter of ``amplitude`` finds.
 
-        A view shows, and the filter of ``amplitude`` finds, what the object has of edges along its own rays. What is
-        finer than pixels is of all edges, and met by every ray that crosses one: a ray's part of that would be its way
-        in the object, for which its value stands, did edges at a slant not count for more. The truth lies between, and
-        six families of phantoms have it in the (geometric) middle.
+        A narrow band of frequencies is of no place, so it would be weighed by all that is near an edge: the level of
+        the spectrum is found without weights, and weighed by what a filter of few cells finds. Of all rays where noise
+        hides the edges.
         """
-        plain = _Spectrum(self.values, self.noise, np.ones_like(self.weights))
-        found = [sum(one.power(part, amplitude) for part in one.blocks()) for one in (self, plain)]
+        found, of = (sum(one.power(part, amplitude) for part in one.blocks()) for one in (self, plain))
+        return found / of if min(found, of) > 0 else float(self.weights.mean())
+
+    def weight_across(self, along: float) -> float:
+        """How much less the rays across an object weigh than those along its edges, whose weight is ``along``.
+
+        A view shows what the object has of edges along its own rays. What is finer than pixels is of all edges, and met
+        by every ray that crosses one: a ray's part of that would be its way in the object, for which its value stands,
+        did edges at a slant not count for more. The truth lies between, and six families of phantoms have it in the
+        (geometric) middle.
+        """
         way = np.maximum(self.values, 0)
-        if min(found) <= 0 or not way.any():
+        if not way.any():
             return 1.0
         across = float((self.weights * way).sum() / way.sum())
-        return min(1.0, max(_LEAST_ACROSS, math.sqrt(across * found[1] / found[0])))
+        return min(1.0, max(_LEAST_ACROSS, math.sqrt(across / along)))
 
     def fit(self) -> tuple[float, float]:
         """``(level, exponent)``: the power of a frequency, summed over the views, is ``level x^-exponent``."""
