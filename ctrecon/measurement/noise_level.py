@@ -16,15 +16,15 @@ from scipy.special import gammainc, gammaincinv
 
 from ctrecon.errors import InputError
 from ctrecon.geometry.base import Geometry
-from ctrecon.measurement.noise_spectrum import CAUTION, Level, level_of_white
+from ctrecon.measurement.noise_spectrum import CAUTION, Level, level_of_held
 from ctrecon.measurement.wedge import beyond_the_wedge, beyond_the_wedge_of_any_views
 from ctrecon.support.arrays import Float64Array
 
-WEAK = "the highest frequencies along the detector, taken for white, a weak way"
+WEAK = "the highest frequencies along the detector, a weak way, and wide since detail may be noise that neighbours share"
 WEAKEST = "what local cubics along the detector leave, the weakest way"
 
-# Fewer cells have no spectrum to speak of.
-_FEWEST_CELLS = 16
+# What local cubics miss of noise that neighbours share as 0.3 : 1 : 0.3.
+_SHARED = 1.35
 # Windows of so many cells, fitted by a cubic, in so many classes of brightness.
 _CELLS, _DEGREE, _CLASSES = 10, 3, 5
 # Of a detector with more rows so many are looked at.
@@ -66,11 +66,10 @@ def estimate_sigma(
             why = "a fit since the views close no turn in even steps"
             return beyond, f"angular frequencies that no object reaches, by {why}"
     windows = _in_windows(values)
-    if geometry is not None and values.shape[1] >= _FEWEST_CELLS:
-        white = level_of_white(values)
-        if white.most < windows.most:  # of white noise neither is too small
-            return white, WEAK
-    return windows, WEAKEST
+    if geometry is None:
+        return windows, WEAKEST
+    held = level_of_held(values)
+    return Level(max(held.likely, windows.likely / 2), max(held.most, _SHARED * windows.most)), WEAK
 
 
 def _of_rows(values: npt.NDArray[np.floating], geometry: Geometry | None) -> tuple[Level, str]:
