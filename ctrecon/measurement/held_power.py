@@ -7,16 +7,13 @@ Noise may grow with attenuation: windows are compared after its growth, and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from ctrecon.support.arrays import Float64Array
-
-LOWEST = 0.125
-"""No window tells what is below this share of the detector's highest frequency."""
 
 # Cells of a window, an even number; which begin so many cells apart. The lowest of its frequencies, as a share of the
 # cells: below, its edges let what is lower still through.
@@ -25,33 +22,32 @@ _WINDOW, _STEP, _FROM = 16, 2, 3 / 16
 _CLASSES, _FEWEST, _HIGHEST = 12, 50, 3
 # The median over the mean of chi-square laws of one and of two degrees of freedom.
 _MEDIANS = (0.45494, 0.69315)
-# As good as the mean of so many values is the median of one.
-_EFFICIENCY = 0.5
 _FINE = 400
 # In the place of a power of zero, which only data without noise have.
 _NOTHING = 1e-250
 
 
-@dataclass(frozen=True)
-class HeldPower:
-    """The ``power`` of each band, 1 for white noise of variance 1, and how many independent numbers it stands for.
+def held_power(values: Float64Array) -> Float64Array:
+    """The power of each band between the edges of ``[views, cells]``, 1 for white noise of variance 1."""
+    window = _window(values)
+    windows = np.lib.stride_tricks.sliding_window_view(values, window, axis=1)[:, ::_STEP].reshape(-1, window)
+    power = np.square(np.abs(windows @ _filters(window))) / np.where(_waves(window) == window // 2, *_MEDIANS)
+    growth = np.exp(_growth(windows.mean(axis=1), power))
+    return np.asarray(np.median(power / growth[:, None], axis=0) * growth.mean())
 
-    ``window``: of how many cells, which decides the bands.
+
+def largest_shared(values: Float64Array) -> float:
+    """How strong noise in ``[views, cells]`` can be that three neighbours share as 0.3 : 1 : 0.3, were there no object.
+
+    Returns:
+        A root mean square.
     """
+    law = in_bands((1 + 0.6 * np.cos(np.pi * frequencies())) ** 2 / 1.18, _window(values))
+    return math.sqrt(float((held_power(values) / law).min()))
 
-    power: Float64Array
-    freedom: float
-    window: int
 
-    @classmethod
-    def of(cls, values: Float64Array) -> HeldPower:
-        """Of ``[views, cells]``."""
-        window = min(_WINDOW, values.shape[1] // 2 * 2)
-        windows = np.lib.stride_tricks.sliding_window_view(values, window, axis=1)[:, ::_STEP].reshape(-1, window)
-        power = np.square(np.abs(windows @ _filters(window))) / np.where(_waves(window) == window // 2, *_MEDIANS)
-        growth = np.exp(_growth(windows.mean(axis=1), power))
-        median = np.median(power / growth[:, None], axis=0) * growth.mean()
-        return cls(median, max(1.0, values.size * 2 / window * _EFFICIENCY), window)
+def _window(values: Float64Array) -> int:
+    return min(_WINDOW, values.shape[1] // 2 * 2)
 
 
 def frequencies() -> Float64Array:

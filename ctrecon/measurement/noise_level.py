@@ -1,9 +1,9 @@
 """How strong the noise is, from the sinogram alone: what no object can have made is noise.
 
 Four ways, the first that serves: beyond the double wedge of a whole turn, beyond that of any views (``wedge.py``);
-where too few views leave nothing beyond, white noise beside an object's spectrum (``noise_spectrum.py``); or, where
-that is less and where only a matrix is given, short windows along the detector less the cubics through them, which are
-noise wherever no edge passes and else too large.
+where too few views leave nothing beyond, what short windows hold between edges (``noise_spectrum.py``), and since
+detail there may as well be noise that neighbours share, it is made wide; or, where only a matrix is given, short
+windows along the detector less the cubics through them, which are noise wherever no edge passes and else too large.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from scipy.special import gammainc, gammaincinv
 
 from ctrecon.errors import InputError
 from ctrecon.geometry.base import Geometry
-from ctrecon.measurement.noise_spectrum import CAUTION, Level, level_of_held
+from ctrecon.measurement.held_power import largest_shared
+from ctrecon.measurement.noise_spectrum import CAUTION, Level, level_of_white
 from ctrecon.measurement.wedge import beyond_the_wedge, beyond_the_wedge_of_any_views
 from ctrecon.support.arrays import Float64Array
 
-WEAK = "the highest frequencies along the detector, a weak way, and wide since detail may be noise that neighbours share"
+WEAK = "the highest frequencies along the detector, a weak way and wide: detail may be noise that neighbours share"
 WEAKEST = "what local cubics along the detector leave, the weakest way"
 
-# What local cubics miss of noise that neighbours share as 0.3 : 1 : 0.3.
+# So many times what local cubics leave of it is noise that neighbours share as 0.3 : 1 : 0.3.
 _SHARED = 1.35
 # Windows of so many cells, fitted by a cubic, in so many classes of brightness.
 _CELLS, _DEGREE, _CLASSES = 10, 3, 5
@@ -68,8 +69,10 @@ def estimate_sigma(
     windows = _in_windows(values)
     if geometry is None:
         return windows, WEAKEST
-    held = level_of_held(values)
-    return Level(max(held.likely, windows.likely / 2), max(held.most, _SHARED * windows.most)), WEAK
+    white, shared = level_of_white(values), largest_shared(values)
+    # Cubics take detail for noise, so this much it is at most; and an image is not to be fitted to a third of it.
+    most = min(max(white.most, shared), _SHARED * windows.most)
+    return Level(min(max(white.likely, most / 3), windows.likely, most), most), WEAK
 
 
 def _of_rows(values: npt.NDArray[np.floating], geometry: Geometry | None) -> tuple[Level, str]:

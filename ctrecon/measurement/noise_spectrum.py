@@ -18,13 +18,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import log_ndtr
 
-from ctrecon.measurement.held_power import LOWEST, HeldPower, frequencies, in_bands
 from ctrecon.measurement.object_spectrum import LIKELY, LIKELY_WITHIN, RAGGED, folded
 from ctrecon.support.arrays import Float64Array
+from ctrecon.support.cosine import dct
 
 CAUTION = 2.0
 """So many standard errors are added where an estimate must not be too small, as a bound on the noise must not be."""
@@ -43,7 +44,8 @@ _LIKELIER, _FLICKER, _FALL = 12.5, (3, 0.04), 1.1
 _BLURS = (0.0, 0.25, 0.5, 0.8, 1.2, 1.6, 2.0, 2.5, 3.0, 3.5, 4.2, 5.0, 6.0)
 _PARTLY, _WHITE = (1.6, 2.5, 3.5, 5.0, 7.0, 10.0), (0.15, 0.3, 0.45, 0.6, 0.75)
 _SHAPES = np.array([(b, 0.0) for b in _BLURS] + [(b, w) for w in _WHITE for b in _PARTLY]).T
-_EXPONENTS = np.arange(1.3, 6.1, 0.35)
+_EXPONENTS = np.arange(1.3, 3.55, 0.25)
+_FROM, _BANDS = 0.2, 14
 # No blur is so many times as likely as all blurs together: what is too small is worse than what is too large.
 _RATHER_WHITE, _LESS = 10.0, 0.8
 _ROUNDS = 4
@@ -62,6 +64,22 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Everything:
+    """All that a sinogram of ``views`` and ``cells`` holds: the mean ``power`` in bands of frequencies."""
+
+    power: Float64Array
+    cells: int
+    views: int
+
+    @classmethod
+    def of(cls, values: Float64Array) -> Everything:
+        """Of ``[views, cells]``, by cosine transforms: they continue it by its mirror image, without a jump."""
+        views, cells = values.shape
+        power = np.square(dct(values)).mean(axis=0) / (2 * cells)  # white noise: its variance
+        return cls(np.array([power[band].mean() for band in _bands(cells)[0]]), cells, views)
+
+
+@dataclass(frozen=True)
 class Lines:
     """A sinogram's power at each frequency along the detector, from the lowest, with its degrees of freedom.
 
@@ -72,19 +90,14 @@ class Lines:
     power: Float64Array
     free: Float64Array
     share: Float64Array
-    held: HeldPower
+    everything: Everything
 
     def below(self, share: float) -> Lines:
         """With nothing known beyond the wedge but at so large a share of the frequencies, the lowest."""
         low = np.arange(len(self.free)) < share * len(self.free)
         return replace(self, power=self.power * low, free=self.free * low)
 
-    def mean(self) -> float:
-        """The noise's mean square beyond, 0 where too little is."""
-        free = float(self.free.sum())
-        return float(self.power.sum()) / free if free >= _FEWEST else 0.0
-
-    def level(self, shapes: int) -> tuple[Level, float] | None:
+    def level(self) -> tuple[Level, float] | None:
         """The noise over all frequencies without the flicker, and its mean square; None where too little is beyond."""
         if self.free.sum() < _FEWEST:
             return None
@@ -96,7 +109,9 @@ class Lines:
             known, flicker = self.free > 0, 0
         power, free = self.power[known], self.free[known]
         mean = max(float(power.sum() / free.sum()), _NOTHING)
-        found = _explain(_Seen(self.held, x[known], power, free, shapes), mean)
+        # A blur is believed where there is less at some frequency, object included, than white noise would leave.
+        shapes = 1 if float(self.everything.power.min()) > _LESS * mean else _SHAPES.shape[1]
+        found = _explain(_Seen(self.everything, x[known], power, free, shapes), mean)
         more = 0.0
         if flicker:
             own = self.power[:flicker] / np.maximum(self.free[:flicker], 1)
@@ -110,10 +125,7 @@ def level_of(found: Sequence[Lines]) -> Level | None:
     Of those that do not contradict the least beyond doubt, the one that is known best. A beam drifts more than it
     flickers, at the lower angular frequencies that the wider wedges cover: the most that one sees of it is added.
     """
-    ranges = [lines.below(share) for lines in found for share in _LOWEST]
-    # A blur is believed where there is less at some frequency, object included, than white noise would leave.
-    blurred = any(float(one.held.power.min()) < _LESS * one.mean() for one in ranges)
-    every = (one.level(_SHAPES.shape[1] if blurred else 1) for one in ranges)
+    every = (lines.below(share).level() for lines in found for share in _LOWEST)
     levels = [one for one in every if one is not None]
     if not levels:
         return None
@@ -123,18 +135,17 @@ def level_of(found: Sequence[Lines]) -> Level | None:
     return Level(math.hypot(best.likely, math.sqrt(more)), math.hypot(best.most, math.sqrt(more)))
 
 
-def level_of_held(values: Float64Array) -> Level:
-    """The noise of ``[views, cells]`` where nothing is known of what lies beyond a wedge, by what it holds alone."""
-    held, none = HeldPower.of(values), np.zeros(0)
-    about = max(float(held.power.min()), _NOTHING)
-    return _explain(_Seen(held, none, none, none, _SHAPES.shape[1]), about)
+def level_of_white(values: Float64Array) -> Level:
+    """The noise of ``[views, cells]``, taken for white, where nothing is known of what lies beyond a wedge."""
+    everything, none = Everything.of(values), np.zeros(0)
+    return _explain(_Seen(everything, none, none, none, shapes=1), max(float(everything.power.min()), _NOTHING))
 
 
 @dataclass(frozen=True)
 class _Seen:
     """What is to be explained: everything, and ``power`` at ``x`` beyond the wedge, by the first ``shapes`` of all."""
 
-    held: HeldPower
+    everything: Everything
     x: Float64Array
     power: Float64Array
     free: Float64Array
@@ -142,13 +153,15 @@ class _Seen:
 
     def cost(self, level: Float64Array) -> Float64Array:
         """Minus the logarithm of the likelihood: ``[exponents, levels of the noise, shapes]``."""
-        count, freedom = self.shapes, self.held.freedom
-        held = np.maximum(self.held.power, _NOTHING)
-        noise = level[:, None, None] * _noise_in_bands(self.held.window)[:count]  # [levels, shapes, bands]
+        everything, count = self.everything, self.shapes
+        held, freedom = np.maximum(everything.power, _NOTHING), everything.views * _bands(everything.cells)[1]
+        noise = level[:, None, None] * _in_bands(everything.cells)[:count]  # [levels, shapes, bands]
         cost = np.empty((len(_EXPONENTS), len(level), count))
+        object_blur = _of_object(everything.cells)[:count]
         sampled = 2 * noise**2 / freedom + 1e-12 * held**2
         left = held - noise
-        for k, law in enumerate(_objects_in_bands(self.held.window)[:, :count]):
+        for k, sharp in enumerate(_laws(everything.cells)):
+            law = sharp * object_blur
             size = np.median(left / law, axis=-1)
             for _ in range(_ROUNDS):
                 own = np.maximum(size, 0)[..., None] * law
@@ -183,6 +196,22 @@ def _explain(seen: _Seen, about: float) -> Level:
     return Level(float(likely), max(float(most), float(likely)))
 
 
+@lru_cache(maxsize=8)
+def _bands(cells: int) -> tuple[tuple[slice, ...], Float64Array]:
+    edges = np.unique(np.linspace(_FROM * cells, cells, _BANDS + 1).round().astype(int)).tolist()
+    bands = tuple(slice(a, b) for a, b in pairwise(edges))
+    return bands, np.array([float(band.stop - band.start) for band in bands])
+
+
+@lru_cache(maxsize=8)
+def _laws(cells: int) -> Float64Array:
+    """``[exponents, bands]``: the object's power, 1 on average."""
+    x = np.arange(cells) / cells
+    laws = [folded(x, float(exponent)) for exponent in _EXPONENTS]
+    found = np.array([[law[band].mean() for band in _bands(cells)[0]] for law in laws])
+    return np.asarray(found / found.mean(axis=1, keepdims=True))
+
+
 def _shapes(x: Float64Array) -> Float64Array:
     """``[shapes, frequencies]``: the noise's power, 1 at the lowest."""
     blur, white = _SHAPES[:, :, None]
@@ -190,19 +219,19 @@ def _shapes(x: Float64Array) -> Float64Array:
 
 
 @lru_cache(maxsize=8)
-def _noise_in_bands(window: int) -> Float64Array:
+def _in_bands(cells: int) -> Float64Array:
     """``[shapes, bands]``: the same."""
-    return in_bands(_shapes(frequencies()), window)
+    shapes = _shapes(np.arange(cells) / cells)
+    return np.array([shapes[:, band].mean(axis=1) for band in _bands(cells)[0]]).T
 
 
 @lru_cache(maxsize=8)
-def _objects_in_bands(window: int) -> Float64Array:
-    """``[exponents, shapes, bands]``: an object's power, and what of it a blur before the white share leaves."""
-    x = frequencies()
+def _of_object(cells: int) -> Float64Array:
+    """``[shapes, bands]``: what a blur leaves of the object's power, where it came before the white share."""
     blur, white = _SHAPES[:, :, None]
+    x = np.arange(cells) / cells
     left = np.where(white > 0, np.exp(-blur * x**2), 1.0)
-    laws = [in_bands(folded(np.maximum(x, LOWEST), float(one)) * left, window) for one in _EXPONENTS]
-    return np.array([law / law[0].mean() for law in laws])
+    return np.array([left[:, band].mean(axis=1) for band in _bands(cells)[0]]).T
 
 
 @lru_cache(maxsize=1)

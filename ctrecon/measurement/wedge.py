@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctrecon.geometry.base import Orbit
-from ctrecon.measurement.held_power import HeldPower
-from ctrecon.measurement.noise_spectrum import Level, Lines, level_of
+from ctrecon.measurement.noise_spectrum import Everything, Level, Lines, level_of
 from ctrecon.support.arrays import Float64Array
 
 # The wedge is drawn this much narrower and wider, and its edge softer; each serves some objects best, and all err on
@@ -72,11 +71,11 @@ def beyond_the_wedge(
         sums = (np.where(chosen, power, 0).sum(0), chosen.sum(0, dtype=np.float64))
         return np.bincount(line, sums[0]) / copies, np.bincount(line, sums[1]) / copies
 
-    held, share = HeldPower.of(values), np.bincount(line) / cells
+    everything, share = Everything.of(values), np.bincount(line) / cells
     found = []
     for width, fading in _SHAPES:
         beyond = lines_of((np.abs(n) > width * reach + fading * np.cbrt(1 + width * reach)) & (n != 0))
-        found.append(Lines(*beyond, share, held))
+        found.append(Lines(*beyond, share, everything))
     return level_of(found)
 
 
@@ -95,7 +94,7 @@ def beyond_the_wedge_of_any_views(values: Float64Array, orbit: Orbit, spacing_mm
     lines = np.fft.rfft(values * weight, axis=1) * np.exp(-1j * w * places_mm[0]) / math.sqrt(cells)
     line = np.abs(np.rint(np.fft.fftfreq(cells) * cells)).astype(int)
     once = np.bincount(line).astype(np.float64)  # real numbers: one for the lowest frequency, two for others
-    held = HeldPower.of(values)
+    everything = Everything.of(values)
     copies = 1
     if orbit.parallel:
         lines, angles, copies = np.concatenate([lines, lines.conj()]), np.concatenate([angles, angles + math.pi]), 2
@@ -112,7 +111,7 @@ def beyond_the_wedge_of_any_views(values: Float64Array, orbit: Orbit, spacing_mm
         power, free = np.zeros(w.size), np.zeros(w.size)
         for k in eligible:
             power[k], free[k] = _left(lines[:, k], angles, int(above[k]), int(below[k]))
-        found.append(Lines(power * once / copies, free * once / copies, once / cells, held))
+        found.append(Lines(power * once / copies, free * once / copies, once / cells, everything))
     return level_of(found)
 
 

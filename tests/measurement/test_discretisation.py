@@ -69,6 +69,19 @@ def test_it_is_found_from_counts_in_the_whitened_norm(family):
     assert not 0.8 < math.sqrt(plain) / true < 1.3, "the norms are not the same thing"
 
 
+def test_small_dense_objects_weigh_what_the_rays_through_them_do():
+    """The worst of 120 scans in dB: found in narrow bands with weights, its level was 1.35 times too large."""
+    geometry, grid = standard_scanner("parallel", 64, 40)
+    seeds = next(family for family in FAMILIES if family.name == "seeds")
+    phantom = seeds.sample(np.random.default_rng(61005)).scaled(0.475 * 64 * grid.pixel_mm, 0.02)
+    clean, truth = phantom.sinogram(geometry).astype(np.float64), phantom.image(grid)
+    gain = 3 / clean.max()
+    left = gain * (JosephOperator(geometry, grid)(torch.from_numpy(truth).double()[None, None])[0, 0].numpy() - clean)
+    made = add_poisson_noise(gain * clean, 1e5, 61005)
+    found = discretisation(made.values, geometry, grid, made.variance, whitened=True).square
+    assert 0.9 < math.sqrt(found) / float(np.linalg.norm(left / np.sqrt(made.variance))) < 1.27
+
+
 def test_noise_alone_has_none():
     """On average; a noise that is taken for half as strong would be taken for an object."""
     geometry, grid = standard_scanner("parallel", 96, 60)

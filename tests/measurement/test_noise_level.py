@@ -81,15 +81,16 @@ def test_sigma_of_any_views_does_not_take_detail_for_noise(family, beam, which):
 
 
 @pytest.mark.parametrize("views", [3, 5, 7])
-def test_few_views_fall_back_on_what_is_weak_and_say_so(views):
+def test_few_views_fall_back_on_what_is_weak_and_wide_and_say_so(views):
     geometry = fan(views=views)
     noise = np.random.default_rng(0).standard_normal(geometry.shape)
-    for sinogram, ways in ((noise, (WEAK, WEAKEST)), (noise + 40 * discs(geometry), (WEAK,))):
+    for sinogram in (noise, noise + 40 * discs(geometry)):
         sigma, where = most(sinogram, geometry)
-        assert where in ways
-        assert sigma == pytest.approx(1, abs=0.35)
-    _, where = most(noise + 40 * discs(geometry))
+        assert where == WEAK
+        assert 0.9 < sigma < 1.7
+    sigma, where = most(noise + 40 * discs(geometry))
     assert where == WEAKEST, "only the order of the cells in a view says what is a spectrum"
+    assert sigma == pytest.approx(1, abs=0.4)
 
 
 @pytest.mark.parametrize("family", STRANGERS, ids=lambda family: family.name)
@@ -102,7 +103,7 @@ def test_sigma_of_objects_and_scanners_that_nothing_was_designed_on(family, scan
     clean = family.sample(np.random.default_rng(8)).scaled(0.9 * grid.reach_mm(), 0.02).sinogram(geometry)
     noisy = add_gaussian_noise(clean.astype(np.float64), 0.02, 5)
     sigma, _ = most(noisy, geometry)
-    low, high = (0.7, 3.8) if "half" in name else (0.85, 2.3) if views == 15 else (0.98, 1.3)
+    low, high = (0.9, 5.1) if "half" in name else (0.85, 2.3) if views == 15 else (0.98, 1.3)
     assert low < sigma / level(noisy - clean) < high
 
 

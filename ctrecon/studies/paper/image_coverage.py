@@ -17,6 +17,7 @@ import torch
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid, field_of_view_mm
+from ctrecon.measurement.corrections.dead import dead_cells
 from ctrecon.measurement.delta import Delta, delta_for
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.joseph import JosephOperator
@@ -30,6 +31,7 @@ from ctrecon.support.metrics import psnr
 from ctrecon.support.statistics import shares as shares_of
 
 Fault = Callable[[Float64Array, np.random.Generator], Float64Array]
+Correct = Callable[[Scan], Scan]
 
 NOISES: tuple[tuple[str, Measure], ...] = (
     *((f"Gaussian, {share:.1%}", gaussian(share)) for share in (0.002, 0.005, 0.01, 0.02, 0.05)),
@@ -74,13 +76,20 @@ def _dead(f: Float64Array, rng: np.random.Generator) -> Float64Array:
     return blind
 
 
-FAULTS: tuple[tuple[str, Fault], ...] = (
-    ("gains of the cells wrong by 0.5%", _gains),
-    ("a beam that flickers by 0.5%", _flicker),
-    ("beam hardening, 1% at f = 1", _hardening),
-    ("scatter, 0.5% of the open beam", _scatter),
-    ("one cell in a hundred dead", _dead),
+def _as_it_is(scan: Scan) -> Scan:
+    return scan
+
+
+FAULTS: tuple[tuple[str, Fault, Correct], ...] = (
+    ("gains of the cells wrong by 0.5%", _gains, _as_it_is),
+    ("a beam that flickers by 0.5%", _flicker, _as_it_is),
+    ("beam hardening, 1% at f = 1", _hardening, _as_it_is),
+    ("scatter, 0.5% of the open beam", _scatter, _as_it_is),
+    ("one cell in a hundred dead", _dead, _as_it_is),
+    ("one cell in a hundred dead, corrected", _dead, dead_cells),
 )
+"""What a scanner does that delta knows nothing of, and what ``--correct`` does about it, if anything."""
+
 FAULTS_AT = ("Gaussian, 0.5%", "counts, 100,000 photons")
 
 
@@ -202,11 +211,12 @@ def measure_all(
         Each scan's residual and delta.
     """
     for noise, measure in noises or NOISES:
-        for fault, spoil in (("none", None), *(FAULTS if faults and noise in FAULTS_AT else ())):
+        sound: tuple[tuple[str, Fault | None, Correct], ...] = (("none", None, _as_it_is),)
+        for fault, spoil, correct in (*sound, *(FAULTS if faults and noise in FAULTS_AT else ())):
             clean = one.clean
             if spoil is not None:
                 clean = replace(clean, sinogram=spoil(clean.sinogram, np.random.default_rng(seed)))
-            scan = measure(clean, seed)
+            scan = correct(measure(clean, seed))
             delta = delta_for(scan, "auto", quantile, model_error=model_error)
             left = one.projected - scan.sinogram
             if scan.mask is not None:
