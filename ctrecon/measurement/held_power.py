@@ -47,7 +47,7 @@ def largest_shared(values: Float64Array) -> float:
 
 
 def _window(values: Float64Array) -> int:
-    return min(_WINDOW, values.shape[1] // 2 * 2)
+    return int(min(_WINDOW, values.shape[1] // 2 * 2))
 
 
 def frequencies() -> Float64Array:
