@@ -229,7 +229,7 @@ def test_hostile_text_stays_text(original: Path, tmp_path: Path) -> None:
     assert f"# {stem}" in page.words.replace("reconstruction report ", "# ")
     # The elements are those of a harmless page, one by one.
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in plain.elements]
-    assert len(page.all("script")) == 3
+    assert len(page.all("script")) == len(plain.all("script"))
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     # In the commands, names are quoted for the shell.
     assert "ctrecon verify '" in page.words
