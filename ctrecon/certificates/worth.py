@@ -15,6 +15,7 @@ import numpy as np
 
 from ctrecon.certificates.parts import Certificate
 from ctrecon.certificates.verify import Verdict, blocks
+from ctrecon.certificates.wedge import said_of
 from ctrecon.geometry.as_json import grid_from_dict
 from ctrecon.support.arrays import Float64Array
 
@@ -125,7 +126,9 @@ def _feasible(verdict: Verdict, size: float) -> _Found:
     pixels = verdict.arrays["image"].size
     if values < FEW_FOR_PIXELS * pixels:
         little.append(f"{values} values are little for {pixels} pixels: most of the image is left open")
-    return [], little
+    views = verdict.arrays["data"].reshape(len(verdict.arrays["data"]), -1)
+    seen = np.ones(len(views), dtype=np.bool_) if weights is None else (weights.reshape(views.shape) > 0).any(axis=1)
+    return [], little + said_of(v["operator"], seen)
 
 
 def _infeasible(verdict: Verdict, size: float) -> _Found:
