@@ -126,8 +126,10 @@ def _feasible(verdict: Verdict, size: float) -> _Found:
     pixels = verdict.arrays["image"].size
     if values < FEW_FOR_PIXELS * pixels:
         little.append(f"{values} values are little for {pixels} pixels: most of the image is left open")
-    views = verdict.arrays["data"].reshape(len(verdict.arrays["data"]), -1)
-    seen = np.ones(len(views), dtype=np.bool_) if weights is None else (weights.reshape(views.shape) > 0).any(axis=1)
+    count = len(verdict.arrays["data"])
+    seen = np.ones(count, dtype=np.bool_)
+    if weights is not None:
+        seen = np.asarray((weights.reshape(count, -1) > 0).any(axis=1))
     return [], little + said_of(v["operator"], seen)
 
 

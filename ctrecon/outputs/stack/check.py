@@ -17,6 +17,7 @@ from ctrecon.certificates.worth import NOTHING, Worth, worth
 from ctrecon.errors import CtreconError
 from ctrecon.geometry.as_json import grid_from_dict
 from ctrecon.io.npy import read_npy
+from ctrecon.measurement.units import CELLS, MM
 from ctrecon.outputs.history import SUFFIX as HISTORY
 from ctrecon.outputs.stack.formats import load_format, stack_suffix
 from ctrecon.outputs.stack.manifest import MOST_BYTES, NAME, SIGNATURE, WHOLE, Manifest, read_manifest
@@ -170,9 +171,9 @@ def _same_words(manifest: Manifest, said: Mapping[str, Any], verdict: Verdict) -
     found, unit = worth(verdict), verdict.claims["image"]["unit"]
     stated = (said["says_nothing"], said["says_little"])
     require(stated == (list(found.nothing), list(found.little)), "the manifest says another worth of it")
-    units = {f"attenuation in {unit or 'units of the matrix'}", *(["HU"] if unit == "1/mm" else [])}
+    units = {f"attenuation in {unit or 'units of the matrix'}", *(["HU"] if unit == MM.attenuation else [])}
     require(manifest.values in units, f"the manifest has values in {manifest.values[:60]!r}, its certificate in {unit}")
-    lengths = "cell" if unit == "1/cell" else manifest.length_unit if unit is None else "mm"
+    lengths = "cell" if unit == CELLS.attenuation else manifest.length_unit if unit is None else "mm"
     require(manifest.length_unit == lengths, f"the manifest has lengths in {manifest.length_unit[:9]!r}, not {lengths}")
     return found
 
