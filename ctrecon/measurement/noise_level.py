@@ -1,6 +1,7 @@
 """How strong the noise is, from the sinogram alone: what no object can have made is noise.
 
-Four ways, the first that serves: beyond the double wedge of a whole turn, beyond that of any views (``wedge.py``);
+Four ways, the first that serves: beyond the double wedge of a whole turn, beyond that of any views (``wedge.py``; of a
+focal spot that flies to and fro, views with the spot at one place are a scan by themselves);
 where too few views leave nothing beyond, what short windows hold between edges (``noise_spectrum.py``), and since
 detail there may as well be noise that neighbours share, it is made wide; or, where only a matrix is given, short
 windows along the detector less the cubics through them, which are noise wherever no edge passes and else too large.
@@ -9,13 +10,14 @@ windows along the detector less the cubics through them, which are noise whereve
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammainc, gammaincinv
 
 from ctrecon.errors import InputError
-from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.base import Geometry, Orbit
 from ctrecon.measurement.held_power import largest_shared
 from ctrecon.measurement.noise_spectrum import CAUTION, Level, level_of_white
 from ctrecon.measurement.wedge import beyond_the_wedge, beyond_the_wedge_of_any_views
@@ -30,6 +32,8 @@ _SHARED = 1.35
 _CELLS, _DEGREE, _CLASSES = 10, 3, 5
 # Of a detector with more rows so many are looked at.
 _ROWS = 8
+# A focal spot has at most so many places, each the same to such a share of its distance.
+_STATES, _SAME = 4, 1e-6
 
 
 def estimate_sigma(
@@ -57,6 +61,10 @@ def estimate_sigma(
         raise InputError(f"noise cannot be estimated from shape {sinogram.shape}: {_CELLS} detectors are needed")
     values = sinogram.astype(np.float64, copy=False)
     orbit = None if geometry is None else geometry.orbit
+    if geometry is not None and orbit is not None and not orbit.steady:
+        flying = _of_states(values, geometry, orbit)
+        if flying is not None:
+            return flying
     if geometry is not None and orbit is not None:
         order = np.argsort(np.asarray(orbit.angles_rad), kind="stable")
         beyond = beyond_the_wedge(values[order], orbit, geometry.detector_spacing_mm, order)
@@ -75,6 +83,45 @@ def estimate_sigma(
     return Level(min(max(white.likely, most / 3), windows.likely, most), most), WEAK
 
 
+def _of_states(values: Float64Array, geometry: Geometry, orbit: Orbit) -> tuple[Level, str] | None:
+    """Of a focal spot that flies to and fro, the views with the spot at each of its places are a steady scan.
+
+    Returns:
+        The root mean square over these scans; None where places do not recur, or nothing of a scan lies beyond.
+    """
+    count = _recurring(geometry, np.asarray(orbit.angles_rad))
+    if count is None:
+        return None
+    levels = []
+    for first in range(count):
+        views = slice(first, None, count)
+        steady = replace(orbit, angles_rad=orbit.angles_rad[views], steady=True)
+        order = np.argsort(np.asarray(steady.angles_rad), kind="stable")
+        beyond = beyond_the_wedge(values[views][order], steady, geometry.detector_spacing_mm, order)
+        if beyond is None:
+            beyond = beyond_the_wedge_of_any_views(values[views], steady, geometry.detector_spacing_mm)
+        if beyond is None:
+            return None
+        levels.append(beyond)
+    where = f"angular frequencies that no object reaches, in {count} scans, one for each place of the focal spot"
+    return Level.together(levels), where
+
+
+def _recurring(geometry: Geometry, angles_rad: Float64Array) -> int | None:
+    """After how many views source and detector stand as they did, as seen by the turning scanner; None beyond a few."""
+    vectors = geometry.to_vectors()
+    cos, sin = np.cos(angles_rad), np.sin(angles_rad)
+    seen = [
+        np.stack([cos * place[:, 0] + sin * place[:, 1], cos * place[:, 1] - sin * place[:, 0]], axis=1)
+        for place in (vectors.source, vectors.detector)
+    ]
+    largest = float(np.abs(seen[0]).max())
+    for count in range(2, min(_STATES, len(angles_rad) // 2) + 1):
+        if all(np.abs(place[count:] - place[:-count]).max() < _SAME * largest for place in seen):
+            return count
+    return None
+
+
 def _of_rows(values: npt.NDArray[np.floating], geometry: Geometry | None) -> tuple[Level, str]:
     """The root mean square over some of a detector's rows."""
     if geometry is not None and (geometry.orbit is None or not geometry.orbit.steady):
@@ -86,10 +133,8 @@ def _of_rows(values: npt.NDArray[np.floating], geometry: Geometry | None) -> tup
     if not rows.size:
         raise InputError("noise cannot be estimated from rows that hold one number each; give --delta")
     found = [estimate_sigma(values[:, row], geometry) for row in rows]
-    likely, most = (
-        math.sqrt(sum(getattr(one, name) ** 2 for one, _ in found) / len(found)) for name in ("likely", "most")
-    )
-    return Level(likely, most), f"{len(found)} of {count} rows: {found[len(found) // 2][1]}"
+    together = Level.together([level for level, _ in found])
+    return together, f"{len(found)} of {count} rows: {found[len(found) // 2][1]}"
 
 
 def _in_windows(values: Float64Array) -> Level:

@@ -62,6 +62,14 @@ class Level:
     likely: float
     most: float
 
+    @classmethod
+    def together(cls, levels: Sequence[Level]) -> Level:
+        """Of parts with as many values each."""
+        likely, most = (
+            math.sqrt(sum(getattr(one, name) ** 2 for one in levels) / len(levels)) for name in ("likely", "most")
+        )
+        return cls(likely, most)
+
 
 @dataclass(frozen=True)
 class Everything:

@@ -46,7 +46,7 @@ def beyond_the_wedge(
     """
     angles, cells = np.asarray(orbit.angles_rad)[order], values.shape[1]
     if not orbit.steady:
-        return None  # a focal spot that flies to and fro is as fast as noise
+        return None  # what moves to and fro is as fast as noise
     turn = _whole_turn(angles, halves=orbit.parallel)
     if turn is None:
         return None
@@ -146,7 +146,9 @@ def _taper(values: Float64Array) -> tuple[Float64Array, float]:
     A Fourier transform takes the ends for neighbours, and a jump there is of all frequencies.
     """
     jump = float(np.square(values[:, 0] - values[:, -1]).mean())
-    beside = float(np.square(values[:, 0] - values[:, 1]).mean() + np.square(values[:, -1] - values[:, -2]).mean())
+    # A missing cell at the end may hold what the next one does, so the next but one is asked as well.
+    steps = np.square(np.diff(values, axis=1)).mean(axis=0)
+    beside = float(steps[:2].max() + steps[-2:].max())
     cells = values.shape[1]
     if jump <= _JUMP * beside:
         return np.ones(cells), 0.0

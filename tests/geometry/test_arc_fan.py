@@ -274,6 +274,20 @@ def test_the_axis_and_the_noise_are_found() -> None:
         assert 0.0097 < sigma < 0.013
 
 
+@pytest.mark.parametrize("places", [2, 3])
+def test_a_focal_spot_that_flies_between_few_places_leaves_as_many_steady_scans(places: int) -> None:
+    at = np.arange(180) % places
+    one = replace(medical(180), source_angle_shift_rad=tuple(1e-3 * at), source_radius_shift_mm=tuple(2.0 * at))
+    noise = 0.01 * np.random.default_rng(1).standard_normal(one.shape)
+    level, where = estimate_sigma(DISCS.sinogram(one) + noise, one)
+    assert f"in {places} scans, one for each place of the focal spot" in where
+    assert 0.0099 < level.most < 0.0112
+    strays = replace(one, source_angle_shift_rad=tuple(1e-3 * np.random.default_rng(2).standard_normal(180)))
+    level, where = estimate_sigma(DISCS.sinogram(strays) + noise, strays)
+    assert "focal spot" not in where
+    assert level.most > 0.0099
+
+
 def test_errors_are_the_projects_own() -> None:
     with pytest.raises(CtreconError):
         replace(arc(), source_angle_shift_rad="many")  # type: ignore[arg-type]

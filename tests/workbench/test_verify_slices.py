@@ -27,7 +27,9 @@ def made(tmp_path_factory):
     """A scan of three rows; a series and a stack of it, of every other view, with an axis given and rings corrected."""
     folder = tmp_path_factory.mktemp("slices")
     scan = npy_stack(folder, rows=ROWS)
-    target = SeriesTarget(folder=folder / "series", study=study_of(None, {}), pictures=False, water_mu=0.02)
+    target = SeriesTarget(
+        folder=folder / "series", study=study_of(None, {}), pictures=False, water_mu=0.02, patient_position="HFS"
+    )
     done = reconstruct_series(scan, target, ASKED)
     assert done.certified == ROWS
     assert reconstruct_stack(scan, folder / "v.zarr", ASKED).certified == ROWS
