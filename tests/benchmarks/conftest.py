@@ -69,6 +69,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     many = "stack of 16, 512 x 512, 360 views"
     ratio("a process for each slice / a slice of a stack of 16 of 512 x 512, fbp", (many, "a process for each"),
           (many, "a slice"), "at least 3, processor time")
+    for what, bar in (("A", "at least 4"), ("A^T", "at least 8"), ("FDK", "at least 3")):
+        for by, goal in (("by the clock", bar), ("processor time", "for comparison")):
+            ratio(f"circular cone: RTK / ctrecon, {what}, {by}", ("cone", "rtk", what, by),
+                  ("cone", "ctrecon", what, by), goal)
     for what in ("reconstruct", "without preview"):
         ratio(f"164 x 164, 120 fan views, processor time of {what} / import torch", ("process", what),
               ("process", "import torch"), "goal of reconstruct: below 2.4")
