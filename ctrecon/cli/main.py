@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import traceback
 from typing import Any, ClassVar
@@ -107,8 +109,21 @@ def cli(debug: bool) -> None:  # read in parse_args
     """Certified learned CT reconstruction: networks that cannot disregard the measurement."""
 
 
+def _collect_seldom() -> None:
+    """Look for garbage among what is old ten times more seldom, and not at all when all of it goes.
+
+    Importing torch makes half a million objects that stay. Looking through them again and again took a tenth of a small
+    job's time; what is young is looked through as often as ever. In the command's own process alone: a library leaves
+    that of its user as it is.
+    """
+    young, middle, old = gc.get_threshold()
+    gc.set_threshold(young, middle, 10 * old)
+    atexit.register(gc.freeze)
+
+
 def main() -> None:
     """The entry point of the ``ctrecon`` command."""
+    _collect_seldom()
     cli(prog_name="ctrecon")
 
 

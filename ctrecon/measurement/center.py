@@ -178,8 +178,12 @@ class _Conjugates:
     def _pairs(
         self, column: float, part: int | None = None
     ) -> tuple[Float64Array, Float64Array, npt.NDArray[np.bool_]]:
-        """Values, those of their conjugates, and which conjugates were measured: each ``[views, detectors]``."""
+        """Values, those of their conjugates, and which were measured: each ``[views, cells]``.
+
+        Of the cells alone whose mirror image lies on the detector: half of them, where the axis is far off.
+        """
         cells = np.arange(self._cells)
+        cells = cells[(2 * column - cells >= 0) & (2 * column - cells <= self._cells - 1)]
         chosen = self._chosen if part is None else self._chosen[part::_PARTS]
         mirrored = 2 * column - cells
         gamma = self._orbit.fan_angle_rad((cells - column).astype(np.float64) * self._spacing)
@@ -191,7 +195,7 @@ class _Conjugates:
         a = np.clip((theta - self._angles[view]) / gap, 0, 1)
         cell = np.clip(np.floor(mirrored).astype(np.intp), 0, self._cells - 2)[None, :]
         b = np.clip(mirrored[None, :] - cell, 0, 1)
-        known = ~self._hole[view] & ((mirrored >= 0) & (mirrored <= self._cells - 1))[None, :]
+        known = ~self._hole[view]
         f = self._values
         conjugate = (1 - a) * ((1 - b) * f[view, cell] + b * f[view, cell + 1]) + a * (
             (1 - b) * f[view + 1, cell] + b * f[view + 1, cell + 1]
@@ -199,13 +203,14 @@ class _Conjugates:
         # The measured ray gets the same smoothing across the detector as its conjugate, else noise picks the column.
         near = np.clip(cells + 1, 0, self._cells - 1)
         far = np.clip(cells - 1, 0, self._cells - 1)
-        own = f[chosen]
-        own = own + 0.5 * b * (1 - b) * (own[:, near] - 2 * own + own[:, far])
+        rows = f[chosen]
+        own = rows[:, cells]
+        own = own + 0.5 * b * (1 - b) * (rows[:, near] - 2 * own + rows[:, far])
         return own, conjugate, known
 
     def share(self, column: float) -> float:
         """Part of the rays whose conjugate was measured."""
-        return float(self._pairs(column)[2].mean())
+        return int(self._pairs(column)[2].sum()) / (self._chosen.size * self._cells)
 
     def disagreement(self, column: float, part: int | None) -> float:
         """``sum (a - b)^2 / sum (a - mean)^2 + (b - mean)^2``: 0 where all agree, 1 for unrelated values."""

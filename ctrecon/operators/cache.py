@@ -29,7 +29,7 @@ import torch
 
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
-from ctrecon.operators.sparse import SparseOperator, joseph_matrix, matrix_bytes, sparse_operator
+from ctrecon.operators.sparse import SparseOperator, joseph_matrix, matrix_fits, sparse_operator
 from ctrecon.support.arrays import Array
 from ctrecon.support.threads import split
 
@@ -63,7 +63,7 @@ def cached_sparse_operator(
     Pairs below ``least_bytes`` are built each time. The entries longest unused go when all of them together exceed
     ``limit_bytes``. A directory that cannot be written is no error: the operator is then built each time.
     """
-    if matrix_bytes(geometry, grid) < least_bytes:
+    if matrix_fits(geometry, grid, least_bytes - 1):
         return sparse_operator(geometry, grid, dtype=dtype)
     directory = cache_directory() if directory is None else directory
     kind = np.dtype(np.float64 if dtype == torch.float64 else np.float32)

@@ -12,7 +12,7 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.cache import cached_sparse_operator
 from ctrecon.operators.joseph import JosephOperator
-from ctrecon.operators.sparse import SparseOperator, matrix_bytes
+from ctrecon.operators.sparse import SparseOperator, matrix_fits
 from ctrecon.support.device import CPU, automatic_device, device_of, free_bytes, gpu_is_listed, in_a_line
 
 OperatorName = Literal["sparse", "joseph", "astra"]
@@ -120,7 +120,7 @@ def _name_on_gpu(geometry: Geometry, grid: Grid, device: torch.device, uses: Use
 
     if cuda_is_usable() and _flat_and_square(geometry, grid):
         return "astra"
-    fits = uses == "many" and matrix_bytes(geometry, grid) <= free_bytes(device) // 2
+    fits = uses == "many" and matrix_fits(geometry, grid, free_bytes(device) // 2)
     return "sparse" if fits else None
 
 
@@ -169,7 +169,7 @@ def choose_operator(
         if where.type != "cpu":
             name = _name_on_gpu(geometry, grid, where, "many") or "sparse"
         else:
-            fits = uses == "many" and matrix_bytes(geometry, grid) <= memory_budget_bytes
+            fits = uses == "many" and matrix_fits(geometry, grid, memory_budget_bytes)
             name = "sparse" if fits else "joseph"
     if name == "astra":
         # Here, because the import is slow and most runs do without.

@@ -81,9 +81,8 @@ def joseph_matrix(
         OperatorError: Where int32 cannot count its entries.
     """
     rays, pixels = math.prod(geometry.shape), math.prod(grid.shape)
-    most = _estimated_entries(geometry, grid)
-    if most > INT32_MAX:
-        raise OperatorError(f"the matrix would have about {most} entries, more than int32 can count; use joseph")
+    if _most_entries(geometry, grid) > INT32_MAX and (about := _estimated_entries(geometry, grid)) > INT32_MAX:
+        raise OperatorError(f"the matrix would have about {about} entries, more than int32 can count; use joseph")
     whole = _all_entries(geometry, grid, dtype)
     ends = np.concatenate([np.zeros(1, np.int64), *(part.counts for part in whole)]).cumsum()
     columns, values = (np.concatenate([part[k] for part in whole]) for k in (1, 2))
@@ -115,6 +114,26 @@ def _estimated_entries(geometry: Geometry, grid: Grid) -> int:
     return counted * views // some.shape[0]
 
 
+def _most_entries(geometry: Geometry, grid: Grid) -> int:
+    """No ray has more: two on each line it crosses."""
+    return 2 * math.prod(geometry.shape) * max(grid.shape)
+
+
+def matrix_fits(geometry: Geometry, grid: Grid, budget_bytes: int) -> bool:
+    """Whether ``matrix_bytes`` is at most ``budget_bytes``; nothing is counted where it cannot be more.
+
+    Args:
+        geometry: Of the scan.
+        grid: Of the image.
+        budget_bytes: For the matrix and its transpose.
+
+    Returns:
+        What ``matrix_bytes(geometry, grid) <= budget_bytes`` says.
+    """
+    most = _bytes(geometry, grid, _most_entries(geometry, grid))
+    return most <= budget_bytes or matrix_bytes(geometry, grid) <= budget_bytes
+
+
 def matrix_bytes(geometry: Geometry, grid: Grid) -> int:
     """How much memory the matrix and its transpose take in float32, within a few percent.
 
@@ -125,8 +144,11 @@ def matrix_bytes(geometry: Geometry, grid: Grid) -> int:
     Returns:
         Bytes, estimated without computing the matrix.
     """
-    rays, pixels = math.prod(geometry.shape), math.prod(grid.shape)
-    return 2 * 8 * _estimated_entries(geometry, grid) + 4 * (rays + pixels + 2)
+    return _bytes(geometry, grid, _estimated_entries(geometry, grid))
+
+
+def _bytes(geometry: Geometry, grid: Grid, entries: int) -> int:
+    return 2 * 8 * entries + 4 * (math.prod(geometry.shape) + math.prod(grid.shape) + 2)
 
 
 class SparseOperator(LinearOperator):

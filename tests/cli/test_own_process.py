@@ -69,11 +69,13 @@ def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     check = (
-        "import sys; from click.testing import CliRunner; from ctrecon.cli.main import cli;"
+        "import gc, sys; before = gc.get_threshold();"
+        "from click.testing import CliRunner; from ctrecon.cli.main import cli;"
         "assert CliRunner().invoke(cli, ['--help']).exit_code == 0;"
         "assert CliRunner().invoke(cli, ['reconstruct', '--help']).exit_code == 0;"
         "heavy = {'torch', 'numpy', 'scipy', 'numba', 'matplotlib', 'h5py', 'astra'} & set(sys.modules);"
-        "assert not heavy, heavy"
+        "assert not heavy, heavy;"
+        "assert gc.get_threshold() == before, 'only main() may change how garbage is looked for'"
     )
     began = time.monotonic()
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)

@@ -12,10 +12,11 @@ from laws import check_operator, random_like
 
 from ctrecon.errors import OperatorError
 from ctrecon.geometry.grid import Grid
+from ctrecon.operators import sparse
 from ctrecon.operators.astra import AstraCpuOperator
 from ctrecon.operators.choose import choose_operator
 from ctrecon.operators.joseph import JosephOperator
-from ctrecon.operators.sparse import SparseOperator, joseph_matrix, matrix_bytes, sparse_operator
+from ctrecon.operators.sparse import SparseOperator, joseph_matrix, matrix_bytes, matrix_fits, sparse_operator
 
 
 def test_what_operators_refuse() -> None:
@@ -83,3 +84,17 @@ def test_the_size_of_the_matrix_is_known_beforehand(beam: str) -> None:
     pair = [matrix, matrix.T.tocsr()]
     true = sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in pair)
     assert matrix_bytes(geometry, grid) == pytest.approx(true, rel=0.02)
+    # Whether it fits is the same question, also where nothing need be counted.
+    size = matrix_bytes(geometry, grid)
+    assert [matrix_fits(geometry, grid, size + more) for more in (-1, 0, 1, 10 * size)] == [False, True, True, True]
+    assert not matrix_fits(geometry, grid, 0)
+
+
+@both_beams
+def test_nothing_is_counted_where_no_matrix_could_be_too_large(beam: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    geometry, grid = BEAMS[beam](100, 60), Grid(rows=50, columns=40, pixel_mm=0.3)
+    monkeypatch.setattr(sparse, "_estimated_entries", lambda *_: pytest.fail("rays were counted"))
+    assert matrix_fits(geometry, grid, 100 * 60 * 50 * 2 * 16 + 4 * (100 * 60 + 50 * 40 + 2))
+    assert joseph_matrix(geometry, grid).nnz > 0
+    with pytest.raises(pytest.fail.Exception, match="rays were counted"):
+        matrix_fits(geometry, grid, 100 * 60 * 50)
