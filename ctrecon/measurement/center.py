@@ -210,7 +210,7 @@ class _Conjugates:
 
     def share(self, column: float) -> float:
         """Part of the rays whose conjugate was measured."""
-        return int(self._pairs(column)[2].sum()) / (self._chosen.size * self._cells)
+        return float(self._pairs(column)[2].sum()) / float(self._chosen.size * self._cells)
 
     def disagreement(self, column: float, part: int | None) -> float:
         """``sum (a - b)^2 / sum (a - mean)^2 + (b - mean)^2``: 0 where all agree, 1 for unrelated values."""
