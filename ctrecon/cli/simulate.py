@@ -15,12 +15,13 @@ from ctrecon.cli.options import FilePath, ScanPath, overwrite_option, percent
 if TYPE_CHECKING:
     from ctrecon.simulation.simulate import Simulated
 
-FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
+FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds", "ellipsoids", "trunk")
 
 
 @click.command("simulate")
 @click.option("-o", "--output", type=FilePath, default=Path("scan.npz"), show_default=True, help=".npz or .npy")
-@click.option("--phantom", type=click.Choice(FAMILY_NAMES), show_default="chest")
+@click.option("--phantom", type=click.Choice(FAMILY_NAMES), show_default="chest; of a cone trunk",
+    help="Of a cone: head, ellipsoids or trunk.")
 @click.option("--image", "image_file", type=FilePath, help="Scan this image (.npy, 1/mm) instead of a phantom.")
 @click.option("--from-dicom", type=ScanPath, help="Scan slices of this CT series (folder, .zip, file; or NIfTI in HU).")
 @click.option("--slice", "which", metavar="N|all", help="Of --from-dicom, from 1. Default: the middle one.")
@@ -28,8 +29,8 @@ FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds")
 @click.option("--series-uid", metavar="UID", help="Of --from-dicom: its SeriesInstanceUID, where numbers are the same.")
 @click.option("--insist-hu", is_flag=True, help="Of --from-dicom: values are HU, whatever the files call them.")
 @click.option("--geometry", "geometry_file", type=FilePath, help="Scanner and grid as JSON.")
-@click.option("--beam", type=click.Choice(("fan", "parallel")), show_default="fan")
-@click.option("--size", type=click.IntRange(8, 4096), show_default="164", help="Image side and detector.")
+@click.option("--beam", type=click.Choice(("fan", "parallel", "cone")), show_default="fan")
+@click.option("--size", type=click.IntRange(8, 4096), show_default="164; 64 of a cone", help="Image side and detector.")
 @click.option("--views", type=click.IntRange(1, 100_000), show_default="120; 720 with --from-dicom")
 @click.option("--noise", type=percent, default="1%", show_default=True, help="Gaussian, relative to ||f||.")
 @click.option("--electronic-sigma", type=float, default=0.0, help="With --photons: electronic noise in counts.")
@@ -68,7 +69,7 @@ def command(
             raise SettingError(
                 "--slice and --series choose from a series, --series-uid and --insist-hu too; give it with --from-dicom"
             )
-        subject = image_file or phantom or bench.PHANTOM
+        subject = image_file or phantom
         scans = (bench.simulate(subject, size=size, **how) for _ in (0,))
     else:
         for name, value in (("--phantom", phantom), ("--image", image_file), ("--size", size)):
@@ -84,11 +85,12 @@ def command(
     told = []
     for place, number, one in zip(places, numbers or [None], scans, strict=True):
         paths = bench.write_simulated(place, one)
+        rows = {} if one.scan.sinogram.ndim == 2 else {"detector_rows": one.scan.sinogram.shape[1]}
         told.append({
             "scan": str(paths["scan"]), "truth": str(paths["truth"]), "views": one.scan.sinogram.shape[0],
-            "detectors": one.scan.sinogram.shape[1], "size": one.truth.shape[0], "true_delta": one.delta,
+            "detectors": one.scan.sinogram.shape[-1], "size": one.truth.shape[0], "true_delta": one.delta,
             "true_delta_percent": one.delta_percent, "whitened_delta": one.whitened_delta,
-            **({} if number is None else {"slice": number}),
+            **rows, **({} if number is None else {"slice": number}),
         })  # fmt: skip
     if as_json:
         facts: Any = told[0] if which != "all" else {"scans": told}
@@ -97,7 +99,10 @@ def command(
     for note in notes:
         click.echo(f"note: {printable(note)}")
     for one_told in told:
-        extent = f"{one_told['views']} views of {one_told['detectors']} cells"
+        cells = f"{one_told['detectors']} cells"
+        if "detector_rows" in one_told:
+            cells = f"{one_told['detector_rows']} x {cells}"
+        extent = f"{one_told['views']} views of {cells}"
         click.echo(f"scan:  {printable(one_told['scan'])}  ({extent})")
         click.echo(f"truth: {printable(one_told['truth'])}")
         percent_of = one_told["true_delta_percent"]

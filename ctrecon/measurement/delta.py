@@ -17,6 +17,7 @@ from scipy.special import fdtri, gammaincinv
 
 from ctrecon.errors import InputError, SettingError
 from ctrecon.measurement.discretisation import FEWEST_CELLS, SPREAD, discretisation
+from ctrecon.measurement.discretisation_in_space import discretisation_in_space
 from ctrecon.measurement.mask import together
 from ctrecon.measurement.noise_level import estimate_sigma
 from ctrecon.measurement.noise_spectrum import Level
@@ -235,25 +236,25 @@ def _bound(scan: Scan, noise: _Noise, quantile: float, model_error: str) -> Delt
     why = ""
     if scan.geometry is None:
         why = "only a matrix is given"
-    elif scan.sinogram.ndim != 2:
-        why = "its estimate is for a geometry in the plane"
+    elif scan.sinogram.ndim != 2 and (scan.geometry.orbit is None or not scan.geometry.orbit.steady):
+        why = "in space its estimate is for a source on a circle"
     elif scan.geometry.detector_count < FEWEST_CELLS:
         why = f"there are fewer than {FEWEST_CELLS} cells"
     grid = None if why else scan.with_grid().grid
     if scan.geometry is None or grid is None:
         return replace(alone, how=f"{alone.how}; nothing for the discretisation error, since {why}")
-    found = discretisation(
-        scan.sinogram, scan.geometry, grid, noise.each, whitened=noise.norm == "whitened"
-    ).square * scan.usable_count / scan.sinogram.size
-    spread = noise.variance + 4 * found * noise.mean / scan.usable_count + (2 * SPREAD * found) ** 2
+    estimate = discretisation if scan.sinogram.ndim == 2 else discretisation_in_space
+    of_pixels = estimate(scan.sinogram, scan.geometry, grid, noise.each, whitened=noise.norm == "whitened")
+    found = of_pixels.square * scan.usable_count / scan.sinogram.size
+    spread = noise.variance + 4 * found * noise.mean / scan.usable_count + (2 * of_pixels.spread * found) ** 2
     added = _scaled_chi_square(noise.mean + found, spread, quantile)
     added -= _scaled_chi_square(noise.mean, noise.variance, quantile)
     value, pixels = math.sqrt(noise.largest + added), math.sqrt(found)
     how = f"{alone.how}; {alone.value:.6g} for noise, and a discretisation error of {pixels:.6g} by the spectrum of f"
-    return replace(alone, value=value, discretisation=pixels, how=how, aim=_aim(noise, scan, found))
+    return replace(alone, value=value, discretisation=pixels, how=how, aim=_aim(noise, scan, found, of_pixels.spread))
 
 
-def _aim(noise: _Noise, scan: Scan, pixels: float) -> float:
+def _aim(noise: _Noise, scan: Scan, pixels: float, relative: float = SPREAD) -> float:
     """A little less than ``||n + d||`` is likely to be, for noise that is ``likely`` and the ``pixels``' error ``d^2``.
 
     Too little is better than too much: beside the true residual an image gains from a smaller aim, as long as noise is
@@ -261,7 +262,7 @@ def _aim(noise: _Noise, scan: Scan, pixels: float) -> float:
     cent, the quantile leaves more room than where noise does.
     """
     mean, variance = noise.likely * noise.mean, noise.likely**2 * noise.variance
-    spread = variance + 4 * pixels * mean / scan.usable_count + (2 * SPREAD * pixels) ** 2
+    spread = variance + 4 * pixels * mean / scan.usable_count + (2 * relative * pixels) ** 2
     return AIM_SHARE * math.sqrt(_scaled_chi_square(mean + pixels, spread, AIM_QUANTILE))
 
 

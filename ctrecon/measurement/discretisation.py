@@ -56,10 +56,14 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Discretisation:
-    """``square``: an estimate of ``||W^(1/2) (A u* - f)||^2`` without noise; ``exponent``: of the object's spectrum."""
+    """``square``: an estimate of ``||W^(1/2) (A u* - f)||^2`` without noise; ``exponent``: of the object's spectrum.
+
+    ``spread``: the relative standard deviation of the norm's estimate.
+    """
 
     square: float
     exponent: float
+    spread: float = SPREAD
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ctrecon.dicom.images.frames import HIGHEST_HU, LOWEST_HU
 from ctrecon.dicom.images.images import ANY, Choice, Volume, attenuation, read_volume
-from ctrecon.errors import InputError
+from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
@@ -97,6 +97,8 @@ def _scanner(
     volume: Volume, grid: Grid, beam: str, views: int, name: str
 ) -> tuple[ParallelBeam | FanBeam, tuple[str, ...]]:
     """A detector as fine as the pixels, at the axis, and as wide as the picture's diagonal."""
+    if beam not in ("fan", "parallel"):
+        raise SettingError(f"the slices of a series are scanned one by one, by a fan or parallel rays, not by {beam!r}")
     half, side = math.hypot(*grid.size_mm) / 2, grid.square_mm
     turn = 2 * math.pi if beam == "fan" else math.pi
     angles = tuple(np.arange(views) * (turn / views))

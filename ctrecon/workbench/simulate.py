@@ -17,17 +17,20 @@ from ctrecon.io.images import read_image_array
 from ctrecon.io.sidecar import find_sidecar
 from ctrecon.io.write import put_array, put_scan
 from ctrecon.phantoms import FAMILIES
+from ctrecon.phantoms.bodies import BODIES
 from ctrecon.simulation import simulate as engine
 from ctrecon.simulation.clinical import VIEWS, clinical_slices
 from ctrecon.simulation.simulate import Simulated, standard_scanner
 from ctrecon.support.arrays import Array
 from ctrecon.support.atomic import atomic_files
 
-PHANTOM, BEAM, SIZE, CLINICAL_VIEWS, PHANTOM_VIEWS = "chest", "fan", 164, VIEWS, 120
+PHANTOM, BODY, BEAM, CLINICAL_VIEWS, PHANTOM_VIEWS = "chest", "trunk", "fan", VIEWS, 120
+SIZE, CUBE = 164, 64
+"""Pixels and voxels a side, where nothing is said."""
 
 
 def simulate(
-    subject: str | os.PathLike[str] | Array = PHANTOM,
+    subject: str | os.PathLike[str] | Array | None = None,
     *,
     geometry: Geometry | str | os.PathLike[str] | None = None,
     grid: Grid | None = None,
@@ -44,12 +47,14 @@ def simulate(
     Phantoms have exact line integrals, so nothing is reconstructed with the operator it was simulated with.
 
     Args:
-        subject: A phantom by name (``chest``, ``ellipses``, ``head``, ``polygons``, ``seeds``, ``textured``), an image
-            ``[rows, columns]`` in 1/mm, or a file ``.npy`` that holds one.
+        subject: A phantom by name (``chest``, the default, ``ellipses``, ``head``, ``polygons``, ``seeds``,
+            ``textured``; in space ``trunk``, the default, ``head``, ``ellipsoids``), an image ``[rows, columns]`` or
+            volume ``[slices, rows, columns]`` in 1/mm, or a file ``.npy`` that holds one.
         geometry: The scanner, or a JSON file that describes it; then ``beam``, ``size`` and ``views`` say nothing.
         grid: The pixels of the truth; None for those of the file or of the field of view.
-        beam: ``"fan"`` (the default) or ``"parallel"``.
-        size: Side of the image in pixels and number of detector cells; None for 164.
+        beam: ``"fan"`` (the default), ``"parallel"``, or ``"cone"`` of a scan in space.
+        size: Side of the image in pixels and number of detector cells, None for 164; of a cone voxels a side, None for
+            64.
         views: None for 120.
         noise: Gaussian, relative to ``||f||``.
         photons: Poisson noise with so many photons per ray instead.
@@ -57,10 +62,10 @@ def simulate(
         seed: Of phantom and noise.
 
     Returns:
-        ``scan``, ``truth [rows, columns]`` and the true ``delta``, noise and discretisation together.
+        ``scan``, ``truth`` and the true ``delta``, noise and discretisation together.
 
     Raises:
-        SettingError: Impossible noise, an unknown phantom, a scanner said twice.
+        SettingError: Impossible noise, an unknown phantom or beam, a scanner said twice.
         InputError: An image that does not fit the grid.
 
     """
@@ -150,11 +155,13 @@ def write_simulated(path: Path, made: Simulated) -> dict[str, Path]:
     return paths
 
 
-def _subject(subject: str | os.PathLike[str] | Array, grid: Grid) -> Any:
-    """A family of phantoms, or an image on ``grid``."""
+def _subject(subject: str | os.PathLike[str] | Array | None, grid: Grid) -> Any:
+    """A family of phantoms or bodies, or an image on ``grid``."""
     source = "the image"
+    if subject is None:
+        subject = PHANTOM if grid.slices is None else BODY
     if isinstance(subject, str) and not subject.endswith(".npy"):
-        found = {family.name: family for family in FAMILIES}
+        found: dict[str, Any] = {family.name: family for family in (FAMILIES if grid.slices is None else BODIES)}
         if subject not in found:
             raise SettingError(f"there is no phantom {subject!r}; use {', '.join(sorted(found))}, or an image .npy")
         return found[subject]
@@ -170,7 +177,8 @@ def _scanner(
     views: int | None,
 ) -> tuple[Geometry, Grid]:
     if geometry is None:
-        scanner, pixels = standard_scanner(beam or BEAM, size or SIZE, views or PHANTOM_VIEWS)
+        side = size or (CUBE if beam == "cone" else SIZE)
+        scanner, pixels = standard_scanner(beam or BEAM, side, views or PHANTOM_VIEWS)
         return scanner, grid or pixels
     for name, value in (("--beam", beam), ("--size", size), ("--views", views)):
         if value is not None:
