@@ -9,7 +9,6 @@ import ctrecon as ct
 from ctrecon.measurement.delta import delta_for
 from ctrecon.phantoms.bodies import BODIES
 
-
 FAMILIES = [pytest.param(one.name, marks=[pytest.mark.long] * (one.name == "trunk")) for one in BODIES]
 
 
