@@ -139,3 +139,13 @@ def test_shipped_networks_are_small_and_homogeneous_and_have_a_card(name: str) -
     with torch.no_grad():
         assert torch.allclose(network(1e3 * x), 1e3 * network(x), rtol=1e-4, atol=1e-2)
         assert not torch.allclose(network(x), x[:, -1:], atol=1e-3)
+
+
+def test_shipped_weights_of_volumes_see_five_slices_and_are_homogeneous() -> None:
+    network, card = load_ct_network("ct-volume")
+    assert isinstance(network, UNet)
+    assert network.shape.slices == 5
+    assert "train-volumes" in card["command"]
+    x = torch.randn(1, 25, 24, 20, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(network(1e3 * x), 1e3 * network(x), rtol=1e-4, atol=1e-2)
