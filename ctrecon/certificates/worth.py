@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ctrecon.certificates.parts import Certificate
+from ctrecon.certificates.unmeasured import said_of
 from ctrecon.certificates.verify import Verdict, blocks
-from ctrecon.certificates.wedge import said_of
 from ctrecon.geometry.as_json import grid_from_dict
 from ctrecon.support.arrays import Float64Array
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ctrecon as ct
-from ctrecon.certificates.wedge import LEAST_DEG, unmeasured_directions
+from ctrecon.certificates.unmeasured import LEAST_DEG, unmeasured_directions
 from ctrecon.certificates.worth import worth_of
 
 VIEWS = 60
