@@ -13,7 +13,7 @@ from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath, ScanPath, overwrite_option, percent
 
 if TYPE_CHECKING:
-    from ctrecon.simulation.simulate import Simulated
+    from ctrecon.simulation.simulated import Simulated
 
 FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds", "ellipsoids", "trunk")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -17,43 +17,18 @@ from ctrecon.measurement.counts import add_gaussian_noise, add_poisson_noise
 from ctrecon.measurement.patient_position import NOBODY
 from ctrecon.measurement.scan import WATER_MU_PER_MM, Scan
 from ctrecon.operators.choose import choose_operator
-from ctrecon.phantoms.solids import Body
 from ctrecon.simulation.analytic import AnalyticPhantom
 from ctrecon.simulation.scanners import walnut_scanner
 from ctrecon.simulation.scanners_in_space import cone_scanner
+from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.arrays import Array
 
 
 class PhantomFamily(Protocol):
     """Draws phantoms in the unit disc, or bodies in the unit ball."""
 
-    def sample(self, rng: np.random.Generator) -> AnalyticPhantom | Body: ...
+    def sample(self, rng: np.random.Generator) -> AnalyticPhantom: ...
 
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Simulated:
-    """A scan, its truth in 1/mm and the true residual ``||A u - f||``, plain and whitened.
-
-    The truth is ``[rows, columns]``, of a scan in space ``[slices, rows, columns]``.
-    """
-
-    scan: Scan
-    truth: Array
-    delta: float
-    whitened_delta: float | None
-
-    def __repr__(self) -> str:
-        extent = " x ".join(map(str, self.truth.shape))
-        return f"Simulated({self.scan!r}, truth {extent}, true residual {self.delta:.6g})"
-
-    @property
-    def delta_percent(self) -> float:
-        return 100 * self.delta / float(np.linalg.norm(self.scan.sinogram))
-
-
-# Of a body: samples along each side of a voxel and of a cell. With two the truth itself is off by a tenth of what
-# discretisation costs.
-_SAMPLES = 3
 
 BEAMS = ("fan", "parallel", "cone")
 """What ``standard_scanner`` knows."""
@@ -146,18 +121,13 @@ def simulate(
     )
 
 
-def _drawn(unit: AnalyticPhantom | Body, geometry: Geometry, grid: Grid) -> tuple[Array, Array]:
+def _drawn(unit: AnalyticPhantom, geometry: Geometry, grid: Grid) -> tuple[Array, Array]:
     """A phantom as large as scanner and image can hold: its truth and its exact line integrals."""
     radius_mm = 0.95 * min(field_of_view_mm(geometry) / 2, grid.reach_mm())
-    if isinstance(unit, Body):
-        if grid.slices is None or grid.slice_mm is None:
-            raise SettingError("a body in space needs an image of slices; give a scanner in space")
+    if grid.slices is not None and grid.slice_mm is not None:
         # Rays that climb must not meet what lies above or below the image.
         radius_mm = min(radius_mm, 0.95 * grid.slices * grid.slice_mm / 2)
     if radius_mm <= 0:
         raise SettingError("geometry and image do not both see the rotation axis; a phantom cannot be placed in it")
-    if isinstance(unit, Body):
-        body = unit.scaled(radius_mm, WATER_MU_PER_MM)
-        return body.volume(grid, _SAMPLES), body.sinogram(geometry, _SAMPLES).astype(np.float64)
     phantom = unit.scaled(radius_mm, WATER_MU_PER_MM)
     return phantom.image(grid), phantom.sinogram(geometry).astype(np.float64)

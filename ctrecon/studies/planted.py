@@ -17,7 +17,8 @@ import torch
 from ctrecon.auditing.image_set import variation
 from ctrecon.errors import SettingError
 from ctrecon.phantoms import FAMILIES, Ellipse, Family, Phantom, Walnut
-from ctrecon.simulation.simulate import Simulated, simulate, standard_scanner
+from ctrecon.simulation.simulate import simulate, standard_scanner
+from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.statistics import shares
 from ctrecon.workbench.audit import audit
 from ctrecon.workbench.reconstruct import reconstruct

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ctrecon.measurement.scan import WATER_MU_PER_MM
-from ctrecon.simulation.analytic import AnalyticBody
+from ctrecon.simulation.analytic import AnalyticPhantom
 from ctrecon.simulation.scanners import Scanner
 from ctrecon.simulation.scanners_in_space import SIZE, random_cube, random_slab
 from ctrecon.support.arrays import Float32Array
@@ -21,7 +21,7 @@ from ctrecon.training.noise import ScanNoise
 from ctrecon.training.objects import HeldObject
 from ctrecon.training.starts import Starts, generator, measured
 
-BodySampler = Callable[[np.random.Generator], AnalyticBody]
+BodySampler = Callable[[np.random.Generator], AnalyticPhantom]
 _DENSE = 0.2 * WATER_MU_PER_MM
 
 
@@ -89,7 +89,7 @@ def draw_body(sampler: BodySampler, rng: np.random.Generator, scanner: Scanner) 
         radius = min(radius, (grid.slices or 0) * (grid.slice_mm or 0.0) / 2)
     radius *= rng.uniform(0.85, 0.98)
     body = sampler(rng).scaled(radius, WATER_MU_PER_MM)
-    volume, data = body.volume(grid, 2), body.sinogram(scanner.geometry, 2)
+    volume, data = body.image(grid), body.sinogram(scanner.geometry)
     return torch.from_numpy(volume)[None, None], torch.from_numpy(data)[None, None]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ctrecon.classical.self_calibration import Refined, refine
 from ctrecon.io.arrays import read_scan
 from ctrecon.measurement.scan import Scan
-from ctrecon.simulation.simulate import Simulated
+from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.progress import Progress, Report
 
 

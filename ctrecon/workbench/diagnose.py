@@ -10,7 +10,7 @@ from ctrecon.diagnosis.diagnose import diagnose as tried
 from ctrecon.errors import InputError
 from ctrecon.io.arrays import read_scan
 from ctrecon.measurement.scan import Scan
-from ctrecon.simulation.simulate import Simulated
+from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.progress import Report
 
 

@@ -14,7 +14,7 @@ from ctrecon.measurement.scan import Scan
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import OperatorName, choose, place_matrix
 from ctrecon.operators.sparse import SparseOperator
-from ctrecon.simulation.simulate import Simulated
+from ctrecon.simulation.simulated import Simulated
 
 
 class ScanOperator(LinearOperator):

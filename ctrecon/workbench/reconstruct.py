@@ -19,7 +19,7 @@ from ctrecon.io.arrays import read_scan
 from ctrecon.measurement.scan import Scan
 from ctrecon.reconstruction.run import apply_to_scan, as_asked, run
 from ctrecon.reconstruction.settings import GIVEN, Settings
-from ctrecon.simulation.simulate import Simulated
+from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.progress import Report
 from ctrecon.workbench.result import Reconstruction
 

@@ -20,7 +20,8 @@ from ctrecon.phantoms import FAMILIES
 from ctrecon.phantoms.bodies import BODIES
 from ctrecon.simulation import simulate as engine
 from ctrecon.simulation.clinical import VIEWS, clinical_slices
-from ctrecon.simulation.simulate import Simulated, standard_scanner
+from ctrecon.simulation.simulate import standard_scanner
+from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.arrays import Array
 from ctrecon.support.atomic import atomic_files
 

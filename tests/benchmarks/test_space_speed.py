@@ -79,7 +79,7 @@ def test_cone_beside_rtk(
     full: bool, benchmark: Any, record: Callable[[tuple[str, ...], float], None], tmp_path: Path
 ) -> None:
     geometry, grid = case(full)
-    volume, data = BODY.volume(grid).astype(np.float32), BODY.sinogram(geometry, 1).astype(np.float32)
+    volume, data = BODY.image(grid).astype(np.float32), BODY.sinogram(geometry, 1).astype(np.float32)
     rounds = ROUNDS if full else 1
     theirs = rtk_beside(geometry, grid, volume, data, tmp_path, rounds=rounds, threads=threads())
     found = benchmark.pedantic(lambda: ours(geometry, grid, volume, data, rounds), rounds=1)

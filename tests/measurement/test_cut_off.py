@@ -23,7 +23,7 @@ from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.choose import choose_operator
 from ctrecon.reconstruction.problem import prepare
-from ctrecon.simulation.simulate import Simulated
+from ctrecon.simulation.simulated import Simulated
 
 SIZE, CUT = 80, 16
 

@@ -87,7 +87,7 @@ def test_it_sees_what_exact_line_integrals_say(name):
     """Of an asymmetric phantom; a mirrored or shifted one, or a detector that is, would be seen."""
     geometry = wide(short(SPACE[name](), 9))
     exact = ODD_ONE.sinogram(geometry, 2)
-    volume = torch.from_numpy(ODD_ONE.volume(FINE))[None, None]
+    volume = torch.from_numpy(ODD_ONE.image(FINE, 2))[None, None]
     seen = VolumeJosephOperator(geometry, FINE)(volume)[0, 0].numpy()
     assert relative(seen, exact) < 0.04
     for axis in (2, 3, 4):

@@ -18,7 +18,7 @@ GRID = Grid(rows=20, columns=20, slices=20, pixel_mm=0.1, slice_mm=0.1)
 def test_a_body_lies_in_the_unit_ball_is_nowhere_negative_and_the_seed_decides_it(family):
     for seed in range(3):
         body = family.sample(np.random.default_rng(seed))
-        volume = body.volume(GRID, 2)
+        volume = body.image(GRID, 2)
         assert volume.min() > -1e-6
         assert 0.3 < volume.max() < 3
         z, y, x = (axis.ravel() for axis in np.meshgrid(GRID.z_mm, GRID.y_mm, GRID.x_mm, indexing="ij"))
@@ -38,7 +38,7 @@ def test_its_data_hold_the_mass_of_its_volume_at_every_scale(family):
         angles_rad=(0.1, 0.9, 2.0), detector_count=48, detector_rows=20, detector_spacing_mm=1.25,
         detector_row_spacing_mm=3.0,
     )  # fmt: skip
-    areas = body.volume(fine, 2).sum(axis=(1, 2)) * 1.25**2
+    areas = body.image(fine, 2).sum(axis=(1, 2)) * 1.25**2
     sums = body.sinogram(rays, 2).sum(axis=2) * 1.25
     assert np.abs(sums - areas).max() < 0.02 * areas.max()
     assert np.abs(1.1 * sums - areas).max() > 0.02 * areas.max()

@@ -29,7 +29,8 @@ from ctrecon.reconstruction.methods.fbp import filtered_back_projection
 from ctrecon.reconstruction.methods.gradient import gradient_descent
 from ctrecon.reconstruction.methods.huber_tv import huber_tv
 from ctrecon.reconstruction.problem import IterationRecord, Outcome, prepare
-from ctrecon.simulation.simulate import Simulated, simulate
+from ctrecon.simulation.simulate import simulate
+from ctrecon.simulation.simulated import Simulated
 
 SIZE = 40
 GRID = Grid(rows=SIZE, columns=SIZE, pixel_mm=0.8)

@@ -19,7 +19,7 @@ from ctrecon.outputs.stack.manifest import read_manifest
 from ctrecon.outputs.stack.store import StackTarget, stored_slices
 
 SCAN, NOISE = noisy()
-TRUTH = OBJECT.volume(GRID)
+TRUTH = OBJECT.image(GRID, 2)
 
 
 def error(image):
