@@ -79,6 +79,6 @@ def command(
     if found.empty is not None:
         click.echo(f"ctrecon: {words.empty_line(found.audit, found.empty)}", err=True)
     if as_json:
-        click.echo(json.dumps(found.facts(), allow_nan=False))
+        click.echo(json.dumps(found.to_dict(), allow_nan=False))
     if found.empty is not None:
         ctx.exit(EXIT_EMPTY)

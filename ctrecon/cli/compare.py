@@ -47,6 +47,6 @@ def command(
             a, b, kappa=kappa, lo=lo, hi=hi, gap=gap, ring=ring, radius=radius, discs=discs, iterations=iterations,
             save=True, overwrite=overwrite, progress=progress,
         )  # fmt: skip
-    click.echo(json.dumps(found.facts(), allow_nan=False) if as_json else str(found))
+    click.echo(json.dumps(found.to_dict(), allow_nan=False) if as_json else str(found))
     if found.empty is not None:
         ctx.exit(EXIT_EMPTY)

@@ -62,7 +62,7 @@ def command(
         if not finding.readable and finding.kind is None and not finding.path.exists():
             click.echo(f"ctrecon: there is no certificate {printable(str(finding.path))}", err=True)
         elif as_json:
-            click.echo(json.dumps(finding.facts()))
+            click.echo(json.dumps(finding.to_dict()))
         else:
             click.echo(str(finding))
 

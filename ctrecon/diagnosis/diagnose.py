@@ -89,6 +89,13 @@ class Diagnosis:
         """Whether the first two findings are mirror images of one another."""
         return len(self.findings) > 1 and self.findings[0].mirrored and self.findings[1].mirrored
 
+    def __repr__(self) -> str:
+        causes = ", ".join(finding.cause for finding in self.findings) or "nothing found"
+        return f"<Diagnosis of {self.source!r}: {causes}; misfit {self.fit.share:.2g}>"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
     def lines(self) -> list[str]:
         """For a person, one finding a line."""
         if not self.findings:

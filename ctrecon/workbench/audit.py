@@ -30,7 +30,7 @@ ITERATIONS, ITERATIONS_OF_MAP = 6000, 1500
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Audited:
-    """What an audit found. As text, what ``ctrecon audit`` prints; ``facts()`` are the same for machines.
+    """What an audit found. As text, what ``ctrecon audit`` prints; ``to_dict()`` are the same for machines.
 
     ``answers``: one for each region, with its certified range and verdict. ``map``: the whole image in discs, where it
     was asked for. ``empty``: the proof that no image meets the assumptions, so that there is nothing to ask.
@@ -43,6 +43,12 @@ class Audited:
     empty: Empty | None
     written: dict[str, Path]
 
+    def __repr__(self) -> str:
+        if self.empty is not None:
+            return "<Audited: no such image>"
+        regions = "1 region" if len(self.answers) == 1 else f"{len(self.answers)} regions"
+        return f"<Audited: {regions}{'' if self.map is None else ', a map'}>"
+
     def __str__(self) -> str:
         lines = list(words.assumed_lines(self.audit))
         for answer in self.answers:
@@ -53,7 +59,7 @@ class Audited:
             lines += words.map_lines(self.map, self.written, self.audit)
         return "\n".join(lines)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         labelled = [(answer, self.written.get(answer.region.label)) for answer in self.answers]
         found = [words.answer_facts(answer, path, self.audit) for answer, path in labelled]

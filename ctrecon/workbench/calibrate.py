@@ -41,6 +41,10 @@ class Calibrated:
         found = self.refined.distances_mm
         return 0.0 if found is None else float(np.std(found) / np.mean(found))
 
+    def __repr__(self) -> str:
+        count = len(self.refined.shifts)
+        return f"<Calibrated {self.scan.source!r}, {count} views, shifts of {self.shift_rms:.3g} cells rms>"
+
     def __str__(self) -> str:
         before, after = self.refined.misfits[0], self.refined.misfits[-1]
         parts = [f"views shifted by {self.shift_rms:.3g} cells rms"]

@@ -39,7 +39,7 @@ Subject = Reconstruction | str | os.PathLike[str]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Compared:
-    """What a comparison found. As text, what ``ctrecon compare`` prints; ``facts()`` are the same for machines.
+    """What a comparison found. As text, what ``ctrecon compare`` prints; ``to_dict()`` are the same for machines.
 
     ``found``: the discs of the largest difference with their proved ranges; None where ``empty`` proves that no image
     is within the limits. ``notes``: what was taken on trust. ``written``: the paths of picture, list and certificates.
@@ -53,6 +53,11 @@ class Compared:
     notes: tuple[str, ...]
     written: dict[str, Path]
 
+    def __repr__(self) -> str:
+        if self.found is None:
+            return "<Compared: no such image>"
+        return f"<Compared {self.names[0]!r} and {self.names[1]!r}: {len(self.found.disputed)} discs>"
+
     def __str__(self) -> str:
         lines = [f"A: {printable(self.names[0])}", f"B: {printable(self.names[1])}"]
         lines += [f"note: {note}" for note in self.notes]
@@ -65,7 +70,7 @@ class Compared:
         lines += [f"{what:>12}: {printable(str(path))}" for what, path in self.written.items()]
         return "\n".join(lines)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         told: dict[str, Any] = {
             "status": "answered" if self.empty is None else "no such image", "A": self.names[0], "B": self.names[1],
@@ -180,7 +185,7 @@ def _written(
     whole = Compared(**{**vars(answer), "written": written})
     with atomic_files() as place:
         place(paths["picture"]).write_bytes(draw_versus(found, answer.images, answer.names))
-        place(paths["list"]).write_text(json.dumps(whole.facts(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        place(paths["list"]).write_text(json.dumps(whole.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return whole
 
 

@@ -8,7 +8,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from ctrecon.reconstruction.conclude import Conclusion, Missed
 from ctrecon.reconstruction.problem import IterationRecord
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.arrays import Array
-from ctrecon.workbench.verdict import verdict
+from ctrecon.workbench.verdict import facts, verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -282,6 +282,10 @@ class Reconstruction:
             f'<img alt="{html.escape(repr(self))}" style="max-width:100%" src="data:image/png;base64,{picture}">'
             "</figure>"
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: what ``ctrecon reconstruct --json`` prints, less the files."""
+        return facts(self.conclusion, {})
 
     def __str__(self) -> str:
         return verdict(self.conclusion)

@@ -108,7 +108,7 @@ def facts(result: Conclusion, written: Mapping[str, Path]) -> dict[str, Any]:
         "says_little": [] if result.worth is None else list(result.worth.little),
         **({} if result.missed is None else _known(result.missed)),
         "iterations": result.iterations,
-        "image": str(written["image"]),
+        "image": str(written["image"]) if "image" in written else None,
         "shape": list(result.image.shape),
         "pixel_mm": None if grid is None else grid.to_dict()["pixel_mm"],
         "unit": result.problem.scan.units.attenuation or None,

@@ -55,12 +55,15 @@ class Verified:
     def __bool__(self) -> bool:
         return self.valid
 
+    def __repr__(self) -> str:
+        return f"<Verified {str(self.path)!r}, {'valid' if self.valid else 'REFUSED'}>"
+
     def __str__(self) -> str:
         said = self.statement if self.valid else self.reason
         first = f"{'valid' if self.valid else 'REFUSED'}  {printable(str(self.path))}: {printable(said)}"
         return "\n".join([first, *(f"       {printable(line)}" for line in self.words)])
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain values, for machines."""
         name = "file" if self.about == "certificate" else self.about
         common: dict[str, Any] = {name: str(self.path), "valid": self.valid}

@@ -61,7 +61,7 @@ def test_from_python_as_from_the_command_line(result: ct.Reconstruction, tmp_pat
     with pytest.raises(ct.errors.OutputError, match="overwrite"):
         ct.audit(image, roi=(16, 16, 4), iterations=150, save=True)
     mine = ct.audit(result, roi=(16, 16, 4), iterations=150, save=image, overwrite=True)
-    ours = {k: v for k, v in mine.facts()["regions"][0].items() if k != "seconds"}
+    ours = {k: v for k, v in mine.to_dict()["regions"][0].items() if k != "seconds"}
     assert ours == {k: v for k, v in facts["regions"][0].items() if k != "seconds"}
     assert json.loads(before)["lower"] == json.loads(written.read_bytes())["lower"]
     assert ct.verify(written)

@@ -131,7 +131,7 @@ def test_a_range_of_nothing_is_no_verdict(tmp_path):
     assert "true, but it says nothing: the image 0 meets delta as well" in str(found)
     assert "verdict: none, since the range says nothing" in str(found)
     assert not STRONG.search(str(found))
-    assert found.facts()["regions"][0]["says_nothing"]
+    assert found.to_dict()["regions"][0]["says_nothing"]
     made.report(tmp_path / "s.html", image=tmp_path / "s.npy")
     page = Page((tmp_path / "s.html").read_text())
     assert "The certificate holds, but it says nothing" in page.words

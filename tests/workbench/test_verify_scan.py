@@ -104,11 +104,11 @@ def test_what_is_of_another_scan_is_refused_and_said(kind, tmp_path):
         found = ct.verify(honest, scan=file)
         assert found.valid, found.reason
         assert "those of scan.npz, value by value" in str(found)
-        assert found.facts()["on_trust"] is False
+        assert found.to_dict()["on_trust"] is False
         assert ct.verify(honest, scan=scan).valid
         trusted = ct.verify(honest)
         assert "taken on trust: data and geometry" in str(trusted)
-        assert trusted.facts()["on_trust"] is True
+        assert trusted.to_dict()["on_trust"] is True
     for name, (change, words) in OTHERS.items():
         other = change(scan)
         forged = PUT[kind](tmp_path, other, 1 / other.variance)
