@@ -38,6 +38,7 @@ class Commands(LazyGroup):
         "diagnose": ("diagnose", "Say what is wrong with a scan that no image explains."),
         "calibrate": ("calibrate", "Find how each view stood, from the data themselves."),
         "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
+        "train-peer": ("train_peer", "Train a method of others on the same data, to compare with."),
         "train-volumes": ("train_volumes", "Train a network that sees neighbouring slices of volumes."),
         "rebin": ("rebin", "Rebin CT projections (DICOM-CT-PD) to fan-beam scans of slices."),
         "synthesise-projections": ("synthesise_projections", "Write the projections of a phantom as DICOM-CT-PD."),

@@ -212,7 +212,9 @@ def command_line() -> str:
         value = ctx.params[str(option.name)]
         for each in value if isinstance(value, tuple) else (value,):
             named = Path(each).name if isinstance(each, Path) or option.name == "start" else str(each)
-            words += [option.opts[-1] if len(option.opts) > 1 else option.opts[0], shlex.quote(named)]
+            if option.param_type_name == "option":
+                words.append(option.opts[-1] if len(option.opts) > 1 else option.opts[0])
+            words.append(shlex.quote(named))
     return " ".join(words)
 
 

@@ -22,6 +22,7 @@ from ctrecon.training.evaluate import score
 from ctrecon.training.image_sets import read_ct_patients
 
 Sampler = Callable[[np.random.Generator], AnalyticPhantom]
+Scores = dict[str, dict[str, dict[str, Any]]]
 NOISE_LEVELS = (0.005, 0.01, 0.03)
 # Far from the seeds that people train with, so that validation phantoms were never drawn in training.
 _VALIDATION_SEED = 977_000
@@ -30,8 +31,22 @@ _VALIDATION_SEED = 977_000
 def validation_scores(
     network: nn.Module, families: Sequence[tuple[str, Sampler]], ct_slices: Path | None, *, size: int = 164,
     count: int = 4, device: str | torch.device = "cpu",
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Mean PSNR in dB at the certified stop for 120 fan views and ``count`` images a set, each of another object.
+) -> Scores:
+    """``scores_on_validation`` of a direction, at the certified stop."""
+
+    def at_the_stop(problem: Scanner, truth: Tensor, data: Tensor) -> Tensor:
+        return score(network, problem, truth, data).psnr
+
+    return scores_on_validation(at_the_stop, families, ct_slices, size=size, count=count, device=device)
+
+
+def scores_on_validation(
+    psnr_of: Callable[[Scanner, Tensor, Tensor], Tensor], families: Sequence[tuple[str, Sampler]],
+    ct_slices: Path | None, *, size: int = 164, count: int = 4, device: str | torch.device = "cpu",
+) -> Scores:
+    """Mean PSNR in dB for 120 fan views and ``count`` images a set, each of another object.
+
+    ``psnr_of`` a scanner, images and their noisy scans gives that of a method's images, one by one.
 
     ``{set: {noise: {"mean", "low", "high", "images", "patients"}}}``: with the 95% interval, by a bootstrap over
     patients or objects. CT slices are those of ``count`` patients in turn.
@@ -48,19 +63,19 @@ def validation_scores(
         sets["CT slices, validation patients"] = [
             (one.name, ImageSource(one.slices, zoom=(0.99, 1.0), masked=1.0)) for one in turns
         ]
-    return {name: _mean_scores(network, problem, sources) for name, sources in sets.items()}
+    return {name: _mean_scores(psnr_of, problem, sources) for name, sources in sets.items()}
 
 
 def _mean_scores(
-    network: nn.Module, problem: Scanner, sources: Sequence[tuple[str, Source]]
+    psnr_of: Callable[[Scanner, Tensor, Tensor], Tensor], problem: Scanner, sources: Sequence[tuple[str, Source]]
 ) -> dict[str, dict[str, Any]]:
     rng = np.random.default_rng(_VALIDATION_SEED)
     drawn = [source.draw(rng, problem) for _, source in sources]
     truth, clean = torch.cat([t for t, _ in drawn]).to(problem.device), torch.cat([s for _, s in drawn]).cpu()
     scores = {}
     for level in NOISE_LEVELS:
-        result = score(network, problem, truth, noisy(clean, level, _VALIDATION_SEED).to(problem.device))
-        found = estimate(result.psnr.tolist(), [patient for patient, _ in sources]).to_dict()
+        reached = psnr_of(problem, truth, noisy(clean, level, _VALIDATION_SEED).to(problem.device))
+        found = estimate(reached.tolist(), [patient for patient, _ in sources]).to_dict()
         scores[f"{level:.1%}"] = {k: round(v, 2) if isinstance(v, float) else v for k, v in found.items()}
     return scores
 
@@ -84,11 +99,10 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         "",
         "## Training",
         *(f"- {item}" for item in card["data"]),
-        f"- seed {card['seed']}, {card['steps']} steps of batch {card['batch']}, {card['hours']} hours, {card['date']}",
-        f"- `{card['command']}`",
+        *training_lines(card),
         f"- final training loss {card['loss']} dB (error of one network step, relative to the image)",
         "",
-        *(_scores(card) if card["scores"] else ()),
+        *(score_lines(card, " at the certified stop") if card["scores"] else ()),
         "## Limits",
         "Research only, not for diagnosis. The network decides where in the set of images that explain the data the",
         "reconstruction lies; what the data do not determine comes from the training images, and the certificate says",
@@ -96,6 +110,14 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def training_lines(card: dict[str, Any]) -> list[str]:
+    """How long and by which command, for the card of any network."""
+    return [
+        f"- seed {card['seed']}, {card['steps']} steps of batch {card['batch']}, {card['hours']} hours, {card['date']}",
+        f"- `{card['command']}`",
+    ]
 
 
 def _counted(scores: dict[str, dict[str, Any]]) -> str:
@@ -108,10 +130,11 @@ def _said(one: dict[str, Any]) -> str:
     return f"{one['mean']:.2f} ({interval})"
 
 
-def _scores(card: dict[str, Any]) -> list[str]:
+def score_lines(card: dict[str, Any], where: str = "") -> list[str]:
+    """The scores of ``scores_on_validation`` as a table; ``where`` says of which image they are."""
     return [
         "## Scores",
-        "Mean PSNR in dB at the certified stop (95% interval, by a bootstrap over patients or objects),",
+        f"Mean PSNR in dB{where} (95% interval, by a bootstrap over patients or objects),",
         f"{card['size']} x {card['size']} pixels, 120 fan-beam views, by relative noise, on objects never trained on:",
         "",
         "| set | images (patients or objects) | " + " | ".join(f"{level:.1%}" for level in NOISE_LEVELS) + " |",

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from ctrecon.simulation.scanners import Scanner, random_scanner, walnut_scanner
 from ctrecon.training.held_images import HeldImages
 from ctrecon.training.noise import ScanNoise
 from ctrecon.training.phantom_supply import Order, PhantomSupply
-from ctrecon.training.starts import Starts, generator, measured
+from ctrecon.training.starts import Scans, generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,13 @@ class CohortPlan:
     lifetime: int = 4
 
 
-class Cohorts:
-    """Makes cohorts one after the other; ``make`` gives the next one.
+S = TypeVar("S", bound=Scans)
+Scanning = Callable[[Scanner, Tensor, Tensor, ScanNoise, torch.Generator], S]
+"""What makes problems of a scanner's images and noise-free scans: ``starts.scanned``, ``starts.measured``."""
+
+
+class Cohorts(Generic[S]):
+    """Makes cohorts one after the other; ``make`` gives the next one, made by ``scanning``.
 
     With ``ahead`` > 0 a thread makes that many ahead of time. ``patient`` says that a pool always waits for its next
     cohort, which makes a training repeatable; otherwise it goes on with old starts until the next ones are there, and
@@ -50,9 +56,11 @@ class Cohorts:
 
     def __init__(
         self, plan: CohortPlan, images: HeldImages | None, phantoms: PhantomSupply, noise: ScanNoise,
-        device: str | torch.device = "cpu", *, ahead: int = 0, patient: bool = True, one: Scanner | None = None,
+        scanning: Scanning[S], device: str | torch.device = "cpu", *, ahead: int = 0, patient: bool = True,
+        one: Scanner | None = None,
     ) -> None:
         self._plan, self._images, self._phantoms, self._noise = plan, images, phantoms, noise
+        self._scanning = scanning
         self._device, self._patient, self._one = str(device), patient, one
         self.number = 0
         self._scanners: dict[int, tuple[int, Scanner]] = {}
@@ -60,7 +68,7 @@ class Cohorts:
         self._orders: dict[int, list[tuple[int, Order]]] = {}
         self._ordered = 0
         self._walnut: Scanner | None = None
-        self._made: queue.Queue[Starts | BaseException] = queue.Queue(max(1, ahead))
+        self._made: queue.Queue[S | BaseException] = queue.Queue(max(1, ahead))
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True) if ahead > 0 else None
         if self._thread is not None:
@@ -70,7 +78,7 @@ class Cohorts:
     def ready(self) -> bool:
         return self._thread is None or self._patient or not self._made.empty()
 
-    def make(self, rng: np.random.Generator) -> Starts:
+    def make(self, rng: np.random.Generator) -> S:
         """The next cohort; ``rng`` is not used, because this one's seed decides."""
         if self._thread is None:
             return self._next()
@@ -110,7 +118,7 @@ class Cohorts:
             finish()
             self._put(starts)
 
-    def _put(self, what: Starts | BaseException) -> None:
+    def _put(self, what: S | BaseException) -> None:
         while not self._closing.is_set():
             try:
                 self._made.put(what, timeout=0.1)
@@ -118,7 +126,7 @@ class Cohorts:
                 continue
             return
 
-    def _next(self) -> Starts:
+    def _next(self) -> S:
         n, self.number = self.number, self.number + 1
         # The phantoms of the next cohorts are drawn while this one is made.
         while self._ordered <= n + self._plan.slots // 2:
@@ -129,7 +137,7 @@ class Cohorts:
         rng = np.random.default_rng([self._plan.seed, 1, n])
         random = generator(rng, self._device)
         truth, clean = self._images_and_scans(slot, scanner, rng)
-        return measured(scanner, truth, clean, self._noise, random)
+        return self._scanning(scanner, truth, clean, self._noise, random)
 
     def _place(self, n: int) -> tuple[int, int]:
         """The slot of cohort ``n``, and which of the slot's scanners it has, counted on."""

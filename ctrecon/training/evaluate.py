@@ -72,12 +72,12 @@ def score(
         psnr=psnr(last.u, truth),
         one_shot_psnr=psnr(one_shot, truth),
         iterations=iterations,
-        certified=_certified(problem, last.u, data, delta, weights),
+        certified=certified(problem, last.u, data, delta, weights),
         image=last.u,
     )
 
 
-def _certified(problem: Scanner, images: Tensor, data: Tensor, delta: Tensor, weights: Tensor | None) -> Tensor:
+def certified(problem: Scanner, images: Tensor, data: Tensor, delta: Tensor, weights: Tensor | None) -> Tensor:
     """Whether each image, as it is scored, has a certificate: what its descent says of itself counts for nothing."""
     u, f = images[:, 0].cpu().numpy(), data[:, 0].cpu().numpy()
     w = None if weights is None else weights.expand_as(data)[:, 0].cpu().numpy()

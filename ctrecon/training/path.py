@@ -11,8 +11,6 @@ of the last step in the data; a step then costs the network, two projections, a 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,7 +19,8 @@ from ctrecon.descent.descend import DEFAULT_ZETA
 from ctrecon.descent.dissipation import HalfSpace, dissipate
 from ctrecon.networks.looks import LOOKS
 from ctrecon.networks.slices import fitted
-from ctrecon.networks.symmetries import SYMMETRIES, turned, turned_back
+from ctrecon.networks.symmetries import turned, turned_back
+from ctrecon.training.lane_pool import LanePool
 from ctrecon.training.moves import Quadratic, met, whole_answer
 from ctrecon.training.starts import StartMaker, Starts, generator
 
@@ -68,6 +67,10 @@ class Lane:
         # Weights are at most 1, so this is the energy's Lipschitz constant.
         self.lipschitz = starts.scanner.operator.norm() ** 2
 
+    @property
+    def batch(self) -> int:
+        return len(self.states.u)
+
     def loss(self, network: nn.Module, which: int) -> Tensor:
         """Mean error in dB of the images one network step ahead, seen in one mirror image; the states move on."""
         s, now = self.starts, self.states
@@ -111,48 +114,18 @@ def _combined(tau: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
     return total
 
 
-class PathPool:
-    """Lanes of states; a step draws one of them, and after its ``use`` steps a lane gives way to one of new starts.
+class PathPool(LanePool[Starts, Lane]):
+    """Lanes of states on the descent path.
 
     ``maker`` gives the starts, ``lanes`` of them at a time. A lane is used until each of its starts was used about
-    ``reuse`` times. A step takes as many states as cost what ``batch`` of 164 x 164 pixels do.
+    ``reuse`` times. A step takes as many states as cost what ``batch`` of 164 x 164 pixels do, where ``by_cost``.
     """
 
     def __init__(
-        self, maker: StartMaker, *, share: float = 1.0, lanes: int = 1, reuse: float = REUSE, most_steps: int = 10,
-        renew: float = 0.05, by_cost: bool = False,
+        self, maker: StartMaker[Starts], *, share: float = 1.0, lanes: int = 1, reuse: float = REUSE,
+        most_steps: int = 10, renew: float = 0.05, by_cost: bool = False,
     ) -> None:
-        self.share, self._maker, self._reuse = share, maker, reuse
-        self._count, self._most_steps, self._renew, self._by_cost = lanes, most_steps, renew, by_cost
-        self.lanes: list[Lane] = []
-        self._left: list[float] = []
+        def lane(starts: Starts, batch: int, rng: np.random.Generator) -> Lane:
+            return Lane(starts, batch, rng, most_steps=most_steps, renew=renew)
 
-    def loss(self, network: nn.Module, batch: int, rng: np.random.Generator) -> Tensor:
-        """Mean error in dB of the images one network step ahead; the states move on by one solver step."""
-        k = int(rng.integers(self._count))
-        if k >= len(self.lanes) and self.lanes and not self._maker.ready:
-            k %= len(self.lanes)
-        if k >= len(self.lanes):
-            k = len(self.lanes)
-            self.lanes.append(self._lane(batch, rng))
-            self._left.append(self._uses(k, rng.uniform(0.2, 1.0)))
-        elif self._left[k] <= 0 and self._maker.ready:
-            new = self._lane(batch, rng)
-            if new.starts.truth.device.type == "cuda":
-                # The old starts' memory belongs to the stream that made them; this one must be done with it first.
-                torch.cuda.current_stream(new.starts.truth.device).synchronize()
-            self.lanes[k] = new
-            self._left[k] = self._uses(k, 1.0)
-        self._left[k] -= 1
-        # All of one batch in the same mirror image, which any of them may be seen in later.
-        return self.lanes[k].loss(network, int(rng.integers(SYMMETRIES)))
-
-    def _lane(self, batch: int, rng: np.random.Generator) -> Lane:
-        starts = self._maker.make(rng)
-        pixels = math.prod(starts.scanner.grid.shape)
-        count = max(1, round(batch * 164**2 / pixels)) if self._by_cost else batch
-        return Lane(starts, count, rng, most_steps=self._most_steps, renew=self._renew)
-
-    def _uses(self, k: int, share: float) -> float:
-        lane = self.lanes[k]
-        return max(1.0, share * self._reuse * ITERATIONS * lane.starts.count / len(lane.states.u))
+        super().__init__(maker, lane, share=share, lanes=lanes, uses=reuse * ITERATIONS, by_cost=by_cost)

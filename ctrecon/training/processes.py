@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed
@@ -113,7 +114,7 @@ class InHalfPrecision(nn.Module):
         self.network = network
         self.shape = getattr(network, "shape", None)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *others: Any) -> Tensor:
         with torch.autocast(x.device.type, torch.bfloat16):
-            answer: Tensor = self.network(x)
+            answer: Tensor = self.network(x, *others)
         return answer.float()

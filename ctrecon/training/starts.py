@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,26 +17,35 @@ from ctrecon.training.noise import ScanNoise
 
 
 @dataclass(frozen=True)
-class Starts:
-    """``count`` problems: images ``[count, 1, rows, columns]``, scans ``[count, 1, views, cells]``, ``delta [count]``.
-
-    ``unexplained`` is the filtered back projection of what the ``smooth`` image leaves of the data.
-    """
+class Scans:
+    """``count`` problems: images ``[count, 1, rows, columns]``, scans ``[count, 1, views, cells]``, delta ``[count]``."""
 
     scanner: Scanner
     truth: Tensor
     data: Tensor
     weights: Tensor
     delta: Tensor
-    smooth: Tensor
-    unexplained: Tensor
 
     @property
     def count(self) -> int:
         return self.truth.shape[0]
 
 
-class StartMaker(Protocol):
+@dataclass(frozen=True)
+class Starts(Scans):
+    """Problems with what a network on the descent path is shown of them.
+
+    ``unexplained`` is the filtered back projection of what the ``smooth`` image leaves of the data.
+    """
+
+    smooth: Tensor
+    unexplained: Tensor
+
+
+S_co = TypeVar("S_co", bound=Scans, covariant=True)
+
+
+class StartMaker(Protocol[S_co]):
     """Where a pool gets its problems from."""
 
     @property
@@ -44,16 +53,22 @@ class StartMaker(Protocol):
         """Whether a pool that could go on with old starts should ask for new ones now."""
         ...
 
-    def make(self, rng: np.random.Generator) -> Starts:
+    def make(self, rng: np.random.Generator) -> S_co:
         """New ones; all that is random comes from ``rng``, or from a seed of the maker's own."""
         ...
 
 
-def measured(scanner: Scanner, truth: Tensor, clean: Tensor, noise: ScanNoise, generator: torch.Generator) -> Starts:
-    """Noise added to noise-free scans, delta the true residual, and the smooth images, all at once."""
+def scanned(scanner: Scanner, truth: Tensor, clean: Tensor, noise: ScanNoise, generator: torch.Generator) -> Scans:
+    """Noise added to noise-free scans, and delta the true residual, all at once."""
     data, weights = noise.draw(clean, generator)
     residual = scanner.operator(truth) - data
-    delta = inner(residual, weights * residual).sqrt()
+    return Scans(scanner, truth, data, weights, inner(residual, weights * residual).sqrt())
+
+
+def measured(scanner: Scanner, truth: Tensor, clean: Tensor, noise: ScanNoise, generator: torch.Generator) -> Starts:
+    """The same scans as ``scanned`` makes of it, and the smooth images, all at once."""
+    scans = scanned(scanner, truth, clean, noise, generator)
+    data, weights, delta = scans.data, scans.weights, scans.delta
     # Around the strength that is used later, so that the network does not rely on it.
     play = torch.rand(truth.shape[0], generator=generator, device=truth.device, dtype=torch.float64) - 0.5
     smooth = smooth_image(scanner.tv_solver, data, delta, weights, strength=STRENGTH * play.exp())

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import torch
 
 from ctrecon.simulation.scanners import Scanner
 from ctrecon.support.arrays import Float32Array
-from ctrecon.training.cohorts import CohortPlan, Cohorts
+from ctrecon.training.cohorts import CohortPlan, Cohorts, Scanning
 from ctrecon.training.held_images import HeldImages, ImageGroup
 from ctrecon.training.noise import ScanNoise
 from ctrecon.training.objects import HeldObject
 from ctrecon.training.path import REUSE, PathPool
 from ctrecon.training.phantom_supply import PhantomSupply, Sampler
+from ctrecon.training.starts import Scans, measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +47,20 @@ class TrainingData:
         return groups
 
 
-class Supply:
-    """Everything that feeds a training: close it when done.
+S = TypeVar("S", bound=Scans)
 
-    On a GPU a thread makes cohorts ``ahead`` and there are many lanes; on a processor there are few, and cohorts are
-    made when they are needed. ``workers`` processes draw phantoms. ``starts`` of 164 x 164 pixels make a cohort, each
-    used about ``reuse`` times. ``patient`` as in ``Cohorts``.
+
+class Feed(Generic[S]):
+    """Cohorts of problems, made by ``scanning``, for a training on some device: close it when done.
+
+    On a GPU a thread makes cohorts ``ahead`` and there are many ``lanes``; on a processor there are few, and cohorts
+    are made when they are needed. ``workers`` processes draw phantoms. ``starts`` of 164 x 164 pixels make a cohort.
+    ``patient`` as in ``Cohorts``. What cohort n holds, data and seed decide, whatever is trained on it.
     """
 
     def __init__(
-        self, data: TrainingData, batch: int, device: torch.device, *, seed: int = 0, workers: int = 0,
-        patient: bool = True, one: Scanner | None = None, noise: ScanNoise | None = None, reuse: float | None = None,
+        self, data: TrainingData, batch: int, device: torch.device, scanning: Scanning[S], *, seed: int = 0,
+        workers: int = 0, patient: bool = True, one: Scanner | None = None, noise: ScanNoise | None = None,
         starts: int | None = None, ahead: int | None = None,
     ) -> None:
         on_gpu = device.type == "cuda"
@@ -64,21 +69,43 @@ class Supply:
             slots=24 if on_gpu else 10,
         )  # fmt: skip
         groups = data.groups()
+        self.lanes, self.by_cost = 16 if on_gpu else 5, one is None
         self._phantoms = PhantomSupply(data.samplers, workers)
-        self._cohorts = Cohorts(
-            plan, HeldImages(groups, device) if groups else None, self._phantoms, noise or ScanNoise(), device,
-            ahead=(2 if on_gpu else 0) if ahead is None else ahead, patient=patient, one=one,
+        self.cohorts = Cohorts(
+            plan, HeldImages(groups, device) if groups else None, self._phantoms, noise or ScanNoise(), scanning,
+            device, ahead=(2 if on_gpu else 0) if ahead is None else ahead, patient=patient, one=one,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End the thread and the processes."""
+        self.cohorts.close()
+        self._phantoms.close()
+
+
+class Supply:
+    """Everything that feeds a training on the descent path: close it when done.
+
+    Each start is used about ``reuse`` times; the rest as ``Feed`` has it.
+    """
+
+    def __init__(
+        self, data: TrainingData, batch: int, device: torch.device, *, seed: int = 0, workers: int = 0,
+        patient: bool = True, one: Scanner | None = None, noise: ScanNoise | None = None, reuse: float | None = None,
+        starts: int | None = None, ahead: int | None = None,
+    ) -> None:
+        self._feed = Feed(
+            data, batch, device, measured, seed=seed, workers=workers, patient=patient, one=one, noise=noise,
+            starts=starts, ahead=ahead,
         )  # fmt: skip
         self.pool = PathPool(
-            self._cohorts, lanes=16 if on_gpu else 5, reuse=reuse or REUSE, by_cost=one is None
+            self._feed.cohorts, lanes=self._feed.lanes, reuse=reuse or REUSE, by_cost=self._feed.by_cost
         )
 
     @property
     def made(self) -> int:
         """How many cohorts were begun."""
-        return self._cohorts.number
+        return self._feed.cohorts.number
 
     def close(self) -> None:
         """End the thread and the processes."""
-        self._cohorts.close()
-        self._phantoms.close()
+        self._feed.close()

@@ -53,6 +53,7 @@ LINES = [
 ON_CPU = [
     f"train-sudoku -o sudoku.safetensors {SMALL}",
     f"train-superres --images photos --patch 8 -o superres.safetensors {SMALL}",
+    f"train-peer learned-primal-dual --scanner walnut --size 24 --validation 0 -o peer.safetensors {SMALL}",
     f"train-phantoms --scanner walnut --size 24 --validation 1 -o tiny.safetensors {SMALL}",
 ]
 # Studies and volumes take minutes; that they ask for no GPU, test_one_place_asks_for_gpus shows.

@@ -40,6 +40,7 @@ WRITES = {
     "diagnose": ("scan.npz --apply -o out.npz --picture out.png", "out.npz out.png"),
     "report": ("u.npy", "u.report.html"),
     "train-phantoms": ("-o out.safetensors", "out.safetensors out.md"),
+    "train-peer": ("fbp-unet -o out.safetensors", "out.safetensors out.md"),
     "train-volumes": ("-o out.safetensors", "out.safetensors out.md"),
     "train-superres": ("-o out.safetensors --images .", "out.safetensors out.md"),
     "train-sudoku": ("-o out.safetensors", "out.safetensors out.md"),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from ctrecon.cli import train_phantoms, train_sudoku, training, training_time
+from ctrecon.cli import train_phantoms, train_sudoku, training, training_supply, training_time
 from ctrecon.cli.main import cli
 from ctrecon.cli.training_time import Validation, less_scoring
 from ctrecon.errors import SettingError
@@ -52,11 +52,11 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     told = SimpleNamespace(monotonic=made.monotonic, strftime=lambda *_: "2026-01-01", gmtime=lambda: None)
-    for module in (loop, training, training_time, train_phantoms, train_sudoku):
+    for module in (loop, training, training_time, training_supply, train_sudoku):
         monkeypatch.setattr(module, "time", told)
     step = made.takes(STEP)
     monkeypatch.setattr(Trainer, "_one_step", lambda self: (step(), self._mean_loss.fill_(1.0)))
-    monkeypatch.setattr(train_phantoms, "_data", made.takes(PREPARING, (None, [])))
+    monkeypatch.setattr(training_supply, "training_data", made.takes(PREPARING, (None, [])))
     monkeypatch.setattr(train_phantoms, "_scores", made.takes(SCORING, scores(*NOISE_LEVELS)))
     monkeypatch.setattr("ctrecon.training.whole.Supply", lambda *_, **__: SimpleNamespace(
         pool=SimpleNamespace(share=1.0, loss=None), close=lambda: None
@@ -142,5 +142,5 @@ def test_all_processes_get_the_plan_of_the_first(clock: Clock) -> None:
 
 
 def test_the_scores_before_are_said(capsys: pytest.CaptureFixture[str]) -> None:
-    train_phantoms._say(scores())
+    training_supply._say(scores())
     assert capsys.readouterr().out == "before training, ellipses: 32.00 dB at 1.0%\n"

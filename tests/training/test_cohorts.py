@@ -17,7 +17,7 @@ from ctrecon.training.loop import Trainer, TrainingPlan
 from ctrecon.training.noise import ScanNoise
 from ctrecon.training.objects import HeldObject, object_split, read_objects
 from ctrecon.training.phantom_supply import PhantomSupply
-from ctrecon.training.starts import Starts
+from ctrecon.training.starts import Starts, measured
 from ctrecon.training.whole import Supply, TrainingData
 
 SAMPLERS = [family.sample for family in FAMILIES]
@@ -33,7 +33,7 @@ def cohorts(*, ahead: int = 0, workers: int = 0, seed: int = 0) -> list[Starts]:
     phantoms = PhantomSupply([Ellipses().sample], workers)
     held = HeldImages([ImageGroup([[disc(0.5)]], 1.0)], "cpu")
     plan = CohortPlan(seed=seed, count=6, slots=2, lifetime=1, phantoms=0.5)
-    supply = Cohorts(plan, held, phantoms, ScanNoise(), ahead=ahead, one=ONE)
+    supply = Cohorts(plan, held, phantoms, ScanNoise(), measured, ahead=ahead, one=ONE)
     try:
         return [supply.make(np.random.default_rng()) for _ in range(3)]
     finally:
@@ -81,7 +81,7 @@ def test_what_goes_wrong_in_the_thread_is_told() -> None:
         def order(self, *_: object) -> None:
             raise InputError("no phantoms today")
 
-    supply = Cohorts(CohortPlan(count=4), None, Broken(), ScanNoise(), ahead=1, one=ONE)  # type: ignore[arg-type]
+    supply = Cohorts(CohortPlan(count=4), None, Broken(), ScanNoise(), measured, ahead=1, one=ONE)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="today"):
         supply.make(np.random.default_rng())
     supply.close()

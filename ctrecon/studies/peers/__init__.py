@@ -1,0 +1,1 @@
+"""Learned methods of others, trained on the data of ours for the same time, to compare with."""
