@@ -31,16 +31,18 @@ if TYPE_CHECKING:
 @click.option("--views", type=click.IntRange(min=3), default=120, show_default=True)
 @click.option("--looks", type=click.IntRange(1, 30), default=4, show_default=True, help="As in reconstruct.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("--peer", "peers", type=FilePath, multiple=True, help="Weights of train-peer: a method beside these.")
 @rows_option
 @click.option("--reuse", type=FilePath, help="Take classical scores on the same data from an earlier JSON.")
 def command(
     prior: str, noise: tuple[float, ...], photons: tuple[float, ...], beam: str, size: int, views: int, looks: int,
-    seed: int, output: Path | None, overwrite: bool, reuse: Path | None, **options: Any,
+    seed: int, output: Path | None, overwrite: bool, reuse: Path | None, peers: tuple[Path, ...], **options: Any,
 ) -> None:
     """Compare the learned method with FBP, CGLS and Huber-TV whose parameters an oracle chooses per image.
 
     The paper's fan beam, or parallel rays over half a turn; PSNR in dB, mean over the images, at the certified stop
-    with the true delta.
+    with the true delta. Of a --peer also how far its images are from explaining the data, ||Au - f|| / delta, and how
+    many of them a certificate can be made for.
     """
     from ctrecon.networks.pretrained import load_ct_network
     from ctrecon.simulation.scanners import Scanner
@@ -55,10 +57,12 @@ def command(
     chosen = ("ct_slices", "all_patients", "images", "at_most", "phantoms")
     sets = _sets(problem, seed, **{key: options[key] for key in chosen})
     known = None if reuse is None else _known(reuse)
+    others = _peers(peers)
     rows = []
-    click.echo(HEADER)
+    click.echo(_header(list(others)))
+    how: dict[str, Any] = {"seed": seed, "looks": looks, "known": known}
     with shown(err=True) as progress:
-        for row in compare(network, problem, sets, noises, seed=seed, looks=looks, known=known, progress=progress):
+        for row in compare(network, problem, sets, noises, **how, peers=others, progress=progress):
             rows.append(row)
             click.echo(_line(row))
             if output is not None:
@@ -68,9 +72,18 @@ def command(
 
 HEADER = (
     "| set | images (patients or objects) | noise | learned (95% interval) | one shot | Huber-TV | CGLS | FBP | "
-    "gain over Huber-TV (95% interval) | worst | iterations | certified |\n"
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+    "gain over Huber-TV (95% interval) | worst | iterations | certified |"
 )
+
+
+def _header(peers: list[str]) -> str:
+    columns = HEADER + "".join(
+        f" {name} (95% interval) | gain over {name} (95% interval) | its misfit / delta, least to most | certified |"
+        for name in peers
+    )
+    return columns + "\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |" + (
+        " ---: | ---: | ---: | --- |" * len(peers)
+    )
 
 
 def _line(row: BenchmarkRow) -> str:
@@ -82,8 +95,32 @@ def _line(row: BenchmarkRow) -> str:
         f"| {row.name} | {facts['images']} ({facts['patients']}) | {row.noise} | {scores} | "
         f"{gain.said('+.2f', difference=True)} | {facts['gain_over_huber_tv_db']['worst']:+.2f} | "
         f"{facts['iterations']['mean']:.1f}, most {facts['iterations']['most']} | "
-        f"{'all' if facts['all_certified'] else 'NOT ALL'} |"
+        f"{'all' if facts['all_certified'] else 'NOT ALL'} |" + "".join(_of_peer(row, name) for name in row.peers)
     )
+
+
+def _of_peer(row: BenchmarkRow, name: str) -> str:
+    own, gain, scores = row.estimate(row.psnr[name]), row.estimate(row.gains(name)), row.peers[name]
+    return (
+        f" {own.said('.2f')} | {gain.said('+.2f', difference=True)} | "
+        f"{min(scores.misfit):.2f} to {max(scores.misfit):.2f} | {scores.verdict} |"
+    )
+
+
+def _peers(files: tuple[Path, ...]) -> dict[str, Any]:
+    """Each by its architecture, or, where two have the same, by its file."""
+    from ctrecon.errors import SettingError
+    from ctrecon.studies.peers.peer import load_peer
+
+    loaded = [(path, load_peer(path)[0]) for path in files]
+    kinds = [network.kind for _, network in loaded]
+    named = {
+        network.kind if kinds.count(network.kind) == 1 else f"{network.kind} {path.stem}": network
+        for path, network in loaded
+    }
+    if len(named) < len(files):
+        raise SettingError("two files of --peer have the same name and architecture; rename one")
+    return named
 
 
 def _sets(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,6 +20,8 @@ from ctrecon.classical.oracle import best_cgls, best_fbp, best_huber_tv, seen_by
 from ctrecon.measurement.counts import add_poisson_noise
 from ctrecon.networks.looks import LOOKS
 from ctrecon.simulation.scanners import Scanner
+from ctrecon.studies.peers.peer import PeerNetwork
+from ctrecon.studies.peers.scores import PeerScores, peer_scores
 from ctrecon.support.arrays import Float32Array
 from ctrecon.support.progress import Progress, Report
 from ctrecon.support.statistics import Estimate, estimate
@@ -94,7 +96,10 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkRow:
-    """Scores of one set at one noise level: PSNR in dB per image and method, iterations, certified or not."""
+    """Scores of one set at one noise level: PSNR in dB per image and method, iterations, certified or not.
+
+    ``peers``: by its name, what else is known of a peer's images; its PSNR stands among the others.
+    """
 
     name: str
     noise: str
@@ -103,6 +108,7 @@ class BenchmarkRow:
     iterations: list[int]
     certified: list[bool]
     patients: tuple[str, ...] = ()
+    peers: Mapping[str, PeerScores] = field(default_factory=dict)
 
     def estimate(self, values: Sequence[float]) -> Estimate:
         """The mean of one value per image with its interval, by a bootstrap over patients."""
@@ -131,6 +137,7 @@ class BenchmarkRow:
             },
             "iterations": {"mean": sum(self.iterations) / len(self.iterations), "most": max(self.iterations)},
             "all_certified": all(self.certified),
+            **({"peers": {name: one.to_dict() for name, one in self.peers.items()}} if self.peers else {}),
             # In full: rounded again in print, a rounded score may give another digit than the score itself.
             "psnr_db": {method: list(values) for method, values in self.psnr.items()},
         }
@@ -163,9 +170,12 @@ def compare(
     looks: int = LOOKS,
     batch: int = 12,
     known: Mapping[tuple[str, str, str], Mapping[str, list[float]]] | None = None,
+    peers: Mapping[str, PeerNetwork] | None = None,
     progress: Report | None = None,
 ) -> Iterator[BenchmarkRow]:
     """A row per set and noise. ``known`` holds classical scores by (set, noise, hash of the data) to reuse.
+
+    ``peers``: learned methods of others, by the names that they have in the row.
 
     ``progress`` hears of every batch of images, of the learned method and of the oracle's trials.
     """
@@ -177,6 +187,7 @@ def compare(
             psnr: dict[str, list[float]] = {"energy": [], "one_shot": []}
             iterations: list[int] = []
             certified: list[bool] = []
+            others = {name: PeerScores() for name in peers or {}}
             for part in range(0, len(data), batch):
                 rows = slice(part, part + batch)
                 w = None if weights is None else weights[rows]
@@ -185,6 +196,8 @@ def compare(
                 psnr["one_shot"] += result.one_shot_psnr.tolist()
                 iterations += result.iterations.tolist()
                 certified += result.certified.tolist()
+                for name, peer in (peers or {}).items():
+                    others[name] += peer_scores(peer, problem, test_set.truth[rows], data[rows], w)
                 _say(progress, test_set, noise, "learned", len(certified), len(data))
             stored = None if known is None else known.get((test_set.name, noise.name, digest))
             if stored is None:
@@ -195,10 +208,14 @@ def compare(
                 name=test_set.name,
                 noise=noise.name,
                 data_sha256=digest,
-                psnr={**psnr, **{method: list(stored[method]) for method in CLASSICAL}},
+                psnr={
+                    **psnr, **{method: list(stored[method]) for method in CLASSICAL},
+                    **{name: one.psnr for name, one in others.items()},
+                },
                 iterations=iterations,
                 certified=certified,
                 patients=test_set.patients,
+                peers=others,
             )
 
 

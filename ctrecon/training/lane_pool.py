@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ctrecon.networks.symmetries import SYMMETRIES
 from ctrecon.training.starts import Scans, StartMaker
 
+
 class AnyLane(Protocol):
     """A cohort in use, of which each step takes ``batch`` problems."""
 

@@ -18,7 +18,7 @@ from ctrecon.training.noise import ScanNoise
 
 @dataclass(frozen=True)
 class Scans:
-    """``count`` problems: images ``[count, 1, rows, columns]``, scans ``[count, 1, views, cells]``, delta ``[count]``."""
+    """Problems: images ``[count, 1, rows, columns]``, scans ``[count, 1, views, cells]``, and ``delta [count]``."""
 
     scanner: Scanner
     truth: Tensor

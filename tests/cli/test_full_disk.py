@@ -49,8 +49,8 @@ LINES = [
 # Their outputs are written by the same parts: weights with `atomic_files` (tests/training), tables and pictures of
 # studies by `cli/figures.py`, what comes from a network (tests/dicom/network), data sets (tests/datasets).
 ELSEWHERE = {
-    "train-sudoku", "train-superres", "train-phantoms", "train-volumes", "benchmark", "safety", "reproduce", "dicom",
-    "data", "audit", "sudoku",
+    "train-sudoku", "train-superres", "train-phantoms", "train-peer", "train-volumes", "benchmark", "safety",
+    "reproduce", "dicom", "data", "audit", "sudoku",
 }  # fmt: skip
 
 
