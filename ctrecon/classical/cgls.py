@@ -6,8 +6,9 @@ it regularises (P. C. Hansen, Rank-Deficient and Discrete Ill-Posed Problems, SI
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,31 +35,46 @@ class CGLSResult:
 
 @dataclass(frozen=True)
 class CGLSIterate:
-    """Iterate ``k`` of ``cgls_iterates``; ``gradient`` is the norm of ``A^T W (f - A u)``, ``[batch]``."""
+    """Iterate ``k`` of ``cgls_iterates``; ``gradient`` is the norm of ``A^T W (f - A u)``, ``[batch]``.
+
+    ``residual`` is ``f - A u``. ``flat`` ``[batch]``: the gradient is rounding, having fallen from the first one's by
+    what the dtype can resolve. ``state``: what it was in, and begins anew from with the same numbers.
+    """
 
     k: int
     image: Tensor
     residual: Tensor
     discrepancy: Tensor
     gradient: Tensor
+    flat: Tensor
+    state: Mapping[str, Any]
 
 
 def cgls_iterates(
-    operator: LinearOperator, data: Tensor, *, weights: Tensor | None = None, start: Tensor | None = None
+    operator: LinearOperator, data: Tensor, *, weights: Tensor | None = None, start: Tensor | None = None,
+    state: Mapping[str, Any] | None = None,
 ) -> Iterator[CGLSIterate]:
     """The iterates of CGLS for ``min ||W^(1/2) (A u - f)||``, without end; the first is ``start`` (default 0).
+
+    With the ``state`` of an earlier iterate the first is that one.
 
     ``data`` ``[batch, *range_shape]``, ``weights`` (>= 0) of the same shape or of batch 1. One projection and one back
     projection each. Raises SettingError as LeastSquares does.
     """
     energy = LeastSquares(operator, data, weights)
-    u = data.new_zeros((data.shape[0], *operator.domain_shape)) if start is None else start.clone()
-    r = data - operator(u) if start is not None else data.clone()
-    z = operator.adjoint(energy.weighted(r))
-    d, gamma = z, inner(z, z)
-    k = 0
+    if state is None:
+        u = data.new_zeros((data.shape[0], *operator.domain_shape)) if start is None else start.clone()
+        r = data - operator(u) if start is not None else data.clone()
+        z = operator.adjoint(energy.weighted(r))
+        d, gamma, k = z, inner(z, z), 0
+        first = gamma
+    else:
+        u, r, d, gamma, first, k = (state[name] for name in ("u", "r", "d", "gamma", "first", "k"))
     while True:
-        yield CGLSIterate(k, u, r, inner(r, energy.weighted(r)).sqrt(), gamma.sqrt())
+        gradient, misfit = gamma.sqrt(), inner(r, energy.weighted(r)).sqrt()
+        flat = (gradient == 0) | (gradient <= first.sqrt() * torch.finfo(data.dtype).eps)
+        held = {"u": u, "r": r, "d": d, "gamma": gamma, "first": first, "k": k}
+        yield CGLSIterate(k, u, r, misfit, gradient, flat, held)
         image = operator(d)
         curvature = inner(image, energy.weighted(image))
         # A sample whose gradient has vanished stays where it is.
@@ -113,10 +129,8 @@ def cgls(
     iterates = cgls_iterates(operator, data, weights=weights, start=start)
     now = next(iterates)
     image, taken = now.image, torch.zeros(batch, dtype=torch.int64, device=data.device)
-    met, flat = now.discrepancy <= bound, now.gradient == 0
+    met, flat = now.discrepancy <= bound, now.flat
     fit = now.discrepancy
-    # Below this the gradient is rounding: it has fallen by what the dtype can resolve.
-    least = now.gradient * torch.finfo(data.dtype).eps
     while now.k < most_iterations and not bool((met | flat).all()):
         now = next(iterates)
         going = ~(met | flat)
@@ -125,7 +139,7 @@ def cgls(
         fit = torch.where(going, now.discrepancy, fit)
         if watch is not None:
             watch(fit)
-        met, flat = met | (going & (now.discrepancy <= bound)), flat | (going & (now.gradient <= least))
+        met, flat = met | (going & (now.discrepancy <= bound)), flat | (going & now.flat)
     final = LeastSquares(operator, data, weights).at(image).discrepancy
     assert final is not None
     reasons = tuple(

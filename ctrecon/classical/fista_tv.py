@@ -8,11 +8,13 @@ what others compare with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ctrecon.classical.iterated import Iterated
 from ctrecon.energies.huber_tv import differences, differences_adjoint
 from ctrecon.energies.least_squares import LeastSquares
 
@@ -34,8 +36,10 @@ def denoised(u: Tensor, amount: float, dual: tuple[Tensor, ...]) -> tuple[Tensor
     return (u - amount * differences_adjoint(dual)).clamp_min(0), dual
 
 
-def fista_tv_iterates(energy: LeastSquares, alpha: float) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images and their ``A u - f``, from zero, without end; ``alpha`` is the first weight, > 0."""
+def fista_tv_iterates(
+    energy: LeastSquares, alpha: float, *, state: Mapping[str, Any] | None = None
+) -> Iterator[Iterated]:
+    """Images from zero, or from the ``state`` of an earlier one, without end; ``alpha`` is the first weight, > 0."""
     operator, data = energy.operator, energy.data
     step = 1 / max(energy.lipschitz, 1e-30)
     u = data.new_zeros((data.shape[0], *operator.domain_shape))
@@ -43,8 +47,12 @@ def fista_tv_iterates(energy: LeastSquares, alpha: float) -> Iterator[tuple[Tens
     ahead, ahead_image, momentum = u, image, 1.0
     dual = tuple(torch.zeros_like(p) for p in differences(u))
     k = 0
+    if state is not None:
+        u, image, ahead, ahead_image = (state[name] for name in ("u", "image", "ahead", "ahead_image"))
+        dual, momentum, alpha, k = tuple(state["dual"]), state["momentum"], state["alpha"], state["k"]
     while True:
-        yield u, image - data
+        held = {"u": u, "image": image, "ahead": ahead, "ahead_image": ahead_image}
+        yield Iterated(u, image - data, held | {"dual": dual, "momentum": momentum, "alpha": alpha, "k": k})
         k += 1
         moved = ahead - step * operator.adjoint(energy.weighted(ahead_image - data))
         v, dual = denoised(moved, alpha * step, dual)

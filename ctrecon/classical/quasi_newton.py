@@ -8,7 +8,8 @@ pixels that are free to move (two-metric projection: D. P. Bertsekas, SIAM J. Co
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -95,6 +96,16 @@ class Memory:
         self.size = size
         self._pairs: tuple[Tensor, Tensor] | None = None
         self._order: list[int] = []
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What ``go_on`` takes."""
+        return {"pairs": self._pairs, "order": list(self._order)}
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Be as the memory was whose ``state`` it is."""
+        self._pairs = None if state["pairs"] is None else (state["pairs"][0], state["pairs"][1])
+        self._order = list(state["order"])
 
     def add(self, step: Tensor, change: Tensor) -> None:
         """``[batch, ...]`` each; the oldest pair gives way."""

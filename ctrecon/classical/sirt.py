@@ -8,11 +8,13 @@ rays' lengths in the image, ``W`` what they count (0 where a ray is missing), an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ctrecon.classical.iterated import Iterated
 from ctrecon.operators.base import LinearOperator
 
 # Rays that cross less than this share of the longest one's way, and pixels seen by less than it of the rest, stay out.
@@ -38,24 +40,24 @@ class Sharing:
 
 
 def sirt_iterates(
-    operator: LinearOperator, data: Tensor, weights: Tensor | None = None
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images ``[batch, *domain_shape]`` and their ``A u - f``, from zero, without end. One pair of projections each.
+    operator: LinearOperator, data: Tensor, weights: Tensor | None = None, *, state: Mapping[str, Any] | None = None
+) -> Iterator[Iterated]:
+    """Images from zero, or from the ``state`` of an earlier one, without end. One pair of projections each.
 
     ``data`` ``[batch, *range_shape]``, ``weights`` (>= 0) of batch 1.
     """
     share = Sharing(operator, data, weights)
-    u, r = data.new_zeros((data.shape[0], *operator.domain_shape)), -data
+    u, r = _begun(operator, data, state)
     while True:
-        yield u, r
+        yield Iterated(u, r, {"image": u})
         u = (u - share(r)).clamp_min(0)
         r = operator(u) - data
 
 
 def os_sart_iterates(
     operator: LinearOperator, subsets: Sequence[tuple[LinearOperator, Tensor]], data: Tensor,
-    weights: Tensor | None = None,
-) -> Iterator[tuple[Tensor, Tensor]]:
+    weights: Tensor | None = None, *, state: Mapping[str, Any] | None = None,
+) -> Iterator[Iterated]:
     """The same after each round of the ``subsets``: an operator of some views, and the numbers of these.
 
     Of ``operator`` only the residual comes, one projection a round.
@@ -64,9 +66,15 @@ def os_sart_iterates(
         (some, data[:, :, views], Sharing(some, data, None if weights is None else weights[:, :, views]))
         for some, views in subsets
     ]
-    u, r = data.new_zeros((data.shape[0], *operator.domain_shape)), -data
+    u, r = _begun(operator, data, state)
     while True:
-        yield u, r
+        yield Iterated(u, r, {"image": u})
         for some, f, share in parts:
             u = (u + share(f - some(u))).clamp_min(0)
         r = operator(u) - data
+
+
+def _begun(operator: LinearOperator, data: Tensor, state: Mapping[str, Any] | None) -> tuple[Tensor, Tensor]:
+    if state is None:
+        return data.new_zeros((data.shape[0], *operator.domain_shape)), -data
+    return state["image"], operator(state["image"]) - data

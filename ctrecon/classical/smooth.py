@@ -6,6 +6,9 @@ for what it lacks; with the oracle's weight it would be the yardstick of every c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -14,6 +17,7 @@ from ctrecon.classical.tv import RELATIVE_EPSILON
 from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.energies.least_squares import values_that_count
 from ctrecon.errors import SettingError
+from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
 # The weight in units of the noise's pull at a pixel. The best one by PSNR lies between 0.35 and 1.2.
 STRENGTH = 0.8
@@ -28,11 +32,13 @@ def smooth_image(
     *,
     strength: Tensor | float = STRENGTH,
     most_iterations: int = 100,
+    state: Mapping[str, Any] | None = None,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> Tensor:
     """Non-negative images ``[batch, 1, rows, columns]``, about 1% from the minimiser; homogeneous of degree one.
 
     ``data`` ``[batch, 1, views, detectors]``, ``delta`` ``[batch]`` is taken for the norm of the (whitened) noise.
-    Raises SettingError for ``delta <= 0``.
+    ``checkpoint`` is offered what, as ``state``, it goes on from. Raises SettingError for ``delta <= 0``.
     """
     if not bool((delta > 0).all()):
         raise SettingError(f"delta must be > 0, got {float(delta.min())}")
@@ -50,4 +56,6 @@ def smooth_image(
         start=image,
         tolerance=TOLERANCE,
         most_iterations=most_iterations,
+        state=state,
+        checkpoint=checkpoint,
     ).image

@@ -6,8 +6,10 @@ With a given weight, or with the largest one that still explains the data to wit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ from ctrecon.classical.tv_solver import HuberTVSolver, TVResult
 from ctrecon.energies.least_squares import LeastSquares, values_that_count
 from ctrecon.errors import SettingError
 from ctrecon.operators.base import LinearOperator
+from ctrecon.support.checkpoint import NOWHERE, Checkpoint, Within
 
 # epsilon over the range of the image: small beside the edges worth keeping; PSNR hardly depends on it (oracle.py).
 RELATIVE_EPSILON = 0.004
@@ -75,6 +78,8 @@ def tv_at_discrepancy(
     tolerance: float = 1e-4,
     closeness: float = 0.01,
     watch: Callable[[Tensor], None] | None = None,
+    state: Mapping[str, Any] | None = None,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> TVResult:
     """The largest ``alpha`` whose image has ``||W^(1/2) (A u - f)|| <= delta``: V. A. Morozov's principle (1966).
 
@@ -93,6 +98,8 @@ def tv_at_discrepancy(
         tolerance: As of ``minimise_huber_tv``.
         closeness: How far below delta the discrepancy may end, relatively.
         watch: As of ``minimise_huber_tv``, in each trial.
+        state: What ``checkpoint`` was offered, to go on from there with the same numbers.
+        checkpoint: Is offered that after each iteration.
 
     Returns:
         As ``minimise_huber_tv``. ``iterations`` counts those of the trial that gave the image; ``reason`` is
@@ -120,9 +127,14 @@ def tv_at_discrepancy(
     count = torch.as_tensor(values_that_count(data, weights), dtype=torch.float64, device=device)
     unit = bound / count.sqrt() * solver.column * mean_weight.sqrt()
     log_alpha = unit.clamp_min(1e-30).log()
-    for accuracy, growth in ((max(tolerance, 1e-3), 4.0), (tolerance, 1.05)):
+    begun, at = (0, None) if state is None else (state["number"], state["round"])
+    rounds = ((max(tolerance, 1e-3), 4.0), (tolerance, 1.05))
+    for number, (accuracy, growth) in list(enumerate(rounds))[begun:]:
 
-        def solve(rows: Tensor, alpha: Tensor, first: Tensor, accuracy: float = accuracy) -> TVResult:
+        def solve(
+            rows: Tensor, alpha: Tensor, first: Tensor, state: Mapping[str, Any] | None, checkpoint: Checkpoint,
+            accuracy: float = accuracy,
+        ) -> TVResult:
             return solver.solve(
                 data[rows],
                 alpha=alpha,
@@ -132,55 +144,106 @@ def tv_at_discrepancy(
                 nonnegative=nonnegative,
                 tolerance=accuracy,
                 watch=watch,
+                state=state,
+                checkpoint=checkpoint,
             )
 
-        best = _search(solve, bound, log_alpha, math.log(growth), closeness, image)
+        looking = _Looking.begin(bound, log_alpha, image) if at is None else _Looking.resumed(at["search"])
+        best = _search(
+            solve, bound, looking, math.log(growth), closeness,
+            Within(checkpoint, "round", partial(dict, number=number)), None if at is None else at["trying"],
+        )  # fmt: skip
+        at = None
         log_alpha, image = best.alpha.double().log(), best.image
     met = (best.discrepancy <= bound).tolist()
     return replace(best, reason=tuple("discrepancy met" if m else "no weight meets delta" for m in met))
 
 
+@dataclass(kw_only=True)
+class _Looking:
+    """A search for weights, after ``trial`` trials; ``rows`` are the samples that still look, each tensor per sample.
+
+    ``low`` is the largest log alpha known to fit, ``high`` the smallest known not to, a gap log(discrepancy / delta).
+    """
+
+    trial: int
+    image: Tensor
+    log_alpha: Tensor
+    low: Tensor
+    high: Tensor
+    low_gap: Tensor
+    high_gap: Tensor
+    last_gap: Tensor
+    rows: Tensor
+    best: TVResult | None = None
+
+    @staticmethod
+    def begin(bound: Tensor, log_alpha: Tensor, image: Tensor) -> _Looking:
+        """Where nothing was tried."""
+        low, high = torch.full_like(bound, -math.inf), torch.full_like(bound, math.inf)
+        low_gap, high_gap, last_gap = (torch.full_like(bound, math.nan) for _ in range(3))
+        return _Looking(
+            trial=0, image=image.clone(), log_alpha=log_alpha.clone(), low=low, high=high, low_gap=low_gap,
+            high_gap=high_gap, last_gap=last_gap, rows=torch.arange(bound.shape[0], device=bound.device),
+        )  # fmt: skip
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What ``resumed`` makes the same of."""
+        return {**vars(self), "best": None if self.best is None else vars(self.best)}
+
+    @staticmethod
+    def resumed(state: Mapping[str, Any]) -> _Looking:
+        """The search whose ``state`` it is."""
+        best = state["best"]
+        found = None if best is None else TVResult(**{**best, "reason": tuple(best["reason"])})
+        return _Looking(**{**state, "best": found})
+
+
 def _search(
-    solve: Callable[[Tensor, Tensor, Tensor], TVResult],
+    solve: Callable[[Tensor, Tensor, Tensor, Mapping[str, Any] | None, Checkpoint], TVResult],
     bound: Tensor,
-    log_alpha: Tensor,
+    at: _Looking,
     growth: float,
     closeness: float,
-    image: Tensor,
+    checkpoint: Checkpoint,
+    trying: Mapping[str, Any] | None,
 ) -> TVResult:
-    """``solve(rows, alpha, start)`` for the samples ``rows`` still looking, until none is or ``TRIALS`` are spent."""
-    image, log_alpha = image.clone(), log_alpha.clone()
-    # The largest log alpha known to fit, the smallest known not to, and log(discrepancy / delta) there.
-    low, high = torch.full_like(bound, -math.inf), torch.full_like(bound, math.inf)
-    low_gap, high_gap, last_gap = (torch.full_like(bound, math.nan) for _ in range(3))
+    """``solve(rows, alpha, start, ...)`` for the samples still looking, until none is or ``TRIALS`` are spent."""
     # The middle of what will do, not its end.
     aim = math.log1p(-closeness / 2)
-    best: TVResult | None = None
-    rows = torch.arange(bound.shape[0], device=bound.device)
-    for trial in range(TRIALS):
-        now = solve(rows, log_alpha[rows].exp(), image[rows])
-        image[rows] = now.image
-        best = now if best is None else _improve(best, now, rows, bound)
-        gap, before = (now.discrepancy / bound[rows]).clamp_min(1e-30).log(), last_gap[rows]
+    for trial in range(at.trial, TRIALS):
+        at.trial = trial
+        rows = at.rows
+        part = Within(checkpoint, "trying", lambda: {"search": at.state})
+        now = solve(rows, at.log_alpha[rows].exp(), at.image[rows], trying, part)
+        trying = None
+        at.image[rows] = now.image
+        at.best = now if at.best is None else _improve(at.best, now, rows, bound)
+        gap, before = (now.discrepancy / bound[rows]).clamp_min(1e-30).log(), at.last_gap[rows]
         fits = gap <= 0
-        low[rows], low_gap[rows] = torch.where(fits, log_alpha[rows], low[rows]), torch.where(fits, gap, low_gap[rows])
-        high[rows] = torch.where(fits, high[rows], log_alpha[rows])
-        high_gap[rows] = torch.where(fits, high_gap[rows], gap)
-        last_gap[rows] = gap
-        between = torch.isfinite(low[rows]) & torch.isfinite(high[rows])
+        at.low[rows] = torch.where(fits, at.log_alpha[rows], at.low[rows])
+        at.low_gap[rows] = torch.where(fits, gap, at.low_gap[rows])
+        at.high[rows] = torch.where(fits, at.high[rows], at.log_alpha[rows])
+        at.high_gap[rows] = torch.where(fits, at.high_gap[rows], gap)
+        at.last_gap[rows] = gap
+        between = torch.isfinite(at.low[rows]) & torch.isfinite(at.high[rows])
         # Neither more nor less weight changes the fit any more: delta is out of reach, or beyond a constant image.
         stuck = ~between & ((gap - before).abs() < 0.002 * growth)
-        settled = (fits & (gap >= math.log1p(-closeness))) | stuck | (between & (high[rows] - low[rows] < 1e-4))
-        rows = rows[~settled]
+        settled = (
+            (fits & (gap >= math.log1p(-closeness))) | stuck | (between & (at.high[rows] - at.low[rows] < 1e-4))
+        )
+        at.rows = rows = rows[~settled]
         if not rows.numel():
             break
-        lo, hi = low[rows], high[rows]
-        secant = lo + (hi - lo) * ((aim - low_gap[rows]) / (high_gap[rows] - low_gap[rows])).clamp(0.1, 0.9)
+        lo, hi = at.low[rows], at.high[rows]
+        low_gap, high_gap = at.low_gap[rows], at.high_gap[rows]
+        secant = lo + (hi - lo) * ((aim - low_gap) / (high_gap - low_gap)).clamp(0.1, 0.9)
         stride = growth * (1 + trial // 2)
         outward = torch.where(torch.isfinite(lo), lo + stride, hi - stride)
-        log_alpha[rows] = torch.where(torch.isfinite(lo) & torch.isfinite(hi), secant, outward)
-    assert best is not None
-    return best
+        at.log_alpha[rows] = torch.where(torch.isfinite(lo) & torch.isfinite(hi), secant, outward)
+    assert at.best is not None
+    return at.best
 
 
 def _improve(best: TVResult, now: TVResult, rows: Tensor, bound: Tensor) -> TVResult:

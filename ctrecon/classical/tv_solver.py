@@ -8,8 +8,9 @@ at 164 x 164 and 120 fan views it needs a quarter of the iterations of FISTA wit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from ctrecon.energies.huber_tv import HuberTV, differences, differences_adjoint,
 from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import SettingError
 from ctrecon.operators.base import LinearOperator
+from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
 MEMORY = 6
 SEARCH = 3
@@ -72,8 +74,10 @@ class HuberTVSolver:
         tolerance: float = 1e-4,
         most_iterations: int = 400,
         watch: Callable[[Tensor], None] | None = None,
+        state: Mapping[str, Any] | None = None,
+        checkpoint: Checkpoint = NOWHERE,
     ) -> TVResult:
-        """See ``minimise_huber_tv``."""
+        """See ``minimise_huber_tv``; ``checkpoint`` is offered what, as ``state``, it goes on from."""
         LeastSquares(self.operator, data, weights)
         batch = data.shape[0]
         if not 0 < tolerance < 1:
@@ -82,23 +86,31 @@ class HuberTVSolver:
         u = data.new_zeros((batch, *self.operator.domain_shape)) if start is None else start.to(data).clone()
         if nonnegative:
             u.clamp_min_(0)
-        state = _State(self, data, weights, a, e, u, nonnegative)
-        image, distance = u.clone(), torch.full((batch,), math.inf, dtype=torch.float64, device=u.device)
-        taken = torch.zeros(batch, dtype=torch.int64, device=u.device)
-        going = torch.arange(batch, device=u.device)
-        for k in range(1, most_iterations + 1):
-            distance[going] = state.step()
+        if state is None:
+            image, distance = u.clone(), torch.full((batch,), math.inf, dtype=torch.float64, device=u.device)
+            taken = torch.zeros(batch, dtype=torch.int64, device=u.device)
+            going, begun = torch.arange(batch, device=u.device), 0
+            way = _Way(self, data, weights, a, e, u, nonnegative)
+        else:
+            image, distance, taken, going = (state[name] for name in ("image", "distance", "taken", "going"))
+            begun, own = state["k"], None if weights is None else weights.expand(batch, *weights.shape[1:])[going]
+            way = _Way(self, data[going], own, a[going], e[going], state["way"]["u"], nonnegative)
+            way.go_on(state["way"])
+        for k in range(begun + 1, most_iterations + 1):
+            distance[going] = way.step()
             taken[going] = k
             if watch is not None:
-                watch(state.discrepancy())
+                watch(way.discrepancy())
             done = distance[going] <= tolerance
             if bool(done.any()):
-                image[going[done]] = state.u[done]
+                image[going[done]] = way.u[done]
                 going = going[~done]
-                state.keep(~done)
+                way.keep(~done)
             if not going.numel():
                 break
-        image[going] = state.u
+            now = {"k": k, "image": image, "distance": distance, "taken": taken, "going": going}
+            checkpoint.offer(partial(_at_work, now, way))
+        image[going] = way.u
         return self._result(image, data, weights, a, e, taken, distance, tolerance)
 
     def _result(
@@ -119,7 +131,11 @@ class HuberTVSolver:
         )
 
 
-class _State:
+def _at_work(now: dict[str, Any], way: _Way) -> dict[str, Any]:
+    return {**now, "way": way.state}
+
+
+class _Way:
     """One batch on its way: the image, its residual, its memory."""
 
     def __init__(
@@ -137,6 +153,21 @@ class _State:
         self._last: tuple[Tensor, Tensor] | None = None
         self._lengths = torch.zeros(0)
         self._count = 0
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What ``go_on`` takes."""
+        return {
+            "u": self.u, "residual": self.residual, "slopes": self.slopes, "memory": self.memory.state,
+            "last": self._last, "lengths": self._lengths, "count": self._count,
+        }  # fmt: skip
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Be as the one was whose ``state`` it is; problem and image are given before."""
+        self.residual, self.slopes, self._lengths = state["residual"], tuple(state["slopes"]), state["lengths"]
+        self._last = None if state["last"] is None else (state["last"][0], state["last"][1])
+        self._count = state["count"]
+        self.memory.go_on(state["memory"])
 
     def keep(self, samples: Tensor) -> None:
         for name in ("data", "alpha", "epsilon", "u", "residual"):

@@ -100,6 +100,7 @@ def command(
     Writes S.npy (attenuation in 1/mm), S.certificate.json and S.data.npy (what `ctrecon verify` checks), S.history.json
     (how it was made) and S.png.
     With -o FOLDER: a DICOM series in HU with report and certificates instead (docs/dicom.md).
+    A job that was killed goes on where it was, about, when the same command is given again.
     Exit code 0: certified. 2: bad input. 3: delta not met; the best image is written with its true residual and, where
     no image at all meets delta, the certificate that proves this.
     """

@@ -28,6 +28,7 @@ def to_files(
 ) -> int:
     """Write ``S.npy`` and what belongs to it; the exit code."""
     from ctrecon.outputs.files import Target
+    from ctrecon.reconstruction.checkpoint_file import checkpoint_of, remove_checkpoint
     from ctrecon.workbench.reconstruct import reconstruct_checked
 
     name = scan_file.resolve().name if scan_file.is_dir() else scan_file.name.removesuffix(scan_file.suffix)
@@ -44,9 +45,11 @@ def to_files(
     def accept(scan: Scan) -> None:
         target.accept(scan)
 
+    checkpoint = checkpoint_of(target.path)
     with shown(quiet=as_json) as progress:
-        result = reconstruct_checked(scan_file, settings, accept, progress=progress)
+        result = reconstruct_checked(scan_file, settings, accept, progress=progress, checkpoint=checkpoint)
     written = target.write(result.conclusion, preview=preview)
+    remove_checkpoint(checkpoint)
     if "volume" in written and not as_json:
         water, how = result.scan.water(water_mu)
         click.echo(f"note: {written['volume'].name} is in HU with water at {water:g} per mm ({how})")

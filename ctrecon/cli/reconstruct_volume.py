@@ -22,10 +22,12 @@ def to_volume(
 ) -> int:
     """Write the volume with its evidence; the exit code."""
     from ctrecon.outputs.stack.whole import accept_whole
+    from ctrecon.reconstruction.checkpoint_file import checkpoint_of, remove_checkpoint
     from ctrecon.reconstruction.memory import memory_said
     from ctrecon.workbench.reconstruct import reconstruct_checked
 
     target.check([scan_file])
+    checkpoint = checkpoint_of(target.path)
     if page is not None:
         from ctrecon.report.page import check_place
 
@@ -37,8 +39,9 @@ def to_volume(
             click.echo(f"note: {printable(memory_said(scan.with_grid(), settings.method))}", err=True)
 
     with shown(quiet=as_json) as progress:
-        result = reconstruct_checked(scan_file, settings, accept, progress=progress)
+        result = reconstruct_checked(scan_file, settings, accept, progress=progress, checkpoint=checkpoint)
     written = result.save_volume(target, preview=preview)
+    remove_checkpoint(checkpoint)
     if page is not None:
         written["report"] = result.report(
             page, image=written["image"], water_mu=target.water_mu, overwrite=target.overwrite

@@ -7,9 +7,10 @@ a step with lower energy, and a step that would not lower the computed energy is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ class Iterate:
 
     ``descent`` is ``<d, -grad E>`` of the bent direction that led here, ``refused`` marks samples whose proposal was
     not finite and was replaced by the negative gradient; both are zero at the start. ``reasons`` holds, for each
-    sample, why it ended, or None while it goes on.
+    sample, why it ended, or None while it goes on. ``energies``: E of all iterates so far, this one's the last.
     """
 
     k: int
@@ -42,6 +43,16 @@ class Iterate:
     descent: Tensor
     refused: Tensor
     reasons: tuple[Reason | None, ...]
+    energies: tuple[Tensor, ...] = ()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the descent goes on from here, with the same numbers (``ctrecon/support/checkpoint.py``)."""
+        ended = [None if reason is None else reason.value for reason in self.reasons]
+        return {
+            "k": self.k, "point": self.point.state, "descent": self.descent, "refused": self.refused,
+            "reasons": ended, "energies": list(self.energies),
+        }  # fmt: skip
 
     @property
     def u(self) -> Tensor:
@@ -69,6 +80,7 @@ def descend(
     stop: tuple[StopRule, ...] = (),
     least_iterations: int = 0,
     most_iterations: int = 100,
+    state: Mapping[str, Any] | None = None,
 ) -> Iterator[Iterate]:
     """Descend an energy along proposed directions: Algorithm 1 of the paper, a generator of iterates.
 
@@ -85,6 +97,7 @@ def descend(
             ``least_iterations``, unless E falls no further.
         least_iterations: That many at least.
         most_iterations: At most.
+        state: Of an iterate of the same descent, which is then the first that is handed out.
 
     Yields:
         The start and each iterate after it; the last one is ``finished``.
@@ -102,18 +115,23 @@ def descend(
         raise SettingError("the start holds values that are not finite")
     dissipation = default_set(energy, start) if dissipation is None else dissipation
     step = Subspace() if step is None else step
-    point = energy.at(start.detach().clone())
+    point = energy.at(start.detach().clone()) if state is None else energy.resumed(state["point"])
     if not bool(torch.isfinite(point.value).all()):
         raise SettingError(f"the energy is not finite at the start: {point.value.tolist()}; start nearer to the data")
-    reasons: list[Reason | None] = [None] * start.shape[0]
-    descent = torch.zeros(start.shape[0], dtype=torch.float64, device=start.device)
-    refused = torch.zeros(start.shape[0], dtype=torch.bool, device=start.device)
-    _apply_rules(stop, point, reasons)
-    for k in count():
+    if state is None:
+        reasons: list[Reason | None] = [None] * start.shape[0]
+        descent = torch.zeros(start.shape[0], dtype=torch.float64, device=start.device)
+        refused = torch.zeros(start.shape[0], dtype=torch.bool, device=start.device)
+        begun, energies = 0, [point.value]
+        _apply_rules(stop, point, energies, reasons)
+    else:
+        reasons = [None if reason is None else Reason(reason) for reason in state["reasons"]]
+        begun, descent, refused, energies = (state[name] for name in ("k", "descent", "refused", "energies"))
+    for k in count(begun):
         if k == most_iterations:
             reasons = [reason or Reason.BUDGET for reason in reasons]
         kept = Kept(point, "u", "residual", "last_step")
-        yield Iterate(k, point, descent, refused, tuple(reasons))
+        yield Iterate(k, point, descent, refused, tuple(reasons), tuple(energies))
         kept.check("the loop over the iterates")
         going = torch.tensor([reason is None for reason in reasons], device=start.device)
         if not bool(going.any()):
@@ -129,16 +147,18 @@ def descend(
         for i, reason in enumerate(reasons):
             if reason is None and not fell[i]:
                 reasons[i] = Reason.STATIONARY if descent[i] <= 0 else Reason.STALLED
-        _apply_rules(stop, point, reasons, early=k + 1 < least_iterations)
+        energies = [*energies, point.value]
+        _apply_rules(stop, point, energies, reasons, early=k + 1 < least_iterations)
         ended = torch.tensor([reason is not None or k + 1 == most_iterations for reason in reasons]).to(going)
         point = _as_it_is(point, ended & going, before)
 
 
 def _apply_rules(
-    stop: tuple[StopRule, ...], point: Point, reasons: list[Reason | None], *, early: bool = False
+    stop: tuple[StopRule, ...], point: Point, energies: Sequence[Tensor], reasons: list[Reason | None], *,
+    early: bool = False,
 ) -> None:
     for rule in stop:
-        for i, done in enumerate(rule.met(point).tolist()):
+        for i, done in enumerate(rule.met(point, energies).tolist()):
             # A rule met at the last moment is the better news than a stall.
             over = (Reason.STALLED, Reason.STATIONARY)
             if done and reasons[i] in (over if early else (None, *over)):

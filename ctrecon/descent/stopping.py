@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -32,8 +33,8 @@ class StopRule(Protocol):
     @property
     def reason(self) -> Reason: ...
 
-    def met(self, point: Point) -> Tensor:
-        """Whether each sample is done: ``[batch]``, bool."""
+    def met(self, point: Point, energies: Sequence[Tensor]) -> Tensor:
+        """Whether each sample is done: ``[batch]``, bool. ``energies``: E of all iterates so far, this one's last."""
         ...
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
@@ -82,7 +83,7 @@ class Discrepancy:
         )
         return (delta - difference).expand_as(like)
 
-    def met(self, point: Point) -> Tensor:
+    def met(self, point: Point, energies: Sequence[Tensor] = ()) -> Tensor:
         found = point.discrepancy
         if found is None:
             raise SettingError("this energy compares with no data, so no discrepancy can be reached")
@@ -119,7 +120,7 @@ class SmallGradient:
     tolerance: float
     reason: Reason = Reason.STATIONARY
 
-    def met(self, point: Point) -> Tensor:
+    def met(self, point: Point, energies: Sequence[Tensor] = ()) -> Tensor:
         return inner(point.gradient, point.gradient).sqrt() <= self.tolerance
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
@@ -133,33 +134,32 @@ class LowEnergy:
     level: float
     reason: Reason = Reason.LOW_ENERGY
 
-    def met(self, point: Point) -> Tensor:
+    def met(self, point: Point, energies: Sequence[Tensor] = ()) -> Tensor:
         return point.value <= self.level
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
         return tau
 
 
+@dataclass(frozen=True)
 class Plateau:
     """Stop when E has fallen by less than the fraction ``least`` over the last ``patience`` iterations.
 
-    Where the data fit no image to within delta, going on would only fit their noise. Holds a history, so one
-    instance serves one descent.
+    Where the data fit no image to within delta, going on would only fit their noise.
     """
 
-    reason = Reason.PLATEAU
+    least: float
+    patience: int = 2
+    reason: Reason = Reason.PLATEAU
 
-    def __init__(self, least: float, patience: int = 2) -> None:
-        if not 0 < least < 1 or patience < 1:
-            raise SettingError(f"a plateau needs 0 < least < 1 and patience >= 1, got {least} and {patience}")
-        self._least, self._patience = least, patience
-        self._values: list[Tensor] = []
+    def __post_init__(self) -> None:
+        if not 0 < self.least < 1 or self.patience < 1:
+            raise SettingError(f"a plateau needs 0 < least < 1 and patience >= 1, got {self.least} and {self.patience}")
 
-    def met(self, point: Point) -> Tensor:
-        self._values = [*self._values[-self._patience :], point.value]
-        if len(self._values) <= self._patience:
+    def met(self, point: Point, energies: Sequence[Tensor] = ()) -> Tensor:
+        if len(energies) <= self.patience:
             return torch.zeros_like(point.value, dtype=torch.bool)
-        return point.value >= self._values[0] * (1 - self._least)
+        return point.value >= energies[-1 - self.patience] * (1 - self.least)
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
         return tau

@@ -7,7 +7,7 @@ alone gets all the rest by automatic differentiation (``derived.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, reduce
 from typing import Any, TypeVar
 
@@ -50,6 +50,12 @@ class Energy:
         """The energy at ``u``: ``[batch, channel, *spatial]``."""
         return DerivedPoint(self.value, u)
 
+    def resumed(self, state: Mapping[str, Any]) -> Point:
+        """The point whose ``state`` it is, as it was when steps had led there."""
+        point = self.at(state["u"])
+        point.last_step = state["last_step"]
+        return point
+
     @property
     def lipschitz(self) -> float | None:
         """A bound (or close estimate) of the gradient's Lipschitz constant; None where the energy states none."""
@@ -82,6 +88,11 @@ class SumEnergy(Energy):
     def at(self, u: Tensor) -> Point:
         return _SumPoint(u, tuple((a, energy.at(u)) for a, energy in self.parts))
 
+    def resumed(self, state: Mapping[str, Any]) -> Point:
+        parts = zip(self.parts, state["parts"], strict=True)
+        points = tuple((a, energy.resumed(one)) for (a, energy), one in parts)
+        return _SumPoint(state["u"], points, state["last_step"])
+
     @property
     def lipschitz(self) -> float | None:
         stated = [(a, energy.lipschitz) for a, energy in self.parts if a]
@@ -110,6 +121,10 @@ class _SumPoint(Point):
     @cached_property
     def gradient(self) -> Tensor:
         return _weighted(self._parts, lambda point: point.gradient)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {**super().state, "parts": [point.state for _, point in self._parts]}
 
     @property
     def doubt(self) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 
@@ -28,6 +30,9 @@ class Chain(Energy):
     def at(self, u: Tensor) -> Point:
         return _ChainPoint(self, u)
 
+    def resumed(self, state: Mapping[str, Any]) -> Point:
+        return _ChainPoint(self, **state)
+
     @property
     def lipschitz(self) -> float | None:
         stated = self.energy.lipschitz
@@ -44,6 +49,10 @@ class _ChainPoint(Point):
     ) -> None:
         super().__init__(u, last_step)
         self._chain, self._last_image = chain, last_image
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {**super().state, "last_image": self._last_image}
 
     @cached_property
     def seen(self) -> Point:

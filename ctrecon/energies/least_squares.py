@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,6 +44,9 @@ class LeastSquares(Energy):
     def at(self, u: Tensor) -> Point:
         return _LeastSquaresPoint(self, u, self.operator(u) - self.data)
 
+    def resumed(self, state: Mapping[str, Any]) -> Point:
+        return _LeastSquaresPoint(self, **state)
+
     @cached_property
     def lipschitz(self) -> float:
         largest = 1.0 if self.weights is None else float(self.weights.max())
@@ -66,6 +71,11 @@ class _LeastSquaresPoint(Point):
         self._energy, self._residual, self._last_image = energy, residual, last_image
         # A bound of ``||W^(1/2) (A u - f - residual)||`` per sample; None for 0.
         self._drift = drift
+
+    @property
+    def state(self) -> dict[str, Any]:
+        carried = {"residual": self._residual, "last_image": self._last_image, "drift": self._drift}
+        return {**super().state, **carried}
 
     @property
     def residual(self) -> Tensor:

@@ -7,6 +7,7 @@ sample of a batch ``[batch, ...]``; sums run in float64 whatever the images are 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -95,6 +96,11 @@ class Point(ABC):
     @abstractmethod
     def along(self, *directions: Tensor) -> Ray:
         """The energy along one or several directions of the shape of ``u``."""
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What ``Energy.resumed`` makes the same point of, bit by bit; more where steps carry along more than ``u``."""
+        return {"u": self.u, "last_step": self.last_step}
 
     @property
     def doubt(self) -> Tensor:

@@ -6,7 +6,9 @@ It knows that a ray with 3 counts says less than one with 3,000, and what a ray 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,6 +56,9 @@ class Transmission(Energy):
     def at(self, u: Tensor) -> Point:
         return _TransmissionPoint(self, u, self.operator(u))
 
+    def resumed(self, state: Mapping[str, Any]) -> Point:
+        return _TransmissionPoint(self, **state)
+
     @cached_property
     def lipschitz(self) -> float:
         return self.operator.norm() ** 2 * float(self.blank.max())
@@ -97,6 +102,10 @@ class _TransmissionPoint(Point):
         self._energy, self.image, self._last_image = energy, image, last_image
         # A bound of ``||A u - image||`` per sample; None for 0.
         self._drift = drift
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {**super().state, "image": self.image, "last_image": self._last_image, "drift": self._drift}
 
     @property
     def drift(self) -> Tensor:

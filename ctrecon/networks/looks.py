@@ -9,7 +9,8 @@ a mean lies below the mean of E; where an answer would raise it all the same, th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +29,12 @@ LOOKS = 4
 class Looks:
     """``d_k = (answer_k - u) / k``: a step of its own length makes ``u`` the mean of the first ``k`` answers.
 
-    Counts how often it was asked, so one instance serves one descent that starts at zero.
+    Counts how often it was asked, so one instance serves one descent that starts at zero, or where it was ``asked`` so
+    often already.
     """
 
-    def __init__(self, direction: NetworkDirection) -> None:
-        self._direction, self._asked = direction, 0
+    def __init__(self, direction: NetworkDirection, asked: int = 0) -> None:
+        self._direction, self._asked = direction, asked
 
     def __call__(self, point: Point) -> Tensor:
         which = self._asked % SYMMETRIES
@@ -51,6 +53,7 @@ def look_and_descend(
     level: float | None = None,
     most_iterations: int = 30,
     stop: tuple[StopRule, ...] = (),
+    state: Mapping[str, Any] | None = None,
 ) -> Iterator[Iterate]:
     """Descend an energy from zero in a network's directions, each about another mirror image, until delta is met.
 
@@ -64,11 +67,13 @@ def look_and_descend(
         level: E where only noise is left to explain; None for ``delta^2 / 2``, that of least squares.
         most_iterations: At most.
         stop: Further rules.
+        state: As of ``descend``.
 
     Yields:
         The iterates of ``descend``.
     """
-    direction = Looks(NetworkDirection(network, energy, precondition, smooth))
+    asked = 0 if state is None else int(state["k"])
+    direction = Looks(NetworkDirection(network, energy, precondition, smooth), asked)
     return descend(
         energy,
         direction,
@@ -77,4 +82,5 @@ def look_and_descend(
         stop=(Discrepancy(delta, whole=True), *stop),
         least_iterations=min(looks, most_iterations),
         most_iterations=most_iterations,
+        state=state,
     )

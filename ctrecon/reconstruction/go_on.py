@@ -48,8 +48,10 @@ def go_on(problem: Problem, outcome: Outcome, *, turn: int) -> Outcome:
     energy = LeastSquares(problem.operator, torch.from_numpy(corrected)[None, None].to(data), problem.energy.weights)
     rules = (Discrepancy(problem.delta.value, margin=1e-5 * 4 ** (turn - 1)), Plateau(1e-4))
     found = followed(
-        descend(energy, NegativeGradient(), u, stop=rules, most_iterations=MOST_ITERATIONS), None
-    )
+        lambda state: descend(
+            energy, NegativeGradient(), u, stop=rules, most_iterations=MOST_ITERATIONS, state=state
+        ), None, problem.device,
+    )  # fmt: skip
     before = outcome.history[-1].iteration if outcome.history else 0
     more = tuple(
         IterationRecord(before + one.iteration, one.energy, one.residual) for one in found.history if one.iteration

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import OperatorName, Uses, choose, place_matrix
 from ctrecon.operators.sparse import SparseOperator
 from ctrecon.support.arrays import Array
+from ctrecon.support.checkpoint import State
 
 Watch = Callable[["IterationRecord"], None]
 
@@ -78,6 +79,29 @@ class Outcome:
     image: Array
     reason: str
     history: tuple[IterationRecord, ...]
+
+    @property
+    def state(self) -> dict[str, State]:
+        """As a checkpoint holds it."""
+        return kept(self.history, image=torch.from_numpy(self.image), reason=self.reason)
+
+    @staticmethod
+    def resumed(state: Mapping[str, State]) -> Outcome:
+        """The outcome whose ``state`` it is."""
+        history = tuple(taken_up(state["history"]))
+        return Outcome(image=state["image"].cpu().numpy(), reason=state["reason"], history=history)
+
+
+def kept(history: Sequence[IterationRecord], **facts: State) -> dict[str, State]:
+    """A state of ``facts`` and a ``history``, as ``[iterations, 3]`` in float64."""
+    rows = [[one.iteration, one.energy, one.residual] for one in history]
+    return {"history": torch.tensor(rows, dtype=torch.float64).reshape(-1, 3), **facts}
+
+
+def taken_up(history: Tensor | None) -> list[IterationRecord]:
+    """The history of a state; nothing of None."""
+    rows = [] if history is None else history.tolist()
+    return [IterationRecord(int(k), energy, residual) for k, energy, residual in rows]
 
 
 def prepare(

@@ -24,13 +24,16 @@ from ctrecon.measurement.patient_position import lying
 from ctrecon.measurement.scan import Scan
 from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.operators.choose import OperatorName, Uses
+from ctrecon.reconstruction.checkpoint_file import CheckpointFile
 from ctrecon.reconstruction.conclude import Conclusion, conclude
 from ctrecon.reconstruction.methods import load_method, settings_of
 from ctrecon.reconstruction.needs import check_needs
 from ctrecon.reconstruction.objectives import ENERGIES, load_energy, load_regulariser
 from ctrecon.reconstruction.objectives.objective import Objective, judged
-from ctrecon.reconstruction.problem import IterationRecord, Problem, prepare
+from ctrecon.reconstruction.pieces import batch_key, job_key
+from ctrecon.reconstruction.problem import IterationRecord, Outcome, Problem, prepare
 from ctrecon.reconstruction.settings import FROM_FILE, GIVEN, Settings
+from ctrecon.support.checkpoint import NOWHERE, Checkpoint, Within
 from ctrecon.support.progress import Progress, Report
 
 QUANTILE = 0.95
@@ -81,6 +84,7 @@ def run(
     item: str = "",
     progress: Report | None = None,
     began: float | None = None,
+    checkpoint: Path | None = None,
 ) -> Conclusion:
     """Reconstruct ``scan`` as it is by the settings of delta, method and operator; say what is proved of the image.
 
@@ -97,6 +101,8 @@ def run(
         item: Of many, such as ``slice 3 of 40``; for ``progress``.
         progress: Hears of notes, delta, every iteration, and the proof.
         began: A ``time.monotonic()`` from which ``seconds`` count; None for now.
+        checkpoint: The file that keeps now and then what is done, and that a run of the same scan and settings goes on
+            from; it stays. None keeps nothing.
 
     Returns:
         The image with its evidence.
@@ -110,6 +116,8 @@ def run(
         said = getattr(settings, name)
         if value is None and isinstance(said, str) and said.startswith(GIVEN):
             raise SettingError(f"{name} was {said}; it is not kept in settings, so give it again")
+    if checkpoint is not None and (direction is not None or energy is not None):
+        raise SettingError("a direction or an energy of your own may remember what no file holds; drop checkpoint")
     once = Once() if once is None else once
     saying = Saying(progress, item)
     method = load_method(settings.method)
@@ -117,7 +125,16 @@ def run(
 
     def solved(problem: Problem) -> Conclusion:
         given = keywords(settings, method, once, problem, network, direction, energy)
-        outcome = method(problem, **given, watch=partial(saying.iterated, problem.delta.value))
+        kept = _kept_in(checkpoint, problem, settings, once, saying)
+        earlier = kept.recall(problem.device) or {}
+        if "outcome" in earlier:
+            outcome = Outcome.resumed(earlier["outcome"])
+        else:
+            outcome = method(
+                problem, **given, watch=partial(saying.iterated, problem.delta.value),
+                checkpoint=Within(kept, "method"),
+            )  # fmt: skip
+        kept.offer(lambda: {"outcome": outcome.state})
         clock.note("reconstruct")
         return conclude(
             problem, outcome, source=None if source is None else str(source), began=clock.began,
@@ -141,6 +158,20 @@ def run(
         saying.sentence("note", f"note: {note}")
         concluded = solved(problem)
     return doubted(concluded, settings, saying)
+
+
+def _kept_in(
+    path: Path | None, problem: Problem, settings: Settings, once: Once, saying: Saying
+) -> Checkpoint:
+    """The checkpoint of a job, known by the hash of all that its image follows from."""
+    if path is None:
+        return NOWHERE
+
+    def key() -> str:
+        job = job_key(settings, once.network, device=problem.device.type)
+        return batch_key(job, [problem.scan], more=("one image", problem.delta.value, problem.delta.norm))
+
+    return CheckpointFile(path, key, say=lambda text: saying.sentence("note", f"note: {text}"))
 
 
 def ready(

@@ -14,12 +14,14 @@ from torch import nn
 
 from ctrecon.descent.directions import Direction
 from ctrecon.energies.base import Energy
-from ctrecon.errors import InputError
+from ctrecon.errors import InputError, SettingError
 from ctrecon.io.arrays import read_scan
 from ctrecon.measurement.scan import Scan
+from ctrecon.reconstruction.checkpoint_file import remove_checkpoint
 from ctrecon.reconstruction.run import apply_to_scan, as_asked, run
 from ctrecon.reconstruction.settings import GIVEN, Settings
 from ctrecon.simulation.simulated import Simulated
+from ctrecon.support.atomic import check_writable
 from ctrecon.support.progress import Report
 from ctrecon.workbench.result import Reconstruction
 
@@ -63,6 +65,7 @@ def reconstruct(
     *,
     direction: Direction | None = None,
     progress: Report | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     **options: Unpack[Options],
 ) -> Reconstruction:
     """Reconstruct an image and prove, from the image alone, whether it explains the data to within delta.
@@ -74,6 +77,8 @@ def reconstruct(
             ``p.gradient``, ``p.residual``) to a tensor of the shape of ``p.u``, ``[1, 1, rows, columns]``. Whatever it
             returns, the energy falls, and the image is certified alike.
         progress: Any callable that takes a ``Progress``, such as ``print``.
+        checkpoint: A file, ``.safetensors``, that keeps what is done about once a minute: after a crash or ``kill -9``
+            the same call goes on from there, to the same bytes. Gone once this returns.
         **options: The fields of ``Settings``. ``prior`` may also be a network, a ``torch.nn.Module`` from
             ``[1, 5, rows, columns]`` to ``[1, 1, rows, columns]``, ``repeat`` a scan, and ``energy`` any
             ``ctrecon.energies.base.Energy`` of images ``[1, 1, rows, columns]``.
@@ -87,7 +92,17 @@ def reconstruct(
         GeometryError, OperatorError, WeightsError: A grid, projector or network that cannot be had.
 
     """
-    return reconstruct_checked(scan, settings, None, direction=direction, progress=progress, **options)
+    place = None if checkpoint is None else Path(checkpoint)
+    if place is not None:
+        if place.suffix != ".safetensors":
+            raise SettingError(f"checkpoint {place} must end in .safetensors")
+        check_writable(place)
+    found = reconstruct_checked(
+        scan, settings, None, direction=direction, progress=progress, checkpoint=place, **options
+    )
+    if place is not None:
+        remove_checkpoint(place)
+    return found
 
 
 def reconstruct_checked(
@@ -97,9 +112,13 @@ def reconstruct_checked(
     *,
     direction: Direction | None = None,
     progress: Report | None = None,
+    checkpoint: Path | None = None,
     **options: Unpack[Options],
 ) -> Reconstruction:
-    """As ``reconstruct``; ``accept`` sees the scan once it is read, and raises where it cannot become what is asked."""
+    """As ``reconstruct``; ``accept`` sees the scan once it is read, and raises where it cannot become what is asked.
+
+    ``checkpoint`` stays when this returns, until the result is written.
+    """
     began = time.monotonic()
     if isinstance(scan, Simulated):
         scan = scan.scan
@@ -123,7 +142,7 @@ def reconstruct_checked(
     concluded = run(
         ready, settings, second=second, network=network if isinstance(network, nn.Module) else None,
         direction=direction, energy=energy if isinstance(energy, Energy) else None, source=file, progress=progress,
-        began=began,
+        began=began, checkpoint=checkpoint,
     )  # fmt: skip
     return Reconstruction(concluded)
 

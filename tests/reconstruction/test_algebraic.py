@@ -64,7 +64,7 @@ def small(seed: int = 0) -> tuple[SparseOperator, torch.Tensor, torch.Tensor]:
 def test_sirt_and_mlem_find_the_image_that_explains_all() -> None:
     operator, _, f = small()
     for iterates in (sirt_iterates(operator, f), mlem_iterates(operator, f)):
-        first, *_, last = (r.norm() for _, r in islice(iterates, 3000))
+        first, *_, last = (one.residual.norm() for one in islice(iterates, 3000))
         assert last < 0.01 * first
         assert last < 0.02 * f.norm()
 
@@ -76,17 +76,17 @@ def test_a_ray_of_weight_zero_is_not_seen() -> None:
     wrong = f.clone()
     wrong[0, 0, 2, 3] = 40
     for make in (sirt_iterates, mlem_iterates):
-        right, other = (next(islice(make(operator, g, weights), 50, None))[0] for g in (f, wrong))
+        right, other = (next(islice(make(operator, g, weights), 50, None)).image for g in (f, wrong))
         torch.testing.assert_close(right, other)
-        assert (next(islice(make(operator, wrong), 50, None))[0] - right).abs().max() > 0.05
+        assert (next(islice(make(operator, wrong), 50, None)).image - right).abs().max() > 0.05
 
 
 def test_mlem_keeps_the_sum_of_the_data() -> None:
     """``sum_j u_j (A^T 1)_j = sum_i f_i`` after every step."""
     operator, _, f = small()
     sums = operator.adjoint(torch.ones_like(f))
-    for u, _ in islice(mlem_iterates(operator, f), 1, 6):
-        assert float((u * sums).sum()) == pytest.approx(float(f.sum()), rel=1e-4)
+    for now in islice(mlem_iterates(operator, f), 1, 6):
+        assert float((now.image * sums).sum()) == pytest.approx(float(f.sum()), rel=1e-4)
 
 
 def test_denoising_minimises_what_it_says() -> None:

@@ -13,7 +13,7 @@ from ctrecon.reconstruction.methods import cgls as method
 
 DATA = np.random.default_rng(0).random((12, 16)).astype(np.float32)
 SCAN = ct.Scan(sinogram=DATA, geometry=ct.ParallelBeam(angles_rad=tuple(np.arange(12) / 4), detector_count=16))
-real = method.cgls
+real = method.cgls_iterates
 
 
 def runs_out(*args: object, data: torch.Tensor | None = None, **options: object) -> object:
@@ -27,7 +27,7 @@ def runs_out(*args: object, data: torch.Tensor | None = None, **options: object)
 def small_gpu(monkeypatch: pytest.MonkeyPatch):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU of its own")
-    monkeypatch.setattr(method, "cgls", runs_out)
+    monkeypatch.setattr(method, "cgls_iterates", runs_out)
     with stand_in_gpu():
         yield
 

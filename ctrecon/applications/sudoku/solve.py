@@ -8,7 +8,7 @@ is up to the direction where the descent ends, and a grid counts as solved by it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -158,7 +158,7 @@ class Solved:
     def __init__(self, puzzles: Grids) -> None:
         self._puzzles = puzzles
 
-    def met(self, point: Point) -> Tensor:
+    def met(self, point: Point, energies: Sequence[Tensor] = ()) -> Tensor:
         return torch.from_numpy(is_solved(rounded(point.u), self._puzzles))
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:

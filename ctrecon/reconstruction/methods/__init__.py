@@ -1,8 +1,9 @@
 """The methods by the name a person gives them: one line here and one file in this folder make a new one.
 
-A method is a function ``(problem, *, ..., watch=None) -> Outcome``. Its keyword parameters bear the names of those
-``Settings`` that it has a use for, and it is called with what was set of them; what it has no use for is refused before
-any work. Only the file of the method that runs is imported.
+A method is a function ``(problem, *, ..., watch=None, checkpoint=NOWHERE) -> Outcome``. Its other keyword parameters
+bear the names of those ``Settings`` that it has a use for, and it is called with what was set of them; what it has no
+use for is refused before any work. It offers ``checkpoint`` what it could go on from, and begins from what that
+recalls. Only the file of the method that runs is imported.
 """
 
 from __future__ import annotations
@@ -52,4 +53,4 @@ def load_method(name: str) -> Callable[..., Outcome]:
 def settings_of(method: Callable[..., Outcome]) -> frozenset[str]:
     """The names of the settings that a method has a use for."""
     parameters = inspect.signature(method).parameters.values()
-    return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY) - {"watch"}
+    return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY) - {"watch", "checkpoint"}

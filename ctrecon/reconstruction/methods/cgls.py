@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from ctrecon.classical.cgls import cgls
-from ctrecon.reconstruction.methods.following import ROUNDING, Following
+from collections.abc import Iterator
+
+from ctrecon.classical.cgls import cgls_iterates
+from ctrecon.classical.iterated import Iterated
+from ctrecon.reconstruction.methods.following import until_delta
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
+from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State
 
 
-def conjugate_gradients(problem: Problem, *, iterations: int = 500, watch: Watch | None = None) -> Outcome:
+def conjugate_gradients(
+    problem: Problem, *, iterations: int = 500, watch: Watch | None = None, checkpoint: Checkpoint = NOWHERE
+) -> Outcome:
     """CGLS (``ctrecon/classical/cgls.py``), stopped at delta.
 
     Args:
         problem: What is to be solved.
         iterations: At most.
         watch: Hears of every iteration.
+        checkpoint: Keeps what it goes on from.
 
     Returns:
         The image ``[rows, columns]``, why it ended, and its history.
     """
-    path = Following(problem, watch)
-    result = cgls(
-        problem.operator,
-        problem.energy.data,
-        most_iterations=iterations,
-        delta=problem.delta.value * (1 - ROUNDING),
-        weights=problem.energy.weights,
-        watch=path.add,
-    )
-    return path.outcome(result.image, result.reason[0])
+    energy = problem.energy
+
+    def iterates(state: State | None) -> Iterator[Iterated]:
+        for now in cgls_iterates(problem.operator, energy.data, weights=energy.weights, state=state):
+            yield Iterated(now.image, -now.residual, dict(now.state), bool(now.flat.all()))
+
+    return until_delta(problem, iterates, iterations, watch, checkpoint)

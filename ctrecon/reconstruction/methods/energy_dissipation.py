@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 
 from ctrecon.classical.smooth import smooth_image
 from ctrecon.classical.tv_solver import HuberTVSolver
-from ctrecon.descent.descend import descend
+from ctrecon.descent.descend import Iterate, descend
 from ctrecon.descent.directions import Direction
 from ctrecon.descent.stopping import Discrepancy, Plateau
 from ctrecon.networks.looks import LOOKS, look_and_descend
@@ -21,6 +22,7 @@ from ctrecon.networks.slices import fitted
 from ctrecon.reconstruction.methods.following import followed
 from ctrecon.reconstruction.objectives.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
+from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State, Within
 
 PRIOR = "ct-default"
 ITERATIONS, ITERATIONS_ALONG = 30, 200
@@ -35,6 +37,7 @@ def energy_dissipation(
     looks: int = LOOKS,
     iterations: int | None = None,
     watch: Watch | None = None,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> Outcome:
     """The network's directions, dissipated, until delta is met: the paper's method.
 
@@ -49,6 +52,7 @@ def energy_dissipation(
         looks: So many iterations at least.
         iterations: At most; None for 30, or 200 along a direction of one's own.
         watch: Hears of every iteration.
+        checkpoint: Keeps what it goes on from.
 
     Returns:
         The image ``[rows, columns]``, why it ended, and its history.
@@ -59,19 +63,30 @@ def energy_dissipation(
     """
     lowered = problem.energy if objective is None else objective.energy
     if direction is not None:
-        path = descend(
-            lowered, direction, problem.start, stop=(Discrepancy(problem.delta.value), Plateau(1e-4)),
-            most_iterations=ITERATIONS_ALONG if iterations is None else iterations,
-        )
-        return followed(path, watch)
+        own, most = direction, ITERATIONS_ALONG if iterations is None else iterations
+        rules = (Discrepancy(problem.delta.value), Plateau(1e-4))
+        return followed(
+            lambda state: descend(lowered, own, problem.start, stop=rules, most_iterations=most, state=state),
+            watch, problem.device, checkpoint,
+        )  # fmt: skip
     misfit, operator = problem.energy, problem.operator
     network = prior if isinstance(prior, nn.Module) else load_ct_network(prior)[0]
     delta = torch.full((1,), problem.delta.value, dtype=torch.float64, device=problem.device)
-    smooth = smooth_image(HuberTVSolver(operator, misfit.data), misfit.data, delta, misfit.weights)
-    path = look_and_descend(
-        fitted(network, len(problem.shape)).to(problem.device), lowered, problem.precondition, smooth, delta,
-        looks=looks,
-        level=None if objective is None else objective.level or 0.0,
-        most_iterations=ITERATIONS if iterations is None else iterations, stop=(Plateau(0.01),),
-    )
-    return followed(path, watch)
+    earlier = checkpoint.recall(problem.device) or {}
+    smooth = earlier.get("smooth")
+    if smooth is None:
+        smooth = smooth_image(
+            HuberTVSolver(operator, misfit.data), misfit.data, delta, misfit.weights,
+            state=earlier.get("smoothing"), checkpoint=Within(checkpoint, "smoothing"),
+        )  # fmt: skip
+    found = smooth
+
+    def path(state: State | None) -> Iterator[Iterate]:
+        return look_and_descend(
+            fitted(network, len(problem.shape)).to(problem.device), lowered, problem.precondition, found, delta,
+            looks=looks,
+            level=None if objective is None else objective.level or 0.0,
+            most_iterations=ITERATIONS if iterations is None else iterations, stop=(Plateau(0.01),), state=state,
+        )
+
+    return followed(path, watch, problem.device, Within(checkpoint, "descent", lambda: {"smooth": found}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
@@ -13,7 +14,8 @@ from ctrecon.classical.inversion import inversion
 from ctrecon.energies.base import inner
 from ctrecon.reconstruction.methods.following import ROUNDING, Following
 from ctrecon.reconstruction.needs import at_once, inversion_formula, needs
-from ctrecon.reconstruction.problem import Outcome, Problem, Watch
+from ctrecon.reconstruction.problem import Outcome, Problem, Watch, kept
+from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
 
 def several(problems: Sequence[Problem], *, window: Window | None = None) -> list[Outcome]:
@@ -48,7 +50,7 @@ def _said(name: str, cutoff: float) -> str:
 @at_once(several)
 @needs(inversion_formula)
 def filtered_back_projection(
-    problem: Problem, *, window: Window | None = None, watch: Watch | None = None
+    problem: Problem, *, window: Window | None = None, watch: Watch | None = None, checkpoint: Checkpoint = NOWHERE
 ) -> Outcome:
     """FBP with the smoothest filter of a known family that meets delta; each filter tried is one "iteration".
 
@@ -58,6 +60,7 @@ def filtered_back_projection(
         problem: What is to be solved; needs a geometry with an orbit.
         window: Fixes the filter, at full bandwidth.
         watch: Hears of every filter.
+        checkpoint: Keeps what it goes on from.
 
     Returns:
         The image ``[rows, columns]``, which filter it is of, and the residuals of all that were tried.
@@ -68,16 +71,16 @@ def filtered_back_projection(
     inversion_formula(problem.scan)
     assert problem.scan.geometry is not None
     assert problem.grid is not None
-    path = Following(problem, watch)
+    earlier = checkpoint.recall(problem.device) or {}
+    path = Following(problem, watch, earlier.get("history"))
     filters = SMOOTHEST_FIRST if window is None else ((window, 1.0),)
     inverse = inversion(problem.scan.geometry, problem.grid, cells_cut_off=problem.scan.cells_cut_off)
     data, mask = problem.energy.data, problem.scan.mask
     if mask is not None:
         usable = torch.from_numpy(mask)[None, None].to(problem.device)
         data = refilled(problem.operator, inverse.with_filter("hann"), data, usable)
-    best, least = problem.start, math.inf
-    reason = ""
-    for name, cutoff in filters:
+    best, least, reason = earlier.get("best", problem.start), earlier.get("least", math.inf), earlier.get("reason", "")
+    for name, cutoff in filters[len(path.history) - 1 :]:
         image = inverse.with_filter(name, cutoff)(data)
         residual = problem.energy.at(image).discrepancy
         assert residual is not None
@@ -87,4 +90,5 @@ def filtered_back_projection(
             reason = _said(name, cutoff)
         if least <= problem.delta.value * (1 - ROUNDING):
             break
+        checkpoint.offer(partial(kept, path.history, best=best, least=least, reason=reason))
     return path.outcome(best, reason)

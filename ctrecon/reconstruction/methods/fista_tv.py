@@ -7,13 +7,18 @@ from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.reconstruction.methods.following import until_delta
 from ctrecon.reconstruction.objectives.objective import pull_of
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
+from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
 # The first weight in units of the noise's pull at a pixel: several times what meets delta.
 FIRST = 8.0
 
 
-def fista_tv(problem: Problem, *, iterations: int = 500, watch: Watch | None = None) -> Outcome:
+def fista_tv(
+    problem: Problem, *, iterations: int = 500, watch: Watch | None = None, checkpoint: Checkpoint = NOWHERE
+) -> Outcome:
     """FISTA with total variation and non-negativity, its weight lowered until delta is met."""
     column = HuberTVSolver(problem.operator, problem.energy.data).column
     alpha = max(FIRST * pull_of(problem.energy, problem.delta.value, column), 1e-30)
-    return until_delta(problem, fista_tv_iterates(problem.energy, alpha), iterations, watch)
+    return until_delta(
+        problem, lambda state: fista_tv_iterates(problem.energy, alpha, state=state), iterations, watch, checkpoint
+    )

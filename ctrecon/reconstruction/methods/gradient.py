@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import Tensor
 
-from ctrecon.descent.descend import descend
+from ctrecon.descent.descend import Iterate, descend
 from ctrecon.descent.directions import NegativeGradient
 from ctrecon.descent.step import Armijo
 from ctrecon.descent.stopping import Discrepancy, Plateau
 from ctrecon.reconstruction.methods.following import followed
 from ctrecon.reconstruction.objectives.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
+from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State
 
 
 def gradient_descent(
-    problem: Problem, *, objective: Objective | None = None, iterations: int = 2000, watch: Watch | None = None
+    problem: Problem, *, objective: Objective | None = None, iterations: int = 2000, watch: Watch | None = None,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> Outcome:
     """Steepest descent with backtracking; stops at delta, or where the energy falls no further.
 
@@ -23,6 +27,7 @@ def gradient_descent(
         objective: The energy that falls; None for the misfit itself.
         iterations: At most.
         watch: Hears of every iteration.
+        checkpoint: Keeps what it goes on from.
 
     Returns:
         The image ``[rows, columns]``, why it ended, and its history.
@@ -36,5 +41,10 @@ def gradient_descent(
             return 2 * length * super().__call__(point)  # type: ignore[arg-type]
 
     stop = (Discrepancy(problem.delta.value), Plateau(1e-4))
-    path = descend(energy, Scaled(), problem.start, step=Armijo(), stop=stop, most_iterations=iterations)
-    return followed(path, watch)
+
+    def path(state: State | None) -> Iterator[Iterate]:
+        return descend(
+            energy, Scaled(), problem.start, step=Armijo(), stop=stop, most_iterations=iterations, state=state
+        )
+
+    return followed(path, watch, problem.device, checkpoint)

@@ -12,20 +12,25 @@ from ctrecon.operators.choose import choose, place_matrix
 from ctrecon.operators.sparse import SparseOperator
 from ctrecon.reconstruction.methods.following import until_delta
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
+from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
 # Views in each subset, about; fewer of these draw streaks before they agree.
 SUBSET = 12
 
 
-def os_sart(problem: Problem, *, iterations: int = 200, watch: Watch | None = None) -> Outcome:
+def os_sart(
+    problem: Problem, *, iterations: int = 200, watch: Watch | None = None, checkpoint: Checkpoint = NOWHERE
+) -> Outcome:
     """SART by subsets of about 12 views each, spread over all angles, with non-negativity, stopped at delta."""
     energy = problem.energy
     views = energy.data.shape[2]
     count = max(1, round(views / SUBSET))
     order = sorted(range(count), key=lambda k: k * 0.6180339887 % 1)  # far from the last one, each time
     subsets = [_some(problem, np.arange(k, views, count)) for k in order]
-    path = os_sart_iterates(problem.operator, subsets, energy.data, energy.weights)
-    return until_delta(problem, path, iterations, watch)
+    return until_delta(
+        problem, lambda state: os_sart_iterates(problem.operator, subsets, energy.data, energy.weights, state=state),
+        iterations, watch, checkpoint,
+    )  # fmt: skip
 
 
 def _some(problem: Problem, views: np.ndarray[tuple[int], np.dtype[np.intp]]) -> tuple[LinearOperator, Tensor]:
