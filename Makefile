@@ -6,7 +6,7 @@ DEMO ?= demo
 # Waiting threads sleep: on a busy machine spinning ones cost more than they gain.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-long lint benchmark table clean
+.PHONY: demo test test-long lint docs benchmark table clean
 .DELETE_ON_ERROR:
 
 # torch goes first: its pinned version has a small CPU build, and nothing after it may pull another one.
@@ -35,9 +35,15 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site, in site/: open site/index.html; it needs no network. Its examples run; a warning is an error.
+docs: $(VENV)/.installed
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m sphinx --builder html --fail-on-warning \
+		--keep-going --quiet --doctree-dir build/doctrees docs site
+	$(BIN)/python docs/extensions/check_site.py site
+
 # Speed and memory as ratios in one run; not part of the tests.
 benchmark: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -s
 
 clean:
-	rm -rf build dist *.egg-info $(DEMO)
+	rm -rf build dist site docs/examples docs/reference *.egg-info $(DEMO)

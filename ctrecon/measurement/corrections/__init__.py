@@ -15,7 +15,7 @@ from ctrecon.errors import SettingError
 from ctrecon.measurement.corrections.record import recorded
 from ctrecon.measurement.scan import Scan
 
-CORRECTIONS: dict[str, tuple[str, str]] = {  # the function's name in the file of that name, and what a person is told
+CORRECTIONS: dict[str, tuple[str, str]] = {
     "saturation": ("saturation", "Leave out rays at the ceiling or the floor of the detector's range."),
     "dead": ("dead_cells", "Leave out cells that are dead, hot or far noisier than all others."),
     "zingers": ("zingers", "Leave out single rays that stand out from all their neighbours."),
@@ -27,6 +27,7 @@ CORRECTIONS: dict[str, tuple[str, str]] = {  # the function's name in the file o
     "metal": ("metal", "Leave out rays through metal."),
     "truncation": ("truncation", "Widen a detector that does not see all of the object, by cells that are missing."),
 }
+"""Every correction by name: the function in the file of that name, and what a person is told."""
 
 
 def load_correction(name: str) -> Callable[..., Scan]:

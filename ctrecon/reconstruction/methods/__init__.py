@@ -18,7 +18,7 @@ from ctrecon.errors import SettingError
 if TYPE_CHECKING:
     from ctrecon.reconstruction.problem import Outcome
 
-METHODS: dict[str, tuple[str, str]] = {  # the file in this folder, and the function in it
+METHODS: dict[str, tuple[str, str]] = {
     "energy": ("energy_dissipation", "energy_dissipation"),
     "gradient": ("gradient", "gradient_descent"),
     "cgls": ("cgls", "conjugate_gradients"),
@@ -29,6 +29,7 @@ METHODS: dict[str, tuple[str, str]] = {  # the file in this folder, and the func
     "mlem": ("mlem", "mlem"),
     "fbp": ("fbp", "filtered_back_projection"),
 }
+"""Every method by the name that ``--method`` takes: the file in this folder, and the function in it."""
 
 
 def load_method(name: str) -> Callable[..., Outcome]:

@@ -1,0 +1,45 @@
+"""The shell completes commands, options and values; what docs/completion.md tells bash to do is done here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ASK = """
+eval "$(_CTRECON_COMPLETE=bash_source ctrecon)"
+COMP_WORDS=({words}) COMP_CWORD={last}
+_ctrecon_completion ctrecon
+echo "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """A PATH with a command ``ctrecon`` of this tree."""
+    program = tmp_path / "ctrecon"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m ctrecon.cli.main "$@"\n')
+    program.chmod(0o755)
+    return f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+
+
+def completed(path: str, *words: str) -> list[str]:
+    script = ASK.format(words=" ".join(f"'{word}'" for word in ("ctrecon", *words)), last=len(words))
+    root = str(Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": root}
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=120, check=True
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash on this machine")
+def test_bash_completes_commands_options_and_values(path: str) -> None:
+    assert completed(path, "rec") == ["reconstruct"]
+    assert completed(path, "reconstruct", "--meth") == ["--method"]
+    assert "huber-tv" in completed(path, "reconstruct", "--method", "hub")
+    assert completed(path, "nothing-of-this-kind") == []
