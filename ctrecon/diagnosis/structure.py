@@ -106,8 +106,9 @@ class Structure:
 _WORDS: dict[str, Callable[[int | None], str]] = {
     "cells": lambda at: ("cells keep" if at is None else f"cell {at} keeps") + " one sign over the views (rings)",
     "views": lambda at: ("views are" if at is None else f"view {at} is") + " brighter or darker than the next",
-    "edges": lambda at: ("all views are" if at is None else f"view {at} is")
-    + " shifted along the detector (`ctrecon calibrate`)",
+    "edges": lambda at: (
+        ("all views are" if at is None else f"view {at} is") + " shifted along the detector (`ctrecon calibrate`)"
+    ),
     "streaks": lambda at: f"view {at} fits much better or worse than those around it",
 }
 
@@ -132,10 +133,12 @@ def structure_of(data: Array, explained: Array, weights: Array | None = None) ->
     if not r[usable].any():
         return None
     noise, pixels = _allowed(r, root, p, usable)
+    slope = root * _slope(p)
+    alike = _alike_in_all_views(slope)
     found = (
-        _line("cells", r, noise, pixels, usable),
-        _line("views", r.T, noise, pixels.T, usable.T),
-        _edges(r, root * _slope(p), noise + pixels),
+        _line("cells", r, noise, pixels * np.maximum(_ALIKE**2, alike), usable),
+        _line("views", r.T, noise, pixels.T * _ALIKE**2, usable.T),
+        _edges(r, slope, noise, pixels, alike),
         _streaks(r, noise + pixels, usable),
     )
     return Structure(traits=found, row=None if data.ndim == 2 else data.shape[1] // 2)
@@ -172,11 +175,11 @@ def _allowed(r: Float64Array, root: Float64Array, p: Float64Array, usable: Mask)
 
 
 def _line(name: str, r: Float64Array, noise: float, pixels: Float64Array, usable: Mask) -> Trait:
-    """Columns of ``r`` whose mean is off that of their neighbours."""
+    """Columns of ``r`` whose mean is off that of their neighbours; ``pixels`` is what is the same all along one."""
     count = usable.sum(axis=0)
     n = np.maximum(count, 1)
     means = r.sum(axis=0) / n
-    variance = noise / n + _ALIKE**2 * (pixels * usable).sum(axis=0) / n
+    variance = noise / n + (pixels * usable).sum(axis=0) / n
     off = means[1:-1] - (means[2:] + means[:-2]) / 2
     spread = variance[1:-1] + (variance[2:] + variance[:-2]) / 4
     seen = count >= _SEEN * count.max()
@@ -188,24 +191,43 @@ def _line(name: str, r: Float64Array, noise: float, pixels: Float64Array, usable
     return _trait(name, away, first=1, together=together)
 
 
-def _edges(r: Float64Array, slope: Float64Array, variance: Float64Array) -> Trait:
-    score, spread = (r * slope).sum(axis=1), (slope**2 * variance).sum(axis=1)
+def _edges(r: Float64Array, slope: Float64Array, noise: float, pixels: Float64Array, alike: Float64Array) -> Trait:
+    # Where an edge crosses a cell at the same place in every view, as those of a cylinder on the axis do, the pixels'
+    # error is the same in all of them, and no law of a grid says how large: of one view it is no sign.
+    score, usual = (r * slope).sum(axis=1), noise + pixels
+    spread = (slope**2 * (usual + alike * r.mean(axis=0) ** 2)).sum(axis=1)
     single = np.where(spread > 0, np.abs(score) / np.sqrt(np.where(spread > 0, spread, 1)), 0)
-    total = float(spread.sum())
+    shared = ((_ALIKE * alike * slope.sum(axis=0)) ** 2 * pixels.mean(axis=0)).sum()
+    total = float((slope**2 * usual).sum() + shared)
     return _trait("edges", single, together=abs(float(score.sum())) / math.sqrt(total) if total > 0 else 0.0)
+
+
+def _alike_in_all_views(slope: Float64Array) -> Float64Array:
+    """Of each cell: the square of its mean slope over its mean square, 1 where all views are the same there."""
+    square = (slope**2).mean(axis=0)
+    return np.divide(slope.mean(axis=0) ** 2, square, out=np.zeros_like(square), where=square > 0)
 
 
 def _streaks(r: Float64Array, variance: Float64Array, usable: Mask) -> Trait:
     """The logarithm of a view's power less the median of those around it, in those of as many independent rays."""
     count = usable.sum(axis=1)
     seen = np.flatnonzero(count >= _SEEN * count.max())
-    power = (r**2 / variance * usable).sum(axis=1)[seen] / count[seen]
-    level = np.log(np.maximum(power, 1e-9))
-    around = np.pad(level, _AROUND, mode="wrap" if level.size > _AROUND else "edge")
-    usual = np.median(np.lib.stride_tricks.sliding_window_view(around, 2 * _AROUND + 1), axis=1)
+    shares = (r**2 / variance * usable)[seen]
+    level = np.log(np.maximum(shares.sum(axis=1) / count[seen], 1e-9))
+    # Of independent Gaussian rays the sum of fourth powers is three times their number; where a few edges hold most of
+    # a view's power, so many rays are not what it is the mean of.
+    rays = 3 * shares.sum(axis=1) ** 2 / np.maximum((shares**2).sum(axis=1), 1e-300)
+    free = np.minimum(count[seen], _around(rays))
     away = np.zeros(r.shape[0])
-    away[seen] = np.abs(level - usual) * np.sqrt(count[seen] / 2)
+    away[seen] = np.abs(level - _around(level)) * np.sqrt(free / 2)
     return _trait("streaks", away)
+
+
+def _around(values: Float64Array) -> Float64Array:
+    """The median of each and those beside it."""
+    padded = np.pad(values, _AROUND, mode="wrap" if values.size > _AROUND else "edge")
+    medians: Float64Array = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * _AROUND + 1), axis=1)
+    return medians
 
 
 def _trait(name: str, away: Float64Array, *, first: int = 0, together: float = 0.0) -> Trait:

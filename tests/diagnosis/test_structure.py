@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from ctrecon.diagnosis.structure import FEWEST_VIEWS, Structure, structure_of
 from ctrecon.io.write import write_scan
 from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
-from ctrecon.phantoms import FAMILIES
+from ctrecon.phantoms import FAMILIES, Ellipse, Phantom
 from ctrecon.reconstruction.conclude import conclude
 from ctrecon.reconstruction.methods import load_method
 from ctrecon.reconstruction.problem import prepare
@@ -164,3 +165,25 @@ def test_scans_that_are_too_small_still_reconstruct() -> None:
     angles = tuple(float(a) for a in np.linspace(0, math.pi, 8, endpoint=False))
     scan = Scan(np.ones((8, 12), np.float32), ct.ParallelBeam(angles_rad=angles, detector_count=12))
     assert ct.reconstruct(scan, method="cgls", delta="50%").conclusion.structure is None
+
+
+def cylinder(beam: str, shift: float) -> Scan:
+    """Water on the axis, a quarter of a cell off the detector's middle: all views are the same, edges and all."""
+    water = Phantom((Ellipse(center=(0.0, 0.0), semi_axes=(28.0, 28.0), value=0.02),))
+    angles = tuple(float(a) for a in np.arange(72) * 2 * math.pi / 72)
+    cells: dict[str, Any] = {"angles_rad": angles, "detector_count": 64, "detector_offset_mm": 0.25}
+    far = {"source_to_axis_mm": 200.0, "source_to_detector_mm": 200.0}
+    geometry = ct.ParallelBeam(**cells) if beam == "parallel" else ct.FanBeam(**cells, **far)
+    noise = np.random.default_rng(3).standard_normal(geometry.shape)
+    seen = dataclasses.replace(geometry, detector_offset_mm=0.25 + shift)
+    return Scan(water.sinogram(seen) + 0.003 * noise, geometry, grid=ct.Grid(rows=64, columns=64, pixel_mm=1.0))
+
+
+@pytest.mark.parametrize("beam", ["parallel", "fan"])
+def test_a_cylinder_on_the_axis_is_left_alone_and_one_off_it_is_not(beam: str) -> None:
+    honest = ct.reconstruct(cylinder(beam, 0.0), method="huber-tv", delta="auto").structure
+    assert honest is not None
+    assert not honest.structured, honest.said
+    off = ct.reconstruct(cylinder(beam, 1.0), method="huber-tv", delta="auto").structure
+    assert off is not None
+    assert off.structured
