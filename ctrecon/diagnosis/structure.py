@@ -205,7 +205,7 @@ def _edges(r: Float64Array, slope: Float64Array, noise: float, pixels: Float64Ar
 def _alike_in_all_views(slope: Float64Array) -> Float64Array:
     """Of each cell: the square of its mean slope over its mean square, 1 where all views are the same there."""
     square = (slope**2).mean(axis=0)
-    return np.divide(slope.mean(axis=0) ** 2, square, out=np.zeros_like(square), where=square > 0)
+    return np.asarray(np.divide(slope.mean(axis=0) ** 2, square, out=np.zeros_like(square), where=square > 0))
 
 
 def _streaks(r: Float64Array, variance: Float64Array, usable: Mask) -> Trait:

@@ -15,6 +15,10 @@ from ctrecon.measurement.scan import Scan
 POSITIONS = ("HFS", "FFS", "HFP", "FFP", "HFDR", "HFDL", "FFDR", "FFDL")
 NOBODY = "none"
 
+AXES = {"x": ("R", "L"), "y": ("P", "A"), "z": ("F", "H")}
+"""Of a patient: right and left, back (posterior) and front (anterior), feet and head, where an axis of the image
+begins and where it ends (PS3.3 C.7.6.1.1.1). Raw data are turned so that this holds for every position."""
+
 
 def position_of(source: object, stated: str, given: str | None = None) -> str:
     """The patient position of a scan.
@@ -68,3 +72,15 @@ def lying(scan: Scan, given: str | None) -> Scan:
     if given is None:
         return scan
     return replace(scan, patient_position=position_of(scan.source, scan.patient_position, given))
+
+
+def axes_of(position: str) -> dict[str, tuple[str, str]] | None:
+    """What stands where each axis of an image begins and ends; None where nobody lay, or nobody said how.
+
+    Args:
+        position: ``Scan.patient_position``.
+
+    Returns:
+        ``AXES`` or None.
+    """
+    return AXES if position in POSITIONS else None

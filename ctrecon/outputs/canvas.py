@@ -19,6 +19,7 @@ Box = tuple[float, float, float, float]
 Colour = tuple[int, int, int]
 
 BLACK: Colour = (0, 0, 0)
+MARK: Colour = (255, 213, 74)
 FAINT: Colour = (225, 225, 225)
 TEXT_PX, TITLE_PX = 14, 17
 TICK_PX = 5
@@ -91,6 +92,12 @@ class Canvas:
         if words:
             self.boxes.append((words, self._draw.textbbox((x, y), words, font=_font(size), anchor=anchor)))
             self._draw.text((x, y), words, fill=BLACK, font=_font(size), anchor=anchor)
+
+    def mark(self, x: float, y: float, letter: str, anchor: str) -> None:
+        """A letter on a picture, light on a dark seam, so that it shows on air and on bone."""
+        self._draw.text(
+            (x, y), letter, fill=MARK, font=_font(TITLE_PX), anchor=anchor, stroke_width=2, stroke_fill=BLACK
+        )
 
     def upward(self, x: float, y: float, words: str) -> None:
         """Words that run upwards, their middle at ``x``, ``y``."""

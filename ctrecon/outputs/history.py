@@ -38,7 +38,7 @@ class History:
     ``says_nothing`` and ``says_little``: why the certificate is empty or weak, one clause each.
     Where delta is missed, no image with values from 0 to ``most_attenuation`` has a residual below ``lower_bound``, and
     one was found with ``best_residual``; None where delta is met. ``length_unit`` is what lengths count: "mm", or
-    "cell" of the detector. ``settings`` is what was asked for, as
+    "cell" of the detector; ``patient_position`` is the scan's. ``settings`` is what was asked for, as
     ``Settings.from_dict`` takes it; None where the image came about by other calls.
     """
 
@@ -63,6 +63,7 @@ class History:
     best_residual: float | None = None
     most_attenuation: float | None = None
     length_unit: str = "mm"
+    patient_position: str = ""
     says_nothing: tuple[str, ...] = ()
     says_little: tuple[str, ...] = ()
     settings: Mapping[str, Any] | None = None
@@ -110,6 +111,7 @@ def history_of(result: Conclusion, image_sha256: str) -> History:
         best_residual=None if missed is None else missed.best_residual,
         most_attenuation=None if missed is None else missed.most_attenuation,
         length_unit=scan.length_unit,
+        patient_position=scan.patient_position,
         says_nothing=() if result.worth is None else result.worth.nothing,
         says_little=() if result.worth is None else result.worth.little,
         settings=None if result.settings is None else result.settings.to_dict(),
@@ -188,7 +190,8 @@ def _progress(value: object) -> tuple[IterationRecord, ...]:
 
 _READERS: dict[str, Any] = {
     **dict.fromkeys(
-        ("image_sha256", "method", "reason", "norm", "delta_from", "source", "projector", "device", "length_unit"),
+        ("image_sha256", "method", "reason", "norm", "delta_from", "source", "projector", "device", "length_unit",
+         "patient_position"),
         _text
     ),
     **dict.fromkeys(("delta", "residual", "seconds"), _number),

@@ -25,6 +25,7 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.io.npy import read_npy
 from ctrecon.measurement.center import Center, estimate_center
 from ctrecon.measurement.cut_off import undecided_beyond_mm
+from ctrecon.measurement.patient_position import axes_of
 from ctrecon.measurement.scan import Scan
 from ctrecon.measurement.units import Units, of_attenuation, units_of
 from ctrecon.outputs.history import SUFFIX, History, read_history
@@ -100,6 +101,11 @@ class Content:
         """What seemed wrong with the scan when it was reconstructed, as its history says it."""
         notes = () if self.history is None else self.history.notes
         return tuple(note.removeprefix(DOUBT) for note in notes if note.startswith(DOUBT))
+
+    @property
+    def axes(self) -> dict[str, tuple[str, str]] | None:
+        """The patient's directions along the axes of the image; None where nobody said how the patient lay."""
+        return None if self.history is None else axes_of(self.history.patient_position)
 
     @property
     def units(self) -> Units:

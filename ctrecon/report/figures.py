@@ -36,10 +36,11 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-se
 
 def image_figure(
     image: Array, grid: Grid | None, scale: Scale, audits: Sequence[Audit], *, units: Units = MM,
-    undecided_beyond_mm: float | None = None,
+    undecided_beyond_mm: float | None = None, axes: dict[str, tuple[str, str]] | None = None,
 ) -> tuple[Json, int]:
     """The image in gray with the outlines of audited regions; and how many pixels a side became one.
 
+    ``axes``: the patient's directions, which are marked at the sides of the picture.
     Beyond the circle ``undecided_beyond_mm`` about the axis, which is drawn, the data decide nothing.
     """
     factor = _factor(image.shape)
@@ -69,6 +70,8 @@ def image_figure(
     if undecided_beyond_mm is not None:
         r = undecided_beyond_mm
         figure.add_shape(type="circle", x0=-r, x1=r, y0=-r, y1=r, line={"color": AMBER, "width": 2, "dash": "dash"})
+    if axes is not None and grid is not None:
+        _mark_sides(figure, axes)
     x_range, y_range = [left, left + columns * across], sorted([top, top + rows * down], reverse=grid is None)
     axis = {"showgrid": False, "zeroline": False, "ticks": "outside", "constrain": "domain"}
     figure.update_layout(
@@ -81,6 +84,20 @@ def image_figure(
         dragmode="zoom",
     )
     return _json(figure, 620, meta={"x": x_range, "y": y_range}), factor
+
+
+def _mark_sides(figure: go.Figure, axes: dict[str, tuple[str, str]]) -> None:
+    """Letters that stay at the sides of the picture when it is zoomed."""
+    (left, right), (below, above) = axes["x"], axes["y"]
+    for text, x, y, anchors in (
+        (left, 0.01, 0.5, ("left", "middle")), (right, 0.99, 0.5, ("right", "middle")),
+        (above, 0.5, 0.99, ("center", "top")), (below, 0.5, 0.01, ("center", "bottom")),
+    ):  # fmt: skip
+        figure.add_annotation(
+            name="side", text=f"<b>{text}</b>", x=x, y=y, xref="x domain", yref="y domain", xanchor=anchors[0],
+            yanchor=anchors[1], showarrow=False, font={"color": "#000", "size": 13}, bgcolor="rgba(255,213,74,0.8)",
+            borderpad=2,
+        )  # fmt: skip
 
 
 def _outline(

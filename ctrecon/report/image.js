@@ -52,7 +52,9 @@
       const marks = figures.image.data.map((_, k) => k).slice(1);
       outlines.addEventListener("change", () => {
         const notes = {};
-        (figures.image.layout.annotations || []).forEach((_, k) => { notes[`annotations[${k}].visible`] = outlines.checked; });
+        (figures.image.layout.annotations || []).forEach((note, k) => {
+          if (note.name !== "side") notes[`annotations[${k}].visible`] = outlines.checked;
+        });
         Plotly.update("plot-image", { visible: outlines.checked }, notes, marks);
       });
     }

@@ -41,7 +41,7 @@ def render(content: Content, *, water_mu_per_mm: float | None = None, written: d
     audits = [audit for audit in content.audits if not audit.refused] + [a for a in content.audits if a.refused]
     drawn: dict[str, Any] = {}
     drawn["image"], reduced = figures.image_figure(
-        content.image, content.grid, scale, audits, units=content.units,
+        content.image, content.grid, scale, audits, units=content.units, axes=content.axes,
         undecided_beyond_mm=None if content.residual is None else content.residual.undecided_beyond_mm,
     )  # fmt: skip
     residual_reduced = 1

@@ -13,8 +13,11 @@ from ctrecon.measurement.scan import WATER_MU_PER_MM
 from ctrecon.measurement.units import MM, Units
 from ctrecon.support.arrays import Array
 
-# Level and width in HU, as radiologists set them.
-TISSUES = (("Soft tissue", 40.0, 400.0), ("Lung", -600.0, 1500.0), ("Bone", 400.0, 1800.0))
+# Level and width in HU, as radiologists set them. The first is where one begins to look.
+TISSUES = (
+    ("Soft tissue", 40.0, 400.0), ("Brain", 40.0, 80.0), ("Abdomen", 60.0, 350.0), ("Lung", -600.0, 1500.0),
+    ("Bone", 400.0, 1800.0),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +52,11 @@ class Scale:
         return (math.ceil if up else math.floor)(shown / step) * step
 
     def windows(self, values: Array) -> tuple[Window, ...]:
-        """The whole range first; then tissues where the unit is HU, else the bulk of the values."""
+        """Tissues and the whole range where the unit is HU; else the whole range first, then the bulk of the values."""
         low, high = float(values.min()), float(values.max())
         full = _between("Full range", low, high)
         if self.water is not None:
-            return (full, *(Window(name=name, level=level, width=width) for name, level, width in TISSUES))
+            return (*(Window(name=name, level=level, width=width) for name, level, width in TISSUES), full)
         shares = [(share, np.percentile(values, [(100 - share) / 2, (100 + share) / 2])) for share in (99, 90)]
         return (full, *(_between(f"Middle {share} %", float(a), float(b)) for share, (a, b) in shares))
 

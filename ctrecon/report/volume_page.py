@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ctrecon.measurement.patient_position import axes_of
 from ctrecon.measurement.units import Units
 from ctrecon.report import figures, words
 from ctrecon.report.content import Content
@@ -45,7 +46,7 @@ def render_volume(content: Content, *, water_mu_per_mm: float | None = None, wri
     return fill(
         "volume.html", content, ["volume.js"], written=written, said=words.say(content), stack=None, bad=(), more=0,
         tag=content.status if content.status != "certified" else "in doubt", figures=drawn,
-        residual_reduced=residual_reduced, **_shown(reduced, scale, first, step, content.units, []),
+        residual_reduced=residual_reduced, **_shown(reduced, scale, first, step, content.units, [], content.axes),
     )  # fmt: skip
 
 
@@ -72,6 +73,7 @@ def render_stack(stack: StackContent, *, water_mu_per_mm: float | None = None, w
     first = (manifest.first_mm[0], -manifest.first_mm[1], manifest.first_mm[2])
     told = [{"number": one.number, "status": one.status, "residual": one.residual, "delta": one.delta}
             for one in stack.slices]  # fmt: skip
+    axes = axes_of(manifest.patient_position)
     bad = [one for one in stack.slices if one.status != "certified"]
     return fill(
         "volume.html", content, ["volume.js"], written=written, said=say_stack(stack), stack=stack,
@@ -80,7 +82,7 @@ def render_stack(stack: StackContent, *, water_mu_per_mm: float | None = None, w
         residual_reduced=residual_reduced,
         commands=stack.commands, lists=manifest.notes,
         details=stack.details,
-        **_shown(stack.reduced, scale, first, (step[0], -step[1], step[2]), content.units, told),
+        **_shown(stack.reduced, scale, first, (step[0], -step[1], step[2]), content.units, told, axes),
     )  # fmt: skip
 
 
@@ -95,7 +97,7 @@ def _places(content: Content) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def _shown(
     reduced: Reduced, scale: Scale, first: tuple[float, ...], step: tuple[float, ...], units: Units,
-    slices: list[dict[str, Any]],
+    slices: list[dict[str, Any]], patient: dict[str, tuple[str, str]] | None,
 ) -> dict[str, Any]:
     shown = scale.shown(reduced.values)
     low, high = float(shown.min()), float(shown.max())
@@ -116,9 +118,18 @@ def _shown(
     return {
         "volume": volume, "scale": scale, "low": low, "high": high, "windows": scale.windows(shown),
         "full": reduced.full, "still": still(_middle_planes(shown)),
-        "planes": [(name, title, f"{sides[name][0][0]:.6g} / {sides[name][0][1]:.6g}", sides[name][1])
-                   for name, title in _TITLES],
+        "planes": [(name, title, f"{sides[name][0][0]:.6g} / {sides[name][0][1]:.6g}", sides[name][1],
+                    marks_of(name, patient)) for name, title in _TITLES],
     }  # fmt: skip
+
+
+def marks_of(plane: str, patient: dict[str, tuple[str, str]] | None) -> dict[str, str]:
+    """The patient's direction at each side of a plane's picture, in which x and y run to the right or fall, z rises."""
+    if patient is None:
+        return {}
+    x, y, z = patient["x"], patient["y"], patient["z"]
+    across, up = {"z": (x, y), "y": (x, z), "x": (y[::-1], z)}[plane]
+    return {"left": across[0], "right": across[1], "bottom": up[0], "top": up[1]}
 
 
 def _middle_planes(shown: Array) -> Array:

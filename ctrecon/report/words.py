@@ -238,6 +238,8 @@ _SILENT = (
     "Whether a structure in the image is real. Where the data leave a choice (few views, fine detail, weak "
     "contrast) the method chose, and other images meet delta as well. Only an audited region says more.",
     "Whether the geometry, the noise and delta were right; they are printed here so that you can judge them.",
+    "Whether it is the object or its mirror image: both fit, with the angles or the detector counted the other way. "
+    "Left and right are as the geometry states them.",
     _TRUSTED,
     "Who made the files, and of whom the scan is.",
 )

@@ -284,7 +284,11 @@ class Reconstruction:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: what ``ctrecon reconstruct --json`` prints, less the files."""
+        """Plain values, for machines.
+
+        Returns:
+            What ``ctrecon reconstruct --json`` prints, with None for the files.
+        """
         return facts(self.conclusion, {})
 
     def __str__(self) -> str:

@@ -34,7 +34,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image.with_name(image.stem + ".c.certificate.json").write_text(HOSTILE)
     history = image.with_name(image.stem + ".history.json")
     values = json.loads(history.read_text())
-    history.write_text(json.dumps({**values, "notes": [HOSTILE], "reason": HOSTILE}))
+    history.write_text(json.dumps({**values, "notes": [HOSTILE], "reason": HOSTILE, "patient_position": "FFS"}))
     path = folder / "report.html"
     write_page(path, gather(image, check=believing))
     return path
@@ -48,6 +48,21 @@ def opened(browser: Any, page: Path) -> Any:
     browser.get_log("browser"), browser.get_log("performance")
     open_page(browser, page)
     return browser
+
+
+WINDOWS = ["Soft tissue", "Brain", "Abdomen", "Lung", "Bone", "Full range"]
+
+
+def marks(browser: Any) -> dict[str, tuple[float, float]]:
+    """The letters that are seen, and where from left and top, as shares of the picture."""
+    letters = browser.find_elements(By.CSS_SELECTOR, "#plot-image .annotation text")
+    frame = browser.find_element(By.CSS_SELECTOR, "#plot-image .heatmaplayer image").rect
+    shares = {}
+    for one in letters:
+        box = one.rect
+        x, y = box["x"] + box["width"] / 2 - frame["x"], box["y"] + box["height"] / 2 - frame["y"]
+        shares[one.text] = (x / frame["width"], y / frame["height"])
+    return shares
 
 
 def window(browser: Any) -> list[float]:
@@ -90,20 +105,33 @@ def test_a_request_would_be_blocked_and_noticed(opened: Any, page: Path) -> None
 
 def test_the_window_changes_the_picture(opened: Any) -> None:
     buttons = {button.text: button for button in opened.find_elements(By.CSS_SELECTOR, "#presets button")}
-    assert list(buttons) == ["Full range", "Soft tissue", "Lung", "Bone"]
+    assert list(buttons) == WINDOWS
+    assert window(opened) == [-160, 240]
+    buttons["Full range"].click()
+    until(opened, "return document.getElementById('plot-image').data[0].zmin !== -160")
     full, before = window(opened), pixels(opened)
     buttons["Soft tissue"].click()
     until(opened, "return document.getElementById('plot-image').data[0].zmin === -160")
-    assert window(opened) == [-160, 240]
     after = pixels(opened)
     assert before.shape == after.shape
     assert np.abs(after - before).mean() > 5
-    assert [b.get_attribute("aria-pressed") for b in buttons.values()] == ["false", "true", "false", "false"]
+    assert [b.get_attribute("aria-pressed") for b in buttons.values()] == ["true", *["false"] * 5]
     assert "Black at −160, white at 240 HU" in opened.find_element(By.ID, "window-said").text  # noqa: RUF001
     buttons["Full range"].click()
     until(opened, "return document.getElementById('plot-image').data[0].zmin !== -160")
     assert window(opened) == full
     assert np.abs(pixels(opened) - before).mean() < 0.5
+
+
+def test_the_patients_sides_stand_at_the_picture(opened: Any) -> None:
+    seen = marks(opened)
+    middle = pytest.approx(0.5, abs=0.03)
+    assert [seen["R"][1], seen["L"][1], seen["A"][0], seen["P"][0]] == [middle] * 4
+    assert seen["R"][0] < 0.1 < 0.9 < seen["L"][0]
+    assert seen["A"][1] < 0.1 < 0.9 < seen["P"][1]
+    opened.execute_script("document.getElementById('outlines').click()")
+    until(opened, "return document.getElementById('plot-image').data[1].visible === false")
+    assert set(marks(opened)) == {"R", "L", "A", "P"}
 
 
 def test_level_and_width_can_be_typed_and_slid(opened: Any) -> None:
@@ -140,7 +168,7 @@ def test_everything_can_be_reached_and_used_by_keyboard(opened: Any) -> None:
         if seen[-1] == "outlines":
             opened.switch_to.active_element.send_keys(Keys.SPACE)
             until(opened, "return document.getElementById('plot-image').data[1].visible === false")
-    controls = ["Full range", "Soft tissue", "Lung", "Bone", "level", "level-slider", "width", "width-slider"]
+    controls = [*WINDOWS, "level", "level-slider", "width", "width-slider"]
     wanted = ["plot-image", *controls, "zoom-in", "zoom-out", "zoom-all", "outlines"]
     assert [name for name in seen if name in wanted][: len(wanted)] == wanted
 

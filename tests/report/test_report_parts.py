@@ -88,7 +88,8 @@ def test_units() -> None:
     assert scale.shown(body).tolist() == [[-1000, 0], [0, 1000]]
     assert "assumed" in scale.note
     assert [(w.name, w.level, w.width) for w in scale.windows(scale.shown(body))] == [
-        ("Full range", 0, 2000), ("Soft tissue", 40, 400), ("Lung", -600, 1500), ("Bone", 400, 1800),
+        ("Soft tissue", 40, 400), ("Brain", 40, 80), ("Abdomen", 60, 350), ("Lung", -600, 1500), ("Bone", 400, 1800),
+        ("Full range", 0, 2000),
     ]  # fmt: skip
     assert choose_scale(faint, grid, None).unit == "1/mm"
     given_water = choose_scale(faint, grid, 0.0096)

@@ -20,13 +20,14 @@ from volumes import noisy
 import ctrecon as ct
 from ctrecon.cli.main import cli
 from ctrecon.errors import InputError, OutputError
+from ctrecon.measurement.patient_position import AXES, axes_of
 from ctrecon.outputs.stack.manifest import read_manifest
 from ctrecon.outputs.stack.ome_zarr import attributes
 from ctrecon.report.content import gather
 from ctrecon.report.page import render
 from ctrecon.report.reduced import MOST_VOXELS, factors_for, reduce_volume
 from ctrecon.report.stack_content import gather_stack
-from ctrecon.report.volume_page import render_stack
+from ctrecon.report.volume_page import marks_of, render_stack
 from ctrecon.workbench.stack.reconstruct import Stack
 
 BAD_ROW = 6
@@ -213,6 +214,8 @@ def test_sliders_clicks_and_windows_show_the_planes_of_the_volume(browser: Any, 
     def grey(values: np.ndarray) -> np.ndarray:
         return 255 * (values - low) / (high - low)
 
+    press = "[...document.querySelectorAll('#presets button')].find(b => b.textContent === arguments[0]).click()"
+    browser.execute_script(press, "Full range")
     for z, y, x in ((0, 3, 17), (11, 20, 2)):
         for name, index in (("z", z), ("y", y), ("x", x)):
             slide(browser, name, index)
@@ -231,7 +234,7 @@ def test_sliders_clicks_and_windows_show_the_planes_of_the_volume(browser: Any, 
     moved = "return ['x', 'y'].map(n => document.getElementById('slide-' + n).value)"
     assert browser.execute_script(moved) == ["5", "7"]
     np.testing.assert_allclose(plane(browser, "x"), grey(image[::-1, ::-1, 5]), atol=1.5)
-    browser.execute_script("document.querySelectorAll('#presets button')[1].click()")
+    browser.execute_script(press, "Soft tissue")
     soft = np.clip((1000 * (image[11] - 0.02) / 0.02 + 160) / 400, 0, 1) * 255
     np.testing.assert_allclose(plane(browser, "z"), soft, atol=1.5)
     for width in (400, 1200):
@@ -250,3 +253,10 @@ def test_sliders_clicks_and_windows_show_the_planes_of_the_volume(browser: Any, 
     assert [k for k in range(9) if red[k] > green[k]] == [BAD_ROW]
     # (That canvases are read so often here is the test's own doing.)
     assert [entry for entry in browser.get_log("browser") if "getImageData" not in entry["message"]] == []
+
+
+def test_the_patients_directions_stand_at_the_planes() -> None:
+    # Left, right, bottom, top of each picture: the slice from the feet, the plane from the front, that from the left.
+    seen = {plane: tuple(marks_of(plane, AXES).values()) for plane in "zyx"}
+    assert seen == {"z": ("R", "L", "P", "A"), "y": ("R", "L", "F", "H"), "x": ("A", "P", "F", "H")}
+    assert marks_of("z", axes_of("")) == marks_of("z", axes_of("none")) == {}

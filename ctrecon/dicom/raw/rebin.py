@@ -278,7 +278,7 @@ def _notes(
     c = scan.common
     turn = "a turn" if geometry.shape[0] == c.per_turn else f"{geometry.shape[0] / c.per_turn:.2f} turns"
     notes = [
-        f"rebinned from a {c.kind.lower()} cone-beam scan: z = {z_mm:.3f} mm, {turn}, {c.flying}; rays are tilted "
+        f"rebinned from a cone-beam scan, {c.kind.lower()}: z = {z_mm:.3f} mm, {turn}, {c.flying}; rays are tilted "
         f"by up to {_tilt_deg(scan, z_mm, geometry):.2f} degrees, which no variance accounts for",
     ]
     if c.water_mu_per_mm is not None:
