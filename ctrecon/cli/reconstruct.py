@@ -51,7 +51,10 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 @click.option("--correct", metavar="NAME,NAME:KEY=NUMBER", help="Corrections of the data; see ctrecon correct --help.")
 @click.option("--method", type=click.Choice(tuple(METHODS)), default="energy", show_default=True)
 @click.option("--window", type=click.Choice(WINDOWS), help="Filter of fbp. Default: the smoothest that meets delta.")
-@click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE", help="Network weights.")
+@click.option(
+    "--prior", metavar="NAME|FILE",
+    help="Network weights. Default: ct-volume for a volume measured in space (cones), else ct-default.",
+)  # fmt: skip
 @click.option(
     "--energy", type=click.Choice(tuple(ENERGIES)), default="least-squares", show_default=True,
     help="What the methods energy and gradient lower; poisson for scans that keep their counts. Delta and certificate "

@@ -65,6 +65,18 @@ def put_network(
     )
 
 
+def usual_ct_weights(*, in_space: bool) -> str:
+    """The shipped weights that serve where none are named: the only place that chooses them.
+
+    Args:
+        in_space: Whether one volume is made of the data, as of a cone beam, rather than images slice by slice.
+
+    Returns:
+        ``ct-volume``, which sees neighbouring slices, or ``ct-default``.
+    """
+    return "ct-volume" if in_space else "ct-default"
+
+
 def load_ct_network(name_or_path: str | Path) -> tuple[UNet | DnCNN, dict[str, Any]]:
     """A network for CT: one that takes the images that ``NetworkDirection`` shows.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ctrecon.io.turns import TURNS
 from ctrecon.measurement.scan import Scan
+from ctrecon.networks.pretrained import usual_ct_weights
 from ctrecon.outputs.history import History
 from ctrecon.reconstruction.settings import GIVEN, Settings
 
@@ -64,7 +65,7 @@ def nameless_notes(scan: Scan, settings: Settings | None) -> tuple[str, ...]:
 
 def _named(settings: Mapping[str, Any]) -> dict[str, str]:
     """Those of the settings that are names of files."""
-    kept = {"geometry": tuple(TURNS), "repeat": (), "prior": (Settings().prior,)}
+    kept = {"geometry": tuple(TURNS), "repeat": (), "prior": tuple(usual_ct_weights(in_space=one) for one in (False, True))}
     return {key: str(settings[key]) for key, known in kept.items() if settings.get(key) not in (None, *known)}
 
 

@@ -120,6 +120,10 @@ def run(
         raise SettingError("a direction or an energy of your own may remember what no file holds; drop checkpoint")
     once = Once() if once is None else once
     saying = Saying(progress, item)
+    if network is None and direction is None and settings.prior is None:
+        settings = settings.of_scan(in_space=scan.in_space)
+        if settings.prior is not None:
+            saying.sentence("note", f"note: the network's weights are {settings.prior}")
     method = load_method(settings.method)
     problem = ready(scan, settings, once, second=second, uses=uses, saying=saying, clock=clock)
 
@@ -267,7 +271,8 @@ def _by_hand(
             raise SettingError(f"--method {settings.method} asks no network; drop prior, or use energy")
         return {}
     if once.network is None:
-        once.network = load_ct_network(settings.prior)[0] if network is None else network
+        assert network is not None or settings.prior is not None
+        once.network = load_ct_network(str(settings.prior))[0] if network is None else network
     return {"prior": once.network}
 
 

@@ -6,11 +6,12 @@ import math
 import numbers
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ctrecon.errors import SettingError
 from ctrecon.measurement.corrections import parse_corrections
+from ctrecon.networks.pretrained import usual_ct_weights
 from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
 from ctrecon.reconstruction.objectives import ENERGIES, REGULARISERS
 
@@ -35,7 +36,8 @@ class Settings:
             ``delta="auto"`` for an estimate of what the pixels cost, else none.
         method: One of ``ctrecon.reconstruction.methods.METHODS``.
         window: Filter of ``fbp``; None for the smoothest that meets delta.
-        prior: Name or file of the network's weights, for ``energy``.
+        prior: Name or file of the network's weights, for ``energy``; None for ``ct-volume`` where one volume is made of
+            a scan in space, as of a cone beam, and else ``ct-default``.
         energy: What the descent of ``energy`` and ``gradient`` lowers, one of ``ctrecon.reconstruction.objectives``'
             ``ENERGIES``: ``"least-squares"`` or, for scans that keep their counts, ``"poisson"``. Delta and certificate
             are those of the data all the same.
@@ -73,7 +75,7 @@ class Settings:
     model_error: str | float = "auto"
     method: str = "energy"
     window: str | None = None
-    prior: str = "ct-default"
+    prior: str | None = None
     energy: str = "least-squares"
     regularise: str | None = None
     weight: float | None = None
@@ -133,6 +135,19 @@ class Settings:
         used = settings_of(load_method(self.method))
         given = {name: getattr(self, name) for name in sorted(used) if name in _NAMES}
         return {name: value for name, value in given.items() if value is not None}
+
+    def of_scan(self, *, in_space: bool) -> Settings:
+        """The same with the weights by name that such a scan is given, where the method asks a network and none is named.
+
+        Args:
+            in_space: Whether one volume is made of it.
+
+        Returns:
+            What a history keeps.
+        """
+        if self.prior is not None or "prior" not in settings_of(load_method(self.method)):
+            return self
+        return replace(self, prior=usual_ct_weights(in_space=in_space))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a history keeps them.

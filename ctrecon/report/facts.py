@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from pathlib import Path
 
 import numpy as np
 
@@ -78,6 +79,7 @@ def details(content: Content) -> Rows:
     rows = [
         ("Scan file, as the history has it; not compared here", history.source),
         ("Method", _METHODS.get(history.method, history.method or "not named")),
+        *_weights(history),
         ("Ended because", history.reason),
         ("Delta", f"{number(history.delta)} ({history.norm}; {history.delta_from})"),
         ("Projector", f"{history.projector} on {history.device}"),
@@ -88,6 +90,12 @@ def details(content: Content) -> Rows:
     if history.seconds > 0:
         rows.append(("Time in all", f"{history.seconds:.2f} s"))
     return tuple(rows)
+
+
+def _weights(history: History) -> Rows:
+    """Whose answers were asked for, where a network was."""
+    prior = None if history.settings is None else history.settings.get("prior")
+    return () if prior is None else (("Network", Path(str(prior)).name),)
 
 
 def lists(content: Content) -> tuple[str, ...]:

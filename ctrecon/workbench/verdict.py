@@ -98,6 +98,7 @@ def facts(result: Conclusion, written: Mapping[str, Path]) -> dict[str, Any]:
         "status": _status(result),
         "reason": result.outcome.reason,
         "method": result.method,
+        "prior": None if result.settings is None else result.settings.prior,
         "delta": result.problem.delta.value,
         "norm": result.problem.delta.norm,
         "delta_from": result.problem.delta.how,

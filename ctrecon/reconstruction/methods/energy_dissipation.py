@@ -17,21 +17,20 @@ from ctrecon.descent.descend import Iterate, descend
 from ctrecon.descent.directions import Direction
 from ctrecon.descent.stopping import Discrepancy, Plateau
 from ctrecon.networks.looks import LOOKS, look_and_descend
-from ctrecon.networks.pretrained import load_ct_network
+from ctrecon.networks.pretrained import load_ct_network, usual_ct_weights
 from ctrecon.networks.slices import fitted
 from ctrecon.reconstruction.methods.following import followed
 from ctrecon.reconstruction.objectives.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State, Within
 
-PRIOR = "ct-default"
 ITERATIONS, ITERATIONS_ALONG = 30, 200
 
 
 def energy_dissipation(
     problem: Problem,
     *,
-    prior: nn.Module | str | Path = PRIOR,
+    prior: nn.Module | str | Path | None = None,
     direction: Direction | None = None,
     objective: Objective | None = None,
     looks: int = LOOKS,
@@ -45,8 +44,8 @@ def energy_dissipation(
 
     Args:
         problem: What is to be solved.
-        prior: The network, the name of weights or their file; each iteration is one pass of it, a look at another
-            mirror image.
+        prior: The network, the name of weights or their file, None for the usual ones; each iteration is one pass of
+            it, a look at another mirror image.
         direction: Any callable from a point to a tensor like ``point.u``; then no network is asked.
         objective: The energy that falls; None for the misfit itself.
         looks: So many iterations at least.
@@ -70,7 +69,8 @@ def energy_dissipation(
             watch, problem.device, checkpoint,
         )  # fmt: skip
     misfit, operator = problem.energy, problem.operator
-    network = prior if isinstance(prior, nn.Module) else load_ct_network(prior)[0]
+    usual = usual_ct_weights(in_space=len(problem.shape) == 3)
+    network = prior if isinstance(prior, nn.Module) else load_ct_network(usual if prior is None else prior)[0]
     delta = torch.full((1,), problem.delta.value, dtype=torch.float64, device=problem.device)
     earlier = checkpoint.recall(problem.device) or {}
     smooth = earlier.get("smooth")

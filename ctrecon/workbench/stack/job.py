@@ -16,7 +16,6 @@ from ctrecon.errors import SettingError
 from ctrecon.io.slices import HowRead, StackSource, open_stack
 from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.operators.choose import choose
-from ctrecon.reconstruction.methods import load_method, settings_of
 from ctrecon.reconstruction.pieces import Piece, Pieces, batch_key, files_of, job_key
 from ctrecon.reconstruction.run import Once
 from ctrecon.reconstruction.settings import Settings
@@ -90,7 +89,7 @@ class Workshop:
             return
         settings = _from_folder(job.settings, Path(job.folder))
         self.source = _open(job.path, settings, job.spacing_mm, job.together)
-        if "prior" in settings_of(load_method(settings.method)):
+        if settings.prior is not None:
             self.once.network = load_ct_network(settings.prior)[0]
 
     def do(self, number: int, progress: Report | None = None) -> tuple[Done, list[Reconstruction]]:
@@ -155,6 +154,7 @@ def plan(
         raise SettingError(f"{os.fspath(path)}: --all-slices makes planes of rows; drop --all-rows and --bin")
     if settings.repeat is not None or settings.z_mm is not None:
         raise SettingError(f"{os.fspath(path)}: --all-slices takes every slice of one scan; drop --z and --repeat")
+    settings = settings.of_scan(in_space=False)
     source = _open(os.fspath(path), settings, spacing_mm, 1)
     first = source.read(len(source.z_mm) // 2)
     shape = first.grid.shape if first.grid is not None else first.image_shape
@@ -169,7 +169,7 @@ def plan(
         asked: Any = settings.operator
         norm = choose(first.geometry, first.grid, device=settings.device, name=asked, uses="few").operator.norm()
     network = None
-    if "prior" in settings_of(load_method(settings.method)):
+    if settings.prior is not None:
         network = load_ct_network(settings.prior)[0]
     where = automatic_device().device if settings.device is None else device_of(settings.device)
     job = Job(
