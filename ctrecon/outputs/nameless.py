@@ -65,7 +65,8 @@ def nameless_notes(scan: Scan, settings: Settings | None) -> tuple[str, ...]:
 
 def _named(settings: Mapping[str, Any]) -> dict[str, str]:
     """Those of the settings that are names of files."""
-    kept = {"geometry": tuple(TURNS), "repeat": (), "prior": tuple(usual_ct_weights(in_space=one) for one in (False, True))}
+    usual = tuple(usual_ct_weights(in_space=one) for one in (False, True))
+    kept = {"geometry": tuple(TURNS), "repeat": (), "prior": usual}
     return {key: str(settings[key]) for key, known in kept.items() if settings.get(key) not in (None, *known)}
 
 

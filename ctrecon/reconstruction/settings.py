@@ -137,7 +137,7 @@ class Settings:
         return {name: value for name, value in given.items() if value is not None}
 
     def of_scan(self, *, in_space: bool) -> Settings:
-        """The same with the weights by name that such a scan is given, where the method asks a network and none is named.
+        """The same with the weights that such a scan is given, where the method asks a network and none are named.
 
         Args:
             in_space: Whether one volume is made of it.
