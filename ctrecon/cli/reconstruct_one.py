@@ -50,12 +50,24 @@ def to_files(
         result = reconstruct_checked(scan_file, settings, accept, progress=progress, checkpoint=checkpoint)
     written = target.write(result.conclusion, preview=preview)
     remove_checkpoint(checkpoint)
-    if "volume" in written and not as_json:
-        water, how = result.scan.water(water_mu)
-        click.echo(f"note: {written['volume'].name} is in HU with water at {water:g} per mm ({how})")
+    said = volume_notes(written.get("volume"), result.scan, water_mu)
+    if not as_json:
+        for note in said:
+            click.echo(f"note: {printable(note)}")
     if page is not None:
         written["report"] = result.report(page, image=written["image"], water_mu=water_mu, overwrite=overwrite)
-    return tell(result.conclusion, written, as_json=as_json)
+    return tell(result.conclusion, written, as_json=as_json, notes=said)
+
+
+def volume_notes(volume: Path | None, scan: Scan, water_mu: float | None) -> list[str]:
+    """What a volume in HU takes for granted, one sentence each; nothing where there is none."""
+    from ctrecon.io.unoriented import unoriented_notes
+
+    if volume is None:
+        return []
+    water, how = scan.water(water_mu)
+    said = f"{volume.name} is in HU with water at {water:g} per mm ({how})"
+    return [said, *unoriented_notes(volume.name, scan.patient_position)]
 
 
 def to_series_of_one(

@@ -21,6 +21,7 @@ def to_volume(
     scan_file: Path, settings: Settings, target: StackTarget, *, preview: bool, page: Path | None, as_json: bool
 ) -> int:
     """Write the volume with its evidence; the exit code."""
+    from ctrecon.io.unoriented import unoriented_notes
     from ctrecon.outputs.stack.whole import accept_whole
     from ctrecon.reconstruction.checkpoint_file import checkpoint_of, remove_checkpoint
     from ctrecon.reconstruction.memory import memory_said
@@ -46,4 +47,8 @@ def to_volume(
         written["report"] = result.report(
             page, image=written["image"], water_mu=target.water_mu, overwrite=target.overwrite
         )
-    return tell(result.conclusion, written, as_json=as_json)
+    said = unoriented_notes(target.path.name, result.scan.patient_position)
+    if not as_json:
+        for note in said:
+            click.echo(f"note: {printable(note)}")
+    return tell(result.conclusion, written, as_json=as_json, notes=said)

@@ -7,6 +7,7 @@ the first two axes, and so do we never.
 from __future__ import annotations
 
 import gzip
+import shutil
 import struct
 import zlib
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ import SimpleITK
 from ctrecon.errors import InputError, OutputError
 from ctrecon.geometry.grid import Grid
 from ctrecon.io.itk_files import check_own_data, silent
+from ctrecon.io.unoriented import forget_orientation, says_no_orientation
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.support.arrays import Float32Array, Float64Array
 from ctrecon.support.atomic import atomic_write
 from ctrecon.support.limits import MAX_BYTES, check_claim
 
 _NIFTI_HEADER = 348
+_NIFTI_START = 4096
 _NIFTI_FIELDS = (("i", 0), ("h", 72), ("f", 108))  # the header's size, bits per voxel, where the voxels begin
 # ITK reads single-precision directions from NIfTI headers.
 _ORTHONORMAL = 1e-4
@@ -32,11 +35,15 @@ _ORTHONORMAL = 1e-4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredVolume:
-    """``values [slices, rows, columns]``, float32, finite; ``affine`` to LPS; ``spacing_mm`` (slice, row, column)."""
+    """``values [slices, rows, columns]``, float32, finite; ``affine`` to LPS; ``spacing_mm`` (slice, row, column).
+
+    ``oriented``: whether the file says which way is left, front and head; else ``affine`` is in axes that are nobody's.
+    """
 
     values: Float32Array
     affine: Float64Array
     spacing_mm: tuple[float, float, float]
+    oriented: bool = True
 
 
 def read_stored_volume(path: Path) -> StoredVolume:
@@ -90,8 +97,14 @@ def read_stored_volume(path: Path) -> StoredVolume:
     if not np.isfinite(affine).all() or not (spacing > 0).all():
         raise InputError(f"{path}: its spacing or position is not made of finite numbers > 0; correct the header")
     return StoredVolume(
-        values=array, affine=affine, spacing_mm=(float(spacing[2]), float(spacing[1]), float(spacing[0]))
-    )
+        values=array, affine=affine, spacing_mm=(float(spacing[2]), float(spacing[1]), float(spacing[0])),
+        oriented=not says_no_orientation(_start_of(path), str(volume_suffix(path))),
+    )  # fmt: skip
+
+
+def _start_of(path: Path) -> bytes:
+    with gzip.open(path) if volume_suffix(path) == ".nii.gz" else path.open("rb") as stream:
+        return stream.read(_NIFTI_START)
 
 
 def _check_whole(path: Path, voxels: int) -> None:
@@ -113,22 +126,24 @@ def _check_whole(path: Path, voxels: int) -> None:
         raise InputError(f"{path}: is no whole NIfTI-1 file, it is cut off or damaged; write it again")
 
 
-def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array) -> None:
+def write_stored_volume(path: Path, values: Float32Array, affine: Float64Array, *, oriented: bool = True) -> None:
     """Write a volume as float32, whole or not at all.
 
     Args:
         path: NIfTI, MetaImage or NRRD, by its suffix.
         values: ``[slices, rows, columns]``.
         affine: 4 x 4, takes (column, row, slice) to (x, y, z) in LPS, mm.
+        oriented: False where nobody knows how the patient lay: the file then says so (``unoriented.py``), of which
+            NIfTI can keep nothing but spacings. ``affine`` must be diagonal.
 
     Raises:
         OutputError: As ``put_volume``.
     """
     with atomic_write(path) as partial:
-        put_volume(partial, path, values, affine)
+        put_volume(partial, path, values, affine, oriented=oriented)
 
 
-def put_volume(place: Path, path: Path, values: Float32Array, affine: Float64Array) -> None:
+def put_volume(place: Path, path: Path, values: Float32Array, affine: Float64Array, *, oriented: bool) -> None:
     """The same into the temporary file ``place`` that will become ``path``.
 
     Raises OutputError for another suffix, or an affine that is sheared (a tilted gantry), which ITK cannot hold.
@@ -142,21 +157,33 @@ def put_volume(place: Path, path: Path, values: Float32Array, affine: Float64Arr
     direction = affine[:3, :3] / spacing
     if np.abs(direction.T @ direction - np.eye(3)).max() > _ORTHONORMAL:
         raise OutputError(f"{path.name}: the volume is sheared (tilted gantry), which ITK cannot hold; resample it")
+    if not oriented and bool((direction != np.eye(3)).any()):
+        raise OutputError(f"{path.name}: a volume without an orientation has axes of its own; give a diagonal affine")
     image: Any = SimpleITK.GetImageFromArray(np.ascontiguousarray(values, dtype=np.float32))
     image.SetSpacing(spacing.tolist())
     image.SetDirection(direction.ravel().tolist())
     image.SetOrigin(affine[:3, 3].tolist())
-    # ITK chooses the format by the name, and a temporary file keeps only the last suffix.
-    named = place.with_name(place.name.removesuffix(place.suffix) + suffix)
+    # ITK chooses the format by the name, and a temporary file keeps only the last suffix. It is compressed below.
+    plain = suffix.removesuffix(".gz")
+    named = place.with_name(place.name.removesuffix(place.suffix) + ".whole" + plain)
     try:
-        SimpleITK.WriteImage(image, str(named), suffix == ".nii.gz")
-        if named != place:
+        SimpleITK.WriteImage(image, str(named), False)
+        if not oriented:
+            forget_orientation(named, plain)
+        if plain == suffix:
             named.replace(place)
-    except RuntimeError:
+        else:
+            _compress(named, place)
+    except (RuntimeError, OSError):
         raise OutputError(f"{path}: cannot be written; is the disk full?") from None
     finally:
-        if named != place:
-            named.unlink(missing_ok=True)
+        named.unlink(missing_ok=True)
+
+
+def _compress(source: Path, place: Path) -> None:
+    """Without time and name, so that the same volume is the same bytes."""
+    with source.open("rb") as raw, place.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+        shutil.copyfileobj(raw, packed)
 
 
 def grid_affine(grid: Grid, *, z_mm: float = 0.0, slice_mm: float | None = None) -> Float64Array:

@@ -19,6 +19,7 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from ctrecon.errors import InputError, OutputError
+from ctrecon.io.unoriented import forget_orientation
 from ctrecon.support.arrays import Float64Array
 
 _DAMAGE = (
@@ -181,5 +182,8 @@ def put_picture(place: Path, levels: Float64Array, like: Picture, scale: int) ->
         image = SimpleITK.GetImageFromArray(array, isVector=array.ndim == 3)
     try:
         SimpleITK.WriteImage(image, str(place))
+        if like.spacing_mm is not None:
+            # Where the slice stood and which way it lay is not kept, so the file must not say so.
+            forget_orientation(place, ".nii")
     except RuntimeError:
         raise OutputError(f"{place.parent}: the picture cannot be written there; is the disk full?") from None

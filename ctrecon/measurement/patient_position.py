@@ -1,9 +1,4 @@
-"""How the patient lay on the table: the terms of DICOM's PatientPosition (PS3.3 C.7.3.1.1.2) for people.
-
-Head or feet first into the gantry (H, F), and supine, prone, or in decubitus on the right or left side (S, P, DR, DL).
-Or ``none``, our word for what is no patient, a phantom or a specimen: then DICOM's attribute stays empty, as the
-standard has it for what is not known, and the axes are the scanner's.
-"""
+"""How the patient lay, from what a scan states and what somebody says beside it (``terms.PatientPosition``)."""
 
 from __future__ import annotations
 
@@ -11,9 +6,7 @@ from dataclasses import replace
 
 from ctrecon.errors import InputError, SettingError
 from ctrecon.measurement.scan import Scan
-
-POSITIONS = ("HFS", "FFS", "HFP", "FFP", "HFDR", "HFDL", "FFDR", "FFDL")
-NOBODY = "none"
+from ctrecon.measurement.terms import NOBODY, POSITIONS
 
 AXES = {"x": ("R", "L"), "y": ("P", "A"), "z": ("F", "H")}
 """Of a patient: right and left, back (posterior) and front (anterior), feet and head, where an axis of the image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ctrecon.measurement.filling import Filling, filling
 from ctrecon.measurement.given import LARGEST_VALUE
 from ctrecon.measurement.mask import Mask, as_mask, missing_note, together
 from ctrecon.measurement.plain_arrays import plain_arrays
+from ctrecon.measurement.terms import PatientPosition, check_terms
 from ctrecon.measurement.units import LengthUnit, Units, units_of
 from ctrecon.measurement.which_grid import chosen_grid
 from ctrecon.support.arrays import Array
@@ -80,7 +81,7 @@ class Scan:
     image_shape: tuple[int, ...] | None = None
     length_unit: LengthUnit = "mm"
     water_mu_per_mm: float | None = None
-    patient_position: str = ""
+    patient_position: PatientPosition = ""
     study: Mapping[str, str] = field(default_factory=dict)
     z_mm: float | None = None
     slice_mm: float | None = None
@@ -104,9 +105,7 @@ class Scan:
         self._check_arrays()
         shape = self.sinogram.shape
         check_geometry(self.source, self.geometry, shape, has_matrix=self.matrix is not None)
-        if self.length_unit not in get_args(LengthUnit):
-            units = " or ".join(get_args(LengthUnit))
-            raise InputError(f"{self.source}: length_unit must be {units}, got {self.length_unit!r}")
+        check_terms(self.source, self)
         for name in ("whitened_mean", "whitened_spread", "water_mu_per_mm", "slice_mm", "kvp"):
             check_positive(self.source, name, getattr(self, name))
         if self.z_mm is not None and not abs(self.z_mm) < LARGEST_VALUE:

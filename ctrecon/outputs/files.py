@@ -12,6 +12,7 @@ import numpy as np
 
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, hounsfield
 from ctrecon.errors import InputError, OutputError
+from ctrecon.io.unoriented import is_oriented
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.io.write import put_array
 from ctrecon.measurement.scan import Scan
@@ -155,15 +156,16 @@ class Target:
         # SimpleITK takes half a second to load: only for those who ask.
         from ctrecon.io.nifti import grid_affine, put_volume
 
-        grid = result.problem.grid
+        grid, oriented = result.problem.grid, is_oriented(result.problem.scan.patient_position)
         need_pixels(result.problem.scan, path.name)
         need_tissue(result.problem.scan, [result.image], path.name, self.water_mu)
         assert grid is not None
         hu = hounsfield(result.image, result.problem.scan.water(self.water_mu)[0]).astype(np.float32)
         if grid.slices is not None:
-            put_volume(place, path, hu, grid_affine(grid, z_mm=float(grid.z_mm[0]), slice_mm=grid.slice_mm))
+            affine = grid_affine(grid, z_mm=float(grid.z_mm[0]), slice_mm=grid.slice_mm)
+            put_volume(place, path, hu, affine, oriented=oriented)
             return
         scan = result.problem.scan
         thickness = scan.slice_mm if self.slice_mm is None else self.slice_mm
         affine = grid_affine(grid, z_mm=place_mm(scan, self.z_mm), slice_mm=thickness)
-        put_volume(place, path, hu[None], affine)
+        put_volume(place, path, hu[None], affine, oriented=oriented)

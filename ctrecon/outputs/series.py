@@ -20,8 +20,9 @@ from ctrecon.dicom.series.said import study_said
 from ctrecon.dicom.series.series import CERTIFICATES, certificate_name, image_name, is_ours, write_series
 from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
-from ctrecon.measurement.patient_position import NOBODY, position_of
+from ctrecon.measurement.patient_position import position_of
 from ctrecon.measurement.scan import Scan
+from ctrecon.measurement.terms import NOBODY
 from ctrecon.outputs.history import history_of
 from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, one_slice, place_mm
 from ctrecon.outputs.nameless import nameless, nameless_notes

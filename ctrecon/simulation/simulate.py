@@ -14,8 +14,8 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid, field_of_view_mm
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.measurement.counts import add_gaussian_noise, add_poisson_noise
-from ctrecon.measurement.patient_position import NOBODY
 from ctrecon.measurement.scan import WATER_MU_PER_MM, Scan
+from ctrecon.measurement.terms import NOBODY
 from ctrecon.operators.choose import choose_operator
 from ctrecon.simulation.analytic import AnalyticPhantom
 from ctrecon.simulation.scanners import walnut_scanner

@@ -22,7 +22,7 @@ from ctrecon.dicom.raw.synthesise import SLOPE, Protocol, axes_phantom, synthesi
 from ctrecon.dicom.series.ct_image import comments
 from ctrecon.errors import InputError, SettingError
 from ctrecon.io.arrays import read_scan
-from ctrecon.measurement import patient_position
+from ctrecon.measurement import terms
 from ctrecon.measurement.patient_position import position_of
 
 itk: Any = SimpleITK
@@ -63,7 +63,7 @@ def test_the_oracle_has_the_eight_frames_of_the_standard() -> None:
     assert len({frame.tobytes() for frame in frames.values()}) == 8
     # What everybody knows: on the back, head first, the left is at the right of who stands at the feet.
     np.testing.assert_allclose(frames["HFS"], [[1, 0, 0], [0, -1, 0], [0, 0, -1]])
-    assert POSITIONS == patient_position.POSITIONS
+    assert POSITIONS == terms.POSITIONS
 
 
 @pytest.mark.parametrize("position", POSITIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import dicom_series
@@ -29,8 +30,9 @@ def series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = reconstruct(letter())
     assert made.certified
     target = SeriesTarget(folder=tmp_path / "series", study=study_of(None, dicom_series.GIVEN), pictures=False)
-    target.write((made,), method="cgls", z_mm=(2.5,), thickness_mm=2.5)
-    Target(path=tmp_path / "u.npy", volume=tmp_path / "u.nii").write(made)
+    lying = replace(made, problem=replace(made.problem, scan=replace(made.problem.scan, patient_position="HFS")))
+    target.write((lying,), method="cgls", z_mm=(2.5,), thickness_mm=2.5)
+    Target(path=tmp_path / "u.npy", volume=tmp_path / "u.nii").write(lying)
     return tmp_path / "series"
 
 

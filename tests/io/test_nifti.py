@@ -129,7 +129,7 @@ def test_a_reconstruction_goes_out_in_hounsfield_units(tmp_path, monkeypatch):
 
     run("simulate", "--size", "32", "--views", "40", "-o", "scan.npz")
     told = json.loads(run("reconstruct", "scan.npz", "--method", "cgls", "--delta", "5%", "-o", "out.nii.gz", "--json",
-                          "--no-preview"))  # fmt: skip
+                          "--no-preview", "--patient-position", "HFS"))  # fmt: skip
     assert told["image"] == "out.npy"
     image, volume = np.load("out.npy"), read_stored_volume(tmp_path / "out.nii.gz")
     np.testing.assert_allclose(volume.values[0], 1000 * (image / 0.02 - 1), atol=1e-2)
@@ -168,7 +168,7 @@ def test_a_volume_stands_where_the_series_of_the_same_scan_stands(tmp_path):
     problem = reconstruct(letter()).problem
     image = np.random.default_rng(0).uniform(0, 0.03, GRID.shape).astype(np.float32)
     delta = replace(problem.delta, value=1e6)
-    problem = prepare(replace(problem.scan, water_mu_per_mm=0.0193), delta)
+    problem = prepare(replace(problem.scan, water_mu_per_mm=0.0193, patient_position="HFS"), delta)
     result = conclude(problem, replace(conjugate_gradients(problem), image=image))
     target = SeriesTarget(folder=tmp_path / "series", study=study_of(None, {}), pictures=False)
     target.write([result], method="cgls", z_mm=[-42.5], thickness_mm=2.5)

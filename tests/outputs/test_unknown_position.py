@@ -15,7 +15,7 @@ from ctrecon.cli.main import cli
 from ctrecon.dicom.raw.patient_axes import PatientAxes
 from ctrecon.errors import InputError, SettingError
 from ctrecon.io.write import write_scan
-from ctrecon.measurement.patient_position import NOBODY, POSITIONS
+from ctrecon.measurement.terms import NOBODY, POSITIONS, enumerated
 
 BEAM = ct.ParallelBeam(angles_rad=tuple(np.linspace(0, 3, 12)), detector_count=16, detector_spacing_mm=2.0)
 ROWS = np.tile(2 * np.sqrt(np.maximum(12.0**2 - ((np.arange(16) - 7.5) * 2.0) ** 2, 0)) * 0.02, (12, 1))
@@ -36,10 +36,9 @@ def head(folder: Path) -> tuple[str, str]:
     return ds.PatientPosition or "", ds.ImageComments
 
 
-@pytest.mark.parametrize("stated", ["", "SITTING"])
-def test_a_file_that_does_not_say_it_is_refused_with_the_remedy(stated: str, tmp_path: Path) -> None:
+def test_a_file_that_does_not_say_it_is_refused_with_the_remedy(tmp_path: Path) -> None:
     path, out = tmp_path / "s.npz", tmp_path / "out"
-    write_scan(path, replace(BARE, patient_position=stated))
+    write_scan(path, BARE)
     line = [str(path), "--method", "cgls", "--delta", "20%", "--no-preview", "-o", f"{out}/"]
     done = CliRunner().invoke(cli, ["reconstruct", *line])
     assert done.exit_code == 2
@@ -49,10 +48,38 @@ def test_a_file_that_does_not_say_it_is_refused_with_the_remedy(stated: str, tmp
         assert "give --patient-position (HFS" in said
         assert "none for a phantom" in said
     assert not out.exists()
-    if not stated:
-        done = CliRunner().invoke(cli, ["reconstruct", *line, "--patient-position", "HFP"])
-        assert done.exit_code == 0, done.output
-        assert head(out)[0] == "HFP"
+    done = CliRunner().invoke(cli, ["reconstruct", *line, "--patient-position", "HFP"])
+    assert done.exit_code == 0, done.output
+    assert head(out)[0] == "HFP"
+
+
+@pytest.mark.parametrize("stated", ["SITTING", "hfs", " HFS", "HFSX", "None", "RFS"])
+def test_a_term_that_is_none_is_refused_by_whatever_makes_a_scan_of_it(stated: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the scan: patient_position must be HFS, .*none or empty .* got"):
+        replace(BARE, patient_position=stated)
+    path = tmp_path / "s.npz"
+    write_scan(path, replace(BARE, patient_position="HFS"))
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    (facts,) = (name for name, value in kept.items() if "patient_position" in str(value))
+    kept[facts] = np.array(str(kept[facts]).replace('"HFS"', f'"{stated}"'))
+    np.savez(path, **kept)
+    for words in (["info", str(path)], ["reconstruct", str(path), "-o", str(tmp_path / "o.npy")]):
+        done = CliRunner().invoke(cli, words)
+        assert done.exit_code == 2, done.output
+        assert len(done.stderr.splitlines()) == 1
+        assert str(path) in done.stderr
+        assert repr(stated) in done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["s.npz"]
+
+
+@pytest.mark.parametrize("name", sorted(enumerated(ct.Scan)))
+@pytest.mark.parametrize("value", ["nonsense", 3, None, ["mm"], b"mm"])
+def test_every_enumerated_field_of_a_scan_takes_its_terms_and_no_others(name: str, value: object) -> None:
+    for term in enumerated(ct.Scan)[name]:
+        assert getattr(replace(BARE, **{name: term}), name) == term
+    with pytest.raises(InputError, match=f"the scan: {name} must be .*; correct it"):
+        replace(BARE, **{name: value})
 
 
 def test_each_position_and_none_can_be_said_when_a_series_is_written(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.measurement.patient_position import NOBODY
+from ctrecon.measurement.terms import NOBODY
 from ctrecon.support.arrays import Array, Float64Array
 
 _TURN_RAD = {"S": 0.0, "P": math.pi, "DR": math.pi / 2, "DL": -math.pi / 2}

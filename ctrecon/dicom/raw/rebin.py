@@ -26,8 +26,8 @@ from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.measurement.extent import object_radius_mm
 from ctrecon.measurement.few_counts import FEWEST_COUNTS
 from ctrecon.measurement.mask import missing_note
-from ctrecon.measurement.patient_position import NOBODY
 from ctrecon.measurement.scan import Scan
+from ctrecon.measurement.terms import NOBODY
 from ctrecon.support.arrays import Float64Array
 
 Span = Literal["auto", "full", "short"]

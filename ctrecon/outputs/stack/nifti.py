@@ -1,6 +1,7 @@
 """NIfTI-1, float32, in HU, slice by slice: the library that writes volumes elsewhere needs all of one in memory.
 
-The header is that of the NIfTI-1 standard (R. W. Cox et al., 2004): RAS axes in mm, stated by ``sform``.
+The header is that of the NIfTI-1 standard (R. W. Cox et al., 2004): RAS axes in mm, stated by ``sform``,
+where they are known.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import IO
 import numpy as np
 
 from ctrecon.errors import InputError, OutputError
+from ctrecon.io.unoriented import is_oriented
 from ctrecon.outputs.stack.manifest import Manifest
 from ctrecon.outputs.stack.volume_file import HU
 from ctrecon.support.arrays import Array
@@ -62,7 +64,10 @@ class Nifti:
 
 
 def header(manifest: Manifest) -> bytes:
-    """348 bytes that say shape and place; LPS becomes RAS by turning x and y."""
+    """348 bytes that say shape and place; LPS becomes RAS by turning x and y.
+
+    Where nobody says how the patient lay, both codes are 0, the format's word for axes that are not known.
+    """
     (slices, rows, columns), (dz, dy, dx), (z, y, x) = manifest.shape, manifest.step_mm, manifest.first_mm
     raw = bytearray(_HEADER)
     struct.pack_into("<i", raw, 0, _HEADER)
@@ -72,9 +77,10 @@ def header(manifest: Manifest) -> bytes:
     struct.pack_into("<3f", raw, 108, float(_OFFSET), 1.0, 0.0)
     raw[123] = 2  # mm
     raw[148:155] = b"ctrecon"
-    struct.pack_into("<2h", raw, 252, 1, 1)
-    # The turn by 180 degrees about z: quaternion (0, 0, 1) with what is left 0.
-    struct.pack_into("<6f", raw, 256, 0.0, 0.0, 1.0, -x, -y, z)
-    struct.pack_into("<12f", raw, 280, -dx, 0, 0, -x, 0, -dy, 0, -y, 0, 0, dz, z)
+    if is_oriented(manifest.patient_position):
+        struct.pack_into("<2h", raw, 252, 1, 1)
+        # The turn by 180 degrees about z: quaternion (0, 0, 1) with what is left 0.
+        struct.pack_into("<6f", raw, 256, 0.0, 0.0, 1.0, -x, -y, z)
+        struct.pack_into("<12f", raw, 280, -dx, 0, 0, -x, 0, -dy, 0, -y, 0, 0, dz, z)
     raw[344:348] = b"n+1\0"
     return bytes(raw)

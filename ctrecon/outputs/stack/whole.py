@@ -10,6 +10,7 @@ import numpy as np
 
 from ctrecon.certificates.verify import FILES
 from ctrecon.errors import InputError
+from ctrecon.io.unoriented import unoriented_notes
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.history import SUFFIX, history_of
 from ctrecon.outputs.millimetres import need_pixels, need_tissue
@@ -77,8 +78,9 @@ def write_whole(target: StackTarget, result: Conclusion) -> dict[str, Path]:
             "says_little": [] if worth is None else list(worth.little),
         },
         settings={} if result.settings is None else result.settings.to_dict(), source=Path(scan.source).name,
-        notes=scan.notes, water_mu_per_mm=water_of(form.values, target.water_mu, scan.water(None)),
-        patient_position=scan.patient_position or "", range=(float(np.min(result.image)), float(np.max(result.image))),
+        notes=(*scan.notes, *unoriented_notes(target.path.name, scan.patient_position)),
+        water_mu_per_mm=water_of(form.values, target.water_mu, scan.water(None)),
+        patient_position=scan.patient_position, range=(float(np.min(result.image)), float(np.max(result.image))),
         made_with=versions(),
     )  # fmt: skip
     evidence = {WHOLE + FILES[part]: raw for part, raw in files.items()}

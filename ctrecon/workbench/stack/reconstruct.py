@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctrecon.errors import InputError
 from ctrecon.geometry.as_json import grid_from_dict
+from ctrecon.io.unoriented import unoriented_notes
 from ctrecon.measurement.scan import WATER_MU_PER_MM
 from ctrecon.outputs.stack.formats import load_format
 from ctrecon.outputs.stack.manifest import Manifest
@@ -186,7 +187,10 @@ def manifest_of(ran: Ran, target: StackTarget, source: str) -> Manifest:
         shape=(len(records), rows, columns), first_mm=origin, step_mm=step, length_unit=first["length_unit"],
         values="HU" if form.values == "HU" else f"attenuation in {first['unit'] or 'units of the matrix'}",
         volume=target.path.name, slices=tuple(slices), settings=ran.job.settings.to_dict(), source=source,
-        notes=tuple(pooled_notes([one["facts"]["notes"] for one in records])),
+        notes=(
+            *pooled_notes([one["facts"]["notes"] for one in records]),
+            *unoriented_notes(target.path.name, first["position"]),
+        ),
         water_mu_per_mm=water_of(form.values, target.water_mu, said), patient_position=first["position"],
         range=(min(one["range"][0] for one in records), max(one["range"][1] for one in records)),
         made_with=versions(),
