@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from ctrecon.errors import InputError, SettingError
 from ctrecon.measurement.scan import Scan
-from ctrecon.measurement.terms import NOBODY, POSITIONS
+from ctrecon.measurement.terms import NOBODY, POSITIONS, PatientPosition
 
 AXES = {"x": ("R", "L"), "y": ("P", "A"), "z": ("F", "H")}
 """Of a patient: right and left, back (posterior) and front (anterior), feet and head, where an axis of the image
 begins and where it ends (PS3.3 C.7.6.1.1.1). Raw data are turned so that this holds for every position."""
 
 
-def position_of(source: object, stated: str, given: str | None = None) -> str:
+def position_of(source: object, stated: str, given: str | None = None) -> PatientPosition:
     """The patient position of a scan.
 
     Args:
@@ -28,7 +28,7 @@ def position_of(source: object, stated: str, given: str | None = None) -> str:
         InputError: Where neither says a known position.
         SettingError: Where ``given`` is none, or the scan says another one.
     """
-    known = (*POSITIONS, NOBODY)
+    known: dict[str, PatientPosition] = {term: term for term in (*POSITIONS, NOBODY)}
     stated = stated if stated == NOBODY else stated.strip().upper()
     if given is not None and given not in known:
         raise SettingError(f"patient_position must be one of {', '.join(known)}, got {given!r}")
@@ -38,7 +38,7 @@ def position_of(source: object, stated: str, given: str | None = None) -> str:
         )
     found = given or stated
     if found in known:
-        return found
+        return known[found]
     said = f"PatientPosition is {stated[:40]!r}, which is not known" if stated else "PatientPosition is missing"
     raise InputError(
         f"{source}: {said}, so left and right would be a guess; give --patient-position "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from ctrecon.errors import InputError
 
@@ -15,10 +15,10 @@ Or ``none``, our word for what is no patient, a phantom or a specimen: then DICO
 standard has it for what is not known, and the axes are the scanner's. Empty where nobody says it.
 """
 NOBODY: Final = "none"
-POSITIONS: tuple[str, ...] = tuple(term for term in get_args(PatientPosition) if term not in (NOBODY, ""))
+POSITIONS: tuple[PatientPosition, ...] = tuple(term for term in get_args(PatientPosition) if term not in (NOBODY, ""))
 
 
-def check_terms(source: object, one: object) -> None:
+def check_terms(source: object, one: Any) -> None:
     """Whether each field of a dataclass whose type lists its values has one of them.
 
     Args:
@@ -28,7 +28,8 @@ def check_terms(source: object, one: object) -> None:
     Raises:
         InputError: With the field, its value and the terms.
     """
-    for name, terms in enumerated(type(one)).items():
+    kind: Any = type(one)
+    for name, terms in enumerated(kind).items():
         value = getattr(one, name)
         if not isinstance(value, str) or value not in terms:
             *words, last = (term or "empty where nobody says it" for term in terms)
@@ -37,7 +38,7 @@ def check_terms(source: object, one: object) -> None:
 
 
 @cache
-def enumerated(kind: type) -> dict[str, tuple[str, ...]]:
-    """The fields of ``kind`` whose type is a ``Literal``, with its terms."""
+def enumerated(kind: Any) -> dict[str, tuple[str, ...]]:
+    """The fields of the dataclass ``kind`` whose type is a ``Literal``, with its terms."""
     hints = get_type_hints(kind)
     return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}

@@ -10,7 +10,6 @@ whatever it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +26,9 @@ from ctrecon.dicom.deidentify.changes import EMPTIED, MOVED, NEW_UID, REMOVED, R
 from ctrecon.dicom.deidentify.codes import is_code, known_code
 from ctrecon.dicom.deidentify.descriptors import KEYWORDS, clean
 from ctrecon.dicom.deidentify.faces import check_no_face, may_show_a_face
-from ctrecon.dicom.deidentify.harmless import action_for, harmless_value, registered
+from ctrecon.dicom.deidentify.harmless import PLACING, action_for, harmless_value, registered
 from ctrecon.dicom.deidentify.identity import Identity
+from ctrecon.dicom.deidentify.known import Known, known_of, values_of
 from ctrecon.dicom.deidentify.options import MEANINGS, Options
 from ctrecon.dicom.deidentify.profile import Action, table
 from ctrecon.dicom.deidentify.rewritten import rewritten
@@ -74,8 +74,8 @@ def deidentify(
         if options.clean_faces and "PixelData" in ds:
             check_no_face(ds, name)
         patient = text_of(ds, "PatientID", name)
-        names = _names(ds) if options.clean_descriptors else _NO_NAMES
-        work = _Work(identity, options, changes or Changes(), patient, names)
+        known = known_of(ds, words=options.clean_descriptors)
+        work = _Work(identity, options, changes or Changes(), patient, known)
         clean_ds = FileDataset("", {}, file_meta=_new_meta(), preamble=bytes(128))
         work.fill(clean_ds, ds, safe_elements(ds) if options.safe_private else _NO_TAGS)
         _add_pixels(clean_ds, ds, name, check=options.clean_pixels)
@@ -88,7 +88,6 @@ def deidentify(
     return clean_ds
 
 
-_NO_NAMES: frozenset[str] = frozenset()
 _NO_TAGS: frozenset[int] = frozenset()
 
 
@@ -97,26 +96,13 @@ def is_document(ds: Dataset) -> bool:
     return "ContentSequence" in ds or "EncapsulatedDocument" in ds
 
 
-def _names(ds: Dataset) -> frozenset[str]:
-    """Words of names, numbers and places in the dataset, in lower case, however short."""
-
-    def words() -> Iterator[str]:
-        for element in ds.iterall():
-            if element.VR in ("PN", "AE") or element.tag.group == _PATIENT:
-                values = element.value if isinstance(element.value, MultiValue | list) else [element.value]
-                for value in values:
-                    yield from re.split(r"[\^=\s,;\\/:_+()\[\]-]+", str(value or "").lower())
-
-    return frozenset(words()) - {""}
-
-
 @dataclass(frozen=True)
 class _Work:
     identity: Identity
     options: Options
     changes: Changes
     patient: str
-    names: frozenset[str]
+    known: Known
 
     def fill(self, clean_ds: Dataset, ds: Dataset, private: frozenset[int] = _NO_TAGS) -> None:
         """Put into ``clean_ds`` what of ``ds`` may stay; of private attributes, ``private``."""
@@ -140,7 +126,7 @@ class _Work:
             moved = _each(element.value, lambda value: self.identity.moved(vr, str(value or ""), self.patient))
             self._put(clean_ds, tag, vr, moved, MOVED)
         elif self.options.clean_descriptors and element.keyword in KEYWORDS:
-            text = clean(str(element.value or ""), self.names)
+            text = clean(str(element.value or ""), self.known)
             if text or action is not Action.REMOVE:
                 self._put(clean_ds, tag, vr, text or (_DUMMIES[vr] if action is Action.DUMMY else None), REPLACED)
             else:
@@ -159,6 +145,8 @@ class _Work:
             self._put(clean_ds, tag, vr, new, "" if new == element.value else NEW_UID)
         elif action is Action.UID or (kept := harmless_value(tag, element.value)) is None:
             self.changes.note(tag, REMOVED)
+        elif element.keyword not in PLACING and any(map(self.known.is_number, values_of(element.value))):
+            self._put(clean_ds, tag, kept[0], None, EMPTIED)
         else:
             self._put(clean_ds, tag, *kept, "" if _same(element.value, kept[1]) else REPLACED)
 

@@ -2,7 +2,9 @@
 
 A word stays where it is on a list of anatomy, planes, phases and techniques, or a number of at most two digits before
 and after the point, with or without a unit, or the form of a kernel; and only where it is no part of the patient's or
-anybody's name in the same file, however short that is.
+anybody's name in the same file, however short that is or written (``known.py``). All numbers of a description go where
+their digits, read together, hold one that the patient is filed by or the date of birth, or where five digits stand in a
+row without a unit.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import re
 from functools import cache
 
 from ctrecon.dicom.deidentify.harmless import terms
+from ctrecon.dicom.deidentify.known import Known
 
 KEYWORDS = frozenset(
     ("AcquisitionDeviceProcessingDescription", "AcquisitionProtocolDescription", "ContrastBolusAgent",
@@ -43,18 +46,37 @@ def _known() -> frozenset[str]:
 
 
 _MEASURE = re.compile(r"\d{1,2}(\.\d{1,2})?(mm|cm|s|kv|%)?|\d{2,3}kv", re.IGNORECASE)
+_MOST_IN_A_ROW = 5
 _KERNEL = re.compile(r"FC\d\d|[BHTUIDJSQ][a-z]?\d\d[a-z]?")
 
 
-def clean(text: str, names: frozenset[str]) -> str:
-    """``text`` without what is not known; ``names``: words, in lower case, that go even where they are known.
+def clean(text: str, known: Known) -> str:
+    """``text`` without what is not known to be harmless.
 
     Words are joined by single spaces: how they were separated could say something, too.
+
+    Args:
+        text: A description.
+        known: Whose it is: words and numbers that go even where they are on the list.
+
+    Returns:
+        At most 64 characters.
     """
-    words = re.split(r"[\s\\/,;:_+()\[\]-]+", text)
+    words = [word for word in re.split(r"[\s\\/,;:_+()\[\]-]+", text) if word]
+    numbers = [re.sub(r"\D", "", word) if _MEASURE.fullmatch(word) else "" for word in words]
+    told = known.in_digits("".join(numbers), [one for one in numbers if one]) or _in_a_row(words) >= _MOST_IN_A_ROW
     kept = [
-        word for word in words
-        if word.lower() not in names
-        and (word.lower() in _known() or _MEASURE.fullmatch(word) or _KERNEL.fullmatch(word))
+        word for word, number in zip(words, numbers, strict=True)
+        if not known.is_word(word)
+        and (word.lower() in _known() or (number and not told) or _KERNEL.fullmatch(word))
     ]  # fmt: skip
     return " ".join(kept)[:64].strip()
+
+
+def _in_a_row(words: list[str]) -> int:
+    """The most digits of numbers without a unit that follow one another: dates and numbers of files are written so."""
+    most = held = 0
+    for word in words:
+        held = held + sum(c.isdigit() for c in word) if re.fullmatch(r"[\d.]+", word) else 0
+        most = max(most, held)
+    return most

@@ -47,11 +47,12 @@ _ALSO = frozenset(
 _INTEGERS = {"US": (0, 65535), "SS": (-32768, 32767), "UL": (0, 999_999), "SL": (-999_999, 999_999)}
 _DIGITS = {"FD": 7, "FL": 6, "DS": 7}
 _DIGITS_OF_MILLIONS = 4
-_WHOLE = frozenset(
+PLACING = frozenset(
     ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept")
 )
+"""What places and scales pixels: a certificate needs every digit."""
 _KINDS = frozenset((*_INTEGERS, *_DIGITS, "IS", "US or SS", "UI", "AT", "SQ"))
-_MOST_NUMBER, _MOST_WHOLE, _SMALLEST = 1e9, 1_000_000, 1e-9
+_MOST_NUMBER, _MOSTPLACING, _SMALLEST = 1e9, 1_000_000, 1e-9
 # Several binary numbers in a row are a place for text: two letters are at least 0x2020.
 _MOST_OF_SEVERAL = 0x1FFF
 _MOST_VALUES = {"DS": 4096, "IS": 4096}
@@ -134,7 +135,7 @@ def harmless_value(tag: int, value: Any) -> tuple[str, Any] | None:
     if vr == "US or SS":
         vr = "SS" if any(isinstance(one, int) and one < 0 for one in values) else "US"
     found = [_PARSE[vr](one, several) for one in values]
-    if vr == "DS" and keyword not in _WHOLE:
+    if vr == "DS" and keyword not in PLACING:
         found = [None if one is None else DSfloat(_shortened(vr, one), auto_format=True) for one in found]
     if None in found:
         return None
@@ -186,7 +187,7 @@ def _binary_float(vr: str) -> Callable[[Any, bool], float | None]:
 
 def _shortened(vr: str, value: float) -> float:
     """The number to as many digits as may be told."""
-    if abs(value) >= _MOST_WHOLE:
+    if abs(value) >= _MOSTPLACING:
         return float(f"{value:.{_DIGITS_OF_MILLIONS}g}")
     single = vr != "FL" and float(np.float32(value)) == value  # such as a power of two; eight letters are not
     return value if single else float(f"{value:.{_DIGITS[vr]}g}")
@@ -203,7 +204,7 @@ def _decimal(value: Any, several: bool) -> DSfloat | None:
         return None
     if not _plain(number):
         return None
-    return DSfloat(_shortened("DS", number) if abs(number) >= _MOST_WHOLE else number, auto_format=True)
+    return DSfloat(_shortened("DS", number) if abs(number) >= _MOSTPLACING else number, auto_format=True)
 
 
 def _whole(value: Any, several: bool) -> int | None:
@@ -211,7 +212,7 @@ def _whole(value: Any, several: bool) -> int | None:
         number = int(value)
     except (TypeError, ValueError):
         return None
-    return number if abs(number) < _MOST_WHOLE else None
+    return number if abs(number) < _MOSTPLACING else None
 
 
 def _tag(value: Any, several: bool) -> int | None:

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.measurement.terms import NOBODY
+from ctrecon.measurement.patient_position import position_of
+from ctrecon.measurement.terms import NOBODY, PatientPosition
 from ctrecon.support.arrays import Array, Float64Array
 
 _TURN_RAD = {"S": 0.0, "P": math.pi, "DR": math.pi / 2, "DL": -math.pi / 2}
@@ -32,7 +33,10 @@ _TURN_RAD = {"S": 0.0, "P": math.pi, "DR": math.pi / 2, "DL": -math.pi / 2}
 class PatientAxes:
     """The turn from the scanner's frame to that of a patient in ``position``, of ``POSITIONS`` or ``NOBODY``."""
 
-    position: str
+    position: PatientPosition
+
+    def __post_init__(self) -> None:
+        position_of("the scan", self.position)
 
     @property
     def ends(self) -> int:
