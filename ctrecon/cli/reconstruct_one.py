@@ -87,12 +87,12 @@ def to_series_of_one(
         result = reconstruct_checked(scan_file, settings, series.accept, progress=progress)
     noted, series = series.study.notes, series.of(result.scan)
     if not as_json:
-        for note in series.study.notes[len(noted) :]:
+        for note in (*series.study.notes[len(noted) :], *series.study.note_of_nobody):
             click.echo(f"note: {printable(note)}")
     stored, written = series.write(
         [result.conclusion], method=settings.method, iterative=settings.method != "fbp", thickness_mm=slice_mm,
     )  # fmt: skip
-    return tell(stored[0], written, as_json=as_json, notes=series.study.notes)
+    return tell(stored[0], written, as_json=as_json, notes=series.study.notes + series.study.note_of_nobody)
 
 
 def tell(

@@ -155,7 +155,9 @@ class SeriesTarget:
             study=study,
             method=method,
             iterative=iterative,
-            notes=[how_it_lies, *unplaced, describe(scale, how=known), *pooled_notes(seen.notes)],
+            notes=[
+                how_it_lies, *study.note_of_nobody, *unplaced, describe(scale, how=known), *pooled_notes(seen.notes)
+            ],
             frame_of_reference=frame_of_reference,
             patient_position=position,
             overwrite=self.overwrite,

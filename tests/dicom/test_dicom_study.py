@@ -70,6 +70,10 @@ def test_without_a_template_the_patient_is_nobody_and_two_nobodies_differ(tmp_pa
     images = [dcmread(folder / "ct-0001.dcm") for folder in (one, tmp_path / "two")]
     assert {str(image.PatientName) for image in images} == {"RESEARCH^NO PATIENT"}
     assert len({image.PatientID for image in images}) == 2
+    for image in images:
+        # An archive's own patient has neither such a name, nor such a number of such an issuer; and it is said.
+        assert (image.PatientID[:9], image.IssuerOfPatientID) == ("RESEARCH-", "ctrecon")
+        assert "No patient is named: PatientName is RESEARCH^NO PATIENT" in image.ImageComments
     assert len({image.StudyInstanceUID for image in images}) == 2
     report = dcmread(one / "report.dcm")
     assert (report.StudyDate, report.ContentDate) == ("", NO_DATE)
@@ -81,6 +85,22 @@ def test_without_a_template_the_patient_is_nobody_and_two_nobodies_differ(tmp_pa
     assert other.SeriesInstanceUID != images[0].SeriesInstanceUID
     for path in dicom_files(one):
         assert errors_of(path) == []
+
+
+@pytest.mark.parametrize("whose", [{"PatientID": "", "PatientName": "A^B"}, {"PatientID": "9", "PatientName": ""},
+                                   {"PatientID": "", "PatientName": ""}])  # fmt: skip
+def test_a_patient_of_an_archive_stays_as_it_is_there_also_without_name_or_number(
+    tmp_path: Path, whose: dict[str, str]
+) -> None:
+    study = study_of(template(tmp_path / "t.dcm", **whose), {})
+    folder = write(tmp_path / "one", slices=1, study=study)
+    for path in dicom_files(folder):
+        ds = dcmread(path)
+        assert {"PatientID": ds.PatientID or "", "PatientName": str(ds.PatientName or "")} == whose
+        assert ds.StudyInstanceUID == study.attributes.StudyInstanceUID
+        assert "IssuerOfPatientID" not in ds
+        assert errors_of(path) == []
+    assert "No patient is named" not in dcmread(folder / "ct-0001.dcm").ImageComments
 
 
 def test_options_fill_what_the_template_leaves_open(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from ctrecon.dicom.series.parametric_map import misfit_map
 from ctrecon.dicom.series.pdf import encapsulated_pdf
 from ctrecon.dicom.series.raw_certificate import raw_certificate
 from ctrecon.dicom.series.sr import structured_report
-from ctrecon.dicom.series.study import NO_PATIENT, Study
+from ctrecon.dicom.series.study import NO_ISSUER, NO_PATIENT, Study
 from ctrecon.errors import InputError
 from ctrecon.support.folders import new_folder
 
@@ -177,11 +177,14 @@ def _check(slices: Sequence[SeriesSlice]) -> None:
 
 
 def _known(study: Study, seeds: Sequence[str]) -> Study:
-    """The study with a UID, and with a patient who is nobody where none was named: an empty ID would be everybody."""
+    """The study with a UID, and with a patient who is nobody where none was named: an empty ID would be everybody.
+
+    Of a study that is there already its own patient stays, also where it has none, for an archive has it so.
+    """
     attributes = Dataset()
     study.copy_to(attributes)
-    if not attributes.get("PatientID") and not attributes.get("PatientName"):
-        attributes.PatientName = NO_PATIENT
+    if not study.is_somebodys:
+        attributes.PatientName, attributes.IssuerOfPatientID = NO_PATIENT, NO_ISSUER
         attributes.PatientID = "RESEARCH-" + uid_of("patient", *seeds)[-12:]
     if not attributes.get("StudyInstanceUID"):
         attributes.StudyInstanceUID = uid_of("study", str(attributes.get("PatientID")), *seeds)

@@ -33,7 +33,12 @@ OPTIONAL = (
     "Laterality", "ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName",
     "ClinicalTrialSiteID", "ClinicalTrialSiteName", "ClinicalTrialSubjectID",
 )  # fmt: skip
-NO_PATIENT = "RESEARCH^NO PATIENT"
+NO_PATIENT, NO_ISSUER = "RESEARCH^NO PATIENT", "ctrecon"
+"""A patient who is nobody, and who gave him his number: no archive's own patient can have both."""
+_OF_NOBODY = (
+    f"No patient is named: PatientName is {NO_PATIENT}, and PatientID follows from the data and names nobody; "
+    "--template, or --patient-name and --patient-id, name somebody"
+)
 # Where a type 1 date is demanded and the study's date is not known. Not the clock: same input, same bytes.
 NO_DATE, NO_TIME = "19000101", "000000"
 
@@ -58,6 +63,11 @@ class Study:
     def is_somebodys(self) -> bool:
         """Whether it says of whom it is, or of which study."""
         return any(self.attributes.get(keyword) for keyword in ("PatientName", "PatientID", "StudyInstanceUID"))
+
+    @property
+    def note_of_nobody(self) -> tuple[str, ...]:
+        """What is to be said where nobody is named, so that a patient is made up; else nothing."""
+        return () if self.is_somebodys else (_OF_NOBODY,)
 
     def copy_to(self, dataset: Dataset) -> None:
         for element in self.attributes:
