@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.options import FilePath, FolderPath, percent
+from ctrecon.cli.peers import named_peers
 from ctrecon.cli.progress import shown
 from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
@@ -57,7 +58,7 @@ def command(
     chosen = ("ct_slices", "all_patients", "images", "at_most", "phantoms")
     sets = _sets(problem, seed, **{key: options[key] for key in chosen})
     known = None if reuse is None else _known(reuse)
-    others = _peers(peers)
+    others = named_peers(peers)
     rows = []
     click.echo(_header(list(others)))
     how: dict[str, Any] = {"seed": seed, "looks": looks, "known": known}
@@ -107,22 +108,6 @@ def _of_peer(row: BenchmarkRow, name: str) -> str:
     )
 
 
-def _peers(files: tuple[Path, ...]) -> dict[str, Any]:
-    """Each by its architecture, or, where two have the same, by its file."""
-    from ctrecon.errors import SettingError
-    from ctrecon.studies.peers.peer import load_peer
-
-    loaded = [(path, load_peer(path)[0]) for path in files]
-    kinds = [network.kind for _, network in loaded]
-    named = {
-        network.kind if kinds.count(network.kind) == 1 else f"{network.kind} {path.stem}": network
-        for path, network in loaded
-    }
-    if len(named) < len(files):
-        raise SettingError("two files of --peer have the same name and architecture; rename one")
-    return named
-
-
 def _sets(
     problem: Scanner, seed: int, ct_slices: Path | None, all_patients: bool, images: tuple[Path, ...],
     at_most: int | None, phantoms: int,
@@ -138,11 +123,12 @@ def _sets(
     sets = []
     if ct_slices is not None:
         splits = ("train", "validation", "test") if all_patients else ("test",)
-        slices = _some([one for split in splits for one in slices_of(ct_slices, split, empty_ok=all_patients)], at_most)
+        found = [one for split in splits for one in slices_of(ct_slices, split, empty_ok=all_patients)]
+        slices = evenly(found, at_most)
         images_of, patients = [image for _, image in slices], [patient for patient, _ in slices]
         sets.append(images_as_set("CT slices", images_of, problem, patients))
     if images:
-        sets.append(images_as_set("natural images", _some(read_natural_images(images), at_most), problem))
+        sets.append(images_as_set("natural images", evenly(read_natural_images(images), at_most), problem))
     for family in FAMILIES if phantoms else ():
         # Training draws from seeds of its own; these are far from them.
         rng = np.random.default_rng([seed, 424_242])
@@ -152,7 +138,7 @@ def _sets(
     return sets
 
 
-def _some(images: list[Any], at_most: int | None) -> list[Any]:
+def evenly(images: list[Any], at_most: int | None) -> list[Any]:
     """Evenly spaced, so that no patient stands for all."""
     if at_most is None or at_most >= len(images):
         return images

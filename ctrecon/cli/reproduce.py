@@ -22,6 +22,7 @@ class FiguresAndTables(LazyGroup):
         "roughness": ("reproduce_roughness", "Audits: how rough the truth is beside the smoothest image."),
         "lesions": ("reproduce_lesions", "Audits: planted lesions of known truth."),
         "volumes": ("reproduce_volumes", "Volumes: the network beside Huber-TV by an oracle."),
+        "lodopab": ("reproduce_lodopab", "The LoDoPaB-CT protocol: its measures, on the set or on other slices."),
         "coverage": ("reproduce_coverage", "Delta: how often the true image lies within it."),
     }
 

@@ -18,7 +18,9 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import choose_operator, in_space
-from ctrecon.operators.sparse import sparse_operator
+from ctrecon.operators.sparse import matrix_fits, sparse_operator
+
+_MOST_MATRIX_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Scanner:
 
     @cached_property
     def operator(self) -> LinearOperator:
-        if in_space(self.geometry):
+        # A matrix where it fits; it is not kept on disk, for no scanner drawn comes back.
+        if in_space(self.geometry) or not matrix_fits(self.geometry, self.grid, _MOST_MATRIX_BYTES):
             return choose_operator(self.geometry, self.grid, device=self.device)
         return sparse_operator(self.geometry, self.grid).to(self.device)
 

@@ -1,0 +1,1 @@
+"""The protocol of LoDoPaB-CT: on the set itself, and on other slices brought to it."""
