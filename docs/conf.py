@@ -30,6 +30,7 @@ suppress_warnings = ["ref.python"]  # two classes of one short name, in annotati
 myst_heading_anchors = 4
 highlight_language = "none"
 default_role = "code"
+smartquotes = False  # `--delta` has two hyphens
 
 # Docstrings.
 napoleon_numpy_docstring = False
@@ -77,8 +78,8 @@ html_sidebars = {"index": []}
 html_theme_options = {
     "logo": {"text": "ctrecon"},
     "navbar_align": "left",
-    "navbar_persistent": [],
-    "navbar_end": ["search-button", "theme-switcher"],
+    "navbar_persistent": ["search-button"],
+    "navbar_end": ["theme-switcher"],
     "header_links_before_dropdown": 6,
     "secondary_sidebar_items": ["page-toc"],
     "show_nav_level": 1,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath, overwrite_option
 from ctrecon.cli.progress import shown
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 EXIT_EMPTY = 3
 
 
-@click.command("audit")
+@click.command("audit", cls=Command, examples=("ctrecon audit head.npy --roi 60,70,5",))
 @click.argument("recon", metavar="RECON", type=FilePath)
 @click.option(
     "--roi", multiple=True, metavar="X,Y,R|MASK",

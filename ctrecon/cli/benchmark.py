@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath, FolderPath, percent
 from ctrecon.cli.peers import named_peers
 from ctrecon.cli.progress import shown
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ctrecon.studies.benchmarks import BenchmarkRow, TestSet
 
 
-@click.command("benchmark")
+@click.command("benchmark", cls=Command, examples=("ctrecon benchmark --phantoms 4 --noise 1% -o rows.json",))
 @click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE")
 @click.option("--ct-slices", type=FolderPath, help="Folder with a folder of DICOM slices per patient; its test split.")
 @click.option("--all-patients", is_flag=True, help="Every patient of --ct-slices, for folders never trained on.")

@@ -8,12 +8,19 @@ from typing import Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath, ScanPath, overwrite_option, scan_options
 from ctrecon.cli.progress import shown
 from ctrecon.support.text import printable
 
 
-@click.command("calibrate")
+@click.command(
+    "calibrate", cls=Command,
+    examples=(
+        "ctrecon calibrate scan.npz -o calibrated.npz",
+        "ctrecon calibrate scan.npz --distances --turn -o calibrated.npz",
+    ),
+)  # fmt: skip
 @click.argument("scan_file", metavar="INPUT", type=ScanPath)
 @click.option("-o", "--output", type=FilePath, help="NAME.npz. Default: INPUT.calibrated.npz.")
 @click.option("--distances", is_flag=True, help="Find the source's distance in each view, too.")

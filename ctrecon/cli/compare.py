@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath, overwrite_option
 from ctrecon.cli.progress import shown
 
 EXIT_EMPTY = 3
 
 
-@click.command("compare")
+@click.command("compare", cls=Command, examples=("ctrecon compare head.npy tv.npy",))
 @click.argument("a", metavar="A", type=FilePath)
 @click.argument("b", metavar="B", type=FilePath)
 @click.option("--kappa", metavar="VALUE|PERCENT|IMAGE", help="How rough the object may be, as for `ctrecon audit`.")

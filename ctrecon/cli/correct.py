@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
 from ctrecon.measurement.corrections import CORRECTIONS
@@ -22,7 +23,7 @@ def _each_correction(function: F) -> F:
     return function
 
 
-@click.command("correct")
+@click.command("correct", cls=Command, examples=("ctrecon correct scan.npz --zingers --rings -o clean.npz",))
 @click.argument("scan_file", metavar="INPUT", type=ScanPath)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="NAME.npz.")
 @_each_correction

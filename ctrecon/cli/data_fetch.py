@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ctrecon.datasets.sets import DataSet, RemoteFile
 
 
-@click.command("fetch")
+@click.command("fetch", cls=Command, examples=("ctrecon data fetch NAME --to data/ --accept-licence",))
 @click.argument("name")
 @click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Default: the user's cache.")
 @click.option("--file", "patterns", multiple=True, metavar="PATTERN", help="Only files like *.csv; repeatable.")

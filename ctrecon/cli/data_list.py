@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath
 
 
-@click.command("list")
+@click.command("list", cls=Command, examples=("ctrecon data list",))
 @click.option("--sets", "sets_file", type=FilePath, help="A list of your own instead of the shipped one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 def command(sets_file: Path | None, as_json: bool) -> None:

@@ -8,12 +8,20 @@ from typing import Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath, ScanPath, overwrite_option, scan_options
 from ctrecon.cli.progress import shown
 from ctrecon.support.text import printable
+from ctrecon.support.troubles import see
 
 
-@click.command("diagnose")
+@click.command(
+    "diagnose", cls=Command,
+    examples=(
+        "ctrecon diagnose scan.npz --picture residual.png",
+        "ctrecon diagnose scan.npz --apply -o mended.npz",
+    ),
+)  # fmt: skip
 @click.argument("scan_file", metavar="INPUT", type=ScanPath)
 @click.option("--apply", "apply", is_flag=True, help="Write the scan with the first finding mended.")
 @click.option("--cause", metavar="NAME", help="With --apply: mend this finding, by its name.")
@@ -72,6 +80,12 @@ def command(
 
 
 def _named(diagnosis: Any) -> list[tuple[str, str]]:
-    """The lines of a diagnosis, findings with their names."""
-    lines, findings = diagnosis.lines(), diagnosis.findings
-    return [(line, f" [{findings[k].cause}]" if k < len(findings) else "") for k, line in enumerate(lines)]
+    """The lines of a diagnosis, findings with their names and what they look like."""
+    from ctrecon.diagnosis.symptoms import symptom_of
+
+    names = []
+    for finding in diagnosis.findings:
+        symptom = symptom_of(finding.cause)
+        names.append(f" [{finding.cause}]" + ("" if symptom is None else f"; {see(symptom)}"))
+    lines = diagnosis.lines()
+    return [(line, names[k] if k < len(names) else "") for k, line in enumerate(lines)]

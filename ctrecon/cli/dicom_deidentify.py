@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
 
 
-@click.command("deidentify")
+@click.command("deidentify", cls=Command, examples=("ctrecon dicom deidentify SERIES CLEAN",))
 @click.argument("given", metavar="IN", type=ScanPath)
 @click.argument("folder", metavar="OUT", type=ScanPath)
 @click.option(

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from ctrecon.cli.dicom_options import connection_of, connection_options
+from ctrecon.cli.help import Command
 
 
-@click.command("echo")
+@click.command("echo", cls=Command, examples=("ctrecon dicom echo --to PACS@archive.example:11112",))
 @click.option("--to", "node", required=True, metavar="TITLE@HOST:PORT", help="The node.")
 @connection_options
 def command(node: str, **options: Any) -> None:

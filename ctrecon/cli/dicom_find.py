@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ctrecon.cli.dicom_options import connection_options, other_side, web_options
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 
 _STUDY = (
@@ -22,7 +23,12 @@ _SERIES = (
 _PATIENT = (("PatientID", "patient"), ("PatientName", "name"))
 
 
-@click.command("find")
+@click.command(
+    "find", cls=Command,
+    examples=(
+        "ctrecon dicom find --from PACS@archive.example:11112 --modality CT --date 20260101-",
+    ),
+)  # fmt: skip
 @click.option("--from", "node", metavar="TITLE@HOST:PORT", help="The node.")
 @web_options
 @click.option("--study", metavar="UID", help="List the series of this study. Default: list studies.")

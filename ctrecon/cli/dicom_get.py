@@ -9,9 +9,15 @@ from typing import Any
 import click
 
 from ctrecon.cli.dicom_options import EXIT_PARTLY, connection_options, other_side, web_options
+from ctrecon.cli.help import Command
 
 
-@click.command("get")
+@click.command(
+    "get", cls=Command,
+    examples=(
+        "ctrecon dicom get 1.2.840.1 --from PACS@archive.example:11112 -o study/",
+    ),
+)  # fmt: skip
 @click.argument("study", metavar="STUDY_UID")
 @click.option("--series", metavar="UID", help="Only this series.")
 @click.option("--from", "node", metavar="TITLE@HOST:PORT", help="The node.")

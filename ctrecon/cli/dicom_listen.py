@@ -11,10 +11,16 @@ from typing import Any
 import click
 
 from ctrecon.cli.dicom_options import connection_of, connection_options
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import DEBUG
 
 
-@click.command("listen")
+@click.command(
+    "listen", cls=Command,
+    examples=(
+        "ctrecon dicom listen --folder inbox/ --send-to PACS@archive.example:11112",
+    ),
+)  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=11112, show_default=True, help="0: any free one.")
 @click.option("--bind", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen on this address alone.")
 @click.option("--folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="The queue's folder.")

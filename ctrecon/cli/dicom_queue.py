@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import FolderPath
 
 
-@click.command("queue")
+@click.command("queue", cls=Command, examples=("ctrecon dicom queue inbox/",))
 @click.argument("folder", type=FolderPath)
 @click.option("--retry", multiple=True, metavar="STUDY|all", help="Try this failed study again; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

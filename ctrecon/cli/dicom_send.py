@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from ctrecon.cli.dicom_options import EXIT_PARTLY, connection_options, other_side, web_options
+from ctrecon.cli.help import Command
 
 
-@click.command("send")
+@click.command("send", cls=Command, examples=("ctrecon dicom send series/ --to PACS@archive.example:11112",))
 @click.argument("files", metavar="FILE|FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--to", "node", metavar="TITLE@HOST:PORT", help="The node.")
 @web_options

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath, ScanPath, overwrite_option, scan_options
 
@@ -17,7 +18,7 @@ _WIDE, _TALL = 72, 44
 """Of the thumbnail, in cells and views; two views go to a line."""
 
 
-@click.command("info")
+@click.command("info", cls=Command, examples=("ctrecon info scan.npz",))
 @click.argument("scan_file", metavar="INPUT", type=ScanPath)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 @click.option("--thumbnail/--no-thumbnail", default=None, help="Show the sinogram. Default: on a terminal.")

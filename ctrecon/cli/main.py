@@ -13,6 +13,7 @@ import click
 from ctrecon.cli.lazy import LazyGroup
 from ctrecon.errors import CtreconError
 from ctrecon.support.text import printable
+from ctrecon.support.troubles import see
 from ctrecon.support.where import causes
 
 __all__ = ["cli", "main", "printable"]
@@ -77,7 +78,8 @@ class Commands(LazyGroup):
             _refuse(ctx, f"{error}; check the disk's space and permissions", as_json)
         except MemoryError as error:
             show_cause(ctx, error)
-            click.echo("ctrecon: there is not enough memory; use fewer views (--every) or pixels (--size)", err=True)
+            fewer = "use fewer views (--every) or pixels (--size)"
+            click.echo(f"ctrecon: there is not enough memory; {fewer}; {see('slow')}", err=True)
             ctx.exit(EXIT_BAD_INPUT)
         except (KeyboardInterrupt, click.Abort) as error:
             show_cause(ctx, error)

@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import FolderPath, overwrite_option, position_option
 
 
-@click.command("rebin")
+@click.command("rebin", cls=Command, examples=("ctrecon rebin projections/ -o slices/",))
 @click.argument("folder", metavar="FOLDER", type=FolderPath)
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new folder.")
 @click.option("--z", "z_mm", type=float, multiple=True, help="A slice, mm; may be given again. Default: --spacing.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath, ScanPath, scan_options
 from ctrecon.cli.series import series_options, series_target
 from ctrecon.reconstruction.methods import METHODS
@@ -20,8 +21,25 @@ if TYPE_CHECKING:
 
 WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 
+GROUPS = {
+    "The noise, and what is corrected": ("delta", "repeat", "model_error", "quantile", "correct"),
+    "The method": ("method", "prior", "looks", "iterations", "window"),
+    "The energy": ("energy", "regularise", "weight"),
+    "What is computed, and where": ("operator", "device", "most_attenuation"),
+    "What is written": ("output", "preview", "report", "sign", "overwrite", "as_json"),
+    "All slices of a scan": ("all_slices", "spacing", "workers", "scheduler"),
+}
 
-@click.command("reconstruct")
+@click.command(
+    "reconstruct", cls=Command,
+    examples=(
+        "ctrecon reconstruct scan.npz --delta auto -o head.npy",
+        "ctrecon reconstruct scan.npz --method huber-tv --delta 1% --report tv.html -o tv.npy",
+        "ctrecon reconstruct scan.npz -o series/ --template INPUT.dcm",
+        "ctrecon reconstruct scan.h5 --all-slices -o volume.zarr",
+    ),
+    groups=GROUPS,
+)  # fmt: skip
 @click.argument("scan_file", metavar="INPUT", type=ScanPath)
 @click.option(
     "--delta",

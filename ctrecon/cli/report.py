@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
 from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
 
 EXIT_REFUSED = 1
 
 
-@click.command("report")
+@click.command("report", cls=Command, examples=("ctrecon report head.certificate.json -o head.html",))
 @click.argument("file", metavar="CERTIFICATE|IMAGE|VOLUME", type=ScanPath)
 @click.option("-o", "--output", type=FilePath, help="The page. Default: S.report.html beside the files.")
 @click.option(

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 
-@click.command("coverage")
+@click.command("coverage", cls=Command, examples=("ctrecon reproduce coverage --scans 12",))
 @click.option("--scans", type=click.IntRange(min=1), show_default="36; 400 with --noise-alone", help="Objects.")
 @click.option("--size", "sizes", type=click.IntRange(16, 1024), multiple=True, show_default="48, 96, 160, 256")
 @click.option("--views", "views", type=click.IntRange(1, 4096), multiple=True, show_default="30, 90, 180, 360")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ctrecon.cli.figures import check_out, conclude, out_option, seed_option
+from ctrecon.cli.help import Command
 from ctrecon.cli.objects import walnut_object
 from ctrecon.cli.progress import shown
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _WALNUT = 1
 
 
-@click.command("fig1")
+@click.command("fig1", cls=Command, examples=("ctrecon reproduce fig1 --out figures/",))
 @out_option
 @seed_option
 @click.option("--fresh", is_flag=True, help="Train anew instead of taking the checkpoints in --out.")

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from ctrecon.cli.figures import draw_toy, out_option, seed_option
+from ctrecon.cli.help import Command
 
 
-@click.command("fig2")
+@click.command("fig2", cls=Command, examples=("ctrecon reproduce fig2 --out figures/",))
 @out_option
 @seed_option
 @click.pass_context

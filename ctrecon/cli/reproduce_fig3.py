@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from ctrecon.cli.figures import draw_toy, out_option, seed_option
+from ctrecon.cli.help import Command
 
 
-@click.command("fig3")
+@click.command("fig3", cls=Command, examples=("ctrecon reproduce fig3 --out figures/",))
 @out_option
 @seed_option
 @click.pass_context

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.figures import check_out, conclude, out_option, seed_option
+from ctrecon.cli.help import Command
 from ctrecon.cli.objects import slice_object, walnut_object
 from ctrecon.cli.options import FilePath, percent
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ctrecon.studies.paper.fig4 import Curve
 
 
-@click.command("fig4")
+@click.command("fig4", cls=Command, examples=("ctrecon reproduce fig4 --out figures/",))
 @out_option
 @seed_option
 @click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE")

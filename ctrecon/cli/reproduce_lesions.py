@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 
-@click.command("lesions")
+
+@click.command("lesions", cls=Command, examples=("ctrecon reproduce lesions --count 20 -o lesions.jsonl",))
 @click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Lesions in all.")
 @click.option("--part", default="1/1", show_default=True, metavar="K/N", help="Every N-th lesion, from the K-th.")
 @click.option("--most", type=click.IntRange(min=1), help="Stop after so many new lesions.")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 
-@click.command("roughness")
+
+@click.command("roughness", cls=Command, examples=("ctrecon reproduce roughness --seeds 1 -o roughness.jsonl",))
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Scans of each kind.")
 @click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True, help="0 to 2: as designed on.")
 @click.option("--families", type=click.Choice(("known", "new", "all")), default="known", show_default=True)

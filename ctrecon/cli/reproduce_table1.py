@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FolderPath
 from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 
-@click.command("table1")
+@click.command("table1", cls=Command, examples=("ctrecon reproduce table1 --data images/ --sets Set5",))
 @click.option("--data", type=FolderPath, required=True, help="Folder of images, or the folder that holds --sets.")
 @click.option("--sets", multiple=True, metavar="NAME", help="Folders in it; repeatable. Default: the folder itself.")
 @click.option("--scale", type=click.IntRange(2, 16), default=4, show_default=True)

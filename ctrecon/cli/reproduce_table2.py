@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath
 from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
 
-@click.command("table2")
+@click.command("table2", cls=Command, examples=("ctrecon reproduce table2 --data puzzles.csv",))
 @click.option("--data", type=FilePath, required=True, help="Puzzles as .csv or .txt.")
 @click.option("--all", "all_splits", is_flag=True, help="Every puzzle, for files never trained on.")
 @click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Most per number of givens.")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 
-@click.command("volumes")
+
+@click.command("volumes", cls=Command, examples=("ctrecon reproduce volumes --count 1 -o volumes.jsonl",))
 @click.option("--count", type=click.IntRange(min=1), default=2, show_default=True, help="Bodies of each family.")
 @click.option("--size", type=click.IntRange(min=16), default=128, show_default=True, help="Voxels along a side.")
 @click.option("--views", type=click.IntRange(min=8), default=120, show_default=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctrecon.cli.figures import check_out, out_option
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FolderPath, percent
 from ctrecon.cli.progress import shown
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ctrecon.studies.safety.readings import ReadingRow
 
 
-@click.command("safety")
+@click.command("safety", cls=Command, examples=("ctrecon safety --ct-slices patients/ --quick --out safety/",))
 @click.option("--prior", default="ct-default", show_default=True, metavar="NAME|FILE")
 @click.option("--ct-slices", type=FolderPath, help="Folder with a folder of DICOM slices per patient; its test split.")
 @click.option("--all-patients", is_flag=True, help="Every patient of --ct-slices, for folders never trained on.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath, ScanPath, overwrite_option, percent
 
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds", "ellipsoids", "trunk")
 
 
-@click.command("simulate")
+@click.command(
+    "simulate", cls=Command,
+    examples=(
+        "ctrecon simulate --phantom head --noise 1% -o scan.npz",
+        "ctrecon simulate --phantom chest --photons 1e5 --views 360 -o counts.npz",
+        "ctrecon simulate --from-dicom SERIES --slice 40 --dose 1e5 -o scan.npz",
+    ),
+)  # fmt: skip
 @click.option("-o", "--output", type=FilePath, default=Path("scan.npz"), show_default=True, help=".npz or .npy")
 @click.option("--phantom", type=click.Choice(FAMILY_NAMES), show_default="chest; of a cone trunk",
     help="Of a cone: head, ellipsoids or trunk.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath, overwrite_option
 from ctrecon.cli.progress import shown
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 EXIT_NOT_SOLVED = 3
 
 
-@click.command("sudoku")
+@click.command("sudoku", cls=Command, examples=("ctrecon sudoku puzzles.csv -o solved.csv",))
 @click.argument("puzzle", metavar="PUZZLE|FILE")
 @click.option("--solutions", "show", is_flag=True, help="Print every solution, 81 digits a line, for files too.")
 @click.option("-o", "--output", type=FilePath, help="Write puzzles, grids, solved, energies and iterations as .csv.")

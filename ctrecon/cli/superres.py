@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
 from ctrecon.cli.options import FilePath, overwrite_option
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ctrecon.io.pictures import Picture
 
 
-@click.command("superres")
+@click.command("superres", cls=Command, examples=("ctrecon superres photo.png --scale 4 -o large.png",))
 @click.argument("image", metavar="IMAGE", type=FilePath)
 @click.option("--scale", type=click.IntRange(2, 16), default=4, show_default=True, help="How much larger; whole.")
 @click.option(

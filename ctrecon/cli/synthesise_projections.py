@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import overwrite_option
 
@@ -15,7 +16,7 @@ POSITIONS = ("HFS", "FFS", "HFP", "FFP", "HFDR", "HFDL", "FFDR", "FFDL")
 MODES = ("FFSNONE", "FFSZ", "FFSXY", "FFSXYZ")
 
 
-@click.command("synthesise-projections")
+@click.command("synthesise-projections", cls=Command, examples=("ctrecon synthesise-projections -o projections/",))
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new folder.")
 @click.option("--rows", type=click.IntRange(1, 1024), default=64, show_default=True, help="Detector rows.")
 @click.option("--columns", type=click.IntRange(8, 4096), default=184, show_default=True, help="Detector columns.")

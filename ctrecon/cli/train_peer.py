@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.training import training_options
 from ctrecon.cli.training_supply import Learner, families, supply_options, train
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ctrecon.training.card import Scores
 
 
-@click.command("train-peer")
+@click.command("train-peer", cls=Command, examples=("ctrecon train-peer fbp-unet -o peer.safetensors --minutes 60",))
 @click.argument("method", type=click.Choice(("learned-primal-dual", "fbp-unet")))
 @training_options(steps=20_000, batch=4, learning_rate=1e-3, gpu=True)
 @supply_options

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.training import training_options
 from ctrecon.cli.training_supply import Learner, families, supply_options, train
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 NETWORKS = ("unet", "unet-large", "dncnn17")
 
 
-@click.command("train-phantoms")
+@click.command("train-phantoms", cls=Command, examples=("ctrecon train-phantoms -o mine.safetensors --minutes 60",))
 @training_options(steps=20_000, batch=4, learning_rate=1e-3, gpu=True)
 @click.option("--network", type=click.Choice(NETWORKS), default="unet", show_default=True)
 @supply_options

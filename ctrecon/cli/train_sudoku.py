@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath
 from ctrecon.cli.training import as_stored, check_output, facts_of, plan, run_training, training_options, write_trained
 from ctrecon.cli.training_time import less_scoring
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ctrecon.training.loop import Trainer
 
 
-@click.command("train-sudoku")
+@click.command("train-sudoku", cls=Command, examples=("ctrecon train-sudoku -o mine.safetensors --minutes 60",))
 @training_options(steps=6_000, batch=32, learning_rate=2e-3)
 @click.option("--easy", type=FilePath, help="Puzzles with many givens (.csv or .txt); their training split is used.")
 @click.option("--hard", type=FilePath, help="Puzzles with few givens (.csv or .txt); their training split is used.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath, FolderPath
 from ctrecon.cli.training import check_output, facts_of, plan, run_training, training_options, write_trained
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from ctrecon.training.loop import Trainer
 
 
-@click.command("train-superres")
+@click.command(
+    "train-superres", cls=Command,
+    examples=(
+        "ctrecon train-superres -o mine.safetensors --images photographs/",
+    ),
+)  # fmt: skip
 @training_options(steps=12_000, batch=8, learning_rate=1e-3, gpu=True)
 @click.option("--images", type=FolderPath, multiple=True, required=True, help="Folder of photographs; repeatable.")
 @click.option("--held-out", type=FolderPath, multiple=True, help="Folder of test images: their copies are left out.")

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FolderPath
 from ctrecon.cli.training import as_stored, check_output, facts_of, plan, run_training, training_options, write_trained
 
 
-@click.command("train-volumes")
+@click.command("train-volumes", cls=Command, examples=("ctrecon train-volumes -o mine.safetensors --minutes 60",))
 @training_options(steps=20_000, batch=4, learning_rate=4e-4)
 @click.option("--slices", type=click.IntRange(3, 9), default=5, show_default=True, help="Neighbouring slices that the "
               "network sees at once, an odd number.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import EXIT_BAD_INPUT, printable, show_cause
 from ctrecon.cli.options import FilePath, FolderPath, ScanPath, reading_options
 
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 EXIT_REFUSED = 1
 
 
-@click.command("verify")
+@click.command(
+    "verify", cls=Command,
+    examples=(
+        "ctrecon verify head.certificate.json",
+        "ctrecon verify head.npy --scan scan.npz",
+        "ctrecon verify series/ --trusted site.pub.pem",
+    ),
+)  # fmt: skip
 @click.argument("files", metavar="CERTIFICATE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--image", type=click.Path(path_type=Path), help="The image, where it is not beside its certificate.")
 @click.option("--data", type=click.Path(path_type=Path), help="The data, where they are not beside the certificate.")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import ScanPath
 
 
-@click.command("view")
+@click.command("view", cls=Command, examples=("ctrecon view volume.nii.gz",))
 @click.argument("volume", metavar="VOLUME", type=ScanPath)
 def command(volume: Path) -> None:
     """Look at a reconstructed VOLUME (.zarr, .tif, .h5, .nii.gz with its evidence) in napari, where it is installed.

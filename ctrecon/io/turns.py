@@ -9,13 +9,14 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.geometry.parallel_rows import ParallelRows
+from ctrecon.support.troubles import see
 
 TURNS = {"parallel-180": 180, "parallel-360": 360}
 """What ``--geometry`` and ``read_scan(geometry=...)`` take beside a file, with the degrees that the views cover."""
 
 ASK = (
     f"write a JSON file with the geometry beside it (docs/units.md), or ask for parallel beams over half a turn or a "
-    f"whole one with geometry {' or '.join(TURNS)} (--geometry)"
+    f"whole one with geometry {' or '.join(TURNS)} (--geometry); {see('no-geometry')}"
 )
 """The remedy where nothing says how a sinogram was measured."""
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 
 from ctrecon.errors import SettingError
+from ctrecon.support.troubles import see
 
 CPU = torch.device("cpu")
 
@@ -39,9 +40,9 @@ def device_of(name: str) -> torch.device:
     if device.type != "cuda":
         raise SettingError(f"--device {name} is not supported; use cpu or cuda")
     if not gpu_is_listed():
-        raise SettingError(f"there is no GPU for --device {name}; use cpu")
+        raise SettingError(f"there is no GPU for --device {name}; use cpu, or {see('gpu')}")
     if (trouble := _trouble_with(device)) is not None:
-        raise SettingError(f"--device {name} cannot be used ({trouble}); use cpu")
+        raise SettingError(f"--device {name} cannot be used ({trouble}); use cpu, or {see('gpu')}")
     return device
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ctrecon.reconstruction.conclude import Conclusion, Missed
 from ctrecon.support.rounded import at_least, at_most
+from ctrecon.support.troubles import see
 
 # No model error that is usual in CT (discretisation, scatter, hardening, gain) leaves more of the data unexplained.
 _PLAUSIBLE = 0.03
@@ -29,21 +30,21 @@ def verdict(result: Conclusion) -> str:
     if missed is None:
         return (
             f"not certified {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
-            f"delta {delta.value:.6g}; {_advice(result, result.residual)}"
+            f"delta {delta.value:.6g}; {_advice(result, result.residual)}; {see('not-certified')}"
         )
     if missed.certificate is not None:
         return (
             f"infeasible {after}: no image on this grid with 0 <= u <= {at_most(missed.most_attenuation)}{unit} meets "
             f"delta {at_most(delta.value, 6)}, which is proved; the smallest delta not excluded is "
             f"{at_most(missed.lower_bound, 6)}, the best residual found "
-            f"there {missed.best_residual:.6g}{worth}; {_advice(result, missed.best_residual)}"
+            f"there {missed.best_residual:.6g}{worth}; {_advice(result, missed.best_residual)}; {see('infeasible')}"
         )
     other = result.method == "fbp" or missed.best_residual <= delta.value
     return (
         f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
         f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value, unit)}; "
         + ("try another --method; " if other else "")
-        + _advice(result, result.residual)
+        + f"{_advice(result, result.residual)}; {see('not-certified')}"
     )
 
 

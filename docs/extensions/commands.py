@@ -10,6 +10,7 @@ import click
 from reference import title, write
 from sphinx.application import Sphinx
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.main import cli
 
 
@@ -36,19 +37,18 @@ def option(parameter: click.Option, context: click.Context) -> str:
     if record is None:
         return ""
     names, said = record
-    return f".. option:: {names.replace('|', ' | ') if False else names}\n\n   {paragraphs(' '.join(said.split()))}\n"
+    return f".. option:: {names}\n\n   {paragraphs(' '.join(said.split()))}\n"
 
 
 def sections(command: click.Command, context: click.Context) -> Iterator[str]:
     """The options, in the groups of the help where it has some."""
-    options = [one for one in command.params if isinstance(one, click.Option)]
-    groups = getattr(command, "groups", None)
-    if groups is None:
-        yield from filter(None, (option(one, context) for one in options))
-        return
-    by_title = groups.sorted(options)
-    for name, members in by_title.items():
-        yield f".. rubric:: {name}\n"
+    if isinstance(command, Command):
+        groups = command.grouped(context)
+    else:
+        groups = {"": [one for one in command.get_params(context) if isinstance(one, click.Option)]}
+    for name, members in groups.items():
+        if name and len(groups) > 1:
+            yield f".. rubric:: {name}\n"
         yield from filter(None, (option(one, context) for one in members))
 
 
@@ -60,20 +60,15 @@ def described(name: str, command: click.Command, parent: click.Context | None, l
     yield title(path, line)
     yield f".. program:: {path}\n"
     yield f".. code-block:: none\n\n   {path} {usage}\n"
-    yield paragraphs(_dedented(command.help or "")) + "\n"
-    if examples := getattr(command, "examples", ()):
-        yield ".. code-block:: sh\n\n" + "".join(f"   {example}\n" for example in examples)
+    yield paragraphs("\n".join(part.strip() for part in (command.help or "").split("\n"))) + "\n"
+    if isinstance(command, Command) and command.examples:
+        yield ".. code-block:: sh\n\n" + "".join(f"   {example}\n" for example in command.examples)
     yield from sections(command, context)
     if isinstance(command, click.Group):
         for below in command.list_commands(context):
             found = command.get_command(context, below)
             assert found is not None, below
             yield from described(below, found, context, "-")
-
-
-def _dedented(text: str) -> str:
-    lines = text.split("\n")
-    return "\n".join([lines[0].strip(), *(one.strip() for one in lines[1:])])
 
 
 def generate(app: Sphinx) -> None:

@@ -8,9 +8,8 @@ A scan of a phantom with noise, the image, and the proof that it explains the da
 # The ten lines
 import ctrecon as ct
 
-simulated = ct.simulate("head", size=128, views=90, noise=0.01, seed=1)  # or: scan = ct.read_scan("scan.h5")
-scan = simulated.scan
-
+simulated = ct.simulate("head", size=128, views=90, noise=0.01, seed=1)
+scan = simulated.scan                             # yours: ct.read_scan("scan.h5")
 result = ct.reconstruct(scan, delta="auto")
 print(result)
 print(f"||Au - f|| = {result.residual:.3f}, certified: {result.certified}")

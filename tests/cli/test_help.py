@@ -1,0 +1,78 @@
+"""Every command's help has an example that fits its options, and long lists of options are in groups."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from ctrecon.cli.help import OTHER, SHARED, Command
+from ctrecon.cli.main import cli
+from ctrecon.cli.reconstruct import GROUPS
+
+
+def commands(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        if isinstance(found, click.Group):
+            yield from commands(found, (*above, name))
+        else:
+            yield " ".join((*above, name)), found
+
+
+ALL = dict(commands(cli))
+
+
+def parsed(command: click.Command, words: list[str]) -> list[str]:
+    """The words that no option took; raises where one is unknown. Nothing is opened."""
+    _, rest, _ = command.make_parser(click.Context(command)).parse_args(list(words))
+    return rest
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_command_has_an_example_that_its_options_take(name: str) -> None:
+    command = ALL[name]
+    assert isinstance(command, Command)
+    assert command.examples
+    said = CliRunner().invoke(cli, [*name.split(), "--help"]).output
+    for line in command.examples:
+        assert f"  {line}\n" in said, "as one line, to be copied"
+        words = shlex.split(line)
+        assert words[: 1 + len(name.split())] == ["ctrecon", *name.split()]
+        parsed(command, words[1 + len(name.split()) :])
+        given = set(words)
+        needed = [one for one in command.params if isinstance(one, click.Option) and one.required]
+        assert all(given & set(one.opts) for one in needed)
+
+
+def test_an_example_with_a_wrong_option_would_be_noticed() -> None:
+    with pytest.raises(click.NoSuchOption):
+        parsed(ALL["info"], ["scan.npz", "--no-such-option"])
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_every_option_stands_in_one_group(name: str) -> None:
+    command = ALL[name]
+    assert isinstance(command, Command)
+    groups = command.grouped(click.Context(command))
+    shown = [one.name for options in groups.values() for one in options]
+    options = [one.name for one in command.get_params(click.Context(command)) if isinstance(one, click.Option)]
+    assert sorted(map(str, shown)) == sorted(map(str, options))
+
+
+def test_reconstruct_has_its_options_in_groups() -> None:
+    command = ALL["reconstruct"]
+    assert isinstance(command, Command)
+    groups = command.grouped(click.Context(command))
+    assert list(groups)[: len(GROUPS)] == list(GROUPS)
+    left = [one.name for one in groups[OTHER] if "--help" not in one.opts]
+    assert left == [], "put it into a group of ctrecon/cli/reconstruct.py"
+    named = [name for names in (*GROUPS.values(), *SHARED.values()) for name in names]
+    assert len(named) == len(set(named))
+    said = CliRunner().invoke(cli, ["reconstruct", "--help"]).output.split("\n")
+    assert {f"{title}:" for title in GROUPS} <= set(said)
