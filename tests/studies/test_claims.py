@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image as PillowImage
 
 from ctrecon.applications.sudoku.card import model_card as sudoku_card
 from ctrecon.applications.sudoku.solve import is_solved
 from ctrecon.cli import benchmark, safety
+from ctrecon.cli.main import cli
 from ctrecon.networks.unet import UNet, UNetShape
 from ctrecon.studies.benchmarks import BenchmarkRow
-from ctrecon.studies.paper import table1, table2
+from ctrecon.studies.paper import evaluations, table1, table2
 from ctrecon.studies.safety.lesions import Lesion
 from ctrecon.studies.safety.readings import Reading, rows_of
 from ctrecon.training.card import model_card
@@ -89,6 +91,33 @@ def test_table_1(tmp_path: Path):
     assert second.gain.mean == pytest.approx(second.psnr - first.psnr)
     assert second.interval.low <= second.psnr <= second.interval.high
     json.dumps(second.to_dict(), allow_nan=False)
+
+
+def test_ways_of_evaluation(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "Set5"
+    folder.mkdir()
+    grey = rng.integers(0, 255, size=(25, 26), dtype=np.uint8)
+    PillowImage.fromarray(np.stack([grey] * 3, axis=-1)).save(folder / "a.png")
+    found = {(way.channels, way.border): way.psnr.mean for way in evaluations.ways(folder, 4)}
+    x = grey[:24, :24] / 255
+    squares = x.reshape(6, 4, 6, 4)
+    error = np.mean((squares - squares.mean(axis=(1, 3), keepdims=True)) ** 2)
+    assert found["red, green, blue", 0] == pytest.approx(10 * np.log10(1 / error))
+    # Of a grey picture the full luminance is its grey; that of 16 to 235 has 219 of 255 levels.
+    assert found["luminance 0 to 255", 0] == pytest.approx(found["red, green, blue", 0])
+    shorter = 20 * np.log10(255 / 219)
+    assert found["luminance 16 to 235", 0] == pytest.approx(found["luminance 0 to 255", 0] + shorter)
+    inner = (squares - squares.mean(axis=(1, 3), keepdims=True)).reshape(24, 24)[4:-4, 4:-4]
+    assert found["red, green, blue", 4] == pytest.approx(10 * np.log10(1 / np.mean(inner**2)))
+    # The baseline of table 1 is one of the ways.
+    nearest = {"nearest": lambda f, scale: torch.nn.functional.interpolate(f, scale_factor=scale)}
+    (first,) = table1.table([folder], nearest, 4)
+    assert first.psnr == pytest.approx(found["luminance 16 to 235", 0], abs=1e-4)
+    line = ["reproduce", "table1", "--data", str(folder), "--ways", "-o", str(tmp_path / "ways.json")]
+    result = CliRunner().invoke(cli, line, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert len(json.loads((tmp_path / "ways.json").read_text())) == len(found) == 8
 
 
 def test_table_2():

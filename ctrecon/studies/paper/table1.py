@@ -30,6 +30,10 @@ from ctrecon.support.statistics import Estimate, estimate
 
 Method = Callable[[Tensor, int], Tensor]
 
+PAPER_GAIN_DB = {"Set5": 4.35, "Set14": 3.00, "BSD100": 2.03, "Urban100": 2.64}
+"""Of the paper's energy dissipation over its gradient descent, fourfold. Gradient descent ends at nearest up-sampling,
+which depends on the pictures and the evaluation alone: so gains compare where PSNRs do not."""
+
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
