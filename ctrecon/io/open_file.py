@@ -32,6 +32,15 @@ def check_file(path: Path) -> None:
     if not head:
         raise InputError(f"{path}: is empty; copy or write it again")
     suffix = path.suffix.lower()
+    if head[128:132] == b"DICM":
+        # Loads pydicom, which no other file needs.
+        from ctrecon.dicom.common.files import class_named
+
+        held = class_named(path)
+        raise InputError(
+            f"{path}: is DICOM, {held}; a scan is read from the folder of its projections, and CT images by `ctrecon "
+            "simulate --from-dicom`"
+        )
     if suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise InputError(f"{path}: files ending in {suffix or 'nothing'} are not known; known are {known}")

@@ -144,6 +144,46 @@ def read_dataset(name: str, data: bytes) -> FileDataset:
         return pydicom.dcmread(BytesIO(data))
 
 
+def check_not_deflated(path: Path) -> None:
+    """Before a file is handed to pydicom, which would inflate it without a limit.
+
+    Args:
+        path: A file.
+
+    Raises:
+        InputError: It is deflated, or its file meta information is damaged.
+    """
+    if _meta_of(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        raise InputError(
+            f"{path}: is deflated, and nothing says how large it would become; store it uncompressed (dcmconv +te)"
+        )
+
+
+def class_named(path: Path) -> str:
+    """What a file says it holds, in the standard's words: nothing of its own text.
+
+    Args:
+        path: Any file.
+
+    Returns:
+        ``Secondary Capture Image Storage`` and the like; ``another object`` for classes that the standard does not
+        know; empty where it is no DICOM file.
+    """
+    try:
+        with path.open("rb") as stream:
+            if not is_dicom(stream.read(_META_AT)):
+                return ""
+        uid = UID(str(_meta_of(path).get("MediaStorageSOPClassUID", "")), validation_mode=IGNORE)
+    except (OSError, InputError):
+        return ""
+    return uid.name if uid.type == "SOP Class" else "another object"
+
+
+def _meta_of(path: Path) -> Dataset:
+    with refusing(f"{path}: its file meta information cannot be read"):
+        return pydicom.filereader.read_file_meta_info(path)
+
+
 def _looks_explicit(data: bytes, at: int) -> bool:
     """Whether the first element names its value representation; pydicom decides by the same."""
     vr = data[at + 4 : at + 6]

@@ -17,6 +17,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
+from ctrecon.dicom.common.files import check_not_deflated
 from ctrecon.dicom.raw import ct_pd_tags as tags
 from ctrecon.dicom.raw.ct_pd_bounds import PRIVATE, check_bounds, check_detector, check_shift
 from ctrecon.dicom.raw.ct_pd_fields import Fields
@@ -191,6 +192,7 @@ def _open(path: Path, *, pixels: bool) -> Dataset:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise InputError(f"{path}: is larger than a projection can be ({_LARGEST_FILE >> 20} MiB); check the file")
+        check_not_deflated(path)
         if pixels:
             return pydicom.dcmread(path)
         return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_WANTED)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ctrecon.dicom.common.files import class_named
 from ctrecon.errors import InputError
 
 MAX_PROJECTIONS = 1_000_000
 _MOST_NAMED = 3
+_MOST_LOOKED_AT = 100
 
 
 def dicom_names(folder: Path) -> tuple[list[str], list[str]]:
@@ -34,9 +36,12 @@ def dicom_names(folder: Path) -> tuple[list[str], list[str]]:
 
 def none_is_one(folder: Path, strays: Sequence[str]) -> InputError:
     """What to raise where no file of a folder is a projection."""
+    classes = {class_named(folder / name) for name in strays[:_MOST_LOOKED_AT]} - {""}
+    held = f", but {' and '.join(sorted(classes)[:_MOST_NAMED])}" if classes else ""
+    images = "; `ctrecon simulate --from-dicom` reads CT images" if any("Image" in one for one in classes) else ""
     return InputError(
-        f"{folder}: none of its {len(strays)} files ({_listed(strays)}) is a DICOM-CT-PD projection; give the folder "
-        "with the projections"
+        f"{folder}: none of its {len(strays)} files ({_listed(strays)}) is a DICOM-CT-PD projection{held}; give the "
+        f"folder with the projections{images}"
     )
 
 

@@ -16,6 +16,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.valuerep import PersonName
 
+from ctrecon.dicom.common.files import check_not_deflated
 from ctrecon.dicom.series.template_values import UNPAIRED, check_text, complete_or_drop, in_form
 from ctrecon.errors import InputError, SettingError
 
@@ -184,7 +185,11 @@ def _states_its_characters(source: Dataset) -> bool:
 
 def _read(template: Path) -> Dataset:
     try:
+        if template.is_file():
+            check_not_deflated(template)
         return dcmread(template, stop_before_pixels=True)
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{template} does not exist; give --template the name of a DICOM file") from None
     except InvalidDicomError:

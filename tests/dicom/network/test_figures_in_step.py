@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,11 +90,13 @@ def test_a_study_that_failed_is_counted_and_in_the_log(where: str, tmp_path: Pat
 
     process = fails if where == "processing" else result_of
     with Sink(refuse=0xA900) as sink:
-        rules = {"most_refusals": 1, "wait_s": 0.1}
+        rules = {"most_refusals": 1, "wait_s": 3600.0}
         with here(tmp_path / "queue", sink, process=process, rules=rules, health_port=0) as node:
             if where == "arrival":
                 node.queue.missing.refused(headers_key(tmp_path), "0" * 8, begun=True)
             arrives(node, tmp_path / "one")
+            # Only now: a node that waits for less than the study takes to come would forget that something is missing.
+            node.listener.rules = replace(node.listener.rules, wait_s=0.1)
             wait_for(lambda: node.queue.studies("failed"))
             assert any("failed" in line for line in node.lines)
             assert metrics(node.lines)[f'ctrecon_studies_failed_total{{where="{where}"}}'] == 1
