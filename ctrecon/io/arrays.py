@@ -66,7 +66,8 @@ def read_scan(
             lengths in detector cells. A file that says nothing of its geometry needs it: none is assumed.
         row: Of the detector, where there are several.
         image: Which of several sinograms in a file, from 0.
-        all_rows: All rows of the detector together, a volume, where the format is of a scanner that measures one.
+        all_rows: All rows of the detector together, a volume, where the format is of a scanner that measures one, or of
+            a folder of projections.
         bin: So many cells of the detector are added up in each direction; it must divide their numbers.
         detectors_first: Whether the array is ``[detectors, views]``; None takes it so where the geometry's number of
             views says it, and asks where only the data do.
@@ -91,6 +92,9 @@ def read_scan(
     if path.is_dir() and form is None and not is_zarr(path):
         if geometry is not None or row is not None or image is not None:
             raise InputError(f"{path}: projections bring their own geometry; drop --geometry, --row and --image")
+        if all_rows:
+            scan = _volume_of(path, z_mm, patient_position, every)
+            return with_center(scan, center).with_grid(size=size, pixel_mm=pixel_mm)
         scan = _slice_of(path, z_mm, patient_position)
         return with_center(scan, center).every(every).with_grid(size=size, pixel_mm=pixel_mm)
     if z_mm is not None:
@@ -162,12 +166,23 @@ def _asked(path: Path, form: Format | None, *, row: int | None, image: int | Non
     if all_rows and row is not None:
         raise InputError(f"{path}: --all-rows reads every detector row, so drop --row {row}")
     stacks = form is None and path.suffix.lower() in HDF5_SUFFIXES  # what is in the file says whether it is one
+    stacks = stacks or (cells == 1 and form is None and path.is_dir() and not is_zarr(path))  # of CT projections
     if (all_rows or cells > 1) and not stacks and (form is None or not form.volumes):
         what = "--all-rows" if all_rows else f"--bin {cells}"
         known = ", ".join(one.name for one in FORMATS if one.volumes)
         raise InputError(f"{path}: {what} is for projections of {known}; drop it (arrays [views, rows, detectors] "
                          "need a geometry in space, docs/units.md)")  # fmt: skip
     return Ask(row=row, image=image, all_rows=all_rows, bin=cells)
+
+
+def _volume_of(folder: Path, z_mm: float | None, patient_position: str | None, every: int) -> Scan:
+    # Here, because the import is slow and most runs do without.
+    from ctrecon.dicom.raw.projections import read_projections
+    from ctrecon.dicom.raw.whole import whole_scan
+
+    if z_mm is not None:
+        raise InputError(f"{folder}: --all-rows reads a volume, so drop --z {z_mm:g}")
+    return whole_scan(read_projections(folder, patient_position=patient_position), every=every)
 
 
 def _slice_of(folder: Path, z_mm: float | None, patient_position: str | None) -> Scan:

@@ -18,8 +18,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ctrecon.dicom.raw import ct_pd_tags as tags
 from ctrecon.dicom.raw.projections import ProjectionSet, read_projections
+from ctrecon.dicom.raw.scan_notes import how_it_stood, said_of
 from ctrecon.dicom.raw.views import Views
 from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.arc_fan import ArcFanBeam
@@ -27,7 +27,6 @@ from ctrecon.measurement.extent import object_radius_mm
 from ctrecon.measurement.few_counts import FEWEST_COUNTS
 from ctrecon.measurement.mask import missing_note
 from ctrecon.measurement.scan import Scan
-from ctrecon.measurement.terms import NOBODY
 from ctrecon.support.arrays import Float64Array
 
 Span = Literal["auto", "full", "short"]
@@ -37,8 +36,6 @@ _BEYOND = 0.5
 # Where the object reaches, so many projections and detector rows tell.
 _LOOKED_AT, _ROWS_LOOKED_AT = 200, 16
 MAX_SLICES = 100_000
-_COMPARED = "as others found for a scanner's own images"
-_NEVER_COMPARED = "never compared with a scanner's own images of this position: check left and head against one"
 
 
 def read_projection_slices(
@@ -281,43 +278,14 @@ def _notes(
         f"rebinned from a cone-beam scan, {c.kind.lower()}: z = {z_mm:.3f} mm, {turn}, {c.flying}; rays are tilted "
         f"by up to {_tilt_deg(scan, z_mm, geometry):.2f} degrees, which no variance accounts for",
     ]
-    if c.water_mu_per_mm is not None:
-        notes.append(f"water has {c.water_mu_per_mm:.6g} 1/mm, as the scan says")
-    left = [tag.name for tag in tags.CORRECTIONS if tag.name not in c.corrections]
-    if left:
-        notes.append(f"the files do not say that these corrections were made: {', '.join(left)}")
-    if c.water_mu_per_mm is None:
-        notes.append(f"{tags.WATER} is not stated")
-    if not counted:
-        notes.append(f"{tags.PHOTONS} is not stated: the noise of the rays is not known")
-    if counted:
-        notes.append("variances come from the photons sent to each detector column")
+    notes += said_of(scan, counted=counted)
     if missed:
         share = missed / (geometry.shape[0] * geometry.shape[1])
         notes.append(f"{missed} rays ({share:.2%}) needed a row beyond the detector and took its outermost one")
     if few:
         notes.append(f"{few} rays let through less than {FEWEST_COUNTS} photons and are taken as {FEWEST_COUNTS}")
-    if c.manufacturer.upper().startswith("GE"):
-        notes.append(
-            f"GE scanners are said to count the central column ({c.centre[0]:g}) from the other end: if edges are "
-            f"double, use --central-column {c.columns - c.centre[0]:g}"
-        )
-    notes.append(_how_it_lay(scan))
+    notes += how_it_stood(scan)
     return (*notes, *scan.notes)
-
-
-def _how_it_lay(scan: ProjectionSet) -> str:
-    position = scan.axes.position
-    if position == NOBODY:
-        return (
-            "it is of no patient, as --patient-position says: x runs to the right as seen from the table, y up, z into "
-            "the gantry"
-        )
-    own = scan.common.patient_position.strip().upper() == position
-    return (
-        f"the patient lay {position}, as {'the files say' if own else '--patient-position says'}; left, front and head "
-        f"follow from the format's frame ({_COMPARED if position == 'FFS' else _NEVER_COMPARED})"
-    )
 
 
 def _tilt_deg(scan: ProjectionSet, z_mm: float, geometry: ArcFanBeam) -> float:
