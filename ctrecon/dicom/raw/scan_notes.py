@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctrecon.dicom.raw import ct_pd_tags as tags
 from ctrecon.dicom.raw.projections import ProjectionSet
-from ctrecon.measurement.patient_position import NOBODY
+from ctrecon.measurement.terms import NOBODY
 
 _COMPARED = "as others found for a scanner's own images"
 _NEVER_COMPARED = "never compared with a scanner's own images of this position: check left and head against one"
