@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctrecon.cli.help import Command
 from ctrecon.cli.options import FilePath, FolderPath
 from ctrecon.cli.rows import check_rows, rows_option, write_rows
 
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 METHODS = ("fbp", "huber-tv", "learned")
 
 
-@click.command("lodopab")
+@click.command(
+    "lodopab", cls=Command,
+    examples=(
+        "ctrecon reproduce lodopab --set lodopab/ --at-most 8 -o rows.json",
+        "ctrecon reproduce lodopab --ct-slices patients/ --at-most 8 -o rows.json",
+    ),
+)  # fmt: skip
 @click.option("--set", "folder", type=FolderPath, help="LoDoPaB-CT itself: its test files, unpacked.")
 @click.option("--ct-slices", type=FolderPath, help="Instead: a folder of DICOM slices per patient; its test split.")
 @click.option("--method", "names", type=click.Choice(METHODS), multiple=True, help="Repeatable. Default: all.")

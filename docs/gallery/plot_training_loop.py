@@ -16,39 +16,40 @@ from ctrecon.operators.choose import choose_operator
 grid = ct.Grid(rows=48, columns=48, pixel_mm=1.0)
 scanner = ct.ParallelBeam(angles_rad=np.arange(16) * np.pi / 16, detector_count=70)
 A = choose_operator(scanner, grid)
+A = (2.0 / float(A.norm())) * A  # of norm 2, which steps of about 1 suit
 
 
 def blobs(count):
-    """Discs at random: images [count, 1, 48, 48] in 1/mm."""
+    """Discs at random: images [count, 1, 48, 48], in units of 0.01/mm."""
     centre = torch.rand(count, 5, 2, 1, 1) * 32 + 8
     radius = torch.rand(count, 5, 1, 1) * 6 + 3
     y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
     inside = (y - centre[:, :, 0]) ** 2 + (x - centre[:, :, 1]) ** 2 < radius**2
-    return 0.01 * inside.float().sum(1, keepdim=True)
+    return inside.float().sum(1, keepdim=True)
 
 
 torch.manual_seed(0)
-scale = 1 / float((A @ torch.ones(1, 1, 48, 48)).square().sum().sqrt() / 48) ** 2
 network = torch.nn.Sequential(
-    torch.nn.Conv2d(2, 24, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(24, 24, 3, padding=1), torch.nn.ReLU(),
+    torch.nn.Conv2d(2, 24, 3, padding=1), torch.nn.ReLU(),
+    torch.nn.Conv2d(24, 24, 3, padding=1), torch.nn.ReLU(),
     torch.nn.Conv2d(24, 1, 3, padding=1),
 )
 
 
 def reconstructed(f):
-    """Three steps down the misfit, each mended by the network."""
+    """Four steps down the misfit, each mended by the network."""
     u = torch.zeros(len(f), 1, 48, 48)
-    for _ in range(3):
-        u = u + network(torch.cat((u, scale * A.T(f - A(u))), dim=1))
+    for _ in range(4):
+        u = u + network(torch.cat((u, A.T(f - A(u))), dim=1))
     return u
 
 
 optimiser, losses = torch.optim.Adam(network.parameters(), lr=3e-3), []
 for _ in range(120):
-    truth = blobs(8)
+    truth = blobs(4)
     f = A(truth)
     u = reconstructed(f)
-    loss = 1e4 * (u - truth).square().mean() + (A(u) - f).square().mean()
+    loss = (u - truth).square().mean() + 0.1 * (A(u) - f).square().mean()
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()

@@ -12,9 +12,12 @@ import pytest
 
 ASK = """
 eval "$(_CTRECON_COMPLETE=bash_source ctrecon)"
+"""
+ONE = """
 COMP_WORDS=({words}) COMP_CWORD={last}
 _ctrecon_completion ctrecon
 echo "${{COMPREPLY[@]}}"
+COMPREPLY=()
 """
 
 
@@ -27,19 +30,26 @@ def path(tmp_path: Path) -> str:
     return f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
 
 
-def completed(path: str, *words: str) -> list[str]:
-    script = ASK.format(words=" ".join(f"'{word}'" for word in ("ctrecon", *words)), last=len(words))
+def completed(path: str, *lines: str) -> list[list[str]]:
+    """What bash offers at the end of each line, in one shell."""
+    asked = [line.split(" ") for line in lines]
+    script = ASK + "".join(
+        ONE.format(words=" ".join(f"'{word}'" for word in words), last=len(words) - 1) for words in asked
+    )
     root = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PATH": path, "PYTHONPATH": root}
     done = subprocess.run(
         ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=120, check=True
     )  # fmt: skip
-    return done.stdout.split()
+    return [line.split() for line in done.stdout.split("\n")[: len(lines)]]
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash on this machine")
 def test_bash_completes_commands_options_and_values(path: str) -> None:
-    assert completed(path, "rec") == ["reconstruct"]
-    assert completed(path, "reconstruct", "--meth") == ["--method"]
-    assert "huber-tv" in completed(path, "reconstruct", "--method", "hub")
-    assert completed(path, "nothing-of-this-kind") == []
+    command, option, value, nothing = completed(
+        path, "ctrecon rec", "ctrecon reconstruct --meth", "ctrecon reconstruct --method hub", "ctrecon no-such"
+    )
+    assert command == ["reconstruct"]
+    assert option == ["--method"]
+    assert value == ["huber-tv"]
+    assert nothing == []

@@ -48,6 +48,7 @@ SMALLER: dict[str, dict[str, str]] = {
         "audit": "--iterations 50",
     },
     "guarantees.md": {"reconstruct scan.npz --delta 0.3%": "--iterations 50", "audit": "--iterations 100"},
+    "faq.md": {"reconstruct": "--no-preview"},
     "report.md": {"simulate": "--size 48 --views 40"},
     "dicom.md": {"simulate": "--size 48 --views 40"},
 }
