@@ -56,6 +56,10 @@ class Look:
             return str(why) if isinstance(why, Refused) else f"the manifest is damaged ({type(why).__name__})"
         return "" if self.manifest is not None else MISSING
 
+    def check_private(self, ds: Dataset) -> None:
+        if self.manifest is not None:
+            self.manifest.check_private(ds)
+
     def check(self, ds: Dataset) -> None:
         if self.manifest is not None:
             self.manifest.check(ds)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage
+from pydicom.uid import CTImageStorage, RawDataStorage
 
 from ctrecon.certificates.verify import Json, Refused, require
-from ctrecon.dicom.common.private import CREATOR, GROUP
+from ctrecon.dicom.common.private import CREATOR, GROUP, HASH, KEY, MANIFEST, PIXEL, SIGNATURE, WATER
 from ctrecon.dicom.series.coerced import keyword_of
 from ctrecon.dicom.series.manifest import (
     entry_of,
@@ -25,6 +25,7 @@ from ctrecon.dicom.series.manifest import (
     signature_of,
     slice_of,
 )
+from ctrecon.dicom.series.raw_certificate import ELEMENTS, LENGTHS
 from ctrecon.support.text import printable
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ class Manifest:
         require(listed.get("pixels_sha256") == found.get("pixels_sha256"), "its pixels are not those of the manifest")
         require(listed.get("tie") == found.get("tie"), "its private block CTRECON is not what the manifest says")
         self.coerced |= _changed(listed["whose"], found["whose"])
+
+    def check_private(self, ds: Dataset) -> None:
+        """Raises Refused where our block holds what we do not write; others' private elements are gathered.
+
+        Before anything is taken out of the data set.
+        """
+        _require_own_block(ds)
         self.coerced |= _private(ds)
 
     def check_own(self, ds: Dataset) -> None:
@@ -80,7 +88,6 @@ class Manifest:
         said = _difference(own["says"], found["says"])
         require(not said, f"its header is not what the manifest says: {said}")
         self.coerced |= _changed(own["whose"], found["whose"])
-        self.coerced |= _private(ds)
 
     def fault(self, datasets: Sequence[Dataset]) -> str:
         """What is wrong with the whole; empty where nothing is."""
@@ -142,9 +149,26 @@ def _changed(listed: Mapping[str, Any], found: Mapping[str, Any]) -> set[str]:
     return {name for name in {*listed, *found} if listed.get(name) != found.get(name)}
 
 
+def _require_own_block(ds: Dataset) -> None:
+    """Raises Refused where our block stands twice, or holds what is never written to such an object."""
+    group = ds.group_dataset(GROUP)
+    places = [e.tag.element for e in group if e.tag.is_private_creator and str(e.value).strip() == CREATOR]
+    require(len(places) <= 1, "its private block CTRECON stands twice: other programs may read the other one")
+    if ds.SOPClassUID == RawDataStorage:
+        known = {MANIFEST, SIGNATURE, KEY} if holds_manifest(ds) else {*ELEMENTS.values(), LENGTHS}
+    else:
+        known = {WATER, PIXEL, HASH} if ds.SOPClassUID == CTImageStorage else set()
+    found = {e.tag.element & 0xFF for e in group if e.tag.element >> 8 in places}
+    more = sorted(found - known)
+    require(not more, f"its private block CTRECON holds an element xx{(more or [0])[0]:02X}, which was added")
+    require(bool(known) or not places, "its private block CTRECON was added")
+
+
 def _private(ds: Dataset) -> set[str]:
-    """Private elements that others have put there."""
-    return {keyword_of(element) for element in ds if element.tag.is_private and not _ours(ds, element)}
+    """What others have put there: private elements, and private information in the header of the file."""
+    meta = getattr(ds, "file_meta", Dataset())
+    added = {name for name in ("PrivateInformation", "PrivateInformationCreatorUID") if name in meta}
+    return added | {keyword_of(element) for element in ds if element.tag.is_private and not _ours(ds, element)}
 
 
 def _ours(ds: Dataset, element: Any) -> bool:

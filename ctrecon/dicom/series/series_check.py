@@ -26,7 +26,7 @@ from ctrecon.certificates.verify import Json, Refused, require
 from ctrecon.certificates.worth import worth
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.private import read_tie
-from ctrecon.dicom.series.evidence_check import UNTOUCHED, changes, check_evidence
+from ctrecon.dicom.series.evidence_check import EVIDENCE, UNTOUCHED, changes, check_evidence
 from ctrecon.dicom.series.file_check import check_file
 from ctrecon.dicom.series.look import CertifiedSlice, Look, OfSlice
 from ctrecon.dicom.series.manifest import holds_manifest
@@ -208,6 +208,7 @@ def _image(look: Look, path: Path, ds: Dataset) -> _Found:
     if tie is None:
         raise Refused("its private block CTRECON, which ties it to a certificate, is missing or damaged")
     check_file(path, ds)
+    look.check_private(ds)
     require(tie.certificate_sha256 != "", "not certified, as it says itself: the residual is above delta")
     index = int(ds.InstanceNumber)
     require(1 <= index <= MOST_SLICES, f"InstanceNumber {index} is no slice")
@@ -262,7 +263,7 @@ def _placed(ds: Dataset, claimed: Json, tied: tuple[float, float], z_mm: float |
     assert z_mm is not None
     z = float(ds.ImagePositionPatient[2])
     near = bool(np.isclose(z, z_mm, rtol=1e-9, atol=1e-9))
-    require(near, f"ImagePositionPatient is at z = {z:g} mm, its certificate at {z_mm:g} mm")
+    require(near, f"ImagePositionPatient is at z = {z!r} mm, its certificate at {z_mm!r} mm")
 
 
 def _other(
@@ -272,9 +273,12 @@ def _other(
         if look.manifest is None:
             return Finding(path, True, "manifest, not looked at"), None
         check_file(path, ds)
+        look.check_private(ds)
         look.manifest.check_own(ds)
         count, sha256 = len(look.manifest.values["objects"]), hashlib.sha256(look.manifest.raw).hexdigest()
         return Finding(path, True, f"manifest of the {count} other objects, SHA-256 {sha256}"), None
+    if ds.get("SOPClassUID") in EVIDENCE:
+        look.check_private(ds)
     said = check_evidence(ds, [image for _, image in images], claims)
     check_file(path, ds)
     look.check(ds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,15 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
 
-from ctrecon.certificates.verify import require
-from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES
+from ctrecon.certificates.verify import FILES, require
+from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name
 
 MOST_BYTES = 1 << 30
 _MOST_NAMED = 4
 _NAMES = ("SOPInstanceUID", "SeriesInstanceUID")
-_NOTHING, _CERTIFICATE = re.compile(r"(?!)"), re.compile(r"slice-\d{4}\.[a-z.]+")
+HISTORY = ".history.json"
 Datasets = list[tuple[Path, Dataset]]
 Unread = list[tuple[Path, Exception]]
 
@@ -46,17 +45,26 @@ class Read:
 def read_series(folder: Path) -> Read:
     """All DICOM files of ``folder`` with what they hold, pixels deferred; those that cannot be read, and why.
 
+    What lies in its folders and says that it is of the same series, or an object of it, belongs to them.
     Where it has none, those of its folders to any depth, without the folders of which no file says that ctrecon made
     it. Links are not followed. Expects pydicom's warnings to be off.
     """
     datasets, unread, strays = _read(folder)
     below = sorted(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())
-    if datasets or unread:
-        for other in below:
-            known = _CERTIFICATE if other == folder / CERTIFICATES else _NOTHING
-            strays += [path for path in sorted(other.iterdir()) if path.is_file() and not known.fullmatch(path.name)]
-        return Read(datasets, unread, strays=tuple(strays))
     strangers: Datasets = []
+    if datasets or unread:
+        evidence = _evidence(datasets)
+        for other in below:
+            if other == folder / CERTIFICATES:
+                strays += [path for path in sorted(other.iterdir()) if path.is_file() and path.name not in evidence]
+                continue
+            found, not_read, no_dicom = _read(other)
+            strangers += found
+            strays += [*no_dicom, *(path for path, _ in not_read)]
+        same = _of_one(datasets, strangers)
+        among = {path for path, _ in same}
+        strays += [path for path, _ in strangers if path not in among]
+        return Read(datasets + same, unread, strays=tuple(sorted(strays)))
     for other in below:
         found, not_read, no_dicom = _read(other)
         unread += not_read
@@ -65,10 +73,26 @@ def read_series(folder: Path) -> Read:
             datasets += found
         else:
             strangers += found
-    ours = {str(dataset.get(name)) for _, dataset in datasets for name in _NAMES}
-    same = [(path, ds) for path, ds in strangers if not ours.isdisjoint(str(ds.get(name)) for name in _NAMES)]
-    about = tuple(path for path, ds in strangers if _refers(ds, ours))
+    same = _of_one(datasets, strangers)
+    about = tuple(path for path, ds in strangers if _refers(ds, _uids(datasets)))
     return Read(datasets + same, unread, len(strangers) - len(same), about, tuple(strays))
+
+
+def _uids(datasets: Datasets) -> set[str]:
+    return {str(dataset.get(name)) for _, dataset in datasets for name in _NAMES}
+
+
+def _of_one(datasets: Datasets, strangers: Datasets) -> Datasets:
+    """Those of the strangers that say they are of the same series, or one of its objects."""
+    ours = _uids(datasets)
+    return [(path, ds) for path, ds in strangers if not ours.isdisjoint(str(ds.get(name)) for name in _NAMES)]
+
+
+def _evidence(datasets: Datasets) -> set[str]:
+    """The names of what belongs to the images beside them."""
+    numbers = [str(ds.get("InstanceNumber")) for _, ds in datasets if ds.get("SOPClassUID") == CTImageStorage]
+    stems = [certificate_name(int(k)).removesuffix(FILES["image"]) for k in numbers if k.isdecimal() and len(k) <= 4]
+    return {stem + suffix for stem in stems for suffix in (*FILES.values(), HISTORY)}
 
 
 def _refers(ds: Dataset, ours: set[str]) -> bool:
