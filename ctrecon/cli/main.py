@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import sys
 import traceback
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ import click
 
 from ctrecon.cli.lazy import LazyGroup
 from ctrecon.errors import CtreconError
+from ctrecon.support.alone import check_alone
 from ctrecon.support.text import printable
 from ctrecon.support.troubles import see
 from ctrecon.support.where import causes
@@ -127,6 +129,11 @@ def _collect_seldom() -> None:
 def main() -> None:
     """The entry point of the ``ctrecon`` command."""
     _collect_seldom()
+    try:
+        check_alone()
+    except CtreconError as error:
+        click.echo(f"ctrecon: {error}", err=True)
+        sys.exit(EXIT_BAD_INPUT)
     cli(prog_name="ctrecon")
 
 
