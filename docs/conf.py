@@ -19,10 +19,10 @@ extensions = [
 exclude_patterns = ["gallery", "extensions", "static", "examples/**/*.md5", "examples/**/*.ipynb"]
 templates_path: list[str] = []
 nitpicky = True
-# Types of other libraries, whose own sites are elsewhere (nothing here is fetched), and names that stand on no page.
+# Types of other libraries, whose own sites are elsewhere (nothing here is fetched), and variables for types.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!ctrecon).*"),
-    (r"py:.*", r"ctrecon\..*"),
+    (r"py:.*", r"ctrecon\..*\.([A-Z]|[A-Z]_co|Kind)"),
 ]
 suppress_warnings = ["ref.python"]  # two classes of one short name, in annotations Python does not resolve
 

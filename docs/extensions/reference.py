@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,36 @@ def promised(page: Path) -> dict[str, list[str]]:
     return rooms
 
 
+def types_of(thing: Any) -> set[type]:
+    """The classes of this package in the annotations of a function, or of a class and its methods, and its bases."""
+    if inspect.isclass(thing):
+        below = [one for name, one in vars(thing).items() if not name.startswith("_")]
+        annotated = [thing, getattr(thing, "__init__", None), *(getattr(one, "fget", one) for one in below)]
+    else:
+        annotated = [thing]
+    found = {base for base in getattr(thing, "__bases__", ()) if base.__module__.startswith("ctrecon.")}
+    for one in annotated:
+        space = vars(sys.modules.get(getattr(one, "__module__", ""), None) or sys)
+        for annotation in (*getattr(one, "__annotations__", {}).values(), *getattr(one, "__orig_bases__", ())):
+            named = (space.get(word) for word in re.findall(r"\w+", str(annotation)))
+            found |= {each for each in named if inspect.isclass(each) and each.__module__.startswith("ctrecon.")}
+    return found
+
+
+def beside(rooms: dict[str, list[str]]) -> dict[str, list[str]]:
+    """By room the classes that promised names take and give, and those that these do, where no page has them yet."""
+    known = {resolve(name) for names in rooms.values() for name in names if inspect.isclass(resolve(name))}
+    waiting = [resolve(name) for names in rooms.values() for name in names]
+    found: dict[str, list[str]] = {}
+    while waiting:
+        for each in sorted(types_of(waiting.pop()) - known, key=lambda one: one.__qualname__):
+            known.add(each)
+            waiting.append(each)
+            if "." not in each.__qualname__ and not each.__name__.startswith("_"):
+                found.setdefault(each.__module__.split(".")[1], []).append(f"{each.__module__}.{each.__qualname__}")
+    return {room: sorted(names) for room, names in found.items()}
+
+
 def entries(names: list[str], doors: dict[int, str]) -> Iterator[str]:
     """The directives that describe names. A method stands with its class."""
     for name in names:
@@ -80,12 +111,14 @@ def files_of(room: str) -> Iterator[str]:
         yield f"   * - ``{found.name}``\n     - {said.split(chr(10))[0]}"
 
 
-def page_of(room: str, names: list[str], doors: dict[int, str]) -> str:
+def page_of(room: str, names: list[str], types: list[str], doors: dict[int, str]) -> str:
     """The text of a room's page."""
     package = importlib.import_module(f"ctrecon.{room}" if room != FRONT else FRONT)
     said = (inspect.getdoc(package) or "").split("\n")[0]
     name = f"ctrecon.{room}" if room != FRONT else "import ctrecon as ct"
     parts = [title(name, "="), said, "", *entries(names, doors)]
+    if types:
+        parts += [title("What these take and give", "-"), *entries(types, doors)]
     if room != FRONT and (files := list(files_of(room))):
         parts += [
             title("Files", "-"), "What each file is about; what stands above is what is promised.\n",
@@ -105,9 +138,10 @@ def generate(app: Sphinx) -> None:
     rooms = promised(Path(app.srcdir) / "api.md")
     doors = {id(resolve(name)): name for name in rooms[FRONT] if not isinstance(resolve(name), str)}
     folder = Path(app.srcdir) / "reference" / "python"
-    for room, names in rooms.items():
-        write(folder / f"{room}.rst", page_of(room, names, doors))
-    others = sorted(set(rooms) - {FRONT})
+    types = beside(rooms)
+    for room in {**rooms, **types}:
+        write(folder / f"{room}.rst", page_of(room, rooms.get(room, []), types.get(room, []), doors))
+    others = sorted({*rooms, *types} - {FRONT})
     write(folder / "index.rst", "\n".join([
         title("Python", "="), "What :doc:`the page of the interface </api>` promises, from the docstrings.\n",
         ".. toctree::\n   :maxdepth: 1\n", f"   {FRONT}", *(f"   {room}" for room in others), "",
