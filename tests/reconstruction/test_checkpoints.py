@@ -24,18 +24,20 @@ class CutError(Exception):
 
 
 class Kept:
-    """Keeps a copy of every state in memory; ``end`` cuts the job off after so many."""
+    """Counts states; ``end`` cuts the job off after so many, and a copy of the last is kept."""
 
     def __init__(self, earlier: Any = None, end: int | None = None) -> None:
         self.earlier, self.end = earlier, end
-        self.states: list[Any] = []
+        self.count = 0
+        self.last: Any = None
 
     def recall(self, device: torch.device) -> Any:
         return copy.deepcopy(self.earlier)
 
     def offer(self, state: Callable[[], Any]) -> None:
-        self.states.append(copy.deepcopy(state()))
-        if len(self.states) == self.end:
+        self.count += 1
+        if self.count == self.end:
+            self.last = copy.deepcopy(state())
             raise CutError
 
 
@@ -68,24 +70,25 @@ def test_every_method_goes_on_from_any_of_its_states_to_the_same_bytes(name: str
     alone = method(problem, **given(method))
     told = method(problem, **given(method), checkpoint=whole)
     assert told.image.tobytes() == alone.image.tobytes()
-    assert whole.states, "and it has something to go on from"
-    count = len(whole.states)
-    for end in sorted({1, 2, count // 3 + 1, count // 2 + 1, count}):
+    count = whole.count
+    assert count, "and it has something to go on from"
+    for end in sorted({1, count // 2 + 1, count}):
         cut = Kept(end=end)
         with pytest.raises(CutError):
             method(problem, **given(method), checkpoint=cut)
-        again = Kept(cut.states[-1])
+        again = Kept(cut.last)
         found = method(problem, **given(method), checkpoint=again)
-        assert len(again.states) == count - end, "nothing is done twice"
+        assert again.count == count - end, "nothing is done twice"
         assert found.image.tobytes() == alone.image.tobytes()
         assert (found.reason, found.history) == (alone.reason, alone.history)
 
 
 def test_a_method_that_did_not_go_on_would_be_noticed(problem: Problem) -> None:
     method = load_method("cgls")
-    kept = Kept()
-    method(problem, iterations=12, checkpoint=kept)
-    wrong = copy.deepcopy(kept.states[2])
+    kept = Kept(end=3)
+    with pytest.raises(CutError):
+        method(problem, iterations=12, checkpoint=kept)
+    wrong: Any = kept.last
     wrong["iterate"]["d"] *= 1.001
     found = method(problem, iterations=12, checkpoint=Kept(wrong))
     assert found.image.tobytes() != method(problem, iterations=12).image.tobytes()

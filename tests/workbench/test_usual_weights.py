@@ -44,9 +44,6 @@ def test_a_cone_gets_those_of_volumes_and_everything_says_so(tmp_path: Path, loa
     assert json.loads(done.output)["prior"] == "ct-volume"
     assert json.loads((tmp_path / "v.history.json").read_text())["settings"]["prior"] == "ct-volume"
     assert "ct-volume" in (tmp_path / "v.html").read_text()
-    said = CliRunner().invoke(cli, [*line.split(), "--overwrite", "--prior", "ct-default"], catch_exceptions=False)
-    assert loaded == ["ct-volume", "ct-default"]
-    assert "ct-volume" not in said.output
 
 
 def test_an_image_gets_those_of_images(loaded: list[str]) -> None:
@@ -66,6 +63,11 @@ def test_only_a_method_that_asks_a_network_is_given_weights(method: str, in_spac
     found = Settings(method=method).of_scan(in_space=in_space).prior
     asks = "prior" in settings_of(load_method(method))
     assert found == (usual_ct_weights(in_space=in_space) if asks else None)
+
+
+def test_weights_that_are_named_stay() -> None:
+    for in_space in (False, True):
+        assert Settings(prior="ct-default").of_scan(in_space=in_space).prior == "ct-default"
 
 
 def test_those_of_volumes_see_neighbouring_slices() -> None:
