@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from ctrecon.cli import benchmark
 from ctrecon.cli.main import cli
 from ctrecon.errors import SettingError, WeightsError
 from ctrecon.networks.pretrained import load_ct_network, save_network
@@ -141,6 +142,9 @@ def test_two_commands_from_training_to_the_table(tmp_path: Path, phantoms: TestS
     assert facts["mean_psnr_db"]["lpd"] < facts["mean_psnr_db"]["energy"]
     assert facts["peers"]["lpd"]["certified"] == [False, False]
     assert json.dumps(facts)
+    header, rule, line = *benchmark._header(["lpd"]).splitlines(), benchmark._line(row)
+    assert header.count("|") == rule.count("|") == line.count("|")
+    assert line.endswith(f"{min(row.peers['lpd'].misfit):.2f} to {max(row.peers['lpd'].misfit):.2f} | no |")
 
 
 class Anything(dict):
