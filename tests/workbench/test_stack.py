@@ -118,7 +118,7 @@ def test_every_format_holds_the_same_volume_and_is_verified(
     scan: Path, store: Path, suffix: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"v{suffix}"
-    done = run(f"reconstruct {scan} --all-slices -o {path} --water-mu 0.02 {QUICK}")
+    done = run(f"reconstruct {scan} --all-slices -o {path} --water-mu 0.02 --patient-position HFS {QUICK}")
     assert done.exit_code == 0, done.output
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["v.evidence", path.name])
     volume = np.asarray(zarr.open_array(store / "0", mode="r")[:])
