@@ -23,6 +23,8 @@ TESTS = (
     "tests/geometry", "tests/operators", "tests/io", "tests/classical", "tests/outputs", "tests/report/test_report.py",
     "tests/dicom/test_dicom_evidence.py",
 )  # fmt: skip
+# Old versions of one library warn of new ones of another.
+CALM = ("-o", "filterwarnings=default")
 # ASTRA, too, needs some of the CUDA libraries.
 TORCH = re.compile(
     r"(torch|triton|nvidia-(?!cuda-runtime|cufft|nvjitlink)[a-z0-9-]+|pytest[a-z-]*|hypothesis|platformdirs)=="
@@ -50,7 +52,7 @@ def main() -> None:
         site = next(path for path in environment.rglob("site-packages") if path.is_dir())
         (site / "torch_of_here.pth").write_text(sysconfig.get_path("purelib") + "\n")
     sys.exit(subprocess.run(
-        [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long", *tests], cwd=ROOT, check=False,
+        [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long", *CALM, *tests], cwd=ROOT, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
     ).returncode)  # fmt: skip
 
