@@ -51,10 +51,9 @@ def main() -> None:
     if shared:
         site = next(path for path in environment.rglob("site-packages") if path.is_dir())
         (site / "torch_of_here.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    sys.exit(subprocess.run(
-        [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long", *CALM, *tests], cwd=ROOT, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
-    ).returncode)  # fmt: skip
+    calm = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    pytest = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long", *CALM]
+    sys.exit(subprocess.run([*pytest, *tests], cwd=ROOT, check=False, env=calm).returncode)
 
 
 def run(*words: str) -> None:
