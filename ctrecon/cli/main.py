@@ -35,7 +35,7 @@ class Commands(LazyGroup):
         "audit": ("audit", "Tell whether a structure is in the data, or only in the picture."),
         "compare": ("compare", "Tell where two reconstructions differ by more than the data decide."),
         "report": ("report", "Write one page about a reconstruction: image, proof, how to check it."),
-        "view": ("view", "Look at a volume in napari, where it is installed."),
+        "view": ("view", "Look at a folder: list, compare, play slices, open reports."),
         "correct": ("correct", "Correct a scan: rings, zingers, flicker, scatter and more."),
         "info": ("info", "Say what a scan file holds and what is assumed of it."),
         "diagnose": ("diagnose", "Say what is wrong with a scan that no image explains."),

@@ -64,8 +64,18 @@ def read_npy(path: Path) -> Array:
         return _read(stream, path, "the array", size)
 
 
-def _mapped(path: Path) -> Array:
-    """The array where it lies on disk, its header checked as ``read_npy`` does: what is not used is not read."""
+def map_npy(path: Path) -> Array:
+    """The array where it lies on disk: what is not used is not read.
+
+    Args:
+        path: A ``.npy`` file.
+
+    Returns:
+        Read-only, of any shape but an empty one.
+
+    Raises:
+        InputError: For what ``read_npy`` refuses, but for size.
+    """
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = io.BytesIO(stream.read(_LONGEST_HEADER))
@@ -73,7 +83,7 @@ def _mapped(path: Path) -> Array:
     shape, fortran, dtype = _header(head, path, what)
     check_number_type(path, what, dtype)
     claimed = claimed_bytes(path, what, shape, dtype)
-    if claimed != size - head.tell() or claimed == 0 or len(shape) != 3:
+    if claimed != size - head.tell() or claimed == 0 or not shape:
         return read_npy(path)  # which says what is wrong
     stored = np.memmap(path, dtype=dtype, mode="r", offset=head.tell(), shape=shape, order="F" if fortran else "C")
     return stored.view(np.ndarray)
@@ -84,7 +94,7 @@ class NpyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._values = _mapped(path)
+        self._values = map_npy(path)
 
     def names(self) -> tuple[str, ...]:
         return (self.path.name,)

@@ -1,4 +1,4 @@
-"""``ctrecon view`` hands a volume to napari as its manifest says; without napari it says how to get it."""
+"""``ctrecon view --napari`` hands a volume to napari as its manifest says; without napari it says how to get it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_napari_gets_the_values_where_they_stand(volume: Path, monkeypatch: pyte
     viewer = SimpleNamespace(add_image=lambda values, **more: seen.update(values=values, **more))
     fake = SimpleNamespace(Viewer=lambda title: viewer, run=lambda: seen.update(ran=True))
     monkeypatch.setitem(sys.modules, "napari", fake)
-    done = CliRunner().invoke(cli, ["view", str(volume)])
+    done = CliRunner().invoke(cli, ["view", "--napari", str(volume)])
     assert done.exit_code == 0, done.output
     image = np.load(volume.with_name("v.evidence") / "slice-0002.npy")
     np.testing.assert_array_equal(seen["values"][1], image)  # type: ignore[index]
@@ -39,9 +39,9 @@ def test_napari_gets_the_values_where_they_stand(volume: Path, monkeypatch: pyte
 
 def test_without_napari_one_line_says_how_to_get_it(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "napari", None)
-    done = CliRunner().invoke(cli, ["view", str(volume)])
+    done = CliRunner().invoke(cli, ["view", "--napari", str(volume)])
     assert done.exit_code == 2
     assert "pip install 'napari[all]'" in done.output
-    done = CliRunner().invoke(cli, ["view", str(volume.parent)])
+    done = CliRunner().invoke(cli, ["view", "--napari", str(volume.parent)])
     assert done.exit_code == 2
     assert "is no volume with its evidence" in done.output

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -34,6 +35,13 @@ class Hdf5Volume:
 
     def read(self, path: Path, manifest: Manifest) -> Iterator[Array]:
         """See ``VolumeFile``."""
+        with self.opened(path, manifest) as slice_of:
+            for k in range(manifest.shape[0]):
+                yield slice_of(k)
+
+    @contextmanager
+    def opened(self, path: Path, manifest: Manifest) -> Iterator[Callable[[int], Array]]:
+        """See ``VolumeFile``."""
         with Hdf5File(path) as file:
             found = file.dataset(_NAME)
             if (found.shape, found.dtype) != (manifest.shape, np.dtype("<f4")):
@@ -41,5 +49,4 @@ class Hdf5Volume:
             for name in ("first_mm", "step_mm"):
                 if tuple(np.asarray(found.attrs.get(name, ())).tolist()) != tuple(getattr(manifest, name)):
                     raise InputError(f"{path}: its {name} is not the manifest's")
-            for k in range(manifest.shape[0]):
-                yield file.read_row(_NAME, 0, k)
+            yield lambda k: file.read_row(_NAME, 0, k)

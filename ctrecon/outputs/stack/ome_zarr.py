@@ -8,7 +8,8 @@ mean of the (up to) 2 x 2 x 2 voxels that it stands for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,13 @@ class OmeZarr:
                 yield values
             elif not np.array_equal(_chunk(path, arrays[level], level, k), values, equal_nan=True):
                 raise InputError(f"{path}: slice {k} of level {level} is not the mean of what is below it")
+
+    @contextmanager
+    def opened(self, path: Path, manifest: Manifest) -> Iterator[Callable[[int], Array]]:
+        """See ``VolumeFile``; of the finest level."""
+        _check_array(path / "0" / ".zarray", manifest.shape)
+        array = zarr.open_array(store=path / "0", mode="r", zarr_format=2)
+        yield lambda k: _chunk(path, array, 0, k)
 
 
 def level_shapes(shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,21 @@ class TiffStack:
 
     def read(self, path: Path, manifest: Manifest) -> Iterator[Array]:
         """See ``VolumeFile``."""
+        with self.opened(path, manifest) as slice_of:
+            for k in range(manifest.shape[0]):
+                yield slice_of(k)
+
+    @contextmanager
+    def opened(self, path: Path, manifest: Manifest) -> Iterator[Callable[[int], Array]]:
+        """See ``VolumeFile``."""
         with opened(path) as file:
             if len(file.pages) != manifest.shape[0]:
                 raise InputError(f"{path}: has {len(file.pages)} pages, the manifest {manifest.shape[0]} slices")
-            for page in file.pages:
+
+            def slice_of(k: int) -> Array:
+                page = file.pages[k]
                 if (tuple(page.shape), np.dtype(page.dtype)) != (manifest.shape[1:], np.dtype("f4")):
                     raise InputError(f"{path}: a page has shape {page.shape} and {page.dtype}, not the manifest's")
-                yield page.asarray()
+                return np.asarray(page.asarray())
+
+            yield slice_of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +30,16 @@ class VolumeFile(Protocol):
 
         Raises:
             InputError: It is not of the manifest's shape, or says another place, or is damaged.
+        """
+        ...
+
+    def opened(self, path: Path, manifest: Manifest) -> AbstractContextManager[Callable[[int], Array]]:
+        """Open it to look at single slices, by their numbers from 0, sizes checked before any is read.
+
+        Only what is asked for is read and compared with the manifest.
+
+        Raises:
+            InputError: As ``read``.
         """
         ...
 
