@@ -16,8 +16,12 @@ from ctrecon.cli.options import ScanPath
 @click.argument("place", metavar="[PLACE]", type=ScanPath, default=".")
 @click.option("--port", type=click.IntRange(1, 65535), help="On 127.0.0.1. Default: a free one.")
 @click.option("--browser/--no-browser", default=True, help="Open the page in your browser. Default: do.")
+@click.option(
+    "--water-mu", type=click.FloatRange(min=0, min_open=True, max=1e3), metavar="PER_MM",
+    help="Attenuation of water in 1/mm, for HU. Default: 0.02 where that can be.",
+)  # fmt: skip
 @click.option("--napari", is_flag=True, help="Open PLACE, a volume with evidence, in napari, where it is installed.")
-def command(place: Path, port: int | None, browser: bool, napari: bool) -> None:
+def command(place: Path, port: int | None, browser: bool, water_mu: float | None, napari: bool) -> None:
     """Look at scans, reconstructions, volumes, series and reports of a folder, on a page of this machine alone.
 
     PLACE is a folder, by default this one, or a file, a store or a series in one, which is shown first. The page lists
@@ -29,7 +33,7 @@ def command(place: Path, port: int | None, browser: bool, napari: bool) -> None:
         return
     from ctrecon.desk.open import open_desk, shown_in_browser
 
-    with open_desk(place, port=port or 0) as server:
+    with open_desk(place, port=port or 0, water_mu_per_mm=water_mu) as server:
         url = server.guard.url
         click.echo(url)
         click.echo(

@@ -143,7 +143,13 @@
   const open = async (number) => {
     const found = await fetched(number);
     if (found) await go(found, null);
-    if (found && window.matchMedia("(max-width: 820px)").matches) byId("look").scrollIntoView();
+    else if (!byId("trouble").hidden) {
+      const why = byId("trouble").textContent;
+      await go(null, null);
+      byId("welcome").hidden = true;
+      trouble(why);
+    }
+    if (window.matchMedia("(max-width: 820px)").matches) byId("look").scrollIntoView();
   };
   const compare = async (number) => {
     const found = await fetched(number);

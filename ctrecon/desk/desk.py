@@ -7,6 +7,7 @@ import hmac
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from ctrecon.desk.index import Entry, Index
 from ctrecon.desk.look import look_at
-from ctrecon.desk.planes import OPENERS, Shelf, manifest_of
+from ctrecon.desk.planes import OPENERS, Shelf, manifest_of, open_array
 from ctrecon.desk.scans import Scans
 from ctrecon.desk.status import UNSAID, Status, of_image, of_series, of_volume
 from ctrecon.errors import InputError, SettingError
@@ -29,15 +30,20 @@ from ctrecon.workbench.verify import verify
 
 MOST_PAGE_BYTES = 64 << 20
 """Of a report that is opened."""
-_MOST_FILES = 20_000
+_MOST_FILES, _HEAD = 20_000, 1 << 16
 _OUR_REPORT = b"ctrecon \xc2\xb7 reconstruction report"
 _REPORTED = ("image", "volume")
+_CHECKED = ("image", "picture", "volume", "series")
 
 
 class Desk:
-    """A folder as the page sees it. ``chosen`` is the number of what is shown first; None for nothing."""
+    """A folder as the page sees it. ``chosen`` is the number of what is shown first; None for nothing.
 
-    def __init__(self, folder: Path, chosen: Path | None = None) -> None:
+    ``water_mu_per_mm``: attenuation of water, for Hounsfield units; None for what files say, else what is usual.
+    """
+
+    def __init__(self, folder: Path, chosen: Path | None = None, water_mu_per_mm: float | None = None) -> None:
+        self._water = water_mu_per_mm
         self.index = Index(folder)
         self.chosen = None if chosen is None else self.index.number_of(chosen)
         self._shelf, self._scans = Shelf(), Scans()
@@ -67,13 +73,13 @@ class Desk:
         entry = self.index.entry(number)
         common = {"number": number, "name": printable(entry.path.name), "kind": entry.kind}
         if entry.kind == "report":
-            _report_bytes(entry.path)
+            _check_report(entry.path)
             return common | {"report": self.key_of(number), **_words(UNSAID)}
         if entry.kind == "scan":
             facts, _ = self._scans.read(entry.path, state_of(entry.path))
             return common | {"facts": [[name, printable(text)] for name, text in facts], **_words(UNSAID)}
         planes, sample = self._shelf.sent(entry.kind, entry.path, state_of(entry.path), None)
-        found = look_at(entry.kind, entry.path, planes, sample)
+        found = look_at(entry.kind, entry.path, planes, sample, self._water)
         report = (entry.kind in _REPORTED and found.status.checkable) or bool(entry.kind == "image" and found.facts)
         return common | self._said(entry, found.status) | found.to_dict() | {
             "shape": list(planes.shape), "channels": planes.channels, "factor": planes.factor,
@@ -108,7 +114,7 @@ class Desk:
             InputError: Nothing there can be checked.
         """
         entry = self.index.entry(number)
-        if entry.kind not in _STATUS:
+        if entry.kind not in _CHECKED:
             raise InputError(f"{entry.path.name}: is a {entry.kind}, of which there is nothing to check")
         if not self._checking.acquire(blocking=False):
             raise SettingError("another check is running; wait for it")
@@ -140,11 +146,14 @@ class Desk:
             raise InputError("this is no address of a report")
         entry = self.index.entry(number)
         if entry.kind == "report":
-            return _report_bytes(entry.path)
+            _check_report(entry.path)
+            return entry.path.read_bytes()
         if entry.kind == "volume":
             whole = gather_whole(entry.path)
-            return (render_stack(gather_stack(entry.path)) if whole is None else render(whole)).encode()
-        return render(gather(entry.path)).encode()
+            if whole is None:
+                return render_stack(gather_stack(entry.path), water_mu_per_mm=self._water).encode()
+            return render(whole, water_mu_per_mm=self._water).encode()
+        return render(gather(entry.path), water_mu_per_mm=self._water).encode()
 
     def key_of(self, number: int) -> str:
         """The secret part of a report's address."""
@@ -162,9 +171,24 @@ class Desk:
         return _words(known[1]) | {"checked": [printable(line) for line in known[2]]}
 
 
-_STATUS = {
-    "image": lambda path: of_image(path).status,
-    "picture": lambda path: of_image(path).status if path.suffix == ".npy" else UNSAID,
+def _image(path: Path) -> Status:
+    open_array(path)  # a header that cannot be is known here, before any value is asked for
+    return of_image(path).status
+
+
+def _picture(path: Path) -> Status:
+    return of_image(path).status if path.suffix == ".npy" else UNSAID
+
+
+def _report(path: Path) -> Status:
+    _check_report(path)
+    return UNSAID
+
+
+_STATUS: dict[str, Callable[[Path], Status]] = {
+    "image": _image,
+    "picture": _picture,
+    "report": _report,
     "volume": lambda path: of_volume(manifest_of(path)),
     "series": of_series,
 }
@@ -214,11 +238,11 @@ def _after(found: Any, told: Status) -> Status:
     return replace(told, tag="checked: certified", mood="good", said=(found.statement,), nothing=nothing)
 
 
-def _report_bytes(path: Path) -> bytes:
-    """Of a page that ctrecon wrote. Raises InputError for others and for large ones."""
+def _check_report(path: Path) -> None:
+    """By its head: raises InputError for a page that ctrecon did not write, and for one that is too large."""
     if (size := path.stat().st_size) > MOST_PAGE_BYTES:
         raise InputError(f"{path.name}: has {size} bytes, more than a report has")
-    raw = path.read_bytes()
-    if _OUR_REPORT not in raw[: 1 << 16] or b"Content-Security-Policy" not in raw[:4096]:
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if _OUR_REPORT not in head or b"Content-Security-Policy" not in head[:4096]:
         raise InputError(f"{path.name}: is no report of ctrecon; other pages are not opened here")
-    return raw

@@ -4,7 +4,7 @@ const deskList = (() => {
   const byId = (id) => document.getElementById(id);
   const KINDS = { scan: "scan", image: "image", volume: "volume", series: "series", picture: "picture", report: "report" };
   const COMPARED = new Set(["image", "volume", "series", "picture"]);
-  const STATED = new Set(["image", "volume", "series", "picture"]);
+  const STATED = new Set(["image", "volume", "series", "picture", "report"]);
   let entries = [], rows = new Map();
 
   // All text of files goes in as text, never as markup.
@@ -28,7 +28,7 @@ const deskList = (() => {
     while (running < 3 && waiting.length) {
       const number = waiting.shift();
       running += 1;
-      ask(`status/${number}`).then((said) => tag(number, said), (why) => tag(number, { tag: "unreadable", mood: "bad", said: [why.message] }))
+      ask(`status/${number}`).then((said) => tag(number, said), (why) => tag(number, { tag: "cannot be shown", mood: "bad", said: [], why: why.message }))
         .finally(() => { running -= 1; pump(); });
     }
   };
@@ -48,6 +48,9 @@ const deskList = (() => {
     place.textContent = said.tag;
     place.className = `tag ${said.mood}`;
     place.title = said.said.join(" ");
+    if (!said.why) return;
+    row.querySelector(".why")?.remove();
+    row.querySelector(".name").append(make("span", said.why, "soft why"));
   };
 
   const row = (one, act) => {

@@ -58,7 +58,7 @@ class Look:
         }  # fmt: skip
 
 
-def look_at(kind: str, path: Path, planes: Planes, sample: Array) -> Look:
+def look_at(kind: str, path: Path, planes: Planes, sample: Array, water_mu_per_mm: float | None = None) -> Look:
     """What is known of a place of ``kind``.
 
     Args:
@@ -66,6 +66,7 @@ def look_at(kind: str, path: Path, planes: Planes, sample: Array) -> Look:
         path: The place.
         planes: What was opened there.
         sample: One plane of it, as it is sent; its values choose the unit.
+        water_mu_per_mm: Attenuation of water, for Hounsfield units; None for what the files say, else what is usual.
 
     Returns:
         What the page says.
@@ -73,15 +74,15 @@ def look_at(kind: str, path: Path, planes: Planes, sample: Array) -> Look:
     Raises:
         InputError: Where its evidence cannot be read at all.
     """
-    return _LOOKS[kind](path, planes, sample)
+    return _LOOKS[kind](path, planes, sample, water_mu_per_mm)
 
 
-def _image(path: Path, planes: Planes, sample: Array) -> Look:
+def _image(path: Path, planes: Planes, sample: Array, water: float | None) -> Look:
     beside = of_image(path)
     grid = _grid(beside, planes)
     unit = "mm" if beside.history is None else beside.history.length_unit
     units = units_of(unit, placed=grid is not None)
-    scale = choose_scale(sample, grid, None, units=units)
+    scale = choose_scale(sample, grid, water, units=units)
     axes = None if beside.history is None or grid is None else axes_of(beside.history.patient_position)
     steps = None
     if grid is not None and grid.slices is not None and grid.slice_mm is not None:
@@ -94,7 +95,7 @@ def _image(path: Path, planes: Planes, sample: Array) -> Look:
     )  # fmt: skip
 
 
-def _picture(path: Path, planes: Planes, sample: Array) -> Look:
+def _picture(path: Path, planes: Planes, sample: Array, water: float | None) -> Look:
     status = of_image(path).status if path.suffix == ".npy" else UNSAID
     note = "Grey levels, as the file holds them."
     scale = Scale(unit="grey level" if planes.channels == 1 else "level", water=None, note=note)
@@ -103,7 +104,7 @@ def _picture(path: Path, planes: Planes, sample: Array) -> Look:
     return Look(status=status, scale=scale, stored=scale.unit, windows=(usual, *scale.windows(sample)))
 
 
-def _volume(path: Path, planes: Planes, sample: Array) -> Look:
+def _volume(path: Path, planes: Planes, sample: Array, water: float | None) -> Look:
     manifest = planes.about
     assert isinstance(manifest, Manifest)
     units = units_of(manifest.length_unit)
@@ -113,7 +114,9 @@ def _volume(path: Path, planes: Planes, sample: Array) -> Look:
         windows = _tissues(sample)
     else:
         rows, columns = sample.shape[:2]
-        scale = choose_scale(sample, Grid(rows=rows, columns=columns), manifest.water_mu_per_mm, units=units)
+        scale = choose_scale(
+            sample, Grid(rows=rows, columns=columns), water or manifest.water_mu_per_mm, units=units
+        )
         stored, windows = units.attenuation, scale.windows(scale.shown(sample))
     settings = manifest.settings
     made = [("Scan file, as the manifest has it", manifest.source), ("Values", manifest.values)]
@@ -125,7 +128,7 @@ def _volume(path: Path, planes: Planes, sample: Array) -> Look:
     )  # fmt: skip
 
 
-def _series(path: Path, planes: Planes, sample: Array) -> Look:
+def _series(path: Path, planes: Planes, sample: Array, water: float | None) -> Look:
     volume = planes.about
     assert isinstance(volume, Volume)
     dz, dy, dx = volume.spacing_mm
@@ -137,7 +140,7 @@ def _series(path: Path, planes: Planes, sample: Array) -> Look:
     )  # fmt: skip
 
 
-_LOOKS: dict[str, Callable[[Path, Planes, Array], Look]] = {
+_LOOKS: dict[str, Callable[[Path, Planes, Array, float | None], Look]] = {
     "image": _image, "picture": _picture, "volume": _volume, "series": _series,
 }  # fmt: skip
 

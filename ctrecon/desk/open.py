@@ -18,7 +18,9 @@ from ctrecon.desk.server import DeskServer
 from ctrecon.errors import InputError
 
 
-def open_desk(place: str | os.PathLike[str], *, port: int = 0) -> DeskServer:
+def open_desk(
+    place: str | os.PathLike[str], *, port: int = 0, water_mu_per_mm: float | None = None
+) -> DeskServer:
     """A desk, listening on 127.0.0.1 and not yet serving.
 
         with open_desk("results") as server:
@@ -28,6 +30,7 @@ def open_desk(place: str | os.PathLike[str], *, port: int = 0) -> DeskServer:
     Args:
         place: A folder; or a file, or a folder that is one thing (a store, a DICOM series), which is shown first.
         port: 0 for a free one.
+        water_mu_per_mm: Attenuation of water, for Hounsfield units; None for what the files say, else the usual one.
 
     Returns:
         The server. Its address holds a secret: whoever is told it can see the folder.
@@ -39,7 +42,7 @@ def open_desk(place: str | os.PathLike[str], *, port: int = 0) -> DeskServer:
     path = Path(place)
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder")
-    return DeskServer(Desk(*home_of(path)), port)
+    return DeskServer(Desk(*home_of(path), water_mu_per_mm), port)
 
 
 @contextmanager

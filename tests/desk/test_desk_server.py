@@ -113,6 +113,12 @@ def test_a_broken_file_is_one_line(desk: Client, name: str, said: str) -> None:
     assert alive(desk)
 
 
+@pytest.mark.parametrize("name", ["broken.npy", "huge.npy", "stranger.html"])
+def test_what_a_header_tells_is_said_in_the_list(desk: Client, name: str) -> None:
+    assert desk.get(f"status/{desk.numbers[name]}")[0] == 422
+    assert desk.get(f"status/{desk.numbers['head.npy']}")[0] == 200
+
+
 def test_what_is_not_shown_has_no_number_that_opens_it(desk: Client) -> None:
     for name in ("link.npy", "pipe.npy", "notes.txt"):
         for route in ("look", "status", "sinogram"):

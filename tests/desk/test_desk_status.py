@@ -66,7 +66,7 @@ def test_one_check_at_a_time(desk: Client) -> None:
         assert "another check is running" in desk.json(f"check/{number}", "POST")["why"]
 
 
-def test_a_report_has_an_address_of_its_own(desk: Client) -> None:
+def test_a_report_has_an_address_of_its_own(desk: Client, tmp_path: Path) -> None:
     number = desk.numbers["head.npy"]
     key = desk.json(f"look/{number}")["report"]
     status, headers, page = desk.raw(f"/report/{key}/{number}")
@@ -80,3 +80,11 @@ def test_a_report_has_an_address_of_its_own(desk: Client) -> None:
     other = desk.numbers["more/tv.npy"]
     assert desk.raw(f"/report/{key}/{other}")[0] == 422
     assert desk.raw(f"/report/{desk.token}/{number}")[0] == 404
+
+    # The same as a file of a folder.
+    (tmp_path / "head.report.html").write_bytes(page)
+    with serving(tmp_path) as server:
+        stored = Client(server)
+        number = stored.numbers["head.report.html"]
+        key = stored.json(f"look/{number}")["report"]
+        assert stored.raw(f"/report/{key}/{number}")[2] == page
