@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ctrecon.workbench.calibrate import calibrate as calibrate
     from ctrecon.workbench.compare import compare as compare
     from ctrecon.workbench.diagnose import diagnose as diagnose
+    from ctrecon.workbench.members import members as members
     from ctrecon.workbench.operator import operator as operator
     from ctrecon.workbench.reconstruct import reconstruct as reconstruct
     from ctrecon.workbench.result import Reconstruction as Reconstruction
@@ -62,6 +63,7 @@ _FROM = {
     "calibrate": "workbench.calibrate",
     "compare": "workbench.compare",
     "diagnose": "workbench.diagnose",
+    "members": "workbench.members",
     "operator": "workbench.operator",
     "read_scan": "io.arrays",
     "reconstruct": "workbench.reconstruct",

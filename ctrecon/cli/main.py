@@ -34,6 +34,7 @@ class Commands(LazyGroup):
         "verify": ("verify", "Check certificates, independently of how they were made."),
         "audit": ("audit", "Tell whether a structure is in the data, or only in the picture."),
         "compare": ("compare", "Tell where two reconstructions differ by more than the data decide."),
+        "members": ("members", "Show where images that meet delta as well differ from a certified one."),
         "report": ("report", "Write one page about a reconstruction: image, proof, how to check it."),
         "view": ("view", "Look at a folder: list, compare, play slices, open reports."),
         "correct": ("correct", "Correct a scan: rings, zingers, flicker, scatter and more."),

@@ -9,7 +9,7 @@ a mean lies below the mean of E; where an answer would raise it all the same, th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,20 +24,21 @@ from ctrecon.networks.symmetries import SYMMETRIES
 
 # With more the image hardly changes: 8 looks gain at most 0.04 dB over 4 (docs/methods.md).
 LOOKS = 4
+ALL = tuple(range(SYMMETRIES))
 
 
 class Looks:
     """``d_k = (answer_k - u) / k``: a step of its own length makes ``u`` the mean of the first ``k`` answers.
 
     Counts how often it was asked, so one instance serves one descent that starts at zero, or where it was ``asked`` so
-    often already.
+    often already. It is asked about the mirror images ``among`` in turn.
     """
 
-    def __init__(self, direction: NetworkDirection, asked: int = 0) -> None:
-        self._direction, self._asked = direction, asked
+    def __init__(self, direction: NetworkDirection, asked: int = 0, among: Sequence[int] = ALL) -> None:
+        self._direction, self._asked, self._among = direction, asked, among
 
     def __call__(self, point: Point) -> Tensor:
-        which = self._asked % SYMMETRIES
+        which = self._among[self._asked % len(self._among)]
         self._asked += 1
         return self._direction.seen(point, which) / self._asked
 
@@ -50,6 +51,7 @@ def look_and_descend(
     delta: Tensor,
     *,
     looks: int = LOOKS,
+    among: Sequence[int] = ALL,
     level: float | None = None,
     most_iterations: int = 30,
     stop: tuple[StopRule, ...] = (),
@@ -64,6 +66,8 @@ def look_and_descend(
         smooth: A Huber-TV image, ``[batch, 1, rows, columns]``.
         delta: ``[batch]``, in units of the (whitened) data.
         looks: So many iterations at least, each with one pass of the network, unless E falls no further.
+        among: The mirror images it is asked about in turn, by their numbers (``symmetries.turned``); all eight, or one
+            alone for what the network says of that one.
         level: E where only noise is left to explain; None for ``delta^2 / 2``, that of least squares.
         most_iterations: At most.
         stop: Further rules.
@@ -73,7 +77,7 @@ def look_and_descend(
         The iterates of ``descend``.
     """
     asked = 0 if state is None else int(state["k"])
-    direction = Looks(NetworkDirection(network, energy, precondition, smooth), asked)
+    direction = Looks(NetworkDirection(network, energy, precondition, smooth), asked, among)
     return descend(
         energy,
         direction,

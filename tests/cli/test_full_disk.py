@@ -45,6 +45,7 @@ LINES = [
     "info scan.npz --overwrite --png shown.png",
     "diagnose negative.npz --apply --overwrite -o mended.npz --picture unexplained.png",
     "compare fbp.npy cgls.npy --discs 1 --iterations 20 --overwrite",
+    "members cgls.npy --count 1 --radius 2 --gap 1 --ring 2 --overwrite",
 ]
 # Their outputs are written by the same parts: weights with `atomic_files` (tests/training), tables and pictures of
 # studies by `cli/figures.py`, what comes from a network (tests/dicom/network), data sets (tests/datasets).

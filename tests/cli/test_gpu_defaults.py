@@ -42,6 +42,7 @@ LINES = [
     "diagnose scan.npz",
     "calibrate scan.npz --rounds 1",
     "compare u.npy cgls.npy --discs 1 --iterations 20",
+    "members u.npy --count 2",
     "synthesise-projections -o raw --rows 4 --columns 32 --per-turn 32 --turns 1.1 --feed 2 --photons 1e3 --seed 3",
     "rebin raw --z 0 -o slice.npz",
     "reconstruct raw --all-slices --delta auto --method cgls --no-preview -o series/",

@@ -34,6 +34,7 @@ WRITES = {
         "u.disc-12-12-3.certificate.json u.audit.png u.audit.npy u.audit.json",
     ),
     "compare": ("u.npy w.npy", "u.versus-w.png u.versus-w.json"),
+    "members": ("u.npy --count 1", "u.members.png u.members.npy u.members.json"),
     "correct": ("scan.npz --zingers -o out.npz", "out.npz"),
     "calibrate": ("scan.npz --rounds 1 -o out.npz", "out.npz"),
     "info": ("scan.npz --png out.png", "out.png"),

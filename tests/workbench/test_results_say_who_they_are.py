@@ -32,6 +32,7 @@ MADE: dict[str, Callable[[Path], Any]] = {
     "diagnose": lambda _: ct.diagnose(SIMULATED.scan),
     "calibrate": lambda _: ct.calibrate(SIMULATED.scan, rounds=1),
     "compare": lambda _: ct.compare(reconstruction(), reconstruction("huber-tv"), iterations=20),
+    "members": lambda _: ct.members(reconstruction(), count=1),
     "audit": lambda _: ct.audit(reconstruction("huber-tv"), roi=(16, 16, 3), iterations=20),
     "verify": verified,
     "simulate": lambda _: SIMULATED,
@@ -54,7 +55,7 @@ def test_one_line(name: str, tmp_path: Path) -> None:
     assert len(said) < 320, said
 
 
-@pytest.mark.parametrize("name", ["audit", "calibrate", "compare", "diagnose", "reconstruct", "verify"])
+@pytest.mark.parametrize("name", ["audit", "calibrate", "compare", "diagnose", "members", "reconstruct", "verify"])
 def test_words_and_plain_values(name: str, tmp_path: Path) -> None:
     made = MADE[name](tmp_path)
     assert str(made) not in ("", repr(made))

@@ -1,0 +1,1 @@
+"""Further images that explain the data of a certified one to the same delta, and where they differ."""
