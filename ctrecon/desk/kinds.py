@@ -11,6 +11,9 @@ from itertools import islice
 from pathlib import Path
 
 from ctrecon.certificates.verify import FILES
+from ctrecon.dicom.common.files import read_dataset
+from ctrecon.dicom.raw.ct_pd_tags import ROWS
+from ctrecon.errors import InputError
 from ctrecon.io.formats import format_of
 from ctrecon.io.open_file import SUFFIXES
 from ctrecon.io.pictures import is_dicom_file
@@ -22,6 +25,7 @@ from ctrecon.outputs.stack.lookup import stack_of
 from ctrecon.outputs.stack.manifest import NAME as MANIFEST
 from ctrecon.support.signatures import SIGNATURE
 
+_LARGEST_FILE = 1 << 26
 _OURS = (*FILES.values(), HISTORY, ".npz", ".html", ".evidence", ".zarr")
 _PICTURES = (".png", ".tif", ".tiff", ".nii")
 _LOOKED_AT = 50
@@ -123,12 +127,27 @@ def _is_volume(place: Place) -> bool:
     return stack_suffix(place.path) is not None and stack_of(place.path) is not None
 
 
-def _is_series(place: Place) -> bool:
-    """A folder with DICOM files; whether they are images or projections, their headers say when they are looked at."""
-    if place.inside is None or made_by_us(place.inside):
+def _is_projections(place: Place) -> bool:
+    """A folder of DICOM files whose first one says what a detector measured (DICOM-CT-PD)."""
+    first = _first_dicom(place)
+    try:
+        if first is None or first.stat().st_size > _LARGEST_FILE:
+            return False
+        return ROWS.number in read_dataset(first.name, first.read_bytes())
+    except (InputError, OSError):
         return False
+
+
+def _is_series(place: Place) -> bool:
+    """A folder with other DICOM files."""
+    return _first_dicom(place) is not None
+
+
+def _first_dicom(place: Place) -> Path | None:
+    if place.inside is None or made_by_us(place.inside):
+        return None
     likely = sorted(place.inside, key=lambda name: (not name.lower().endswith(".dcm"), name))
-    return any(_is_dicom(place.path / name) for name in islice(likely, _LOOKED_AT))
+    return next((place.path / name for name in islice(likely, _LOOKED_AT) if _is_dicom(place.path / name)), None)
 
 
 def _is_dicom(path: Path) -> bool:
@@ -158,6 +177,7 @@ _RULES = (
     Rule("volume", _is_volume),
     Rule("picture", _is_picture),
     Rule("image", _is_image),
+    Rule("scan", _is_projections),
     Rule("series", _is_series),
     Rule("scan", _is_scan),
 )

@@ -2,7 +2,7 @@
 // What is shown: one image or two of them, their difference, the window, the slice; values come plane by plane.
 const deskLook = (() => {
   const byId = (id) => document.getElementById(id);
-  const MOST_HELD = 48;
+  const MOST_HELD = 48, UNSAID = "image units";
   let first = null, second = null, unit = null, slice = 0, low = 0, high = 1, limit = 1, token = 0;
   let shown = {};
   const held = new Map();
@@ -39,7 +39,11 @@ const deskLook = (() => {
     if (!b || (a.unit === b.unit && a.water === b.water)) return { name: a.unit, of: (v, one) => turn(v, one.water), windows: a.windows };
     if (a.stored && a.stored === b.stored) return { name: a.stored, of: (v) => v, windows: [] };
     if (a.unit === b.unit) return { name: a.unit, of: (v, one) => turn(v, one.water), windows: a.windows };
-    return null;
+    // An array without any word on its unit is taken to be in that of the other, which is said.
+    const [bare, known] = a.stored === UNSAID ? [a, b] : [b, a];
+    if (bare.stored !== UNSAID) return null;
+    const note = `${bare.name} does not say its unit: its values are taken to be in ${known.stored}, as those of ${known.name} are.`;
+    return { name: known.unit, of: (v) => turn(v, known.water), windows: known.windows, note };
   };
   const turn = (value, water) => (water === null ? value : 1000 * (value - water) / water);
 
@@ -177,6 +181,7 @@ const deskLook = (() => {
     deskPanes.listen({ pointer, key: onKey });
     const why = b ? apart(a, b) : "", reduced = Math.max(a.factor, b ? b.factor : 1);
     shown = { auto: true, reduced: reduced > 1 ? `Each point shown is the mean of ${a.factor} × ${a.factor} pixels; so are the numbers.` : "" };
+    if (unit.note) shown.reduced = `${unit.note} ${shown.reduced}`.trim();
     const title = (one, which) => (b ? `${which}: ${one.name}` : one.name);
     shown.paneA = deskPanes.add("first", title(a, "First"));
     if (b) shown.paneB = deskPanes.add("second", title(b, "Second"));

@@ -45,7 +45,8 @@ class Scans:
         with self._lock:
             if self._last is not None and self._last[0] == (path, state):
                 return self._last[1]
-            if path.is_file() and (size := path.stat().st_size) > MOST_BYTES:
+            files = [path] if path.is_file() else path.iterdir()
+            if (size := sum(one.stat().st_size for one in files if one.is_file())) > MOST_BYTES:
                 raise InputError(f"{path.name}: has {size} bytes, more than the {MOST_BYTES} that are read for a look; "
                                  "ctrecon info reads it")  # fmt: skip
             found = _found(*_scan(path))

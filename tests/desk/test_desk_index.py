@@ -98,6 +98,7 @@ def test_a_place_is_a_folder_or_a_thing_in_one(desk_folder: Path, tmp_path: Path
 
 def test_folders_of_dicom_and_of_projections_are_one_thing(axes_series: dict[str, Path], tmp_path: Path) -> None:
     series = shutil.copytree(axes_series["HFS"], tmp_path / "series")
-    index = Index(tmp_path)
-    assert listed(index)["series"] == "series"
+    raw = axes_series["HFS"].with_name("raw-HFS")
+    shutil.copytree(raw, tmp_path / "raw")
+    assert listed(Index(tmp_path)) == {"series": "series", "raw": "scan"}
     assert home_of(series) == (tmp_path, series)

@@ -86,6 +86,15 @@ def test_it_lists_compares_plays_checks_and_asks_nobody_else(page: Any, desk: Cl
     red, _, blue = at_middle(pixels(page, "difference"))
     assert (red > blue) == (wanted[1] > wanted[0])
 
+    # An array that says no unit is taken to be in that of the other, and the page says so.
+    pick(page, desk, "bare.npy", "beside", panes=3)
+    until(page, "return document.getElementById('between').textContent.includes('at most 50 HU')")
+    said = page.find_element(By.ID, "between").text
+    assert "bare.npy does not say its unit: its values are taken to be in 1/mm" in said
+    pick(page, desk, "more/tv.npy", "beside", panes=3)
+    until(page, "return document.getElementById('between').textContent.includes('root mean square')")
+    canvas = page.find_element(By.CSS_SELECTOR, "#pane-second canvas")
+
     # One zoom for all three: by wheel, keys and buttons.
     wide = pixels(page, "difference")
     canvas.send_keys("+")
