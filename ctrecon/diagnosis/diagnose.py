@@ -8,6 +8,7 @@ from typing import Any
 
 from ctrecon.diagnosis.causes import CAUSES
 from ctrecon.diagnosis.fit import Fit, fit
+from ctrecon.diagnosis.middle_row import MiddleRow
 from ctrecon.diagnosis.noise import noise_share
 from ctrecon.diagnosis.suggestion import Cause, Suggestion
 from ctrecon.errors import CtreconError
@@ -54,7 +55,7 @@ class Finding:
 
     def __str__(self) -> str:
         seen = f" ({self.evidence})" if self.evidence else ""
-        if self.scan is None or self.after >= _BETTER * self.before:
+        if self.after >= _BETTER * self.before:
             return f"{self.words}{seen}"
         shares = f"from {self.before:.1%} to {self.after:.1%} of the data"
         return f"{self.words}{seen}: with that mended, what no image explains falls {shares}"
@@ -77,12 +78,14 @@ class Diagnosis:
         findings: Empty where no cause explains the data better than the scan as it is; one called ``unexplained`` where
             the misfit is large all the same.
         units: What its lengths are called.
+        row: Of a scan in space, the row of the detector that was looked at, as a scan in the plane.
     """
 
     source: str
     fit: Fit
     findings: tuple[Finding, ...]
     units: Units = MM
+    row: int | None = None
 
     @property
     def mirror_images(self) -> bool:
@@ -99,17 +102,20 @@ class Diagnosis:
     def lines(self) -> list[str]:
         """For a person, one finding a line."""
         if not self.findings:
-            return [f"nothing was found: a coarse image explains all but {self.fit.share:.1%} of the data"]
+            data = "the data" if self.row is None else f"detector row {self.row}, which alone was looked at"
+            return [f"nothing was found: a coarse image explains all but {self.fit.share:.1%} of {data}"]
         said = [str(finding) for finding in self.findings]
         if self.mirror_images:
             said.append("the first two give mirror images of one another; the data cannot tell which is true")
+        if self.row is not None:
+            said.append(f"looked at was detector row {self.row}, which lies in the plane of the orbit, and no other")
         return said
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "source": self.source, "misfit": self.fit.share, "mirror_images": self.mirror_images,
-            "findings": [finding.to_dict() for finding in self.findings],
+            "findings": [finding.to_dict() for finding in self.findings], "row": self.row,
         }
 
 
@@ -117,7 +123,7 @@ def diagnose(scan: Scan, *, progress: Report | None = None) -> Diagnosis:
     """Try every cause on a scan.
 
     Args:
-        scan: With a geometry in the plane.
+        scan: Any but a matrix. In space the row of the detector that lies in the plane of the orbit is looked at.
         progress: Hears of every cause that is tried.
 
     Returns:
@@ -125,8 +131,19 @@ def diagnose(scan: Scan, *, progress: Report | None = None) -> Diagnosis:
 
     Raises:
         InputError: For a scan that is a matrix alone or whose data are zero.
-        GeometryError: For a geometry in space.
+        GeometryError: For a geometry in space without such a row.
     """
+    if scan.sinogram.ndim == 2:
+        return _in_the_plane(scan, progress)
+    middle = MiddleRow.of(scan)
+    found = _in_the_plane(middle.scan, progress)
+    findings = tuple(
+        dataclasses.replace(one, scan=None if one.scan is None else middle.mended(one.scan)) for one in found.findings
+    )
+    return dataclasses.replace(found, findings=findings, row=middle.row)
+
+
+def _in_the_plane(scan: Scan, progress: Report | None) -> Diagnosis:
     looked = _Looked(scan)
     found: list[_Judged] = []
     for number, cause in enumerate(CAUSES):

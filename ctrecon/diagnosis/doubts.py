@@ -5,6 +5,7 @@ from __future__ import annotations
 from ctrecon.diagnosis.causes import SPEAKING
 from ctrecon.diagnosis.diagnose import Diagnosis, diagnose
 from ctrecon.diagnosis.fit import Fit, fit
+from ctrecon.diagnosis.middle_row import MiddleRow
 from ctrecon.diagnosis.noise import noise_share
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.errors import CtreconError
@@ -33,11 +34,11 @@ def doubts_about(scan: Scan, *, met: bool) -> Diagnosis | None:
         The diagnosis, with findings; None without a sign of any, or where no diagnosis can be made.
     """
     try:
-        if met and not _a_sign(scan):
+        if met and not _a_sign(scan if scan.sinogram.ndim == 2 else MiddleRow.of(scan).scan):
             return None
         found = diagnose(scan)
     except CtreconError:
-        return None  # a matrix, a geometry in space: nothing can be tried on these
+        return None  # a matrix, a source that climbs: nothing can be tried on these
     return found if found.findings else None
 
 

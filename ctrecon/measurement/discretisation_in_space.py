@@ -11,11 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ctrecon.geometry.arc_fan import ArcFanBeam
-from ctrecon.geometry.base import Geometry, Orbit
-from ctrecon.geometry.fan import FanBeam
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
-from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.plane_of_orbit import plane_of_orbit
 from ctrecon.measurement.discretisation import Discretisation, discretisation
 from ctrecon.support.arrays import Array
 
@@ -47,13 +45,13 @@ def discretisation_in_space(
         return Discretisation(square=0.0, exponent=0.0, spread=SPREAD_IN_SPACE)
     noise = np.broadcast_to(np.asarray(variance, dtype=np.float64), sinogram.shape)
     _, rows, columns = sinogram.shape
-    in_plane = _row(orbit, columns, vectors.column_mm)
+    in_plane = plane_of_orbit(replace(orbit, detector_offset_mm=0.0), columns, vectors.column_mm)
     # Views that stand still, side by side: a hair apart, since no two may be one.
     still = replace(
         orbit, angles_rad=tuple(1e-9 * view for view in range(len(orbit.angles_rad))), curved=False,
         detector_offset_mm=0.0,
     )
-    upright = _row(still, rows, vectors.row_mm)
+    upright = plane_of_orbit(still, rows, vectors.row_mm)
     plane = Grid(rows=grid.rows, columns=grid.columns, pixel_mm=grid.pixel_mm)
     layers = Grid(rows=grid.slices, columns=grid.slices, pixel_mm=grid.slice_mm)
     square, exponents = 0.0, []
@@ -66,14 +64,3 @@ def discretisation_in_space(
             square += found.square * count / len(lines)
             exponents.append(found.exponent)
     return Discretisation(square=square, exponent=float(np.mean(exponents)), spread=SPREAD_IN_SPACE)
-
-
-def _row(orbit: Orbit, count: int, spacing_mm: float) -> Geometry:
-    """A line of the detector as the scanner in the plane that it nearly is."""
-    if orbit.source_to_axis_mm is None or orbit.source_to_detector_mm is None:
-        return ParallelBeam(angles_rad=orbit.angles_rad, detector_count=count, detector_spacing_mm=spacing_mm)
-    shape = ArcFanBeam if orbit.curved else FanBeam
-    return shape(
-        angles_rad=orbit.angles_rad, detector_count=count, detector_spacing_mm=spacing_mm,
-        source_to_axis_mm=orbit.source_to_axis_mm, source_to_detector_mm=orbit.source_to_detector_mm,
-    )

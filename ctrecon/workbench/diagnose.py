@@ -26,7 +26,7 @@ def diagnose(scan: Scan | Simulated | str | os.PathLike[str], *, progress: Repor
 
     Raises:
         InputError: A file or scan that cannot be used, or a matrix without a geometry.
-        GeometryError: A geometry in space.
+        GeometryError: A geometry in space without a row of the detector in the plane of its orbit.
     """
     if isinstance(scan, Simulated):
         scan = scan.scan
