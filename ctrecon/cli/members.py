@@ -37,7 +37,7 @@ def command(
     one mirror image, Huber-TV with two weights, conjugate gradients, random starts, and images pushed brighter and
     darker where the others differ most. Each counts only if it is proved to meet the same delta. A few images show at
     least how much the data leave open, never how much at most; `ctrecon audit` proves ranges. Written beside RECON:
-    S.members.png, S.members.npy (range per pixel), S.members.json.
+    S.members.png, S.members.npy (range per pixel), S.members.json, which `ctrecon report` shows.
     Exit code 0: done. 2: bad input.
     """
     from ctrecon.workbench.members import members

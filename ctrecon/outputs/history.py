@@ -19,6 +19,7 @@ from ctrecon.errors import InputError, SettingError
 from ctrecon.reconstruction.problem import IterationRecord
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.json_text import parse_json
+from ctrecon.support.json_values import a_list, a_number, a_text, a_truth, an_object
 from ctrecon.support.versions import versions
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 FORMAT = "ctrecon-history/1"
 SUFFIX = ".history.json"
 MAX_BYTES = 1 << 23
-_LONGEST = {"text": 10_000, "items": 100_000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,41 +147,11 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST["text"]:
-        raise ValueError("a text is missing or too long")
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("a number is missing or not finite")
-    return float(value)
-
-
-def _truth(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false is missing")
-    return value
-
-
-def _items(value: object) -> list[Any]:
-    if not isinstance(value, list) or len(value) > _LONGEST["items"]:
-        raise ValueError("a list is missing or too long")
-    return value
-
-
-def _entries(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict) or len(value) > 100:
-        raise ValueError("an object is missing or too large")
-    return value
-
-
 def _progress(value: object) -> tuple[IterationRecord, ...]:
     steps = []
-    for item in _items(value):
-        k, *numbers = _items(item)
-        energy, residual = (math.nan if number is None else _number(number) for number in numbers)
+    for item in a_list(value):
+        k, *numbers = a_list(item)
+        energy, residual = (math.nan if number is None else a_number(number) for number in numbers)
         if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k < 1 << 40:
             raise ValueError("an iteration is no whole number")
         steps.append(IterationRecord(k, energy, residual))
@@ -192,19 +162,19 @@ _READERS: dict[str, Any] = {
     **dict.fromkeys(
         ("image_sha256", "method", "reason", "norm", "delta_from", "source", "projector", "device", "length_unit",
          "patient_position"),
-        _text
+        a_text
     ),
-    **dict.fromkeys(("delta", "residual", "seconds"), _number),
+    **dict.fromkeys(("delta", "residual", "seconds"), a_number),
     **dict.fromkeys(
-        ("lower_bound", "best_residual", "most_attenuation"), lambda value: None if value is None else _number(value)
+        ("lower_bound", "best_residual", "most_attenuation"), lambda value: None if value is None else a_number(value)
     ),
-    "certified": _truth,
+    "certified": a_truth,
     "progress": _progress,
-    "timings": lambda value: {_text(name): _number(number) for name, number in _entries(value).items()},
+    "timings": lambda value: {a_text(name): a_number(number) for name, number in an_object(value).items()},
     **dict.fromkeys(
-        ("notes", "says_nothing", "says_little"), lambda value: tuple(_text(item) for item in _items(value))
+        ("notes", "says_nothing", "says_little"), lambda value: tuple(a_text(item) for item in a_list(value))
     ),
-    "operator": lambda value: None if value is None else _entries(value),
-    "settings": lambda value: None if value is None else Settings.from_dict(_entries(value)).to_dict(),
-    "made_with": lambda value: {_text(name): _text(text) for name, text in _entries(value).items()},
+    "operator": lambda value: None if value is None else an_object(value),
+    "settings": lambda value: None if value is None else Settings.from_dict(an_object(value)).to_dict(),
+    "made_with": lambda value: {a_text(name): a_text(text) for name, text in an_object(value).items()},
 }

@@ -30,6 +30,7 @@ from ctrecon.measurement.scan import Scan
 from ctrecon.measurement.units import Units, of_attenuation, units_of
 from ctrecon.outputs.history import SUFFIX, History, read_history
 from ctrecon.report.audits import Audit, find_audits
+from ctrecon.report.members import FoundMembers, find_members
 from ctrecon.support.arrays import Array
 
 Status = Literal["certified", "infeasible", "refused", "not certified"]
@@ -90,6 +91,7 @@ class Content:
     audits: tuple[Audit, ...]
     files: tuple[StoredFile, ...]
     missing: Mapping[str, str]
+    members: FoundMembers | None = None
 
     @property
     def empty(self) -> bool:
@@ -175,6 +177,7 @@ def gather(path: Path, *, scan: Scan | None = None, check: Checker = verify.chec
         audits=find_audits(path.with_name(stem), image, claim, check),
         files=_files(paths, claim),
         missing=missing,
+        members=find_members(path.with_name(stem), image, claim, check) if image.ndim == 2 else None,
     )
 
 

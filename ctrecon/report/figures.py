@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,47 +44,80 @@ def image_figure(
     ``axes``: the patient's directions, which are marked at the sides of the picture.
     Beyond the circle ``undecided_beyond_mm`` about the axis, which is drawn, the data decide nothing.
     """
-    factor = _factor(image.shape)
-    values = scale.shown(_blocks(image, factor).mean(axis=(1, 3)))
-    rows, columns = image.shape
-    # Lengths run over pixel edges: row 0 is at the top, x grows to the right.
-    left, top, across, down = -0.5, -0.5, 1.0, 1.0
-    if grid is not None:
-        (height, width), (x, y) = grid.size_mm, grid.centre_mm[:2]
-        left, top, across, down = x - width / 2, y + height / 2, grid.spacing_mm[1], -grid.spacing_mm[0]
-    step, fall = across * factor, down * factor
-    low, high = float(values.min()), float(values.max())
-    places = "column %{x:.0f}, row %{y:.0f}"
-    if grid is not None:
-        places = f"x %{{x:.1f}} {units.short}, y %{{y:.1f}} {units.short}"
-    figure = go.Figure(
-        go.Heatmap(
-            z=values, x0=left + step / 2, dx=step, y0=top + fall / 2, dy=fall,
-            zmin=low, zmax=max(high, low + 1e-12), colorscale="Greys_r", zsmooth=False,
-            colorbar={"title": {"text": scale.unit}, "thickness": 12, "outlinecolor": "#808080", "len": 0.9},
-            hovertemplate=places + f"<br>%{{z:.4~g}} {scale.unit}<extra></extra>",
-        )
-    )  # fmt: skip
+    factor = factor_of(image.shape)
+    values = scale.shown(blocks(image, factor).mean(axis=(1, 3)))
+    frame = frame_of(image.shape, grid)
+    figure = heat(values, frame, factor, scale.unit, units=units)
     for number, audit in enumerate(audits, start=1):
         if audit.functional is not None:
-            _outline(figure, number, audit, (left, top), (across, down))
+            _outline(figure, number, audit, (frame.left, frame.top), (frame.across, frame.down))
     if undecided_beyond_mm is not None:
         r = undecided_beyond_mm
         figure.add_shape(type="circle", x0=-r, x1=r, y0=-r, y1=r, line={"color": AMBER, "width": 2, "dash": "dash"})
     if axes is not None and grid is not None:
         _mark_sides(figure, axes)
-    x_range, y_range = [left, left + columns * across], sorted([top, top + rows * down], reverse=grid is None)
+    return as_json(figure, 620, meta={"x": list(frame.x_range), "y": list(frame.y_range)}), factor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """Where a picture stands: left and top of its first pixel's corner, and the way to the next column and row."""
+
+    left: float
+    top: float
+    across: float
+    down: float
+    placed: bool
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+
+
+def frame_of(shape: tuple[int, ...], grid: Grid | None) -> Frame:
+    """Lengths run over pixel edges: row 0 is at the top, x grows to the right."""
+    rows, columns = shape
+    left, top, across, down = -0.5, -0.5, 1.0, 1.0
+    if grid is not None:
+        (height, width), (x, y) = grid.size_mm, grid.centre_mm[:2]
+        left, top, across, down = x - width / 2, y + height / 2, grid.spacing_mm[1], -grid.spacing_mm[0]
+    low, high = sorted([top, top + rows * down], reverse=grid is None)
+    return Frame(
+        left=left, top=top, across=across, down=down, placed=grid is not None,
+        x_range=(left, left + columns * across), y_range=(low, high),
+    )  # fmt: skip
+
+
+def heat(
+    values: Array, frame: Frame, factor: int, unit: str, *, units: Units = MM,
+    limits: tuple[float, float] | None = None, colours: str = "Greys_r",
+) -> go.Figure:
+    """``values`` in colours, each of ``factor`` pixels a side, with axes in the unit of length."""
+    step, fall = frame.across * factor, frame.down * factor
+    low, high = (float(values.min()), float(values.max())) if limits is None else limits
+    places = "column %{x:.0f}, row %{y:.0f}"
+    if frame.placed:
+        places = f"x %{{x:.1f}} {units.short}, y %{{y:.1f}} {units.short}"
+    figure = go.Figure(
+        go.Heatmap(
+            z=values, x0=frame.left + step / 2, dx=step, y0=frame.top + fall / 2, dy=fall,
+            zmin=low, zmax=max(high, low + 1e-12), colorscale=colours, zsmooth=False,
+            colorbar={"title": {"text": unit}, "thickness": 12, "outlinecolor": "#808080", "len": 0.9},
+            hovertemplate=places + f"<br>%{{z:.4~g}} {unit}<extra></extra>",
+        )
+    )  # fmt: skip
     axis = {"showgrid": False, "zeroline": False, "ticks": "outside", "constrain": "domain"}
     figure.update_layout(
-        xaxis={**axis, "range": x_range, "title": {"text": f"x in {units.short}" if grid is not None else "column"}},
+        xaxis={
+            **axis, "range": list(frame.x_range),
+            "title": {"text": f"x in {units.short}" if frame.placed else "column"},
+        },
         yaxis={
-            **axis, "range": y_range, "scaleanchor": "x",
-            "title": {"text": "row" if grid is None else f"y in {units.short}"},
+            **axis, "range": list(frame.y_range), "scaleanchor": "x",
+            "title": {"text": f"y in {units.short}" if frame.placed else "row"},
         },
         showlegend=False,
         dragmode="zoom",
     )
-    return _json(figure, 620, meta={"x": x_range, "y": y_range}), factor
+    return figure
 
 
 def _mark_sides(figure: go.Figure, axes: dict[str, tuple[str, str]]) -> None:
@@ -141,9 +175,9 @@ def residual_figure(residual: Residual) -> tuple[Json, int]:
     measured = residual.values
     if measured.ndim == 3:
         measured = np.take_along_axis(measured, np.abs(measured).argmax(axis=1)[:, None], axis=1)[:, 0]
-    factor = _factor(measured.shape)
-    blocks = _blocks(measured, factor).transpose(0, 2, 1, 3)
-    flat = blocks.reshape(*blocks.shape[:2], -1)
+    factor = factor_of(measured.shape)
+    grouped = blocks(measured, factor).transpose(0, 2, 1, 3)
+    flat = grouped.reshape(*grouped.shape[:2], -1)
     # Of values that share a pixel the largest is shown, so that no outlier is averaged away.
     values = np.take_along_axis(flat, abs(flat).argmax(axis=-1)[..., None], axis=-1)[..., 0].astype(np.float32)
     limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
@@ -162,14 +196,14 @@ def residual_figure(residual: Residual) -> tuple[Json, int]:
         yaxis={**axis, "title": {"text": "view"}, "autorange": "reversed"},
         dragmode=False,
     )
-    return _json(figure, 380), factor
+    return as_json(figure, 380), factor
 
 
 def detector_figure(residual: Residual) -> Json:
     """The root mean square of ``A u - f`` over all views, ``[rows, columns]``, row 0 at the bottom."""
     values = np.sqrt(np.mean(residual.values**2, axis=0))
-    factor = _factor(values.shape)
-    values = np.sqrt((_blocks(values, factor) ** 2).mean(axis=(1, 3))).astype(np.float32)
+    factor = factor_of(values.shape)
+    values = np.sqrt((blocks(values, factor) ** 2).mean(axis=(1, 3))).astype(np.float32)
     label = "std. dev." if residual.whitened else "Au − f"  # noqa: RUF001 - typeset
     figure = go.Figure(
         go.Heatmap(
@@ -183,7 +217,7 @@ def detector_figure(residual: Residual) -> Json:
     figure.update_layout(
         xaxis={**axis, "title": {"text": "detector column"}}, yaxis={**axis, "title": {"text": "row"}}, dragmode=False,
     )  # fmt: skip
-    return _json(figure, 300)
+    return as_json(figure, 300)
 
 
 def slices_figure(slices: Sequence[SliceContent], units: Units = MM) -> Json:
@@ -202,7 +236,7 @@ def slices_figure(slices: Sequence[SliceContent], units: Units = MM) -> Json:
         xaxis={"title": {"text": f"z in {units.short}"}}, yaxis={"title": {"text": "residual / delta"}, "nticks": 6},
         showlegend=False, dragmode=False,
     )  # fmt: skip
-    return _json(figure, 260)
+    return as_json(figure, 260)
 
 
 def convergence_figures(history: History) -> tuple[Json, Json]:
@@ -235,7 +269,7 @@ def _path(history: History, name: str, values: list[float], bound: float, bound_
         showlegend=False,
         dragmode=False,
     )
-    return _json(figure, 300)
+    return as_json(figure, 300)
 
 
 def axis_figure(axis: Center) -> Json:
@@ -251,7 +285,7 @@ def axis_figure(axis: Center) -> Json:
         xaxis={"title": {"text": "column of the rotation axis"}}, yaxis={"title": {"text": "misfit"}, "nticks": 6},
         showlegend=False, dragmode=False,
     )  # fmt: skip
-    return _json(figure, 240)
+    return as_json(figure, 240)
 
 
 def ranges_figure(audits: Sequence[Audit], scale: Scale) -> Json:
@@ -278,14 +312,15 @@ def ranges_figure(audits: Sequence[Audit], scale: Scale) -> Json:
         showlegend=False,
         dragmode=False,
     )
-    return _json(figure, 130 + 44 * len(audits))
+    return as_json(figure, 130 + 44 * len(audits))
 
 
-def _factor(shape: tuple[int, ...]) -> int:
+def factor_of(shape: tuple[int, ...]) -> int:
+    """How many pixels a side become one."""
     return -(-max(shape) // MOST_PIXELS)
 
 
-def _blocks(values: Array, factor: int) -> Array:
+def blocks(values: Array, factor: int) -> Array:
     """``[rows, factor, columns, factor]``: repeated at the edges where the sides are no multiples."""
     padding = [(0, -side % factor) for side in values.shape]
     padded = np.pad(values, padding, mode="edge")
@@ -293,7 +328,8 @@ def _blocks(values: Array, factor: int) -> Array:
     return padded.reshape(rows // factor, factor, columns // factor, factor)
 
 
-def _json(figure: go.Figure, height: int, meta: Json | None = None) -> Json:
+def as_json(figure: go.Figure, height: int, meta: Json | None = None) -> Json:
+    """A figure as the page holds it."""
     figure.update_layout(
         template="none", height=height, autosize=True, font={"family": FONT, "size": 13}, meta=meta,
         margin={"l": 66, "r": 20, "t": 22, "b": 54}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",

@@ -38,7 +38,7 @@
     ArrowUp: () => zoom(1, 0, 0.15), ArrowDown: () => zoom(1, 0, -0.15),
   };
 
-  Promise.all([draw("image"), draw("ranges"), draw("residual"), draw("axis"), draw("descent"), draw("energy")]).then(() => {
+  Promise.all([draw("image"), draw("ranges"), draw("members"), draw("residual"), draw("axis"), draw("descent"), draw("energy")]).then(() => {
     byId("zoom-in").addEventListener("click", () => zoom(0.7, 0, 0));
     byId("zoom-out").addEventListener("click", () => zoom(1 / 0.7, 0, 0));
     byId("zoom-all").addEventListener("click", all);

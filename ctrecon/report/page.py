@@ -16,7 +16,9 @@ from ctrecon.measurement.units import Units
 from ctrecon.report import figures, words
 from ctrecon.report.audits import Audit
 from ctrecon.report.content import Content
+from ctrecon.report.facts import quoted
 from ctrecon.report.filling import fill, still
+from ctrecon.report.members_figure import members_figure
 from ctrecon.report.scale import Scale, choose_scale
 from ctrecon.report.stack_content import StackContent
 from ctrecon.report.volume_page import render_stack, render_volume
@@ -53,12 +55,17 @@ def render(content: Content, *, water_mu_per_mm: float | None = None, written: d
         drawn["descent"], drawn["energy"] = figures.convergence_figures(content.history)
     if any(not audit.refused for audit in audits):
         drawn["ranges"] = figures.ranges_figure(audits, scale)
+    members = content.members
+    if members is not None and members.listed is not None and members.range is not None:
+        drawn["members"] = members_figure(members.range, members.listed, content.grid, scale, units=content.units)
     shown = scale.shown(content.image)
     return fill(
         "image.html", content, ["image.js"], written=written,
         said=words.say(content),
         audits=[_told(k, audit, scale, content.units) for k, audit in enumerate(audits, 1)],
         outlined=sum(not audit.refused for audit in audits),
+        members=members,
+        quoted_image=quoted(f"{content.stem}.npy"),
         scale=scale,
         windows=scale.windows(shown),
         low=float(shown.min()),
