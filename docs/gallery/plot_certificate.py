@@ -38,8 +38,9 @@ assert not caught.valid
 # %%
 # The same in a terminal is ``ctrecon verify chest.certificate.json``, with exit code 1.
 
-fig, axes = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 for ax, image, said in zip(axes, (result.image, forged), (verdict, caught), strict=True):
-    ax.imshow(image, cmap="gray", vmin=0, vmax=result.image.max())
+    drawn = ax.imshow(image, cmap="gray", vmin=0, vmax=result.image.max())
     ax.set(title="valid" if said.valid else "refused", xticks=[], yticks=[])
+fig.colorbar(drawn, ax=axes, label="attenuation in 1/mm", shrink=0.8)
 plt.show()

@@ -23,9 +23,10 @@ for photons in doses:
 # In the whitened norm the noise of ``m`` rays has length about ``sqrt(m)``, whatever the dose; what changes with
 # the dose is how much of the image it hides.
 
-fig, axes = plt.subplots(1, 3, figsize=(10, 3.8), layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
 for ax, (photons, result) in zip(axes, results.items(), strict=True):
     error = np.linalg.norm(result.image - simulated.truth) / np.linalg.norm(simulated.truth)
-    ax.imshow(result.image, cmap="gray", vmin=0, vmax=simulated.truth.max())
+    drawn = ax.imshow(result.image, cmap="gray", vmin=0, vmax=simulated.truth.max())
     ax.set(title=f"{photons:.0f} photons, error {error:.1%}", xticks=[], yticks=[])
+fig.colorbar(drawn, ax=axes, label="attenuation in 1/mm", shrink=0.8)
 plt.show()

@@ -36,8 +36,9 @@ for name, result in results.items():
 # All three explain the data. What they put where the data leave a choice is their own, which is what
 # :doc:`/guarantees` and :doc:`/trust` are about.
 
-fig, axes = plt.subplots(1, 3, figsize=(10, 3.8), layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
 for ax, (name, result) in zip(axes, results.items(), strict=True):
-    ax.imshow(result.image, cmap="gray", vmin=0, vmax=simulated.truth.max())
+    drawn = ax.imshow(result.image, cmap="gray", vmin=0, vmax=simulated.truth.max())
     ax.set(title=name, xticks=[], yticks=[])
+fig.colorbar(drawn, ax=axes, label="attenuation in 1/mm", shrink=0.8)
 plt.show()
