@@ -24,7 +24,7 @@ from ctrecon.workbench.result import Reconstruction
 
 NOT_MORE = (
     "these are a few images of many: what the data leave open is at least this, and may be far more; it is no "
-    "probability, and where the images agree nothing is shown"
+    "probability, a pushed image differs most where it was pushed, and where the images agree nothing is shown"
 )
 
 

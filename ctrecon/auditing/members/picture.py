@@ -36,7 +36,7 @@ def draw_members(evidence: Evidence, found: Gathered) -> bytes:
         most = float(np.percentile(values, 99.8)) or 1e-12
         drawn = axis.imshow(values, cmap="viridis", vmin=0, vmax=most, interpolation="nearest")
         figure.colorbar(drawn, ax=axis, shrink=0.8, label=f"{name} in {unit}" if unit else name)
-        axis.set_title(f"{name} over {images} images, each within delta", fontsize="medium")
+        axis.set_title(f"{name}, {images} images within delta", fontsize="medium")
     for k, spot in enumerate(found.spots, start=1):
         axes[1].add_patch(Circle((spot.column, spot.row), found.radius, facecolor="none", edgecolor="white"))
         axes[1].annotate(str(k), (spot.column, spot.row), ha="center", va="center", color="white", fontsize="small")

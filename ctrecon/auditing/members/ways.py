@@ -13,6 +13,7 @@ from itertools import count, islice
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from ctrecon.auditing.members.ground import Ground
@@ -131,7 +132,9 @@ def _towards(k: int, sign: int, asked: Asked) -> tuple[Array, str]:
         last = chosen[-1]
         ordered = [one for one in ordered if np.hypot(one.column - last.column, one.row - last.row) > 4 * radius]
     place = chosen[-1]
-    image = along(asked.ground, sign * least_seen(asked.ground, place.region.functional))
+    # Without the functional's sharp edges, which few pixels wide would carry most of the change.
+    asks = ndimage.gaussian_filter(place.region.functional, radius / 3)
+    image = along(asked.ground, sign * least_seen(asked.ground, asks))
     brighter = "brighter" if sign > 0 else "darker"
     return _image(image), (
         f"this image with less misfit, made {brighter} at column {place.column:.4g}, row {place.row:.4g}, in the way "
