@@ -6,7 +6,7 @@ from typing import Literal
 
 Symptom = Literal[
     "doubled-edges", "cupping", "rings", "streaks", "mirrored", "dim", "a-bright-rim", "too-noisy-or-too-smooth",
-    "infeasible", "exit-code-3", "not-certified", "slow", "gpu", "no-geometry",
+    "infeasible", "exit-code-3", "delta-not-met", "slow", "gpu", "no-geometry",
 ]  # fmt: skip
 """The headings of ``docs/faq.md``, as links name them."""
 

@@ -30,7 +30,7 @@ def verdict(result: Conclusion) -> str:
     if missed is None:
         return (
             f"not certified {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
-            f"delta {delta.value:.6g}; {_advice(result, result.residual)}; {see('not-certified')}"
+            f"delta {delta.value:.6g}; {_advice(result, result.residual)}; {see('delta-not-met')}"
         )
     if missed.certificate is not None:
         return (
@@ -44,7 +44,7 @@ def verdict(result: Conclusion) -> str:
         f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
         f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value, unit)}; "
         + ("try another --method; " if other else "")
-        + f"{_advice(result, result.residual)}; {see('not-certified')}"
+        + f"{_advice(result, result.residual)}; {see('delta-not-met')}"
     )
 
 

@@ -63,7 +63,7 @@ def test_raw_data_to_slices(raw: Path) -> None:
         ("synthesise-projections -o new --turns 0", "are none or too many"),
         ("reconstruct raw --z 50", "was not scanned"),
         ("info raw --row 2", "drop --geometry, --row and --image"),
-        ("info raw/projection_000001.dcm", "files ending in .dcm are not known"),
+        ("info raw/projection_000001.dcm", "a scan is read from the folder of its projections"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(raw: Path, words: str, message: str) -> None:

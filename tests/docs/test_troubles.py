@@ -25,7 +25,7 @@ def test_the_symptoms_are_the_headings_of_the_page() -> None:
 
 def test_messages_name_the_symptoms_that_people_meet_first() -> None:
     told = {name for path in (ROOT / "ctrecon").rglob("*.py") for name in MESSAGE.findall(path.read_text("utf-8"))}
-    assert {"infeasible", "not-certified", "no-geometry", "gpu", "slow"} <= told <= set(get_args(Symptom))
+    assert {"infeasible", "delta-not-met", "no-geometry", "gpu", "slow"} <= told <= set(get_args(Symptom))
 
 
 def test_causes_have_their_look() -> None:

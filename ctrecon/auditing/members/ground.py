@@ -18,6 +18,7 @@ from ctrecon.errors import InputError
 from ctrecon.geometry.as_json import geometry_from_dict
 from ctrecon.measurement.delta import Delta, Norm
 from ctrecon.measurement.scan import Scan
+from ctrecon.measurement.units import CELLS
 from ctrecon.reconstruction.problem import Problem, prepare
 from ctrecon.support.arrays import Array, Float32Array
 
@@ -94,7 +95,7 @@ def ground_of(evidence: Evidence, *, device: str | None = None) -> Ground:
         geometry_from_dict(operator["geometry"])[0] if "geometry" in operator else None,
         grid=evidence.grid, variance=variance, mask=mask, matrix=evidence.matrix,
         image_shape=None if evidence.matrix is None else evidence.image.shape,
-        length_unit="cell" if evidence.units.attenuation == "1/cell" else "mm", source=evidence.path.name,
+        length_unit="cell" if evidence.units is CELLS else "mm", source=evidence.path.name,
     )  # fmt: skip
     delta = Delta(
         value=evidence.delta * (1 - ROOM), norm=NORMS[values["norm"]], how="the certificate's, with room for rounding"

@@ -153,6 +153,9 @@ def check_not_deflated(path: Path) -> None:
     Raises:
         InputError: It is deflated, or its file meta information is damaged.
     """
+    with path.open("rb") as stream:
+        if not is_dicom(stream.read(_META_AT)):
+            return  # pydicom refuses it, which here is nowhere asked to read by force
     if _meta_of(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         raise InputError(
             f"{path}: is deflated, and nothing says how large it would become; store it uncompressed (dcmconv +te)"

@@ -263,7 +263,7 @@ def _placed(ds: Dataset, claimed: Json, tied: tuple[float, float], z_mm: float |
     assert z_mm is not None
     z = float(ds.ImagePositionPatient[2])
     near = bool(np.isclose(z, z_mm, rtol=1e-9, atol=1e-9))
-    require(near, f"ImagePositionPatient is at z = {z!r} mm, its certificate at {z_mm!r} mm")
+    require(near, f"ImagePositionPatient is at z = {z:.12g} mm, its certificate at {z_mm:.12g} mm")
 
 
 def _other(
