@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 
 import click
 import pytest
+from all_commands import COMMANDS
 from click.testing import CliRunner
 
 from ctrecon.cli.help import OTHER, SHARED, Command
 from ctrecon.cli.main import cli
 from ctrecon.cli.reconstruct import GROUPS
-
-
-def commands(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        found = group.get_command(context, name)
-        assert found is not None
-        if isinstance(found, click.Group):
-            yield from commands(found, (*above, name))
-        else:
-            yield " ".join((*above, name)), found
-
-
-ALL = dict(commands(cli))
 
 
 def parsed(command: click.Command, words: list[str]) -> list[str]:
@@ -34,9 +20,9 @@ def parsed(command: click.Command, words: list[str]) -> list[str]:
     return rest
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_a_command_has_an_example_that_its_options_take(name: str) -> None:
-    command = ALL[name]
+    command = COMMANDS[name]
     assert isinstance(command, Command)
     assert command.examples
     said = CliRunner().invoke(cli, [*name.split(), "--help"]).output
@@ -52,12 +38,12 @@ def test_a_command_has_an_example_that_its_options_take(name: str) -> None:
 
 def test_an_example_with_a_wrong_option_would_be_noticed() -> None:
     with pytest.raises(click.NoSuchOption):
-        parsed(ALL["info"], ["scan.npz", "--no-such-option"])
+        parsed(COMMANDS["info"], ["scan.npz", "--no-such-option"])
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_option_stands_in_one_group(name: str) -> None:
-    command = ALL[name]
+    command = COMMANDS[name]
     assert isinstance(command, Command)
     groups = command.grouped(click.Context(command))
     shown = [one.name for options in groups.values() for one in options]
@@ -66,7 +52,7 @@ def test_every_option_stands_in_one_group(name: str) -> None:
 
 
 def test_reconstruct_has_its_options_in_groups() -> None:
-    command = ALL["reconstruct"]
+    command = COMMANDS["reconstruct"]
     assert isinstance(command, Command)
     groups = command.grouped(click.Context(command))
     assert list(groups)[: len(GROUPS)] == list(GROUPS)

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 import pytest
+from all_commands import COMMANDS
 from click.testing import CliRunner
 
 from ctrecon.cli.main import cli
 
-
-def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        found = group.get_command(context, name)
-        assert found is not None
-        if isinstance(found, click.Group):
-            yield from leaves(found, (*path, name))
-        else:
-            yield (*path, name), found
-
-
-COMMANDS = {" ".join(path): command for path, command in leaves(cli)}
 # Arguments, and the files of which each by itself must stop the command. Inputs that are not there come up later.
 WRITES = {
     "reconstruct": ("scan.npz -o out.npy --report out.html", "out.npy out.certificate.json out.history.json out.html"),
