@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,12 +32,12 @@ def shown(*, quiet: bool = False, err: bool = False) -> Iterator[Report | None]:
     if quiet:
         yield None
         return
-    from rich.console import Console
-
-    console = Console(highlight=False, stderr=err)
-    if not console.is_terminal:
+    if not (sys.stderr if err else sys.stdout).isatty():
         yield partial(_line, err=err)
         return
+    from rich.console import Console  # 25 ms, for a terminal alone
+
+    console = Console(highlight=False, stderr=err)
     with console.status("") as status:
 
         def show(now: Progress) -> None:

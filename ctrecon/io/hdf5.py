@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from ctrecon.errors import InputError
@@ -18,7 +17,13 @@ from ctrecon.io.arrayfile import Plane, missing, plane_of
 from ctrecon.io.ask import Ahead
 from ctrecon.support.arrays import Array
 from ctrecon.support.json_text import MAX_DEPTH
+from ctrecon.support.later import Later
 from ctrecon.support.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
+
+if TYPE_CHECKING:
+    import h5py
+else:
+    h5py = Later("h5py")
 
 _MOST_LINKS = 8
 _LONGEST_TEXT = 10_000

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from scipy import sparse
 
@@ -16,7 +15,13 @@ from ctrecon.io.arrayfile import Plane, missing, plane_of
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.mat5 import csc_from_parts, load_mat5
 from ctrecon.support.arrays import Array
+from ctrecon.support.later import Later
 from ctrecon.support.limits import check_number_type
+
+if TYPE_CHECKING:
+    import h5py
+else:
+    h5py = Later("h5py")
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 

@@ -11,15 +11,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 
 from ctrecon.errors import InputError
 from ctrecon.io.ask import Ahead
 from ctrecon.support.arrays import Array
+from ctrecon.support.later import Later
 from ctrecon.support.limits import check_claim, check_number_type, reason
+
+if TYPE_CHECKING:
+    import tifffile
+else:
+    tifffile = Later("tifffile")
 
 # Its remarks on damaged files quote them.
 logging.getLogger("tifffile").propagate = False
@@ -28,7 +33,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 SUFFIXES = (".tif", ".tiff")
 MOST_FRAMES = 100_000
 _DAMAGE = (
-    tifffile.TiffFileError, OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
+    OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
     MemoryError, NotImplementedError, AssertionError, struct.error, zlib.error, Warning,
 )  # fmt: skip
 

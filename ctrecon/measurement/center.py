@@ -111,7 +111,9 @@ def estimate_center(sinogram: Array, geometry: Geometry) -> Center:
 def _search(misfit: Misfit, cells: int, how: str) -> Center:
     """The smallest misfit over the whole detector, then nearer and nearer, and the same in each part of the data."""
     margin = max(1.0, _MARGIN * cells)
-    columns = np.linspace(margin, cells - 1 - margin, min(2 * cells, _MOST_COLUMNS))
+    # In whole steps of half a cell: rays are compared as they were measured, not between two cells.
+    half_cells = math.ceil(2 * (cells - 1 - 2 * margin) / _MOST_COLUMNS)
+    columns = np.arange(math.ceil(2 * margin), math.floor(2 * (cells - 1 - margin)) + 1, half_cells) / 2
     values = np.array([misfit(float(c), None) for c in columns])
     best = int(np.argmin(values))
     if best in (0, columns.size - 1) or not np.isfinite(values[best]):
@@ -169,7 +171,10 @@ class _Conjugates:
         self._values = np.concatenate([values[order], values[order[:1]]])
         gaps = np.diff(self._angles)
         typical = float(np.median(gaps[gaps > 1e-9])) if bool((gaps > 1e-9).any()) else 2 * math.pi
-        self._hole = gaps > 1.5 * typical
+        self._known = gaps <= 1.5 * typical
+        self._gap = np.maximum(gaps, 1e-12)
+        edged = np.pad(self._values, ((0, 0), (1, 1)), mode="edge")
+        self._bend = edged[:, 2:] - 2 * self._values + edged[:, :-2]
         self._cells = values.shape[1]
         self._orbit, self._spacing = orbit, spacing_mm
         every = max(1, turned.size // _MOST_VIEWS)
@@ -182,31 +187,29 @@ class _Conjugates:
 
         Of the cells alone whose mirror image lies on the detector: half of them, where the axis is far off.
         """
-        cells = np.arange(self._cells)
-        cells = cells[(2 * column - cells >= 0) & (2 * column - cells <= self._cells - 1)]
+        n, f = self._cells, self._values
+        # A mirrored cell lies on the detector from ``first`` to ``last``, always by the same part b of a cell off one.
+        first, last = max(0, math.ceil(2 * column - (n - 1))), min(n - 1, math.floor(2 * column))
+        cells = np.arange(first, last + 1)
+        whole = math.floor(2 * column)
+        b = 2 * column - whole
+        mirrored = whole - cells
+        # Beyond the last cell stands the last: its weight b is nothing there.
+        between = f if b == 0 else (1 - b) * f + b * np.concatenate([f[:, 1:], f[:, -1:]], axis=1)
         chosen = self._chosen if part is None else self._chosen[part::_PARTS]
-        mirrored = 2 * column - cells
-        gamma = self._orbit.fan_angle_rad((cells - column).astype(np.float64) * self._spacing)
-        first = self._angles[0]
-        theta = self._angles[chosen, None] + math.pi - 2 * gamma[None, :]
-        theta = first + np.mod(theta - first, 2 * math.pi)
-        view = np.clip(np.searchsorted(self._angles, theta, side="right") - 1, 0, self._angles.size - 2)
-        gap = np.maximum(self._angles[view + 1] - self._angles[view], 1e-12)
-        a = np.clip((theta - self._angles[view]) / gap, 0, 1)
-        cell = np.clip(np.floor(mirrored).astype(np.intp), 0, self._cells - 2)[None, :]
-        b = np.clip(mirrored[None, :] - cell, 0, 1)
-        known = ~self._hole[view]
-        f = self._values
-        conjugate = (1 - a) * ((1 - b) * f[view, cell] + b * f[view, cell + 1]) + a * (
-            (1 - b) * f[view + 1, cell] + b * f[view + 1, cell + 1]
-        )
+        gamma = self._orbit.fan_angle_rad((cells - column) * self._spacing)
+        start = self._angles[0]
+        theta = self._angles[chosen, None] + (math.pi - 2 * gamma)[None, :]
+        theta -= 2 * math.pi * (theta >= start + 2 * math.pi)
+        theta += 2 * math.pi * (theta < start)
+        view = np.minimum(np.maximum(np.searchsorted(self._angles, theta, side="right") - 1, 0), self._gap.size - 1)
+        a = np.minimum(np.maximum((theta - self._angles[view]) / self._gap[view], 0), 1)
+        before, after = between[view, mirrored], between[view + 1, mirrored]
+        conjugate = before + a * (after - before)
         # The measured ray gets the same smoothing across the detector as its conjugate, else noise picks the column.
-        near = np.clip(cells + 1, 0, self._cells - 1)
-        far = np.clip(cells - 1, 0, self._cells - 1)
-        rows = f[chosen]
-        own = rows[:, cells]
-        own = own + 0.5 * b * (1 - b) * (rows[:, near] - 2 * own + rows[:, far])
-        return own, conjugate, known
+        rows = f[chosen, first : last + 1]
+        own = rows if b == 0 else rows + 0.5 * b * (1 - b) * self._bend[chosen, first : last + 1]
+        return own, conjugate, self._known[view]
 
     def share(self, column: float) -> float:
         """Part of the rays whose conjugate was measured."""

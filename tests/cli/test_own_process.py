@@ -81,3 +81,15 @@ def test_help_imports_nothing_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert time.monotonic() - began < WORST_HELP_SECONDS
+
+
+def test_a_reconstruction_imports_no_library_it_does_not_use(scan: Path, tmp_path: Path) -> None:
+    call = ["reconstruct", str(scan), "-o", str(tmp_path / "u.npy"), "--method", "cgls", "--delta", "--no-preview"]
+    check = (
+        "import sys; from click.testing import CliRunner; from ctrecon.cli.main import cli;"
+        f"done = CliRunner().invoke(cli, {call}); assert done.exit_code == 0, done.output;"
+        "heavy = {'h5py', 'tifffile', 'rich', 'matplotlib', 'pydicom', 'SimpleITK', 'skimage'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
