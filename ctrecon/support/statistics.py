@@ -138,11 +138,52 @@ def share_of(hits: int, count: int) -> Share:
     Raises:
         SettingError: Without cases.
     """
-    from scipy.stats import norm
-
     if count < 1:
         raise SettingError(f"a share needs cases, got {count or 'none'}")
-    z, p = float(norm.ppf((1 + LEVEL) / 2)), hits / count
+    low, high = _wilson(hits / count, count)
+    return Share(hits=hits, count=count, low=low, high=high)
+
+
+def share_of_groups(hits: Sequence[bool], groups: Sequence[Hashable]) -> Share:
+    """The share of cases that come in ``groups``, such as several noises of one object: they count for fewer.
+
+    Wilson's interval of as many independent cases as have the variance that the groups' own shares show (J. N. K. Rao,
+    A. J. Scott, Biometrics 48, 1992): never more than there are cases, nor fewer than groups. Where all cases agree
+    nothing shows how alike they are, and each group counts as one.
+
+    Args:
+        hits: Of each case whether it is.
+        groups: Of each case the group that it is of.
+
+    Returns:
+        The counts of cases, with the wider interval.
+
+    Raises:
+        SettingError: Without cases, or with another number of groups.
+    """
+    if len(hits) != len(groups):
+        raise SettingError(f"a share needs the group of each case, got {len(hits)} and {len(groups)}")
+    if not len(hits):
+        raise SettingError("a share needs cases, got none")
+    names = list(dict.fromkeys(groups))
+    found, count, n = sum(map(bool, hits)), len(hits), len(names)
+    p, fewest = found / count, n / count
+    times = fewest
+    if 0 < p < 1 and n > 1:
+        left = dict.fromkeys(names, 0.0)
+        for hit, group in zip(hits, groups, strict=True):
+            left[group] += bool(hit) - p
+        variance = n / (n - 1) * sum(x * x for x in left.values()) / count**2
+        times = min(1.0, max(fewest, p * (1 - p) / count / variance))
+    low, high = _wilson(p, count * times)
+    return Share(hits=found, count=count, low=low, high=high)
+
+
+def _wilson(p: float, count: float) -> tuple[float, float]:
+    """The interval of the share ``p`` of ``count`` independent cases, which may be no whole number."""
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + LEVEL) / 2))
     middle, half = (p + z * z / (2 * count)), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
     low, high = ((middle + sign * half) / (1 + z * z / count) for sign in (-1, 1))
-    return Share(hits=hits, count=count, low=max(0.0, low), high=min(1.0, high))
+    return max(0.0, low), min(1.0, high)

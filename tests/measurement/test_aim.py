@@ -33,6 +33,14 @@ def scans(count=3, size=32):
         yield one, scan, delta, float(np.linalg.norm(left))
 
 
+@pytest.mark.parametrize(("sizes", "views"), [([8, 10], [3, 4, 5]), ([8], [3, 4]), ([8, 10, 12], [3])])
+def test_every_family_meets_every_beam_size_and_number_of_views_together(sizes, views):
+    """After as many turns as there are of these; else a family would be judged by its beams."""
+    kinds = 6 * 2 * len(sizes) * len(views)
+    met = {(one.family, one.scanner, one.size, one.views) for one in objects(kinds, sizes=sizes, views=views, seed=1)}
+    assert len(met) == kinds
+
+
 def psnr(image, one):
     geometry, grid = one.clean.geometry, one.clean.grid
     # The truth is known by its projection alone, which 40 views of 48 pixels determine well enough to compare by.

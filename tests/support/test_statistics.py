@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ctrecon.errors import SettingError
-from ctrecon.support.statistics import Estimate, estimate, shares
+from ctrecon.support.statistics import Estimate, estimate, share_of_groups, shares
 
 
 def coverage(groups, images, between, within, *, by_group=True, scans=300):
@@ -68,6 +68,27 @@ def test_shares_are_wilsons():
     assert 0.91 <= np.mean(held) <= 0.99
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_cases_of_one_object_count_for_fewer(alike):
+    """Eleven noises of an object that meet together: an interval over them as if apart holds the share far too rarely."""
+    rng, held, naive = np.random.default_rng(3 + alike), 0, 0
+    for _ in range(300):
+        p = rng.beta(0.9, 0.1, size=(60, 1)) if alike else np.full((60, 1), 0.9)
+        hits = (rng.random((60, 11)) < p).ravel().tolist()
+        found = share_of_groups(hits, np.repeat(np.arange(60), 11).tolist())
+        held += found.low <= 0.9 <= found.high
+        naive += shares(hits).low <= 0.9 <= shares(hits).high
+        assert (found.hits, found.count) == (sum(hits), 660)
+    assert 0.91 <= held / 300 <= 0.99
+    assert (naive / 300 < 0.75) == alike
+
+
+def test_where_all_cases_agree_each_object_counts_as_one():
+    found = share_of_groups([True] * 66, [k // 11 for k in range(66)])
+    assert (found.low, found.high) == (shares([True] * 6).low, 1.0)
+    assert share_of_groups([True, False, True], "abc").low == pytest.approx(shares([True, False, True]).low)
+
+
 def test_what_has_no_mean_is_refused():
     with pytest.raises(SettingError, match="needs values"):
         estimate([], [])
@@ -75,4 +96,8 @@ def test_what_has_no_mean_is_refused():
         estimate([1.0, 2.0], ["a"])
     with pytest.raises(SettingError, match="needs cases"):
         shares([])
+    with pytest.raises(SettingError, match="needs cases"):
+        share_of_groups([], [])
+    with pytest.raises(SettingError, match="got 1 and 2"):
+        share_of_groups([True], "ab")
     assert isinstance(estimate([1.0], [0]), Estimate)

@@ -28,7 +28,7 @@ from ctrecon.simulation.simulate import standard_scanner
 from ctrecon.studies.paper.coverage import Measure, counted, gaussian, hit, shared
 from ctrecon.support.arrays import Float64Array
 from ctrecon.support.metrics import psnr
-from ctrecon.support.statistics import shares as shares_of
+from ctrecon.support.statistics import share_of_groups
 
 Fault = Callable[[Float64Array, np.random.Generator], Float64Array]
 Correct = Callable[[Scan], Scan]
@@ -90,6 +90,7 @@ FAULTS: tuple[tuple[str, Fault, Correct], ...] = (
 )
 """What a scanner does that delta knows nothing of, and what ``--correct`` does about it, if anything."""
 
+BEAMS = ("fan", "parallel")
 FAULTS_AT = ("Gaussian, 0.5%", "counts, 100,000 photons")
 
 
@@ -108,11 +109,12 @@ class Object:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One scan: the true image's residual and delta, in delta's norm.
+    """One scan: the true image's residual and delta, in delta's norm. ``seed``: the same for all of one object.
 
     ``loss_db``: how much nearer to the object Huber-TV comes with the true residual than with delta, in dB of PSNR.
     """
 
+    seed: int
     noise: str
     fault: str
     family: str
@@ -129,7 +131,8 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """``within`` of ``scans`` met delta; ``low`` to ``high`` is the 95% interval (E. B. Wilson, 1927).
+    """``within`` of ``scans`` met delta; ``low`` to ``high`` is the 95% interval, with scans of one object taken
+    together (``share_of_groups``).
 
     The losses in dB are None where nothing was reconstructed.
     """
@@ -165,12 +168,15 @@ def objects(
     """
     if count < 1 or not sizes or not views:
         raise SettingError(f"give at least one scan, size and number of views, got {count}, {sizes} and {views}")
+    kinds = len(FAMILIES)
     for k in range(count):
-        family = FAMILIES[k % len(FAMILIES)]
-        turn = k // len(FAMILIES)
-        size, beam = sizes[(k + turn) % len(sizes)], ("fan", "parallel")[(k + turn) % 2]
-        # Sevenfold, fivefold: every family meets every beam, size and number of views.
-        number = views[(k // 2 + 2 * turn) % len(views)]
+        # Of each family in turn: after as many turns as there are beams, sizes and numbers of views together it has met
+        # all of them with each other once.
+        turn, of = divmod(k, kinds)
+        more, step = divmod(turn, len(sizes))
+        size, number = sizes[(of + step) % len(sizes)], views[(of // 2 + step + more) % len(views)]
+        beam = BEAMS[(of + step // 2 + more % len(views) + more // len(views)) % len(BEAMS)]
+        family = FAMILIES[of]
         geometry, grid = standard_scanner(beam, size, number)
         radius = 0.95 * min(field_of_view_mm(geometry) / 2, grid.reach_mm())
         phantom = family.sample(np.random.default_rng(seed + k)).scaled(radius, 0.02)
@@ -225,7 +231,7 @@ def measure_all(
                 left = left / np.sqrt(scan.variance)
             residual = float(np.linalg.norm(left))
             yield Measured(
-                noise=noise, fault=fault, family=one.family, scanner=one.scanner, size=one.size,
+                seed=seed, noise=noise, fault=fault, family=one.family, scanner=one.scanner, size=one.size,
                 views=one.views, residual=residual, delta=delta.value,
                 loss_db=_loss_db(one, scan, delta, residual) if losses and spoil is None else None,
             )
@@ -257,7 +263,7 @@ def shares(found: Sequence[Measured]) -> Iterator[Share]:
 
 
 def _share(of: str, some: Sequence[Measured]) -> Share:
-    met = shares_of([one.residual <= one.delta for one in some])
+    met = share_of_groups([one.residual <= one.delta for one in some], [one.seed for one in some])
     ratios = [one.delta / one.residual for one in some]
     losses = [one.loss_db for one in some if one.loss_db is not None]
     return Share(
