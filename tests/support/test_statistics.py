@@ -70,7 +70,7 @@ def test_shares_are_wilsons():
 
 @pytest.mark.parametrize("alike", [True, False])
 def test_cases_of_one_object_count_for_fewer(alike):
-    """Eleven noises of an object that meet together: an interval over them as if apart holds the share far too rarely."""
+    """Noises of one object meet delta together: an interval over them as if apart holds the share far too rarely."""
     rng, held, naive = np.random.default_rng(3 + alike), 0, 0
     for _ in range(300):
         p = rng.beta(0.9, 0.1, size=(60, 1)) if alike else np.full((60, 1), 0.9)
