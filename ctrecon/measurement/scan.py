@@ -17,6 +17,7 @@ from ctrecon.measurement.filling import Filling, filling
 from ctrecon.measurement.given import LARGEST_VALUE
 from ctrecon.measurement.mask import Mask, as_mask, missing_note, together
 from ctrecon.measurement.plain_arrays import plain_arrays
+from ctrecon.measurement.study_words import check_study
 from ctrecon.measurement.terms import PatientPosition, check_terms
 from ctrecon.measurement.units import LengthUnit, Units, units_of
 from ctrecon.measurement.which_grid import chosen_grid
@@ -56,7 +57,8 @@ class Scan:
         water_mu_per_mm: What the scanner was calibrated to, where the file says it.
         patient_position: How the patient lay, a term of DICOM such as FFS, or ``none`` for what is no patient; empty
             where nobody says it.
-        study: Patient and study as keywords of DICOM with their texts, where the file says them.
+        study: Patient and study as keywords of DICOM with their texts, those of ``measurement/study_words.py``, where
+            the file says them.
         z_mm: Where the slice stands along the axis, where the file says it.
         slice_mm: How thick the slice is, where the file says it or it follows from the detector's rows.
         kvp: Peak voltage of the tube in kV, where the file says it.
@@ -64,7 +66,7 @@ class Scan:
         notes: Everything that was assumed, one sentence each.
 
     Raises:
-        InputError: Where these do not fit together or hold values that are not finite.
+        InputError: Where these do not fit together, hold values that are not finite, or ``study`` has other words.
     """
 
     sinogram: Array
@@ -106,6 +108,7 @@ class Scan:
         shape = self.sinogram.shape
         check_geometry(self.source, self.geometry, shape, has_matrix=self.matrix is not None)
         check_terms(self.source, self)
+        object.__setattr__(self, "study", check_study(self.source, self.study))
         for name in ("whitened_mean", "whitened_spread", "water_mu_per_mm", "slice_mm", "kvp"):
             check_positive(self.source, name, getattr(self, name))
         if self.z_mm is not None and not abs(self.z_mm) < LARGEST_VALUE:

@@ -13,9 +13,10 @@ from pydicom import dcmread
 from ctrecon.cli.main import cli
 from ctrecon.dicom.raw.projections import read_projections
 from ctrecon.dicom.series.said import said_in, study_said, texts_of
-from ctrecon.dicom.series.study import OPTIONAL, study_of
+from ctrecon.dicom.series.study import study_of
 from ctrecon.errors import InputError, SettingError
 from ctrecon.io.arrays import read_scan
+from ctrecon.measurement.study_words import OPTIONAL
 
 RAW = "synthesise-projections -o raw --rows 4 --columns 48 --per-turn 48 --turns 1.1 --feed 2 --photons 1e3 --seed 3"
 QUICK = "--method cgls --no-preview --size 40"

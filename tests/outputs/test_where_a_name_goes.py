@@ -14,7 +14,7 @@ from pydicom.datadict import DicomDictionary, dictionary_VR
 
 from ctrecon.cli.main import cli
 from ctrecon.dicom.raw.synthesise import Protocol, axes_phantom, synthesise
-from ctrecon.dicom.series.study import NEEDED, OPTIONAL
+from ctrecon.measurement.study_words import NEEDED, OPTIONAL
 from ctrecon.io.volume_names import VOLUME_SUFFIXES
 from ctrecon.outputs.stack.formats import SUFFIXES, load_format
 

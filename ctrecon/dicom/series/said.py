@@ -8,8 +8,9 @@ from pathlib import Path
 from pydicom.datadict import dictionary_VM
 from pydicom.multival import MultiValue
 
-from ctrecon.dicom.series.study import NEEDED, OPTIONAL, Study, study_from_texts, study_of
+from ctrecon.dicom.series.study import Study, study_from_texts, study_of
 from ctrecon.errors import InputError
+from ctrecon.measurement.study_words import WORDS, check_study
 
 
 def said_in(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -28,7 +29,7 @@ def said_in(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
 def texts_of(study: Study) -> dict[str, str]:
     """Its values that are not empty; several of one attribute are joined as DICOM does, by a backslash."""
     attributes, texts = study.attributes, {}
-    for keyword in (*NEEDED, *OPTIONAL):
+    for keyword in WORDS:
         value = attributes.get(keyword)
         if value:
             texts[keyword] = "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value)
@@ -49,11 +50,6 @@ def study_said(source: str, said: Mapping[str, str], given: Study) -> Study:
     if not said or given.attributes.get("StudyInstanceUID"):
         return given
     values = {}
-    for keyword, text in said.items():
-        if keyword not in (*NEEDED, *OPTIONAL):
-            raise InputError(
-                f"{source}: its study has {keyword[:80]!r}, which is no attribute of patient or study that can be "
-                "written; take it out"
-            )
+    for keyword, text in check_study(source, said).items():
         values[keyword] = [text] if dictionary_VM(keyword) == "1" else text.split("\\")
     return study_from_texts(source, values, given)

@@ -19,21 +19,10 @@ from pydicom.valuerep import PersonName
 from ctrecon.dicom.common.files import check_not_deflated
 from ctrecon.dicom.series.template_values import UNPAIRED, check_text, complete_or_drop, in_form
 from ctrecon.errors import InputError, SettingError
+from ctrecon.measurement.study_words import NEEDED, WORDS
 
-# Needed in every file; empty where nothing is known (type 2), but for the study's UID.
-NEEDED = (
-    "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientID",
-    "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID",
-)  # fmt: skip
 # What a PACS files by: no gap and no guess there.
 FILED_BY = ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber")
-# Passed through where the template has them and they are valid.
-OPTIONAL = (
-    "TimezoneOffsetFromUTC", "StudyDescription", "IssuerOfPatientID", "PatientAge", "PatientSize", "PatientWeight",
-    "EthnicGroup", "PatientComments", "PatientIdentityRemoved", "DeidentificationMethod", "BodyPartExamined",
-    "Laterality", "ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName",
-    "ClinicalTrialSiteID", "ClinicalTrialSiteName", "ClinicalTrialSubjectID",
-)  # fmt: skip
 NO_PATIENT, NO_ISSUER = "RESEARCH^NO PATIENT", "ctrecon"
 """A patient who is nobody, and who gave him his number: no archive's own patient can have both."""
 _OF_NOBODY = (
@@ -154,7 +143,7 @@ def _with_options(
 def _pass_through(template: Path, attributes: Dataset) -> list[str]:
     """Fill ``attributes`` from a file; gives what was left out or guessed, one sentence each."""
     source, notes = _read(template), []
-    for keyword in (*NEEDED, *OPTIONAL):
+    for keyword in WORDS:
         try:
             if keyword in source:
                 _put(attributes, keyword, *(in_form(keyword, text) for text in _texts(source, keyword)))
