@@ -73,6 +73,7 @@ def command(
     from ctrecon.dicom.network.node import Node, ae_title
     from ctrecon.dicom.network.process import RECONSTRUCT, Command, words_of
     from ctrecon.dicom.network.queue import Limits, Queue
+    from ctrecon.dicom.raw.raw_folder import may_hold_projections
 
     need_pynetdicom()
     stop = threading.Event()
@@ -88,6 +89,7 @@ def command(
     queue = Queue(folder, Limits(most_bytes=int(max_gb * 1e9), most_studies=max_studies))
     listener = Listener(
         queue, connection, to, log,
+        takes=may_hold_projections if command_line is None else lambda series: True,
         process=Command(words=words, most_seconds=time_limit, stop=stop, lines_kept=60 if debug else 1),
         rules=Rules(
             quiet_s=quiet_s, instances=instances, keep_s=keep_hours * 3600, wait_s=wait_hours * 3600,

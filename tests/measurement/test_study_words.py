@@ -1,4 +1,4 @@
-"""Patient and study of a scan: DICOM's words that a series can carry, refused where they are said, not where written."""
+"""Patient and study of a scan: DICOM's words that a series can carry, refused where they are said."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def test_other_words_are_refused_at_construction(said: object, words: tuple[str,
 
 def test_a_file_that_says_other_words_is_refused_by_name(tmp_path: Path) -> None:
     np.save(tmp_path / "s.npy", np.ones((4, 5)))
-    (tmp_path / "s.json").write_text(json.dumps({"geometry": "parallel", "angles_deg": [0, 45, 90, 135], "detector_spacing_mm": 1,
-                                                 "scan": {"study": {"PatientNam": "A"}}}))  # fmt: skip
+    (tmp_path / "s.json").write_text(json.dumps({
+        "geometry": "parallel", "angles_deg": [0, 45, 90, 135], "detector_spacing_mm": 1,
+        "scan": {"study": {"PatientNam": "A"}},
+    }))  # fmt: skip
     with pytest.raises(InputError, match=r"PatientNam.*PatientName meant"):
         read_scan(tmp_path / "s.npy")

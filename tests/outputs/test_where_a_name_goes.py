@@ -14,8 +14,8 @@ from pydicom.datadict import DicomDictionary, dictionary_VR
 
 from ctrecon.cli.main import cli
 from ctrecon.dicom.raw.synthesise import Protocol, axes_phantom, synthesise
-from ctrecon.measurement.study_words import NEEDED, OPTIONAL
 from ctrecon.io.volume_names import VOLUME_SUFFIXES
+from ctrecon.measurement.study_words import NEEDED, OPTIONAL
 from ctrecon.outputs.stack.formats import SUFFIXES, load_format
 
 TEXTS = {"PN": "Zqm{}xv^Given", "LO": "Zqm{}xv", "SH": "Zqm{}xv", "LT": "Zqm{}xv", "ST": "Zqm{}xv", "UT": "Zqm{}xv",

@@ -17,7 +17,7 @@ from ctrecon.dicom.network.conversation import Message, Services, printable
 from ctrecon.dicom.network.delivery import Delivery
 from ctrecon.dicom.network.figures import Figures
 from ctrecon.dicom.network.node import Connection
-from ctrecon.dicom.network.objects import header_in, name_for, read_header
+from ctrecon.dicom.network.objects import MismatchError, header_in, name_for, read_header
 from ctrecon.dicom.network.pdu import User
 from ctrecon.dicom.network.promises import Promises
 from ctrecon.dicom.network.queue import ConflictError, FullError, Queue
@@ -128,6 +128,8 @@ class Arrivals:
                 header = header_in(message.data, Path("an object that could not be kept"))
             else:
                 header = read_header(message.path)
+        except MismatchError:
+            return MISMATCH, ""
         except InputError:
             if message.path is None:
                 # Nobody knows whose it was: of one of those that this association brings.

@@ -69,3 +69,9 @@ def batches(pairs: Iterable[tuple[str, str]]) -> list[list[tuple[str, str]]]:
 def name_of(value: str) -> str:
     """A UID's name where the standard gives one, else the UID."""
     return str(uid.UID(value).name)
+
+
+def standard_name(value: str) -> str:
+    """What the standard calls a UID that came from outside, and never the UID itself."""
+    name = name_of(value)
+    return "another class" if name == value else name

@@ -13,11 +13,13 @@ from ctrecon.dicom.network import command_set, pdu
 from ctrecon.dicom.network.assembly import Assembly
 from ctrecon.dicom.network.associate import IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION
 from ctrecon.dicom.network.command_set import Command
+from ctrecon.dicom.network.contexts import standard_name
 from ctrecon.dicom.network.pdu import PduError, Request, User
 from ctrecon.support.where import where
 
 NOT_SUPPORTED, PROCESSING_FAILURE, UNRECOGNISED_OPERATION = 0x0122, 0x0110, 0x0211
 _MOST_CANCELS = 16
+_MOST_NAMED = 3  # classes in a line of the log
 FAREWELL_S = 1.0
 # A P-DATA-TF below this is a command, or noise; after so many of them each has to wait a little longer.
 _SMALL_BYTES, _MANY_SMALL, _MOST_PAUSE_S = 1024, 64, 0.25
@@ -153,22 +155,34 @@ class Conversation:
             return False
         self.peer = Peer(title=self.peer.title, host=self.host, user=request.user)
         self._most_bytes = request.most_bytes
-        chosen: dict[int, str | None] = {}
+        chosen: dict[int, tuple[int, str]] = {}
         for offer in request.offers:
-            here = self.services.syntaxes.get(offer.abstract, ())
-            chosen[offer.number] = next((syntax for syntax in offer.syntaxes if syntax in here), None)
-            if syntax := chosen[offer.number]:
+            here = self.services.syntaxes.get(offer.abstract)
+            syntax = next((syntax for syntax in offer.syntaxes if syntax in (here or ())), "")
+            if syntax:
                 self._syntaxes[offer.number] = (offer.abstract, syntax)
+            chosen[offer.number] = (
+                pdu.TAKEN if syntax else pdu.CLASS_UNKNOWN if here is None else pdu.SYNTAX_UNKNOWN, syntax
+            )
         information = pdu.user_information(
             IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION, self._roles(request),
             request.user is not None and request.user.wants_answer,
         )
         self.services.accepted()
-        self.services.log(f"association of {printable(self.peer.title)}")
+        self.services.log(f"association of {printable(self.peer.title)}{self._not_taken(request)}")
         self._write(pdu.accept(self.asked, chosen, information))
         self.active_at = time.monotonic()
         self.asked = b""
         return True
+
+    def _not_taken(self, request: Request) -> str:
+        """What it wanted to bring and may not: names of the standard, since other UIDs are text from outside."""
+        taken = {abstract for abstract, _ in self._syntaxes.values()}
+        classes = {standard_name(offer.abstract): offer.abstract in self.services.syntaxes
+                   for offer in request.offers if offer.abstract not in taken}  # fmt: skip
+        said = sorted(f"{name} in these transfer syntaxes" if here else name for name, here in classes.items())
+        more = f" and {len(said) - _MOST_NAMED} more" if len(said) > _MOST_NAMED else ""
+        return f", not accepted: {', '.join(said[:_MOST_NAMED])}{more}" if said else ""
 
     def _roles(self, request: Request) -> dict[str, tuple[int, int]]:
         """The requestor is the user of each class, and its provider too where we report to each other."""

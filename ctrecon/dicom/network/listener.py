@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ctrecon.dicom.network.alerts import Alerts
@@ -52,9 +53,10 @@ class Rules:
 class Listener:
     """Receives, processes, delivers, until ``stop`` is set. All that must survive is in the queue's folders.
 
-    ``process`` works on one series after the other of a study. ``log`` gets lines without patient data: studies by the
-    first digits of their hash, nodes by AE title, errors by status or by their type and the line of code that they
-    came from, with ``debug`` every line that they passed.
+    ``process`` works on one series after the other of a study, but for those that ``takes`` says it has nothing to do
+    with, such as the scanner's own images beside its projections, unless no series is left. ``log`` gets lines without
+    patient data: studies by the first digits of their hash, nodes by AE title, errors by status or by their type and
+    the line of code that they came from, with ``debug`` every line that they passed.
     """
 
     queue: Queue
@@ -62,6 +64,7 @@ class Listener:
     send_to: Node
     log: Callable[[str], None]
     process: Process = field(default_factory=Command)
+    takes: Callable[[Path], bool] = lambda series: True
     rules: Rules = field(default_factory=Rules)
     allowed: tuple[str, ...] = ()
     outgoing: Connection | None = None
@@ -171,7 +174,7 @@ class Listener:
             return
         began = time.monotonic()
         try:
-            every, whole = sorted((study / "input").iterdir()), whole_series(study)
+            every, whole = self._series_of(study, key), whole_series(study)
             certified = all(whole.values())
             for number, series in enumerate(every, 1):
                 if series.name in whole:
@@ -202,6 +205,13 @@ class Listener:
         how = "" if certified else ", NOT certified: what is sent says so, and by how much delta is missed"
         self.log(f"study {key[:12]}: processed in {time.monotonic() - began:.1f} s{how}")
         self.queue.processed(key)
+
+    def _series_of(self, study: Path, key: str) -> list[Path]:
+        every = sorted((study / "input").iterdir())
+        taken = [series for series in every if self.takes(series.resolve())] or every
+        if others := len(every) - len(taken):
+            self.log(f"study {key[:12]}: {others} of {len(every)} series hold nothing to reconstruct, passed over")
+        return taken
 
     def _tell(self, key: str, which: str) -> Callable[[int, int], None]:
         def tell(done: int, total: int) -> None:

@@ -22,6 +22,10 @@ _MOST_UID = 128  # padded, and by writers who miscount
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
+class MismatchError(InputError):
+    """File header, or what was announced, and data set name different objects."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """What the network needs to know of an object; ``study`` and ``series`` are empty where they were not read."""
@@ -75,8 +79,12 @@ def header_in(data: Bytes, path: Path) -> Header:
         )
     encoding = Encoding(explicit=syntax != ImplicitVRLittleEndian, little=syntax != ExplicitVRBigEndian)
     found, _ = _uids(data, path, at, encoding, _TAGS)
-    if (found.get(_SOP_CLASS), found.get(_SOP_INSTANCE)) != (meta[_MEDIA_CLASS], meta[_MEDIA_INSTANCE]):
-        raise InputError(f"{path}: the file header and the data set name different objects; the file was tampered with")
+    if not (found.get(_SOP_CLASS) and found.get(_SOP_INSTANCE)):
+        raise InputError(f"{path}: its data set lacks SOP class or SOP instance; copy it again")
+    if (found[_SOP_CLASS], found[_SOP_INSTANCE]) != (meta[_MEDIA_CLASS], meta[_MEDIA_INSTANCE]):
+        raise MismatchError(
+            f"{path}: the file header and the data set name different objects; the file was tampered with"
+        )
     return Header(
         path=path, sop_class=meta[_MEDIA_CLASS], sop_instance=meta[_MEDIA_INSTANCE], transfer_syntax=syntax,
         study=found.get(_STUDY, ""), series=found.get(_SERIES, ""),

@@ -21,6 +21,8 @@ MOST_DATA_BYTES = 16382
 # Reasons of a rejection (PS3.8, 9.3.4): result, source, reason.
 CALLED_UNKNOWN, CALLING_UNKNOWN = (1, 1, 7), (1, 1, 3)
 WRONG_USER, NO_ROOM = (2, 2, 1), (2, 3, 2)
+# Results of a presentation context (PS3.8, 9.3.3.2).
+TAKEN, CLASS_UNKNOWN, SYNTAX_UNKNOWN = 0, 3, 4
 # Reasons of an abort by the provider (PS3.8, 9.3.8).
 UNRECOGNISED, UNEXPECTED, BAD_PARAMETER = 1, 2, 6
 
@@ -165,15 +167,15 @@ def fragments(body: memoryview) -> Iterator[tuple[int, int, memoryview]]:
 # --- written
 
 
-def accept(body: bytes, contexts: dict[int, str | None], answers: bytes) -> bytes:
-    """An A-ASSOCIATE-AC to the request ``body``: the chosen syntax of each context (None: it is rejected), and the
-    items of user information that answer.
+def accept(body: bytes, contexts: dict[int, tuple[int, str]], answers: bytes) -> bytes:
+    """An A-ASSOCIATE-AC to the request ``body``: result and chosen syntax of each context, and the items of user
+    information that answer.
     """
     items = _item(0x10, APPLICATION_CONTEXT)
-    for number, syntax in contexts.items():
-        # Result 4: no transfer syntax of these is supported. A refused context names one all the same.
+    for number, (result, syntax) in contexts.items():
+        # A refused context names a syntax all the same, which says nothing (PS3.8, 9.3.3.2).
         chosen = _item(0x40, (syntax or "1.2.840.10008.1.2").encode())
-        items += _item(0x21, bytes([number, 0, 0 if syntax else 4, 0]) + chosen)
+        items += _item(0x21, bytes([number, 0, result, 0]) + chosen)
     items += _item(0x50, answers)
     return _pdu(ASSOCIATE_AC, b"\0\1\0\0" + body[4:36] + bytes(32) + items)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ctrecon.dicom.common.files import class_named
+from ctrecon.dicom.raw.ct_pd_file import NoProjectionError, read_header
 from ctrecon.errors import InputError
 
 MAX_PROJECTIONS = 1_000_000
@@ -32,6 +33,21 @@ def dicom_names(folder: Path) -> tuple[list[str], list[str]]:
     if len(names) > MAX_PROJECTIONS:
         raise InputError(f"{folder}: holds {len(names)} files, more than {MAX_PROJECTIONS}; give one scan")
     return names, strays
+
+
+def may_hold_projections(folder: Path) -> bool:
+    """Whether any file of a folder is a projection, or damaged so that nobody can say that it is none."""
+    return any(_may_be_one(path) for path in sorted(folder.iterdir()))
+
+
+def _may_be_one(path: Path) -> bool:
+    try:
+        read_header(path)
+    except NoProjectionError:
+        return False
+    except InputError:
+        return True
+    return True
 
 
 def none_is_one(folder: Path, strays: Sequence[str]) -> InputError:
