@@ -19,7 +19,8 @@ from ctrecon.classical.fbp import WINDOWS, FilteredBackProjection, Window
 from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.grid import Grid, field_of_view_mm
+from ctrecon.geometry.field_of_view import field_of_view_mm
+from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import LinearOperator
 from ctrecon.support.metrics import psnr
 

@@ -84,7 +84,7 @@ def _facts(scan: Any) -> dict[str, Any]:
 
     from ctrecon.diagnosis.doubts import doubts_about
     from ctrecon.errors import CtreconError
-    from ctrecon.geometry.grid import field_of_view_mm
+    from ctrecon.geometry.field_of_view import covered_mm
     from ctrecon.measurement.center import estimate_center
     from ctrecon.measurement.delta import delta_for
     from ctrecon.measurement.implausible import implausible
@@ -113,7 +113,7 @@ def _facts(scan: Any) -> dict[str, Any]:
         if orbit is not None:
             angles = np.rad2deg(np.asarray(orbit.angles_rad))
             facts["angles_deg"] = f"{angles[0]:.4g} to {angles[-1]:.4g}, {angles.size} of them"
-        facts[scan.units.named("field_of_view_mm")] = round(field_of_view_mm(geometry), 4)
+        facts[scan.units.named("field_of_view_mm")] = round(covered_mm(geometry), 4)
         grid = scan.with_grid().grid
         facts["image"] = grid.said_in(scan.units.length)
     try:

@@ -89,7 +89,7 @@ def _of_the_image(
 def _noise_alone(scans: int, size: int, views: int, thickest: float, seed: int) -> Iterator[dict[str, Any]]:
     import numpy as np
 
-    from ctrecon.geometry.grid import field_of_view_mm
+    from ctrecon.geometry.field_of_view import field_of_view_mm
     from ctrecon.phantoms import FAMILIES
     from ctrecon.simulation.simulate import standard_scanner
     from ctrecon.studies.paper.coverage import coverage

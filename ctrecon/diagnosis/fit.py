@@ -14,12 +14,18 @@ import torch
 from torch import Tensor
 
 from ctrecon.errors import InputError
+from ctrecon.geometry.field_of_view import cell_at_axis_mm, covered_mm
 from ctrecon.geometry.grid import Grid, default_grid
+from ctrecon.measurement.extent import object_radius_mm
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.choose import Uses, choose_operator
 from ctrecon.support.arrays import Array, Float64Array
 
 VIEWS, CELLS, SIDE, STEPS = 90, 128, 96, 14
+# An object that is no wider than this share of the square is looked at alone, with a margin of so many cells.
+_SMALL, _MARGIN_CELLS = 0.6, 2
+# In so many views noise is taken for more of it, far from where it is.
+_STRAY = 0.04
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +116,38 @@ def fit(
 
 def _coarse(scan: Scan, side: int) -> Grid:
     assert scan.geometry is not None
-    if scan.grid is None:
-        return default_grid(scan.geometry, size=min(side, scan.sinogram.shape[1]))
     own = scan.grid
+    if own is None:
+        # Pixels finer than half a cell explain anything; of a short scan with half a fan all would be.
+        most = max(1, math.ceil(2 * covered_mm(scan.geometry) / cell_at_axis_mm(scan.geometry) - 1e-6))
+        whole = default_grid(scan.geometry, size=min(side, scan.sinogram.shape[1], most))
+        return _about_a_small_object(scan, side, whole) or whole
+    small = _about_a_small_object(scan, side, own)
+    if small is not None:
+        return small
     coarser = max(1.0, max(own.plane) / side)
     rows, columns = (max(1, math.ceil(count / coarser)) for count in own.plane)
     dy, dx = own.size_mm[0] / rows, own.size_mm[1] / columns
     return Grid(rows=rows, columns=columns, pixel_mm=(dy, dx), centre_mm=own.centre_mm[:2])
+
+
+def _about_a_small_object(scan: Scan, side: int, square: Grid) -> Grid | None:
+    """A square about the axis with all that absorbs, where that is a small part of ``square``; else None.
+
+    Whatever the geometry, no image has anything where rays cross that nothing absorbs. On pixels for the whole field
+    a small object would be a few, which explain no data.
+    """
+    assert scan.geometry is not None
+    radius = object_radius_mm(scan.sinogram, scan.geometry, but_for=_STRAY)
+    if radius is None:
+        return None
+    cell = cell_at_axis_mm(scan.geometry)
+    width = 2 * (radius + _MARGIN_CELLS * cell)
+    if width > _SMALL * max(square.size_mm) or width > 2 * square.reach_mm():
+        return None
+    pixel = max(width / side, cell / 2)
+    count = math.ceil(width / pixel)
+    return Grid(rows=count, columns=count, pixel_mm=pixel)
 
 
 def _means(values: Tensor, block: int) -> Tensor:

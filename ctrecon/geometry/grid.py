@@ -10,7 +10,7 @@ import numpy as np
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.checks import MAX_IMAGE_SIDE, count, finite, positive
-from ctrecon.geometry.coverage import ONE_SIDED, goes_round
+from ctrecon.geometry.field_of_view import covered_mm
 from ctrecon.support.arrays import Float64Array
 
 
@@ -188,55 +188,6 @@ def _pixel(pixel_mm: Any) -> float | tuple[float, float]:
         raise GeometryError(f"pixel_mm must be one number, or (dy, dx), got {pixel_mm!r}")
     dy, dx = (positive("pixel_mm", value) for value in pixel_mm)
     return dy if dy == dx else (dy, dx)
-
-
-def field_of_view_mm(geometry: Geometry) -> float:
-    """Diameter of the circle around the axis that every view sees whole (the smaller side counts).
-
-    Of a scanner that turns one view says it for all. In space it is what the middle row sees from above.
-
-    Args:
-        geometry: Of the scan.
-
-    Returns:
-        The diameter in mm; 0 where a view does not see the axis from both sides.
-    """
-    some = slice(None) if geometry.orbit is None else slice(0, 1)
-    if len(geometry.shape) == 2:
-        points, directions = geometry.rays(some)
-    else:
-        middle = replace(geometry.to_vectors().views(some), rows=1)
-        points, directions = (part[:, 0, :, :2] for part in middle.rays())
-    edge = [0, -1]
-    point, direction = points[:, edge], directions[:, edge]
-    cross = point[..., 0] * direction[..., 1] - point[..., 1] * direction[..., 0]
-    away = cross / np.hypot(direction[..., 0], direction[..., 1])
-    if bool((away[:, 0] * away[:, 1] > 0).any()):
-        return 0.0
-    return float(2 * np.min(np.abs(away)))
-
-
-def covered_mm(geometry: Geometry) -> float:
-    """Diameter of the circle around the axis whose lines are all measured.
-
-    As ``field_of_view_mm``, but where a detector reaches further on one side and the views go round: what it misses
-    on the other side it sees half a turn later.
-
-    Args:
-        geometry: Of the scan.
-
-    Returns:
-        The diameter in mm.
-    """
-    narrow = field_of_view_mm(geometry)
-    if geometry.orbit is None or narrow <= 0 or len(geometry.shape) != 2:
-        return narrow
-    points, directions = geometry.rays(slice(0, 1))
-    away = points[..., 0] * directions[..., 1] - points[..., 1] * directions[..., 0]
-    wide = 2 * float(np.max(np.abs(away / np.hypot(directions[..., 0], directions[..., 1]))))
-    if wide - narrow <= ONE_SIDED * wide or not goes_round(np.asarray(geometry.orbit.angles_rad)):
-        return narrow
-    return wide
 
 
 def default_grid(geometry: Geometry, *, size: int | None = None, pixel_mm: float | None = None) -> Grid:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
+from ctrecon.geometry.field_of_view import cell_at_axis_mm
+from ctrecon.geometry.grid import Grid, default_grid
 from ctrecon.support.arrays import Array
 
 # A ray is attenuated where the median of its neighbourhood exceeds this share of the largest, and the noise.
@@ -22,12 +23,13 @@ _ROBUST = 1.4826 / 6**0.5
 _CELLS_BEYOND, _SHARE_BEYOND = 2.0, 0.04
 
 
-def object_radius_mm(sinogram: Array, geometry: Geometry) -> float | None:
+def object_radius_mm(sinogram: Array, geometry: Geometry, *, but_for: float = 0.0) -> float | None:
     """Distance from the rotation axis of the outermost ray that is attenuated.
 
     Args:
         sinogram: Line integrals ``[views, detectors]``.
         geometry: Where the rays are.
+        but_for: This share of the views, those that see it furthest out, is not believed: noise looks like an object.
 
     Returns:
         In mm (or cells), not above the largest distance of a ray; None where noise hides whether there is an object,
@@ -49,7 +51,8 @@ def object_radius_mm(sinogram: Array, geometry: Geometry) -> float | None:
     points, directions = geometry.rays()
     away = np.abs(points[..., 0] * directions[..., 1] - points[..., 1] * directions[..., 0])
     away /= np.hypot(directions[..., 0], directions[..., 1])
-    return float(away[whole].max())
+    furthest = np.sort(np.where(whole, away, 0).max(axis=1))
+    return float(furthest[-1 - int(but_for * furthest.size)])
 
 
 def grid_of_object(geometry: Geometry, radius: float | None) -> Grid:
@@ -68,9 +71,8 @@ def grid_of_object(geometry: Geometry, radius: float | None) -> Grid:
     whole = default_grid(geometry)
     if radius is None:
         return whole
-    cell = field_of_view_mm(geometry) / geometry.detector_count
+    cell = cell_at_axis_mm(geometry)
     side = 2 * (radius * (1 + _SHARE_BEYOND) + _CELLS_BEYOND * cell)
-    if side >= whole.size_mm[0]:
-        return whole
+    side = min(side, whole.size_mm[0])
     pixel = max(side / geometry.detector_count, cell / 2)
     return default_grid(geometry, size=int(np.ceil(side / pixel - 1e-6)), pixel_mm=pixel)

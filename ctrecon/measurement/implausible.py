@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ctrecon.geometry.grid import field_of_view_mm
+from ctrecon.geometry.field_of_view import covered_mm
 from ctrecon.measurement.scan import Scan
 
 # Of exp(-15) of the beam nothing is left to be measured.
@@ -48,7 +48,7 @@ def _of_geometry(scan: Scan) -> list[str]:
     if geometry is None:
         return found
     if scan.in_mm:
-        wide = field_of_view_mm(geometry)
+        wide = covered_mm(geometry)
         if not _SMALLEST_MM <= wide <= _LARGEST_MM:
             found.append(f"the field of view is {wide:.3g} mm wide: are the lengths in mm?")
     views = scan.sinogram.shape[0]

@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
+from ctrecon.geometry.field_of_view import covered_mm
+from ctrecon.geometry.grid import Grid, default_grid
 from ctrecon.measurement.cut_off import wide_grid
 from ctrecon.measurement.extent import grid_of_object, object_radius_mm
 from ctrecon.support.arrays import Array
@@ -42,7 +43,7 @@ def chosen_grid(
         return grid_of_object(geometry, object_radius_mm(sinogram, geometry)), False
     width = None if own is None else max(own.size_mm)
     if size is None and pixel_mm is not None and pixel_mm > 0:
-        size = max(1, math.ceil((width or field_of_view_mm(geometry)) / pixel_mm - 1e-6))
+        size = max(1, math.ceil((width or covered_mm(geometry)) / pixel_mm - 1e-6))
     elif size is not None and size > 0 and pixel_mm is None and width is not None:
         pixel_mm = width / size
     square = default_grid(geometry, size=size, pixel_mm=pixel_mm)

@@ -11,7 +11,8 @@ import torch
 
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.grid import Grid, field_of_view_mm
+from ctrecon.geometry.field_of_view import covered_mm
+from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.measurement.counts import add_gaussian_noise, add_poisson_noise
 from ctrecon.measurement.scan import WATER_MU_PER_MM, Scan
@@ -121,12 +122,28 @@ def simulate(
     )
 
 
-def _drawn(unit: AnalyticPhantom, geometry: Geometry, grid: Grid) -> tuple[Array, Array]:
-    """A phantom as large as scanner and image can hold: its truth and its exact line integrals."""
-    radius_mm = 0.95 * min(field_of_view_mm(geometry) / 2, grid.reach_mm())
+def phantom_radius_mm(geometry: Geometry, grid: Grid) -> float:
+    """What 1 of a phantom becomes: nearly the radius of the disc that the scanner measures whole and the image holds.
+
+    Of a half fan over a whole turn that is the disc of the detector's longer side (``covered_mm``).
+
+    Args:
+        geometry: Of the scanner.
+        grid: Of the image; of a volume the ball must fit into the height of its slices, too.
+
+    Returns:
+        In mm; at most 0 where they do not both see the rotation axis.
+    """
+    reach = min(covered_mm(geometry) / 2, grid.reach_mm())
     if grid.slices is not None and grid.slice_mm is not None:
         # Rays that climb must not meet what lies above or below the image.
-        radius_mm = min(radius_mm, 0.95 * grid.slices * grid.slice_mm / 2)
+        reach = min(reach, grid.slices * grid.slice_mm / 2)
+    return 0.95 * reach
+
+
+def _drawn(unit: AnalyticPhantom, geometry: Geometry, grid: Grid) -> tuple[Array, Array]:
+    """A phantom as large as scanner and image can hold: its truth and its exact line integrals."""
+    radius_mm = phantom_radius_mm(geometry, grid)
     if radius_mm <= 0:
         raise SettingError("geometry and image do not both see the rotation axis; a phantom cannot be placed in it")
     phantom = unit.scaled(radius_mm, WATER_MU_PER_MM)

@@ -17,7 +17,7 @@ import torch
 from ctrecon.auditing.image_set import variation
 from ctrecon.errors import SettingError
 from ctrecon.phantoms import FAMILIES, Ellipse, Family, Phantom, Walnut
-from ctrecon.simulation.simulate import simulate, standard_scanner
+from ctrecon.simulation.simulate import phantom_radius_mm, simulate, standard_scanner
 from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.statistics import shares
 from ctrecon.workbench.audit import audit
@@ -170,11 +170,9 @@ def measure(case: Case) -> Planted:
 
 def _radius_mm(made: Simulated) -> float:
     """Of the unit disc of the phantoms, as ``simulate`` places it."""
-    from ctrecon.geometry.grid import field_of_view_mm
-
     assert made.scan.geometry is not None
     assert made.scan.grid is not None
-    return 0.95 * min(field_of_view_mm(made.scan.geometry) / 2, made.scan.grid.reach_mm())
+    return phantom_radius_mm(made.scan.geometry, made.scan.grid)
 
 
 def table(rows: Sequence[Planted]) -> list[str]:

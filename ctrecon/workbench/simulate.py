@@ -45,6 +45,7 @@ def simulate(
 ) -> Simulated:
     """Scan a phantom or an image, with noise.
 
+    A phantom fills what scanner and image see: of a half fan over a whole turn what the detector's longer side sees.
     Phantoms have exact line integrals, so nothing is reconstructed with the operator it was simulated with.
 
     Args:

@@ -14,7 +14,8 @@ from ctrecon.classical import fbp_weights
 from ctrecon.classical.fbp import FilteredBackProjection
 from ctrecon.geometry.coverage import goes_round, missing_wedge
 from ctrecon.geometry.fan import FanBeam
-from ctrecon.geometry.grid import Grid, covered_mm, default_grid, field_of_view_mm
+from ctrecon.geometry.field_of_view import covered_mm, field_of_view_mm
+from ctrecon.geometry.grid import Grid, default_grid
 from ctrecon.geometry.parallel import ParallelBeam
 
 SIZE, VIEWS, CELLS = 96, 300, 144

@@ -17,7 +17,8 @@ from ctrecon.errors import CtreconError, GeometryError, OperatorError
 from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.geometry.as_json import geometry_from_dict, geometry_to_json
 from ctrecon.geometry.fan import FanBeam
-from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
+from ctrecon.geometry.field_of_view import field_of_view_mm
+from ctrecon.geometry.grid import Grid, default_grid
 from ctrecon.measurement.center import estimate_center
 from ctrecon.measurement.noise_level import estimate_sigma
 from ctrecon.operators.astra import AstraCpuOperator

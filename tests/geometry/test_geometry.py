@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.as_json import geometry_from_dict, geometry_to_json, grid_from_dict
 from ctrecon.geometry.fan import FanBeam
-from ctrecon.geometry.grid import Grid, default_grid, field_of_view_mm
+from ctrecon.geometry.field_of_view import field_of_view_mm
+from ctrecon.geometry.grid import Grid, default_grid
 from ctrecon.geometry.parallel import ParallelBeam
 
 PARALLEL: dict[str, Any] = {"angles_rad": (0.0, 1.0), "detector_count": 5, "detector_spacing_mm": 0.5}

@@ -12,7 +12,7 @@ import ctrecon as ct
 from ctrecon.dicom.raw.projections import read_projections
 from ctrecon.dicom.raw.rebin import radius_of_object_mm, rebin, slice_positions
 from ctrecon.dicom.raw.synthesise import Protocol, synthesise, water_phantom
-from ctrecon.geometry.grid import field_of_view_mm
+from ctrecon.geometry.field_of_view import field_of_view_mm
 from ctrecon.measurement.extent import grid_of_object, object_radius_mm
 
 FAN = ct.FanBeam(

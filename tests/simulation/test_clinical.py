@@ -13,7 +13,7 @@ from ctrecon.cli.main import cli
 from ctrecon.dicom.images.images import read_volume
 from ctrecon.errors import InputError
 from ctrecon.geometry.fan import FanBeam
-from ctrecon.geometry.grid import field_of_view_mm
+from ctrecon.geometry.field_of_view import field_of_view_mm
 from ctrecon.io.arrays import read_scan
 from ctrecon.io.nifti import write_stored_volume
 from ctrecon.simulation.clinical import COMMON_DISTANCES_MM, clinical_slices

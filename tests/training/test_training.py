@@ -17,7 +17,7 @@ from ctrecon.energies.least_squares import LeastSquares
 from ctrecon.errors import SettingError, WeightsError
 from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.geometry.fan import FanBeam
-from ctrecon.geometry.grid import field_of_view_mm
+from ctrecon.geometry.field_of_view import field_of_view_mm
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.networks.direction import NetworkDirection
 from ctrecon.networks.looks import LOOKS, Looks

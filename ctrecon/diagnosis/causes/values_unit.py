@@ -12,7 +12,8 @@ from ctrecon.diagnosis.causes.length_unit import UNITS
 from ctrecon.diagnosis.fit import fit
 from ctrecon.diagnosis.suggestion import Suggestion, scaled
 from ctrecon.errors import CtreconError
-from ctrecon.geometry.grid import Grid, field_of_view_mm
+from ctrecon.geometry.field_of_view import covered_mm
+from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.scan import WATER_MU_PER_MM, Scan
 
 # From lung at 140 keV to teeth at 20 keV, and from a grain to a container.
@@ -29,7 +30,7 @@ def values_unit(scan: Scan) -> Iterator[Suggestion]:
     inside = image[image > top / 3]
     if not inside.size or top <= 0:
         return
-    mu, width = float(np.median(inside)), field_of_view_mm(scan.geometry)
+    mu, width = float(np.median(inside)), covered_mm(scan.geometry)
     if _PLAUSIBLE_1_PER_MM[0] <= mu <= _PLAUSIBLE_1_PER_MM[1]:
         return
 

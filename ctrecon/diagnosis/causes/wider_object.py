@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from ctrecon.diagnosis.suggestion import Suggestion
-from ctrecon.geometry.grid import default_grid, field_of_view_mm
+from ctrecon.geometry.field_of_view import covered_mm
+from ctrecon.geometry.grid import default_grid
 from ctrecon.measurement.scan import Scan
 
 _WIDER = 1.5
@@ -21,7 +22,7 @@ def wider_object(scan: Scan) -> Iterator[Suggestion]:
     geometry = scan.geometry
     if geometry is None:
         return
-    if scan.grid is not None and max(scan.grid.size_mm) < 0.98 * field_of_view_mm(geometry):
+    if scan.grid is not None and max(scan.grid.size_mm) < 0.98 * covered_mm(geometry):
         yield Suggestion(
             cause="image-too-small", words="the object is larger than the image that is asked for",
             scan=dataclasses.replace(scan, grid=None, image_shape=None), widens=True,

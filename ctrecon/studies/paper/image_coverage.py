@@ -16,7 +16,7 @@ import torch
 
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.grid import Grid, field_of_view_mm
+from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.corrections.dead import dead_cells
 from ctrecon.measurement.delta import Delta, delta_for
 from ctrecon.measurement.scan import Scan
@@ -24,7 +24,7 @@ from ctrecon.operators.joseph import JosephOperator
 from ctrecon.phantoms import FAMILIES, Phantom
 from ctrecon.reconstruction.methods.huber_tv import huber_tv
 from ctrecon.reconstruction.problem import prepare
-from ctrecon.simulation.simulate import standard_scanner
+from ctrecon.simulation.simulate import phantom_radius_mm, standard_scanner
 from ctrecon.studies.paper.coverage import Measure, counted, gaussian, hit, shared
 from ctrecon.support.arrays import Float64Array
 from ctrecon.support.metrics import psnr
@@ -178,7 +178,7 @@ def objects(
         beam = BEAMS[(of + step // 2 + more % len(views) + more // len(views)) % len(BEAMS)]
         family = FAMILIES[of]
         geometry, grid = standard_scanner(beam, size, number)
-        radius = 0.95 * min(field_of_view_mm(geometry) / 2, grid.reach_mm())
+        radius = phantom_radius_mm(geometry, grid)
         phantom = family.sample(np.random.default_rng(seed + k)).scaled(radius, 0.02)
         yield placed(phantom, geometry, grid, thickest, family=family.name, scanner=beam)
 
