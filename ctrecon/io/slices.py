@@ -113,7 +113,7 @@ class DetectorRows:
             self._plane(None)  # what cannot be read at all says so
             rows = 1
         if rows < 2:
-            raise InputError(f"{self._path}: has a single slice to reconstruct; drop --all-slices, give -o NAME.npy")
+            raise InputError(f"{self._path}: has a single slice to reconstruct; give -o NAME.npy, without --all-slices")
         return rows
 
     def _plane(self, row: int | None) -> ReadPlane:

@@ -171,6 +171,18 @@ def test_the_command_writes_a_cone_to_a_store_says_its_memory_and_compares_it_wi
     assert "is there already" in said
 
 
+@pytest.mark.parametrize("name", ["u.tif", "u.h5"])
+def test_the_command_writes_a_cone_in_every_format_of_stacks_and_no_single_slice(name, tmp_path):
+    write_scan(tmp_path / "scan.npz", dataclasses.replace(SCAN, variance=None))
+    code, said = run("reconstruct", tmp_path / "scan.npz", "--method", "fbp", "--delta", "90%", "-o", tmp_path / name)
+    assert code == 0, said
+    assert ct.verify(tmp_path / name).valid
+    write_scan(tmp_path / "flat.npz", ct.simulate("seeds", size=16, views=12, seed=1).scan)
+    code, said = run("reconstruct", tmp_path / "flat.npz", "--delta", "50%", "-o", tmp_path / f"v{name}")
+    assert code == 2
+    assert "has a single slice to reconstruct; give -o NAME.npy" in said
+
+
 def test_counts_of_a_volume_become_line_integrals(tmp_path):
     exact = OBJECT.sinogram(cone(), 2)
     white = np.full(exact.shape[1:], 5000.0)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ctrecon.outputs.stack.volume_file import VolumeFile
 
 SUFFIXES = (".zarr", ".nii.gz", ".nii", ".tif", ".tiff", ".h5", ".hdf5")
-ONLY_STACKS = (".zarr",)
+ONLY_STACKS = (".zarr", ".tif", ".tiff", ".h5", ".hdf5")
 """What no single slice is written as."""
 
 
