@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -162,6 +163,9 @@ def verify(
         return Verified(
             path=path, about="certificate", valid=False, reason="there is no such certificate", readable=False
         )
+    if held := _dicom_class(path):
+        said = f"is DICOM, {held}, which is checked with all of its series; give the folder of the series"
+        return Verified(path=path, about="file", valid=False, reason=said, readable=False)
     given = None if image is None else Path(image)
     found = check(path, image=given, data=None if data is None else Path(data), effort=effort)
     if found.valid and (reason := fault_of_pictures(path, given)):
@@ -188,6 +192,17 @@ def verify(
         path=path, about="certificate", valid=True, statement=found.statement, kind=found.kind, proved=found.proved,
         words=(*in_words(found), trusted), worth=_worth(found), compared=compared,
     )
+
+
+def _dicom_class(path: Path) -> str:
+    """What a DICOM file holds, in the standard's words; empty of any other file."""
+    with suppress(OSError), path.open("rb") as stream:
+        if stream.read(132)[128:] == b"DICM":
+            # Loads pydicom, which no certificate needs.
+            from ctrecon.dicom.common.files import class_named
+
+            return class_named(path)
+    return ""
 
 
 def _public_key(path: Path) -> PublicKey:

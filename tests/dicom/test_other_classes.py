@@ -92,6 +92,73 @@ def test_what_is_no_projection_is_named_with_what_to_do(name: str, tmp_path: Pat
     assert not list(tmp_path.glob("o*"))
 
 
+@pytest.mark.parametrize(("numbers", "total", "said"), [
+    ((1, 2), 2, ""), ((1,), 2, "part 1 of a concatenated image of 2 parts: the others are missing"),
+    ((2,), 3, "part 2 of a concatenated image of 3 parts"), ((1, 2), None, "part 1, 2 of a concatenated image, which"),
+])  # fmt: skip
+def test_parts_of_a_concatenated_image_are_joined_and_a_missing_one_is_said(
+    numbers: tuple[int, ...], total: int | None, said: str, tmp_path: Path
+) -> None:
+    datasets = []
+    for number in numbers:
+        ds = enhanced(4, order=(2 * number - 2, 2 * number - 1))
+        ds.ConcatenationUID, ds.InConcatenationNumber = "1.2.3", number
+        if total is not None:
+            ds.InConcatenationTotalNumber = total
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        datasets.append(ds)
+    volume = read_volume(put(tmp_path / "in", datasets))
+    assert len(volume.hu) == 2 * len(numbers)
+    found = [note for note in volume.notes if "concatenated" in note]
+    assert len(found) == bool(said)
+    assert said in "".join(found)
+
+
+DOCUMENTS: dict[str, tuple[uid.UID, str, dict[str, object]]] = {
+    "key objects": (uid.KeyObjectSelectionDocumentStorage, "KO", {"ContentSequence": []}),
+    "a presentation state": (uid.GrayscaleSoftcopyPresentationStateStorage, "PR", {}),
+    "a report": (uid.ComprehensiveSRStorage, "SR", {"ContentSequence": []}),
+    "a dose report": (uid.XRayRadiationDoseSRStorage, "SR", {"ContentSequence": []}),
+    "a PDF": (uid.EncapsulatedPDFStorage, "DOC", {"EncapsulatedDocument": b"%PDF-1.4"}),
+    "a plan": (uid.RTPlanStorage, "RTPLAN", {}),
+    "structures": (uid.RTStructureSetStorage, "RTSTRUCT", {}),
+    "raw data of others": (uid.RawDataStorage, "CT", {}),
+    "a waveform": (uid.TwelveLeadECGWaveformStorage, "ECG", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents_are_refused_in_one_line_by_every_command_that_reads_dicom(name: str, tmp_path: Path) -> None:
+    kind, modality, more = DOCUMENTS[name]
+    ds = of_class(kind, Modality=modality, **more)
+    del ds.PixelData
+    folder = put(tmp_path / "in", [ds])
+    file, out = folder / "0.dcm", tmp_path / "o"
+    for words in (
+        ("info", file), ("info", folder), ("diagnose", file), ("reconstruct", folder, "-o", f"{out}.npy"),
+        ("reconstruct", folder, "--all-slices", "-o", f"{out}/"), ("rebin", folder, "-o", out),
+        ("simulate", "--from-dicom", file, "-o", f"{out}.npz"), ("superres", file, "-o", f"{out}.nii"),
+        ("dicom", "deidentify", file, out), ("dicom", "deidentify", folder, out), ("report", file),
+    ):  # fmt: skip
+        said = refused(*words)
+        assert "Traceback" not in said
+        assert "4711" not in said
+    alone = CliRunner().invoke(cli, ["verify", str(file)])
+    assert alone.exit_code == 2
+    assert f"is DICOM, {kind.name}, which is checked with all of its series; give the folder" in alone.output
+    done = CliRunner().invoke(cli, ["verify", str(folder)])
+    assert done.exit_code == 1
+    assert done.output.count("REFUSED") == 2, "the file, and the whole"
+    assert "malformed" not in done.output
+    assert "it is neither an image of the series nor a report on it" in done.output
+    assert not list(tmp_path.glob("o*"))
+    put(tmp_path / "both", [ds, ct(1)])
+    cleaned = CliRunner().invoke(cli, ["dicom", "deidentify", str(tmp_path / "both"), str(out)], catch_exceptions=False)
+    assert cleaned.exit_code == 0, cleaned.output
+    assert len(list(out.iterdir())) == 1
+    assert "were left out" in cleaned.output
+
+
 def test_a_deflated_bomb_costs_one_line_wherever_a_file_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,11 @@ def is_document(ds: Dataset) -> bool:
     return "ContentSequence" in ds or "EncapsulatedDocument" in ds
 
 
+def has_pixels(ds: Dataset) -> bool:
+    """Whether it is an image, or a map: anything else that is no document has little left once it is de-identified."""
+    return any(keyword in ds for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
+
+
 @dataclass(frozen=True)
 class _Work:
     identity: Identity

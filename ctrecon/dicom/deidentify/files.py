@@ -8,12 +8,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from pydicom.config import IGNORE
 from pydicom.dataset import FileDataset
+from pydicom.uid import UID
 
-from ctrecon.dicom.common.files import is_dicom, read_dataset, refusing, sources, text_of
+from ctrecon.dicom.common.files import is_dicom, read_dataset, refusing, short, sources, text_of
 from ctrecon.dicom.deidentify.burned import TextFoundError
 from ctrecon.dicom.deidentify.changes import Changes
-from ctrecon.dicom.deidentify.dataset import deidentify, is_document
+from ctrecon.dicom.deidentify.dataset import deidentify, has_pixels, is_document
 from ctrecon.dicom.deidentify.faces import FaceError, may_show_a_face
 from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.deidentify.options import Options
@@ -106,6 +108,13 @@ def deidentify_folder(
                     "reports and other documents were left out: all of their text may identify; what those of ctrecon "
                     "prove stands in the certificates, too"
                 )
+                left_out += 1
+                continue
+            if not (is_document(before) or holds_certificate(before) or has_pixels(before)):
+                if len(found) == 1:
+                    held = UID(text_of(before, "SOPClassUID", source.name), validation_mode=IGNORE).name
+                    raise InputError(f"{source.name}: holds no image but {short(held)}; only images are de-identified")
+                warned.add("objects without an image were left out, such as plans, presentation states and waveforms")
                 left_out += 1
                 continue
             try:

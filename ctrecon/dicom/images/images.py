@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.config import IGNORE
 from pydicom.dataset import FileDataset
+from pydicom.uid import UID
 
 from ctrecon.dicom.common.files import (
     Source,
@@ -27,6 +29,7 @@ from ctrecon.dicom.common.files import (
 )
 from ctrecon.dicom.common.hounsfield import rescale_type
 from ctrecon.dicom.common.pixels import PixelFormat, pixel_format, stored_frames
+from ctrecon.dicom.images.concatenation import Concatenations
 from ctrecon.dicom.images.frames import (
     HU_TYPES,
     Lookup,
@@ -170,6 +173,7 @@ def _headers(files: list[Source], what: str, choice: Choice) -> _Found:
     scanner: tuple[float | None, float | None] = (None, None)
     others = localizers = captures = 0
     called: set[str] = set()
+    parts = Concatenations()
     for k, file in enumerate(files):
         data = file.read()
         if len(files) > 1 and not is_dicom(data) and not file.name.lower().endswith(".dcm"):
@@ -191,6 +195,7 @@ def _headers(files: list[Source], what: str, choice: Choice) -> _Found:
             continue
         found += slices_of(ds, file.name, k, pixel_format(ds, file.name), insist_hu=choice.insist_hu)
         called |= _kinds_of(ds, file.name)
+        parts.add(ds, file.name)
         numbers[found[-1].series] = number
         scanner = _scanner(ds, file.name)
     if not found:
@@ -209,6 +214,7 @@ def _headers(files: list[Source], what: str, choice: Choice) -> _Found:
     if captures:
         kinds = "captured screens, segmentations, other modalities"
         notes.append(f"{captures} images in {what} are no CT slices ({kinds}) and were left out")
+    notes += parts.notes(what)
     if localizers:
         notes.append(f"{localizers} localizer images (scouts) were left out")
     for kind in sorted(called):
@@ -246,7 +252,7 @@ def _check_ct(ds: FileDataset, name: str) -> None:
         raise InputError(f"{name}: is a DICOMDIR, which lists the files of a medium; give the folder that it is in")
     if kind not in CT_IMAGES:
         modality = short(text_of(ds, "Modality", name)) or "no Modality"
-        found = short(kind) or "without SOPClassUID"
+        found = short(UID(kind, validation_mode=IGNORE).name) or "without SOPClassUID"
         raise InputError(f"{name}: is no CT image but {found} ({modality}); give CT images")
 
 

@@ -35,11 +35,12 @@ def check_evidence(ds: Dataset, images: Sequence[Dataset], claims: Sequence[Json
     ``claims`` are the certificates of the images that were found valid.
     """
     what = EVIDENCE.get(ds.get("SOPClassUID"))
-    if what is None:
+    named = {str(e.value) for e in ds.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+    if what is None or not named:
         raise Refused("it is neither an image of the series nor a report on it; move it elsewhere")
     if ds.SOPClassUID == RawDataStorage:
-        named = ds.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID
-        ties = [read_tie(image) for image in images if image.SOPInstanceUID == named]
+        certified = ds.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID
+        ties = [read_tie(image) for image in images if image.SOPInstanceUID == certified]
         require(len(ties) == 1 and ties[0] is not None, f"the {what} refers to an image that is not here")
         assert ties[0] is not None
         require(CREATOR in ds.private_creators(GROUP), f"the {what} holds none: its private block CTRECON was removed")
@@ -48,7 +49,6 @@ def check_evidence(ds: Dataset, images: Sequence[Dataset], claims: Sequence[Json
         ds.remove_private_tags()
         return said
     instances = {str(image.SOPInstanceUID) for image in images}
-    named = {str(e.value) for e in ds.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
     strangers, forgotten = named - instances, instances - named
     require(not strangers, f"the {what} refers to {len(strangers)} images that are not here")
     require(not forgotten, f"the {what} does not refer to {len(forgotten)} of the images")
