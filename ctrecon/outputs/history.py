@@ -18,6 +18,7 @@ from ctrecon.certificates.parts import operator_claim
 from ctrecon.errors import InputError, SettingError
 from ctrecon.reconstruction.problem import IterationRecord
 from ctrecon.reconstruction.settings import Settings
+from ctrecon.support.beside import HISTORY
 from ctrecon.support.json_text import parse_json
 from ctrecon.support.json_values import a_list, a_number, a_text, a_truth, an_object
 from ctrecon.support.versions import versions
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ctrecon.reconstruction.conclude import Conclusion
 
 FORMAT = "ctrecon-history/1"
-SUFFIX = ".history.json"
+SUFFIX = HISTORY
 MAX_BYTES = 1 << 23
 
 

@@ -15,6 +15,7 @@ from ctrecon.certificates.words import in_words
 from ctrecon.certificates.worth import worth
 from ctrecon.errors import SettingError
 from ctrecon.outputs.stack.lookup import stack_of
+from ctrecon.support.beside import HISTORY
 from ctrecon.support.signatures import SIGNATURE, parse_signature
 from ctrecon.support.text import printable
 from ctrecon.workbench.verify_picture import fault_of_pictures
@@ -188,6 +189,8 @@ def verify(
                 path=path, about="certificate", valid=False, reason=one_line(why), kind=found.kind, cause=why,
             )  # fmt: skip
     trusted = compared or (ON_TRUST_PICTURE if "factor" in found.claims["operator"] else ON_TRUST)
+    if (history := path.with_name(path.name.removesuffix(FILES[""]) + HISTORY)).is_file():
+        trusted += f"; {history.name} says how it came about and is no part of the proof"
     return Verified(
         path=path, about="certificate", valid=True, statement=found.statement, kind=found.kind, proved=found.proved,
         words=(*in_words(found), trusted), worth=_worth(found), compared=compared,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from pydicom.dataset import Dataset
 
 from ctrecon.certificates.verify import Refused, Verdict
+from ctrecon.dicom.series.bound_histories import check_histories
+from ctrecon.dicom.series.manifest import HISTORIES
 from ctrecon.dicom.series.manifest_check import MISSING, Manifest, manifest_in
 from ctrecon.dicom.series.misfit_check import misfit_again
 from ctrecon.support.arrays import Float64Array
@@ -75,6 +77,11 @@ class Look:
             return "" if self.manifest is None else self.manifest.fault(datasets)
         except Exception as why:  # of objects that lack what they need
             return f"the slices cannot be compared with the manifest ({type(why).__name__})"
+
+    def changed_histories(self, paths: Mapping[int, Path]) -> Iterator[tuple[Path, str]]:
+        """Those of the histories that are not the manifest's, and why; one of an older form lists none."""
+        if self.manifest is not None and HISTORIES in self.manifest.values:
+            yield from check_histories(self.manifest.values[HISTORIES], paths)
 
     def remark(self) -> str:
         return "; headers and reports were not looked at" if self.pixels_only else self.signed

@@ -3,12 +3,14 @@
 Canonical JSON (sorted keys, no spaces, UTF-8), hashed, and carried as Raw Data Storage beside the certificates, so that
 it goes wherever the study goes. It names nobody: of patient and study it keeps one byte of a hash for each attribute.
 
-    {"format": "ctrecon-manifest-1", "slices": [...], "objects": {SOPInstanceUID: {...}, ...}, "own": {...}}
+    {"format": "ctrecon-manifest-1", "slices": [...], "objects": {SOPInstanceUID: {...}, ...}, "own": {...},
+     "histories": {"1": SHA-256, ...}}
 
 ``slices``: for people, z, position, orientation, spacing, frame of reference and certificate of each image, from the
 lowest z. ``objects``: for each, ``says`` (``plain_values.plain``), ``whose`` (``plain_values.coercible``), and of the
-map the hash of its decoded pixels. ``own``: the same of the object that carries the manifest. What an image's pixels
-decode to, its certificate says.
+map the hash of its decoded pixels. ``own``: the same of the object that carries the manifest. ``histories``: of the
+files beside the certificates that say how each slice came about (``bound_histories.py``), where there are any. What an
+image's pixels decode to, its certificate says.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from pydicom.uid import CTImageStorage, RawDataStorage
 from ctrecon.certificates.verify import Json, require
 from ctrecon.dicom.common.private import CREATOR, GROUP, KEY, MANIFEST, SIGNATURE, read_tie
 from ctrecon.dicom.common.uids import identify, uid_of
+from ctrecon.dicom.series.bound_histories import history_sha256
 from ctrecon.dicom.series.ct_image import code
 from ctrecon.dicom.series.plain_values import coercible, plain
 from ctrecon.dicom.series.raw_data import raw_data
@@ -36,7 +39,7 @@ from ctrecon.dicom.series.study import Study
 if TYPE_CHECKING:
     from ctrecon.support.site_key import SiteKey
 
-FORMAT = "ctrecon-manifest-1"
+FORMAT, HISTORIES = "ctrecon-manifest-1", "histories"
 _SLICE = (
     "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
     "FrameOfReferenceUID", "PatientPosition",
@@ -49,6 +52,11 @@ class Listing:
     def __init__(self) -> None:
         self._slices: list[tuple[int, dict[str, Any]]] = []
         self._objects: dict[str, Any] = {}
+        self._histories: dict[str, str] = {}
+
+    def add_history(self, index: int, raw: bytes) -> None:
+        """The file that says how slice ``index`` came about."""
+        self._histories[str(index)] = history_sha256(raw)
 
     def add(self, dataset: Dataset) -> None:
         """An object with its UIDs."""
@@ -61,7 +69,8 @@ class Listing:
         """Canonical JSON, with the object that will carry it."""
         slices = [one for _, one in sorted(self._slices, key=lambda pair: pair[0])]
         own = own_of(_as_written(carrier))
-        return canonical({"format": FORMAT, "slices": slices, "objects": self._objects, "own": own})
+        histories = {HISTORIES: self._histories} if self._histories else {}
+        return canonical({"format": FORMAT, "slices": slices, "objects": self._objects, "own": own, **histories})
 
 
 def canonical(values: Any) -> bytes:
@@ -163,8 +172,10 @@ def read_manifest(raw: bytes) -> Json:
     require(same and isinstance(values, Mapping), "the manifest is damaged: it is not in its canonical form")
     assert isinstance(values, dict)
     require(values.get("format") == FORMAT, f"the manifest is of another format than {FORMAT}")
-    require(set(values) == {"format", "slices", "objects", "own"}, "the manifest has other entries than it should")
+    named = set(values) - {HISTORIES}
+    require(named == {"format", "slices", "objects", "own"}, "the manifest has other entries than it should")
     objects, slices = values["objects"], values["slices"]
+    require(isinstance(values.get(HISTORIES, {}), dict), "the manifest lists no histories where it says so")
     require(isinstance(objects, dict) and isinstance(slices, list), "the manifest lists nothing")
     whole = all(isinstance(one, dict) and isinstance(one.get("says"), dict) and isinstance(one.get("whose"), dict)
                 for one in (*objects.values(), values["own"]))  # fmt: skip

@@ -28,6 +28,7 @@ from ctrecon.dicom.series.raw_certificate import raw_certificate
 from ctrecon.dicom.series.sr import structured_report
 from ctrecon.dicom.series.study import NO_ISSUER, NO_PATIENT, Study
 from ctrecon.errors import InputError
+from ctrecon.support.beside import HISTORY
 from ctrecon.support.folders import new_folder
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def raw_name(index: int) -> str:
 
 def history_name(index: int) -> str:
     """The file that says how slice ``index`` came about, from 1."""
-    return certificate_name(index).replace(".npy", ".history.json")
+    return certificate_name(index).replace(".npy", HISTORY)
 
 
 def certificate_name(index: int) -> str:
@@ -154,6 +155,7 @@ def write_series(
             if one.history is not None:
                 (partial / CERTIFICATES).mkdir(exist_ok=True)
                 (partial / CERTIFICATES / history_name(k + 1)).write_bytes(one.history)
+                listed.add_history(k + 1, one.history)
         manifest = manifest_object(images, listed, study=study, key=key)
         _identify_together([manifest], study_uid)
         manifest.save_as(partial / MANIFEST, enforce_file_format=True)

@@ -32,7 +32,7 @@ from ctrecon.dicom.series.look import CertifiedSlice, Look, OfSlice
 from ctrecon.dicom.series.manifest import holds_manifest
 from ctrecon.dicom.series.misfit_check import check_misfit
 from ctrecon.dicom.series.raw_certificate import unpack
-from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name
+from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name, history_name
 from ctrecon.dicom.series.series_files import read_series
 from ctrecon.errors import CtreconError, SettingError
 from ctrecon.geometry.as_json import grid_from_dict
@@ -159,6 +159,10 @@ def _check(
         if ds.get("SOPClassUID") != CTImageStorage:
             findings.append(_guarded(path, partial(_other, look, path, ds, images, claims))[0])
             watch(findings[-1])
+    histories = {k: look.certificates / history_name(k) for k in range(1, min(len(images), MOST_SLICES) + 1)}
+    for path, why in look.changed_histories(histories):
+        findings.append(Finding(path, False, verify.one_line(why)))
+        watch(findings[-1])
     fault = _fault_of_series([ds for _, ds in images], datasets) or damaged or look.fault([ds for _, ds in datasets])
     bad = sum(not finding.valid for finding in findings)
     said = fault or (f"{bad} of {len(findings)} files are refused" if bad else _whole(images, datasets))

@@ -13,11 +13,11 @@ from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
 
 from ctrecon.certificates.verify import FILES, require
 from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name
+from ctrecon.support.beside import HISTORY
 
 MOST_BYTES = 1 << 30
 _MOST_NAMED = 4
 _NAMES = ("SOPInstanceUID", "SeriesInstanceUID")
-HISTORY = ".history.json"
 Datasets = list[tuple[Path, Dataset]]
 Unread = list[tuple[Path, Exception]]
 
