@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Self
+from functools import cached_property
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +17,26 @@ import numpy.typing as npt
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
+from ctrecon.phantoms.solids_kernels import add_line_integrals
 from ctrecon.support.arrays import Float32Array, Float64Array
+from ctrecon.support.threads import split
+
+
+class Shape(NamedTuple):
+    """``|M (p - center)| < 1, bottom_mm < z < top_mm``; ``matrix`` is ``M`` by rows."""
+
+    center: tuple[float, float, float]
+    matrix: tuple[float, float, float, float, float, float, float, float, float]
+    bottom_mm: float = -math.inf
+    top_mm: float = math.inf
 
 
 class Solid(ABC):
     """One additive contribution to the attenuation."""
 
     @abstractmethod
-    def chord(self, points: Float64Array, directions: Float64Array) -> Float64Array:
-        """The length inside along whole lines, ``[..., 3]`` each -> ``[...]``, in units of ``directions``."""
+    def shape(self) -> Shape:
+        """The solid as ``|M (p - c)| < 1`` between two levels."""
 
     @abstractmethod
     def inside(self, x: Float64Array, y: Float64Array, z: float) -> npt.NDArray[np.bool_]:
@@ -39,18 +51,6 @@ class Solid(ABC):
         """The same solid with lengths times ``scale`` and attenuation times ``gain``."""
 
 
-def _quadric(a: Float64Array, b: Float64Array, c: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Where ``a t^2 + 2 b t + c < 0``; an empty interval where nowhere. ``a`` is > 0 or tiny (then all or nothing)."""
-    safe = np.where(a > 1e-15, a, 1.0)
-    root = np.sqrt(np.maximum(b * b - safe * c, 0.0))
-    enter, leave = (-b - root) / safe, (-b + root) / safe
-    level = a <= 1e-15
-    return (
-        np.where(level, np.where(c < 0, -np.inf, 0.0), enter),
-        np.where(level, np.where(c < 0, np.inf, 0.0), leave),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Cylinder(Solid):
     """An elliptic cylinder along z, from ``bottom_mm`` to ``top_mm`` (endless by default)."""
@@ -61,22 +61,9 @@ class Cylinder(Solid):
     bottom_mm: float = -math.inf
     top_mm: float = math.inf
 
-    def chord(self, points: Float64Array, directions: Float64Array) -> Float64Array:
-        u = (points[..., 0] - self.center[0]) / self.semi_axes[0], (points[..., 1] - self.center[1]) / self.semi_axes[1]
-        d = directions[..., 0] / self.semi_axes[0], directions[..., 1] / self.semi_axes[1]
-        enter, leave = _quadric(
-            d[0] * d[0] + d[1] * d[1], u[0] * d[0] + u[1] * d[1], u[0] * u[0] + u[1] * u[1] - 1.0
-        )
-        if math.isinf(self.bottom_mm) and math.isinf(self.top_mm):
-            return leave - enter
-        z, dz = points[..., 2], directions[..., 2]
-        level = np.abs(dz) < 1e-15
-        steep = np.where(level, 1.0, dz)
-        ends = (self.bottom_mm - z) / steep, (self.top_mm - z) / steep
-        within = (z > self.bottom_mm) & (z < self.top_mm)
-        enter = np.maximum(enter, np.where(level, np.where(within, -np.inf, np.inf), np.minimum(*ends)))
-        leave = np.minimum(leave, np.where(level, np.where(within, np.inf, -np.inf), np.maximum(*ends)))
-        return np.maximum(leave - enter, 0.0)
+    def shape(self) -> Shape:
+        (x, y), (a, b) = self.center, self.semi_axes
+        return Shape((x, y, 0.0), (1 / a, 0, 0, 0, 1 / b, 0, 0, 0, 0), self.bottom_mm, self.top_mm)
 
     def inside(self, x: Float64Array, y: Float64Array, z: float) -> npt.NDArray[np.bool_]:
         u, v = (x - self.center[0]) / self.semi_axes[0], (y - self.center[1]) / self.semi_axes[1]
@@ -108,13 +95,9 @@ class Ellipsoid(Solid):
         cos, sin = math.cos(self.angle_rad), math.sin(self.angle_rad)
         return cos * x + sin * y, cos * y - sin * x
 
-    def chord(self, points: Float64Array, directions: Float64Array) -> Float64Array:
-        u, d = points - np.asarray(self.center), directions
-        if self.angle_rad:
-            u, d = (np.stack([*self._turned(part[..., 0], part[..., 1]), part[..., 2]], axis=-1) for part in (u, d))
-        u, d = u / np.asarray(self.semi_axes), d / np.asarray(self.semi_axes)
-        enter, leave = _quadric((d * d).sum(-1), (u * d).sum(-1), (u * u).sum(-1) - 1.0)
-        return leave - enter
+    def shape(self) -> Shape:
+        (a, b, c), cos, sin = self.semi_axes, math.cos(self.angle_rad), math.sin(self.angle_rad)
+        return Shape(self.center, (cos / a, sin / a, 0, -sin / b, cos / b, 0, 0, 0, 1 / c))
 
     def inside(self, x: Float64Array, y: Float64Array, z: float) -> npt.NDArray[np.bool_]:
         a, b, c = self.semi_axes
@@ -137,6 +120,8 @@ class Ellipsoid(Solid):
 
 # With two the truth itself is off by a tenth of what discretisation costs.
 _SAMPLES = 3
+# Lines for a thread.
+_GRAIN = 4096
 
 
 @dataclass(frozen=True)
@@ -155,11 +140,24 @@ class Body:
     def line_integral(self, points: Float64Array, directions: Float64Array) -> Float64Array:
         """Exactly, along whole lines: ``[..., 3] -> [...]``."""
         points, directions = np.broadcast_arrays(points, directions)
-        total = np.zeros(points.shape[:-1])
-        for solid in self.solids:
-            total += solid.mu_per_mm * solid.chord(points, directions)
-        total *= np.sqrt((directions * directions).sum(-1))
-        return total
+        p, d = (np.ascontiguousarray(part, np.float64).reshape(-1, 3) for part in (points, directions))
+        total = np.zeros(len(p))
+        solids = self._table
+
+        def work(first: int, last: int) -> None:
+            add_line_integrals(solids, p[first:last], d[first:last], total[first:last])
+
+        split(len(p), work, grain=_GRAIN)
+        total *= np.sqrt((d * d).sum(-1))
+        return total.reshape(points.shape[:-1])
+
+    @cached_property
+    def _table(self) -> Float64Array:
+        rows = [
+            (*one.center, *one.matrix, one.bottom_mm, one.top_mm, solid.mu_per_mm)
+            for solid in self.solids for one in (solid.shape(),)
+        ]  # fmt: skip
+        return np.array(rows, dtype=np.float64).reshape(-1, 15)
 
     def sinogram(self, geometry: Geometry, oversample: int = _SAMPLES) -> Float32Array:
         """Exact line integrals ``[views, rows, columns]``.

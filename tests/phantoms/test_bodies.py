@@ -9,7 +9,7 @@ from ctrecon.errors import SettingError
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel_rows import ParallelRows
 from ctrecon.phantoms.bodies import BODIES
-from ctrecon.phantoms.solids import Body, Cylinder
+from ctrecon.phantoms.solids import Body, Cylinder, Ellipsoid
 
 GRID = Grid(rows=20, columns=20, slices=20, pixel_mm=0.1, slice_mm=0.1)
 
@@ -52,3 +52,36 @@ def test_a_scale_that_is_none_is_refused():
     for wrong in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(SettingError, match="scale"):
             body.scaled(wrong, 1.0)
+
+
+SOLIDS = (
+    Ellipsoid(center=(0.2, -0.3, 0.1), semi_axes=(0.5, 0.2, 0.7), value=1.5, angle_rad=0.6),
+    Cylinder(center=(-0.2, 0.1), semi_axes=(0.4, 0.6), value=0.8, bottom_mm=-0.5, top_mm=0.3),
+    Cylinder(center=(0.3, 0.2), semi_axes=(0.3, 0.5), value=-0.4, top_mm=0.6),
+)
+# A line along the axis, one on a level within and one above, and lines anywhere.
+POINTS = np.concatenate([[(0.25, 0.1, 9.0), (-3.0, 0.15, 0.2), (-3.0, 0.15, 0.65)],
+                         np.random.default_rng(0).uniform(-0.8, 0.8, (17, 3))])  # fmt: skip
+DIRECTIONS = np.concatenate([[(0, 0, -2.0), (1.5, 0, 0), (1.5, 0, 0)],
+                             np.random.default_rng(1).uniform(-1, 1, (17, 3))])  # fmt: skip
+
+
+@pytest.mark.parametrize("solid", SOLIDS, ids=["ellipsoid", "cylinder", "cylinder without an end"])
+def test_the_length_inside_is_what_many_points_on_the_line_say(solid):
+    t = np.linspace(-12, 12, 4001)
+    found = Body((solid,)).line_integral(POINTS, DIRECTIONS)
+    for point, direction, length in zip(POINTS, DIRECTIONS, found, strict=True):
+        x, y, z = point[:, None] + direction[:, None] * t
+        if solid is SOLIDS[2] and direction[0] == direction[1] == 0:
+            assert math.isinf(length)  # it goes down for ever
+            continue
+        within = np.array([bool(solid.inside(*where)) for where in zip(x, y, z, strict=True)])
+        if within[0] or within[-1]:
+            continue
+        along = within.mean() * 24 * np.linalg.norm(direction)
+        assert length == pytest.approx(solid.value * along, abs=0.02)
+    assert np.count_nonzero(found) > 4
+    whole = Body(SOLIDS).line_integral(POINTS, DIRECTIONS)
+    parts = sum(Body((one,)).line_integral(POINTS, DIRECTIONS) for one in SOLIDS)
+    assert np.allclose(whole[1:], parts[1:])
+    assert Body(SOLIDS).line_integral(POINTS[1:].reshape(1, 19, 3), DIRECTIONS[1:].reshape(1, 19, 3)).shape == (1, 19)
