@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds", "ellipsoids", "trunk")
 
 
+def _phantom(context: click.Context, option: click.Parameter, given: str | None) -> str | None:
+    """One by name, or a Python file of the user's own."""
+    if given is None or given in FAMILY_NAMES or given.endswith(".py"):
+        return given
+    raise click.BadParameter(f"{given!r} is not one of {', '.join(FAMILY_NAMES)}, nor a Python file NAME.py")
+
+
 @click.command(
     "simulate", cls=Command,
     examples=(
@@ -28,8 +35,8 @@ FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds", "e
     ),
 )  # fmt: skip
 @click.option("-o", "--output", type=FilePath, default=Path("scan.npz"), show_default=True, help=".npz or .npy")
-@click.option("--phantom", type=click.Choice(FAMILY_NAMES), show_default="chest; of a cone trunk",
-    help="Of a cone: head, ellipsoids or trunk.")
+@click.option("--phantom", metavar="NAME|FILE.py", callback=_phantom, show_default="chest; of a cone trunk",
+    help=f"{', '.join(FAMILY_NAMES)} (of a cone the last two, or head), or a Python file of your own, which is run.")
 @click.option("--image", "image_file", type=FilePath, help="Scan this image (.npy, 1/mm) instead of a phantom.")
 @click.option("--from-dicom", type=ScanPath, help="Scan slices of this CT series (folder, .zip, file; or NIfTI in HU).")
 @click.option("--slice", "which", metavar="N|all", help="Of --from-dicom, from 1. Default: the middle one.")

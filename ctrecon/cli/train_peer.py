@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,13 @@ import click
 
 from ctrecon.cli.help import Command
 from ctrecon.cli.training import training_options
-from ctrecon.cli.training_supply import Learner, families, supply_options, train
+from ctrecon.cli.training_supply import Learner, supply_options, train
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
     from ctrecon.simulation.scanners import Scanner
-    from ctrecon.training.card import Scores
+    from ctrecon.training.card import Sampler, Scores
 
 
 @click.command("train-peer", cls=Command, examples=("ctrecon train-peer fbp-unet -o peer.safetensors --minutes 60",))
@@ -40,7 +40,7 @@ def command(method: str, start: str | None, **options: Any) -> None:
 
 
 def _scores(
-    network: nn.Module, ct_slices: Path | None, size: int, count: int, device: torch.device
+    network: nn.Module, drawn: Sequence[tuple[str, Sampler]], ct_slices: Path | None, problem: Scanner, count: int
 ) -> Scores:
     from ctrecon.studies.peers.peer import reconstructed
     from ctrecon.support.metrics import psnr
@@ -49,7 +49,7 @@ def _scores(
     def of_its_images(problem: Scanner, truth: Tensor, data: Tensor) -> Tensor:
         return psnr(reconstructed(network, problem, data), truth)
 
-    return scores_on_validation(of_its_images, families(), ct_slices, size=size, count=count, device=device)
+    return scores_on_validation(of_its_images, drawn, ct_slices, problem, count=count)
 
 
 def _network(method: str, start: str | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,18 +10,21 @@ import click
 
 from ctrecon.cli.help import Command
 from ctrecon.cli.training import training_options
-from ctrecon.cli.training_supply import Learner, families, supply_options, train
+from ctrecon.cli.training_supply import Learner, supply_options, train
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
-    from ctrecon.training.card import Scores
+    from ctrecon.simulation.scanners import Scanner
+    from ctrecon.training.card import Sampler, Scores
 
 NETWORKS = ("unet", "unet-large", "dncnn17")
 
 
-@click.command("train-phantoms", cls=Command, examples=("ctrecon train-phantoms -o mine.safetensors --minutes 60",))
+@click.command("train-phantoms", cls=Command, examples=(
+    "ctrecon train-phantoms -o mine.safetensors --minutes 60",
+    "ctrecon train-phantoms --phantoms discs.py --scanner scan.mat --size 128 -o discs.safetensors --minutes 60",
+))  # fmt: skip
 @training_options(steps=20_000, batch=4, learning_rate=1e-3, gpu=True)
 @click.option("--network", type=click.Choice(NETWORKS), default="unet", show_default=True)
 @supply_options
@@ -43,11 +47,11 @@ def command(network: str, start: str | None, **options: Any) -> None:
 
 
 def _scores(
-    network: nn.Module, ct_slices: Path | None, size: int, count: int, device: torch.device
+    network: nn.Module, drawn: Sequence[tuple[str, Sampler]], ct_slices: Path | None, problem: Scanner, count: int
 ) -> Scores:
     from ctrecon.training.card import validation_scores
 
-    return validation_scores(network, families(), ct_slices, size=size, count=count, device=device)
+    return validation_scores(network, drawn, ct_slices, problem, count=count)
 
 
 def _network(name: str, start: str | None) -> Any:

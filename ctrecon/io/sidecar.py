@@ -88,6 +88,16 @@ def find_sidecar(data: Path, geometry_file: Path | None) -> Sidecar | None:
     return Sidecar(path=path, geometry=values or None, arrays=arrays, facts=facts, **bad)
 
 
+def read_geometry_file(path: Path) -> tuple[Geometry, Grid | None]:
+    """The geometry of a JSON file that must be there, with the grid where it names one. Raises InputError."""
+    sidecar = find_sidecar(path, path)
+    assert sidecar is not None  # a named file is found, or the reason why not is raised
+    try:
+        return geometry_from_dict(sidecar.geometry or {})
+    except CtreconError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def _numbers(path: Path, name: str, values: Any) -> tuple[int, ...]:
     if not isinstance(values, list) or not all(type(value) is int for value in values):
         raise InputError(f'{path}: "{name}" must be a list of whole numbers, counted from 0, got {str(values)[:80]!r}')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ctrecon.errors import InputError
 from ctrecon.measurement.counts import add_gaussian_noise
 from ctrecon.networks.slices import slices_seen
 from ctrecon.simulation.analytic import AnalyticPhantom
-from ctrecon.simulation.scanners import Scanner, walnut_scanner
+from ctrecon.simulation.scanners import Scanner
 from ctrecon.support.statistics import estimate
 from ctrecon.training.data import ImageSource, PhantomSource, Source
 from ctrecon.training.evaluate import score
@@ -29,29 +28,28 @@ _VALIDATION_SEED = 977_000
 
 
 def validation_scores(
-    network: nn.Module, families: Sequence[tuple[str, Sampler]], ct_slices: Path | None, *, size: int = 164,
-    count: int = 4, device: str | torch.device = "cpu",
+    network: nn.Module, families: Sequence[tuple[str, Sampler]], ct_slices: Path | None, problem: Scanner, *,
+    count: int = 4,
 ) -> Scores:
     """``scores_on_validation`` of a direction, at the certified stop."""
 
     def at_the_stop(problem: Scanner, truth: Tensor, data: Tensor) -> Tensor:
         return score(network, problem, truth, data).psnr
 
-    return scores_on_validation(at_the_stop, families, ct_slices, size=size, count=count, device=device)
+    return scores_on_validation(at_the_stop, families, ct_slices, problem, count=count)
 
 
 def scores_on_validation(
     psnr_of: Callable[[Scanner, Tensor, Tensor], Tensor], families: Sequence[tuple[str, Sampler]],
-    ct_slices: Path | None, *, size: int = 164, count: int = 4, device: str | torch.device = "cpu",
+    ct_slices: Path | None, problem: Scanner, *, count: int = 4,
 ) -> Scores:
-    """Mean PSNR in dB for 120 fan views and ``count`` images a set, each of another object.
+    """Mean PSNR in dB of ``problem``'s scans, ``count`` images a set, each of another object.
 
     ``psnr_of`` a scanner, images and their noisy scans gives that of a method's images, one by one.
 
     ``{set: {noise: {"mean", "low", "high", "images", "patients"}}}``: with the 95% interval, by a bootstrap over
     patients or objects. CT slices are those of ``count`` patients in turn.
     """
-    problem = replace(walnut_scanner(size), device=str(device))
     sets: dict[str, list[tuple[str, Source]]] = {
         name: [(f"{name} {k}", PhantomSource([sample])) for k in range(count)] for name, sample in families
     }
@@ -106,7 +104,7 @@ def model_card(name: str, network: nn.Module, card: dict[str, Any]) -> str:
         "## Limits",
         "Research only, not for diagnosis. The network decides where in the set of images that explain the data the",
         "reconstruction lies; what the data do not determine comes from the training images, and the certificate says",
-        "nothing about it. Trained on chest CT slices, natural images and phantoms; other anatomy was not tried.",
+        "nothing about it. Objects unlike those listed above were not tried.",
         "",
     ]
     return "\n".join(lines)
@@ -135,7 +133,7 @@ def score_lines(card: dict[str, Any], where: str = "") -> list[str]:
     return [
         "## Scores",
         f"Mean PSNR in dB{where} (95% interval, by a bootstrap over patients or objects),",
-        f"{card['size']} x {card['size']} pixels, 120 fan-beam views, by relative noise, on objects never trained on:",
+        f"{card['size']} x {card['size']} pixels, {card['scan']}, by relative noise, on objects never trained on:",
         "",
         "| set | images (patients or objects) | " + " | ".join(f"{level:.1%}" for level in NOISE_LEVELS) + " |",
         "| --- | ---: |" + " ---: |" * len(NOISE_LEVELS),

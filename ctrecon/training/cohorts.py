@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -50,18 +50,19 @@ class Cohorts(Generic[S]):
 
     With ``ahead`` > 0 a thread makes that many ahead of time. ``patient`` says that a pool always waits for its next
     cohort, which makes a training repeatable; otherwise it goes on with old starts until the next ones are there, and
-    phantoms that are late are replaced by images. ``one`` is the only scanner, where there is to be one only.
+    phantoms that are late are replaced by images. ``only`` these scanners serve, in turn, where any are given.
     Close it when done. Raises what the thread raised, when the next cohort is asked for.
     """
 
     def __init__(
         self, plan: CohortPlan, images: HeldImages | None, phantoms: PhantomSupply, noise: ScanNoise,
         scanning: Scanning[S], device: str | torch.device = "cpu", *, ahead: int = 0, patient: bool = True,
-        one: Scanner | None = None,
+        only: Sequence[Scanner] = (),
     ) -> None:
         self._plan, self._images, self._phantoms, self._noise = plan, images, phantoms, noise
         self._scanning = scanning
-        self._device, self._patient, self._one = str(device), patient, one
+        self._device, self._patient = str(device), patient
+        self._only = tuple(replace(one, device=self._device) for one in only)
         self.number = 0
         self._scanners: dict[int, tuple[int, Scanner]] = {}
         self._stores: dict[int, tuple[Tensor, Tensor]] = {}
@@ -154,16 +155,19 @@ class Cohorts(Generic[S]):
         return held[1]
 
     def _new_scanner(self, slot: int, version: int) -> Scanner:
-        if self._one is not None or slot < round(self._plan.walnut * self._plan.slots):
+        if len(self._only) > 1:
+            # A copy: of many scanners only those that serve keep their operators.
+            return replace(self._only[(slot + version * self._plan.slots) % len(self._only)])
+        if self._only or slot < round(self._plan.walnut * self._plan.slots):
             if self._walnut is None:
-                self._walnut = replace(self._one or walnut_scanner(), device=self._device)
+                self._walnut = self._only[0] if self._only else replace(walnut_scanner(), device=self._device)
             return self._walnut
         return random_scanner(np.random.default_rng([self._plan.seed, 2, slot, version]), self._device)
 
     def _sizes(self, scanner: Scanner) -> tuple[int, int]:
         """How many starts, and how many of these are phantoms."""
         pixels = scanner.grid.rows * scanner.grid.columns
-        count = max(4, round(self._plan.count * 164**2 / pixels)) if self._one is None else self._plan.count
+        count = max(4, round(self._plan.count * 164**2 / pixels)) if not self._only else self._plan.count
         share = self._plan.phantoms if self._images is not None else 1.0
         return count, round(share * count)
 

@@ -55,12 +55,12 @@ class Feed(Generic[S]):
 
     On a GPU a thread makes cohorts ``ahead`` and there are many ``lanes``; on a processor there are few, and cohorts
     are made when they are needed. ``workers`` processes draw phantoms. ``starts`` of 164 x 164 pixels make a cohort.
-    ``patient`` as in ``Cohorts``. What cohort n holds, data and seed decide, whatever is trained on it.
+    ``patient`` and ``only`` as in ``Cohorts``. What cohort n holds, data and seed decide, whatever is trained on it.
     """
 
     def __init__(
         self, data: TrainingData, batch: int, device: torch.device, scanning: Scanning[S], *, seed: int = 0,
-        workers: int = 0, patient: bool = True, one: Scanner | None = None, noise: ScanNoise | None = None,
+        workers: int = 0, patient: bool = True, only: Sequence[Scanner] = (), noise: ScanNoise | None = None,
         starts: int | None = None, ahead: int | None = None,
     ) -> None:
         on_gpu = device.type == "cuda"
@@ -69,11 +69,11 @@ class Feed(Generic[S]):
             slots=24 if on_gpu else 10,
         )  # fmt: skip
         groups = data.groups()
-        self.lanes, self.by_cost = 16 if on_gpu else 5, one is None
+        self.lanes, self.by_cost = 16 if on_gpu else 5, not only
         self._phantoms = PhantomSupply(data.samplers, workers)
         self.cohorts = Cohorts(
             plan, HeldImages(groups, device) if groups else None, self._phantoms, noise or ScanNoise(), scanning,
-            device, ahead=(2 if on_gpu else 0) if ahead is None else ahead, patient=patient, one=one,
+            device, ahead=(2 if on_gpu else 0) if ahead is None else ahead, patient=patient, only=only,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -90,11 +90,11 @@ class Supply:
 
     def __init__(
         self, data: TrainingData, batch: int, device: torch.device, *, seed: int = 0, workers: int = 0,
-        patient: bool = True, one: Scanner | None = None, noise: ScanNoise | None = None, reuse: float | None = None,
+        patient: bool = True, only: Sequence[Scanner] = (), noise: ScanNoise | None = None, reuse: float | None = None,
         starts: int | None = None, ahead: int | None = None,
     ) -> None:
         self._feed = Feed(
-            data, batch, device, measured, seed=seed, workers=workers, patient=patient, one=one, noise=noise,
+            data, batch, device, measured, seed=seed, workers=workers, patient=patient, only=only, noise=noise,
             starts=starts, ahead=ahead,
         )  # fmt: skip
         self.pool = PathPool(

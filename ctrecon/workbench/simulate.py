@@ -10,16 +10,16 @@ from typing import Any
 
 from ctrecon.dicom.images.images import ANY, Choice
 from ctrecon.errors import InputError, SettingError
-from ctrecon.geometry.as_json import geometry_from_dict
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid, default_grid
 from ctrecon.io.images import read_image_array
-from ctrecon.io.sidecar import find_sidecar
+from ctrecon.io.sidecar import read_geometry_file
 from ctrecon.io.write import put_array, put_scan
 from ctrecon.phantoms import FAMILIES
 from ctrecon.phantoms.bodies import BODIES
 from ctrecon.simulation import simulate as engine
 from ctrecon.simulation.clinical import VIEWS, clinical_slices
+from ctrecon.simulation.own_family import read_family
 from ctrecon.simulation.simulate import standard_scanner
 from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.arrays import Array
@@ -51,7 +51,8 @@ def simulate(
     Args:
         subject: A phantom by name (``chest``, the default, ``ellipses``, ``head``, ``polygons``, ``seeds``,
             ``textured``; in space ``trunk``, the default, ``head``, ``ellipsoids``), an image ``[rows, columns]`` or
-            volume ``[slices, rows, columns]`` in 1/mm, or a file ``.npy`` that holds one.
+            volume ``[slices, rows, columns]`` in 1/mm, a file ``.npy`` that holds one, or a Python file ``.py`` that
+            draws phantoms of one's own (``ctrecon.simulation.own_family.read_family``; it is run).
         geometry: The scanner, or a JSON file that describes it; then ``beam``, ``size`` and ``views`` say nothing.
         grid: The pixels of the truth; None for those of the file or of the field of view.
         beam: ``"fan"`` (the default), ``"parallel"``, or ``"cone"`` of a scan in space.
@@ -162,10 +163,13 @@ def _subject(subject: str | os.PathLike[str] | Array | None, grid: Grid) -> Any:
     source = "the image"
     if subject is None:
         subject = PHANTOM if grid.slices is None else BODY
+    if isinstance(subject, str | os.PathLike) and Path(subject).suffix == ".py":
+        return read_family(Path(subject))
     if isinstance(subject, str) and not subject.endswith(".npy"):
         found: dict[str, Any] = {family.name: family for family in (FAMILIES if grid.slices is None else BODIES)}
         if subject not in found:
-            raise SettingError(f"there is no phantom {subject!r}; use {', '.join(sorted(found))}, or an image .npy")
+            names = ", ".join(sorted(found))
+            raise SettingError(f"there is no phantom {subject!r}; use {names}, an image .npy, or a .py of your own")
         return found[subject]
     if isinstance(subject, str | os.PathLike):
         source, subject = str(subject), read_image_array(Path(subject))
@@ -187,7 +191,5 @@ def _scanner(
             raise SettingError(f"--geometry says what {name} {value} would; drop one of them")
     if not isinstance(geometry, str | os.PathLike):
         return geometry, grid or default_grid(geometry)
-    sidecar = find_sidecar(Path(geometry), Path(geometry))
-    assert sidecar is not None  # a named file is found, or the reason why not is raised
-    read, maybe = geometry_from_dict(sidecar.geometry or {})
+    read, maybe = read_geometry_file(Path(geometry))
     return read, grid or maybe or default_grid(read)

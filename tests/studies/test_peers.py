@@ -74,8 +74,8 @@ def test_the_gradient_goes_through_the_operator(phantoms: TestSet) -> None:
 
 @pytest.mark.parametrize("kind", PEERS)
 def test_a_peer_learns_on_the_scans_of_the_directions_in_their_order(kind: str) -> None:
-    ours = Supply(DATA, 2, torch.device("cpu"), seed=3, one=SCANNER, starts=4)
-    theirs = PeerSupply(DATA, 2, torch.device("cpu"), seed=3, one=SCANNER, starts=4)
+    ours = Supply(DATA, 2, torch.device("cpu"), seed=3, only=(SCANNER,), starts=4)
+    theirs = PeerSupply(DATA, 2, torch.device("cpu"), seed=3, only=(SCANNER,), starts=4)
     for supply in (ours, theirs):
         rng = np.random.default_rng(0)
         while not supply.pool.lanes:

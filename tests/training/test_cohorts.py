@@ -33,7 +33,7 @@ def cohorts(*, ahead: int = 0, workers: int = 0, seed: int = 0) -> list[Starts]:
     phantoms = PhantomSupply([Ellipses().sample], workers)
     held = HeldImages([ImageGroup([[disc(0.5)]], 1.0)], "cpu")
     plan = CohortPlan(seed=seed, count=6, slots=2, lifetime=1, phantoms=0.5)
-    supply = Cohorts(plan, held, phantoms, ScanNoise(), measured, ahead=ahead, one=ONE)
+    supply = Cohorts(plan, held, phantoms, ScanNoise(), measured, ahead=ahead, only=(ONE,))
     try:
         return [supply.make(np.random.default_rng()) for _ in range(3)]
     finally:
@@ -81,7 +81,7 @@ def test_what_goes_wrong_in_the_thread_is_told() -> None:
         def order(self, *_: object) -> None:
             raise InputError("no phantoms today")
 
-    supply = Cohorts(CohortPlan(count=4), None, Broken(), ScanNoise(), measured, ahead=1, one=ONE)  # type: ignore[arg-type]
+    supply = Cohorts(CohortPlan(count=4), None, Broken(), ScanNoise(), measured, ahead=1, only=(ONE,))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="today"):
         supply.make(np.random.default_rng())
     supply.close()
@@ -151,7 +151,7 @@ def test_a_training_on_all_of_it_repeats_under_its_seed() -> None:
 
     gains = []
     for seed in (0, 0, 1):
-        supply = Supply(data, 2, torch.device("cpu"), seed=seed, one=ONE, starts=4)
+        supply = Supply(data, 2, torch.device("cpu"), seed=seed, only=(ONE,), starts=4)
         network = Free()
         losses = [at.loss for at in Trainer(network, [supply.pool], TrainingPlan(steps=30, batch=2)).run()]
         supply.close()
