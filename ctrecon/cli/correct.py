@@ -12,7 +12,7 @@ import click
 from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath, ScanPath, overwrite_option
-from ctrecon.measurement.corrections import CORRECTIONS
+from ctrecon.corrections import CORRECTIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,9 +43,9 @@ def command(
     The corrections are applied in the order of this list, whatever the order in the line. `ctrecon reconstruct
     --correct NAME,NAME` does the same on the way to an image.
     """
+    from ctrecon.corrections import corrected
     from ctrecon.io.arrays import read_scan
     from ctrecon.io.write import write_scan
-    from ctrecon.measurement.corrections import corrected
     from ctrecon.support.places import check_places
 
     wanted = _wanted([name for name in CORRECTIONS if chosen[f"do_{name}"]], numbers)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ctrecon.corrections import corrected
 from ctrecon.dicom.raw.projections import ProjectionSet, read_projections
 from ctrecon.dicom.raw.rebin import radius_of_object_mm, rebin, slice_positions
 from ctrecon.errors import InputError, SettingError
@@ -23,7 +24,6 @@ from ctrecon.io.arrays import ReadPlane, read_plane
 from ctrecon.io.ask import Ahead, Ask
 from ctrecon.io.formats import format_of
 from ctrecon.measurement.center import with_center
-from ctrecon.measurement.corrections import corrected
 from ctrecon.measurement.extent import grid_of_object, object_radius_mm
 from ctrecon.measurement.patient_position import lying
 from ctrecon.measurement.scan import Scan

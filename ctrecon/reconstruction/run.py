@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from ctrecon.classical.box import Proving
+from ctrecon.corrections import corrected
 from ctrecon.descent.directions import Direction
 from ctrecon.diagnosis.doubts import DOUBT, doubts_about
 from ctrecon.energies.base import Energy
 from ctrecon.errors import OperatorError, SettingError
 from ctrecon.measurement.center import with_center
-from ctrecon.measurement.corrections import corrected
 from ctrecon.measurement.dead import without_stuck
 from ctrecon.measurement.delta import Delta, delta_for, mean_of_repeats
 from ctrecon.measurement.patient_position import lying

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from ctrecon.corrections import parse_corrections
 from ctrecon.errors import SettingError
-from ctrecon.measurement.corrections import parse_corrections
 from ctrecon.networks.pretrained import usual_ct_weights
 from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
 from ctrecon.reconstruction.objectives import ENERGIES, REGULARISERS
@@ -60,7 +60,7 @@ class Settings:
         size: Side of the image in pixels; None for the file's, or what covers the field of view.
         pixel_mm: Side of a pixel in mm; None likewise.
         correct: Corrections of the data, such as ``"zingers,rings"`` or ``"scatter:share=0.02"``, of
-            ``ctrecon.measurement.corrections.CORRECTIONS``; None for none.
+            ``ctrecon.corrections.CORRECTIONS``; None for none.
         z_mm: Slice of a folder of projections, in mm; None for the middle one.
         patient_position: How the patient lay, a term of DICOM such as HFS, where the scan does not say it; or ``none``.
 

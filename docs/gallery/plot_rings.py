@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import ctrecon as ct
-from ctrecon.measurement.corrections import corrected
+from ctrecon.corrections import corrected
 
 simulated = ct.simulate("chest", beam="parallel", size=96, views=120, noise=0.005, seed=6)
 scan = simulated.scan

@@ -13,8 +13,8 @@ from skimage.transform import resize
 
 import ctrecon as ct
 from ctrecon.classical.fbp import FilteredBackProjection
+from ctrecon.corrections import corrected
 from ctrecon.io.arrays import read_scan
-from ctrecon.measurement.corrections import corrected
 from ctrecon.measurement.implausible import implausible
 from ctrecon.measurement.scan import Scan
 

@@ -1,4 +1,4 @@
-"""Faults of source and detector that a correction of ``ctrecon/measurement/corrections/`` mends, each tried."""
+"""Faults of source and detector that a correction of ``ctrecon/corrections/`` mends, each tried."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ctrecon.corrections import corrected
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.errors import CtreconError
-from ctrecon.measurement.corrections import corrected
 from ctrecon.measurement.scan import Scan
 
 WORDS = {

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ctrecon.corrections.zingers import zingers
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
-from ctrecon.measurement.corrections.zingers import zingers
 from ctrecon.measurement.counts import add_poisson_noise
 from ctrecon.measurement.delta import Delta, delta_for, mean_of_repeats
 from ctrecon.measurement.scan import Scan

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ctrecon.corrections.dead import dead_cells
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
-from ctrecon.measurement.corrections.dead import dead_cells
 from ctrecon.measurement.delta import Delta, delta_for
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.joseph import JosephOperator

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 from ctrecon.errors import SettingError
+from ctrecon.measurement.mask import Mask
 from ctrecon.measurement.scan import Scan
 
 
@@ -29,7 +30,13 @@ def metal(scan: Scan, *, above: float | None = None, border: float = 1) -> Scan:
     rays = scan.sinogram > above
     if not rays.any():
         return scan
-    if border >= 1:
-        along = np.ones((1,) * (rays.ndim - 1) + (2 * int(border) + 1,), dtype=np.bool_)
-        rays = binary_dilation(rays, along)
-    return scan.without(~rays, f"through metal, above {above:g}")
+    return scan.without(~widened(rays, border), f"through metal, above {above:g}")
+
+
+def widened(rays: Mask, border: float) -> Mask:
+    """``rays`` ``[views, ..., detectors]`` with so many cells more on either side."""
+    if border < 1 or not rays.any():
+        return rays
+    along = np.ones((1,) * (rays.ndim - 1) + (2 * int(border) + 1,), dtype=np.bool_)
+    wider: Mask = binary_dilation(rays, along)
+    return wider

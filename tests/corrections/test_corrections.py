@@ -12,16 +12,16 @@ import torch
 from click.testing import CliRunner
 
 import ctrecon as ct
+from ctrecon import corrections
 from ctrecon.classical.cgls import cgls
 from ctrecon.classical.fbp import FilteredBackProjection
 from ctrecon.cli.main import cli
+from ctrecon.corrections import CORRECTIONS, corrected, load_correction, parameters_of, parse_corrections
+from ctrecon.corrections.bimodal import hardened, straightened
+from ctrecon.corrections.record import sinogram_hash
 from ctrecon.errors import CtreconError, SettingError
 from ctrecon.io.arrays import read_scan
 from ctrecon.io.write import write_scan
-from ctrecon.measurement import corrections
-from ctrecon.measurement.corrections import CORRECTIONS, corrected, load_correction, parameters_of, parse_corrections
-from ctrecon.measurement.corrections.bimodal import hardened, straightened
-from ctrecon.measurement.corrections.record import sinogram_hash
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.choose import choose_operator
 
@@ -86,7 +86,7 @@ def faulty(name: str) -> tuple[Scan, dict[str, float]]:
     elif name == "bimodal":
         f = hardened(f, 0.5, 0.3)
         numbers = {"ratio": 0.3}
-    elif name == "metal":
+    elif name in ("metal", "nmar"):
         f = np.where(through_metal(), f + 6 - 3 * rng.random(f.shape), f)
         numbers = {"above": top + 0.5}
     elif name == "truncation":

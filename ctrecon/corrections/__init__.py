@@ -11,8 +11,8 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 
+from ctrecon.corrections.record import recorded
 from ctrecon.errors import SettingError
-from ctrecon.measurement.corrections.record import recorded
 from ctrecon.measurement.scan import Scan
 
 CORRECTIONS: dict[str, tuple[str, str]] = {
@@ -25,6 +25,7 @@ CORRECTIONS: dict[str, tuple[str, str]] = {
     "hardening": ("hardening", "Straighten line integrals of a beam that hardens, by a polynomial."),
     "bimodal": ("bimodal", "Straighten line integrals of a beam that hardens, by a soft and a hard energy."),
     "metal": ("metal", "Leave out rays through metal."),
+    "nmar": ("nmar", "Replace rays through metal by those of a body without it (normalised interpolation)."),
     "truncation": ("truncation", "Widen a detector that does not see all of the object, by cells that are missing."),
 }
 """Every correction by name: the function in the file of that name, and what a person is told."""
