@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctrecon.certificates.parts import operator_claim
 from ctrecon.errors import InputError, SettingError
+from ctrecon.outputs.named_files import without_folders
 from ctrecon.reconstruction.problem import IterationRecord
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.beside import HISTORY
@@ -40,7 +41,8 @@ class History:
     Where delta is missed, no image with values from 0 to ``most_attenuation`` has a residual below ``lower_bound``, and
     one was found with ``best_residual``; None where delta is met. ``length_unit`` is what lengths count: "mm", or
     "cell" of the detector; ``patient_position`` is the scan's. ``settings`` is what was asked for, as
-    ``Settings.from_dict`` takes it; None where the image came about by other calls.
+    ``Settings.from_dict`` takes it, files by their own names without folders; None where the image came about by other
+    calls.
     """
 
     image_sha256: str
@@ -115,7 +117,7 @@ def history_of(result: Conclusion, image_sha256: str) -> History:
         patient_position=scan.patient_position,
         says_nothing=() if result.worth is None else result.worth.nothing,
         says_little=() if result.worth is None else result.worth.little,
-        settings=None if result.settings is None else result.settings.to_dict(),
+        settings=None if result.settings is None else without_folders(result.settings.to_dict()),
     )
 
 

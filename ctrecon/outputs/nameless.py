@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from ctrecon.io.turns import TURNS
 from ctrecon.measurement.scan import Scan
-from ctrecon.networks.pretrained import usual_ct_weights
 from ctrecon.outputs.history import History
-from ctrecon.reconstruction.settings import GIVEN, Settings
+from ctrecon.outputs.named_files import last_part, named_files
+from ctrecon.reconstruction.settings import Settings
 
 UNNAMED = "a file that is not named here"
 
@@ -36,8 +34,8 @@ def nameless(history: History) -> History:
         Another one of the same numbers.
     """
     settings = history.settings
-    named = {} if settings is None else _named(settings)
-    names = {history.source, *map(_name, named.values())}
+    named = {} if settings is None else named_files(settings)
+    names = {history.source, *map(last_part, named.values())}
     if settings is not None:
         settings = {**settings, **{key: UNNAMED for key in named}}
 
@@ -54,24 +52,13 @@ def nameless(history: History) -> History:
 def nameless_notes(scan: Scan, settings: Settings | None) -> tuple[str, ...]:
     """The notes of a scan without the names of its file, of those beside it, and of those that ``settings`` name."""
     source = Path(scan.source)
-    names = {source.name, *map(_name, _named(settings.to_dict() if settings is not None else {}).values())}
+    names = {source.name, *map(last_part, named_files(settings.to_dict() if settings is not None else {}).values())}
     if not scan.of_program:
         # By their whole names, so that none with a space in it is left by half.
         for folder in (source, source.parent):
             with suppress(OSError):
                 names |= {path.name for path in islice(folder.iterdir(), _MOST_BESIDE) if path.suffix}
     return tuple(_without(names, note) for note in scan.notes)
-
-
-def _named(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Those of the settings that are names of files."""
-    usual = tuple(usual_ct_weights(in_space=one) for one in (False, True))
-    kept = {"geometry": tuple(TURNS), "repeat": (), "prior": usual}
-    return {key: str(settings[key]) for key, known in kept.items() if settings.get(key) not in (None, *known)}
-
-
-def _name(setting: str) -> str:
-    return Path(setting.removeprefix(GIVEN)).name
 
 
 def _without(names: Iterable[str], text: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from pydicom import dcmread
@@ -129,3 +131,32 @@ def test_a_scan_file_keeps_patient_and_study_and_what_follows_from_it_does_not(
     assert found_in(out, marks) == {}
 
 
+
+
+FOLDER = "Zqm^Erika"
+
+
+def test_no_folder_is_named_in_anything_that_is_written(tmp_path: Path) -> None:
+    """Folders are often called after patients: of every file that was given, its own name at most."""
+    home = tmp_path / FOLDER
+    home.mkdir()
+    beam = {"geometry": "parallel", "angles_deg": list(range(0, 180, 20)), "detector_spacing_mm": 1.0}
+    (home / "beam.json").write_text(json.dumps(beam))
+    values = np.random.default_rng(3).uniform(1.0, 2.0, (9, 16))
+    for name in ("scan.npy", "again.npy"):
+        np.save(home / name, values + (name == "again.npy") * 0.1)
+    few = Protocol(rows=2, columns=24, column_pitch_mm=39.4, per_turn=18, turns=1.6, feed_mm=1.0, first_z_mm=-1.0)
+    synthesise(home / "raw", axes_phantom(), few)
+    beside = ["--geometry", str(home / "beam.json")]
+    for k, words in enumerate((
+        [str(home / "scan.npy"), *beside, *QUICK, "--report", str(tmp_path / "out" / "0.html")],
+        [str(home / "scan.npy"), *beside, "--repeat", str(home / "again.npy"), "--method", "cgls", "--size", "16"],
+        [str(home / "raw"), "--z", "0", *QUICK], [str(home / "raw"), "--all-slices", *QUICK],
+    )):  # fmt: skip
+        place = tmp_path / "out" / f"{k}{'.zarr' if '--all-slices' in words else '.npy'}"
+        place.parent.mkdir(exist_ok=True)
+        done = CliRunner().invoke(cli, ["reconstruct", *words, "-o", str(place)], catch_exceptions=False)
+        assert done.exit_code in (0, 3), done.output
+    assert CliRunner().invoke(cli, ["rebin", str(home / "raw"), "-o", str(tmp_path / "out" / "slices")]).exit_code == 0
+    assert found_in(tmp_path / "out", {"folder": FOLDER}) == {}
+    assert "beam.json" in (tmp_path / "out" / "0.history.json").read_text(), "the file itself is named"
