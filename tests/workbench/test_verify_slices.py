@@ -84,4 +84,6 @@ def test_a_geometry_from_a_file_is_given_again(made, tmp_path):
     first.write_text(json.dumps(values))
     with pytest.raises(SettingError, match="name the one to trust with --geometry"):
         ct.verify(series, scan=made / "scan.npy")
-    assert ct.verify(series, scan=made / "scan.npy", geometry=str(Path(made / "scan.json")))
+    given = {"scan": made / "scan.npy", "geometry": str(Path(made / "scan.json"))}
+    assert ct.verify(series, pixels_only=True, **given)
+    assert not ct.verify(series, **given), "a history that was changed is refused, whatever is given in its place"
