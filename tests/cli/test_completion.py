@@ -1,4 +1,4 @@
-"""The shell completes commands, options and values; what docs/completion.md tells bash to do is done here."""
+"""The shell completes commands, options and values; what docs/completion.md tells it to do is done here."""
 
 from __future__ import annotations
 
@@ -53,3 +53,33 @@ def test_bash_completes_commands_options_and_values(path: str) -> None:
     assert option == ["--method"]
     assert value == ["huber-tv"]
     assert nothing == []
+
+
+def asked(path: str, shell: str, script: str, home: Path) -> list[str]:
+    """The lines that another shell says to a script."""
+    root = str(Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": root, "HOME": str(home), "ZDOTDIR": str(home)}
+    done = subprocess.run(
+        [shell, "-c", script], env=environment, capture_output=True, text=True, timeout=120, check=True
+    )  # fmt: skip
+    assert not done.stderr, done.stderr
+    return done.stdout.split("\n")
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish on this machine")
+def test_fish_completes_commands_and_values(path: str, tmp_path: Path) -> None:
+    script = "_CTRECON_COMPLETE=fish_source ctrecon | source; complete -C 'ctrecon rec'; "
+    said = asked(path, "fish", script + "complete -C 'ctrecon reconstruct --method hub'", tmp_path)
+    assert said[0].startswith("reconstruct")
+    assert "huber-tv" in said
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh on this machine")
+def test_zsh_knows_whom_to_ask(path: str, tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "completion.md").read_text()
+    (line,) = (one for one in page.split("\n") if one.startswith("echo '") and one.endswith("' >> ~/.zshrc"))
+    script = line.removeprefix("echo '").removesuffix("' >> ~/.zshrc").replace("compinit;", "compinit -u;")
+    said = asked(path, "zsh", f"{script}; print $_comps[ctrecon]", tmp_path)
+    assert said[0] == "_ctrecon_completion"
+    words = "COMP_WORDS='ctrecon rec' COMP_CWORD=1 _CTRECON_COMPLETE=zsh_complete ctrecon"
+    assert asked(path, "zsh", words, tmp_path)[1] == "reconstruct"
