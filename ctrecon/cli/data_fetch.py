@@ -15,8 +15,8 @@ from ctrecon.cli.options import FilePath
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ctrecon.datasets.fetch import Fetched
-    from ctrecon.datasets.sets import DataSet, RemoteFile
+    from ctrecon.io.datasets.fetch import Fetched
+    from ctrecon.io.datasets.sets import DataSet, RemoteFile
 
 
 @click.command("fetch", cls=Command, examples=("ctrecon data fetch NAME --to data/ --accept-licence",))
@@ -30,9 +30,9 @@ def command(name: str, folder: Path | None, patterns: tuple[str, ...], accepted:
 
     Shows licence and sizes first. A lock file beside the data notes what came; docs/datasets.md explains it.
     """
-    from ctrecon.datasets.fetch import check_space, chosen, missing_bytes
-    from ctrecon.datasets.record import files_of
-    from ctrecon.datasets.sets import data_directory, find_set, read_sets
+    from ctrecon.io.datasets.fetch import check_space, chosen, missing_bytes
+    from ctrecon.io.datasets.record import files_of
+    from ctrecon.io.datasets.sets import data_directory, find_set, read_sets
 
     data_set = find_set(name, read_sets(sets_file))
     folder = folder or data_directory(name)
@@ -64,7 +64,7 @@ def _ask(data_set: DataSet, accepted: bool) -> None:
 
 def _fetch(data_set: DataSet, files: Sequence[RemoteFile], folder: Path) -> list[Fetched]:
     from ctrecon.cli.progress import shown
-    from ctrecon.datasets.fetch import fetch
+    from ctrecon.io.datasets.fetch import fetch
 
     with shown(err=True) as progress:
         return fetch(data_set, files, folder, progress=progress)

@@ -16,7 +16,7 @@ from ctrecon.cli.options import FilePath
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines, and nothing else.")
 def command(sets_file: Path | None, as_json: bool) -> None:
     """Say which data sets there are. Nothing is downloaded; exact sizes are shown by fetch, from the record itself."""
-    from ctrecon.datasets.sets import data_directory, read_sets
+    from ctrecon.io.datasets.sets import data_directory, read_sets
 
     sets = read_sets(sets_file)
     if as_json:

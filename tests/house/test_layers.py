@@ -27,6 +27,11 @@ def verdict(folder: Path, places: dict[str, str]) -> str:
     return subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False, env={"PYTHONPATH": "."}).stdout
 
 
+def test_a_newcomer_looks_into_few_rooms() -> None:
+    rooms = sorted(path.parent.name for path in (ROOT / "ctrecon").glob("*/__init__.py"))
+    assert len(rooms) <= 25, f"{len(rooms)} rooms: two of {rooms} are one"
+
+
 def test_arrows_back_and_unknown_rooms_are_refused(tmp_path: Path) -> None:
     said = verdict(tmp_path, {
         "geometry/fan.py": "from ctrecon.measurement.scan import Scan",

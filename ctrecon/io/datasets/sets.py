@@ -63,7 +63,7 @@ def read_sets(path: Path | None = None) -> dict[str, DataSet]:
     where = "the shipped list" if path is None else str(path)
     try:
         if path is None:
-            text = (resources.files("ctrecon.datasets") / "sets.json").read_text(encoding="utf-8")
+            text = (resources.files("ctrecon.io.datasets") / "sets.json").read_text(encoding="utf-8")
         else:
             text = path.read_text(encoding="utf-8")
         return {safe_name(name, where): _data_set(name, entry, where) for name, entry in parse_json(text).items()}

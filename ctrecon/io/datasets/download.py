@@ -16,7 +16,7 @@ from typing import Any
 
 import requests
 
-from ctrecon.datasets.record import TIMEOUT_S
+from ctrecon.io.datasets.record import TIMEOUT_S
 from ctrecon.errors import InputError
 
 Watch = Callable[[int, int | None], None]

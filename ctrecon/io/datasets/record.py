@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ctrecon.datasets.sets import DataSet, RemoteFile, safe_name
+from ctrecon.io.datasets.sets import DataSet, RemoteFile, safe_name
 from ctrecon.errors import InputError
 from ctrecon.support.json_text import parse_json
 
