@@ -16,11 +16,11 @@ import pytest
 from click.testing import CliRunner
 
 from ctrecon.cli.main import cli
+from ctrecon.errors import CtreconError, InputError, OutputError
 from ctrecon.io.datasets.download import Resuming
 from ctrecon.io.datasets.fetch import LOCK, check_space, chosen, fetch, missing_bytes
 from ctrecon.io.datasets.record import files_of
 from ctrecon.io.datasets.sets import DataSet, RemoteFile, find_set, read_sets, safe_name
-from ctrecon.errors import CtreconError, InputError, OutputError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 NOTES = b"id\n1\n"

@@ -16,8 +16,8 @@ from typing import Any
 
 import requests
 
-from ctrecon.io.datasets.record import TIMEOUT_S
 from ctrecon.errors import InputError
+from ctrecon.io.datasets.record import TIMEOUT_S
 
 Watch = Callable[[int, int | None], None]
 _CHUNK = 1 << 16

@@ -19,10 +19,10 @@ from typing import Any
 
 import pooch
 
+from ctrecon.errors import InputError, OutputError
 from ctrecon.io.datasets.download import Resuming
 from ctrecon.io.datasets.record import Record
 from ctrecon.io.datasets.sets import DataSet, RemoteFile
-from ctrecon.errors import InputError, OutputError
 from ctrecon.support.atomic import atomic_write
 from ctrecon.support.progress import Progress, Report
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ctrecon.io.datasets.sets import DataSet, RemoteFile, safe_name
 from ctrecon.errors import InputError
+from ctrecon.io.datasets.sets import DataSet, RemoteFile, safe_name
 from ctrecon.support.json_text import parse_json
 
 _MOST_BYTES = 8 << 20
