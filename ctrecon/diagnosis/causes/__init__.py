@@ -17,8 +17,10 @@ from ctrecon.diagnosis.causes.filtered import filtered
 from ctrecon.diagnosis.causes.length_unit import length_unit
 from ctrecon.diagnosis.causes.lost_views import lost_views
 from ctrecon.diagnosis.causes.not_logged import not_logged
+from ctrecon.diagnosis.causes.shared_noise import shared_noise
 from ctrecon.diagnosis.causes.transposed import transposed
 from ctrecon.diagnosis.causes.values_unit import values_unit
+from ctrecon.diagnosis.causes.view_gain import view_gain
 from ctrecon.diagnosis.causes.view_order import view_order
 from ctrecon.diagnosis.causes.wider_object import wider_object
 from ctrecon.diagnosis.causes.wrapped import wrapped
@@ -42,6 +44,8 @@ CAUSES: tuple[Cause, ...] = (
     bad_columns,
     lost_views,
     correctable,
+    view_gain,
+    shared_noise,
     axis,
     wider_object,
     values_unit,
@@ -50,5 +54,6 @@ CAUSES: tuple[Cause, ...] = (
 
 SPEAKING: tuple[Cause, ...] = (
     not_logged, air_level, wrapped, filtered, values_unit, cell_order, bad_columns, lost_views, correctable,
+    shared_noise,
 )  # fmt: skip
 """Those that look at the values alone, which costs little: they are asked in every reconstruction."""

@@ -1,0 +1,82 @@
+"""Views whose line integrals are all too large or too small by one factor: tube voltage, or a normalisation that jumps.
+
+By how much follows from the image that explains all views best: each view's factor is the one that brings it nearest
+to that image's projection. Where the beams are parallel and see the whole object, the totals of all views are one and
+the same mass (the zeroth of the conditions of S. Helgason and D. Ludwig), and say it exactly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from ctrecon.diagnosis.fit import fit
+from ctrecon.diagnosis.suggestion import Suggestion
+from ctrecon.measurement.cut_off import cut_off
+from ctrecon.measurement.scan import Scan
+from ctrecon.operators.choose import choose_operator
+from ctrecon.support.arrays import Array, Float64Array
+
+_FEWEST, _ROUNDS = 12, 3
+# Views that scatter by less than this are as even as those of any tube; beyond the other it is no matter of scale.
+_LEAST, _MOST = 0.004, 0.5
+
+
+def view_gain(scan: Scan) -> Iterator[Suggestion]:
+    """The scan with each view's values times one factor."""
+    if scan.geometry is None or scan.sinogram.ndim != 2 or scan.sinogram.shape[0] < _FEWEST:
+        return
+    orbit = scan.geometry.orbit
+    whole = orbit is not None and orbit.parallel and scan.mask is None and not cut_off(scan.sinogram, scan.geometry)
+    factors = _by_mass(scan.sinogram.astype(np.float64)) if whole else _by_fit(scan)
+    if factors is None:
+        return
+    scatter = float(np.std(factors))
+    if not _LEAST < scatter < _MOST or (factors <= 0).any():
+        return
+    mended = dataclasses.replace(
+        scan, sinogram=_times(scan, factors), counts=None, white=None,
+        variance=None if scan.variance is None else scan.variance * (factors[:, None] ** 2).astype(scan.variance.dtype),
+    )  # fmt: skip
+    jump = np.abs(np.diff(factors))
+    evidence = f"the largest change is by {float(jump.max()):.1%}, at view {int(jump.argmax()) + 1}"
+    yield Suggestion(
+        cause="view-gain", words=f"the views differ in scale, by {scatter:.1%} rms", scan=mended, evidence=evidence
+    )
+
+
+def _by_mass(f: Float64Array) -> Float64Array | None:
+    totals = f.sum(axis=1)
+    if (totals <= 0).any():
+        return None
+    factors: Float64Array = float(np.median(totals)) / totals
+    return factors
+
+
+def _by_fit(scan: Scan) -> Float64Array | None:
+    assert scan.geometry is not None
+    factors = np.ones(scan.sinogram.shape[0])
+    for _ in range(_ROUNDS):
+        found = fit(dataclasses.replace(scan, sinogram=_times(scan, factors)))
+        operator = choose_operator(scan.geometry, found.grid, uses="few")
+        # The image is of some of the views, and says what all of them would be.
+        p = operator(torch.from_numpy(found.image)[None, None])[0, 0].numpy().astype(np.float64)
+        f = scan.sinogram.astype(np.float64)
+        if scan.mask is not None:
+            f = f * scan.mask
+        square = (f**2).sum(axis=1)
+        if (square <= 0).any():
+            return None
+        factors = (p * f).sum(axis=1) / square
+        middle = float(np.median(factors))
+        if middle <= 0:
+            return None
+        factors = factors / middle
+    return factors
+
+
+def _times(scan: Scan, factors: Float64Array) -> Array:
+    return (scan.sinogram * factors[:, None]).astype(scan.sinogram.dtype)
