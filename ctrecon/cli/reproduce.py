@@ -23,6 +23,7 @@ class FiguresAndTables(LazyGroup):
         "lesions": ("reproduce_lesions", "Audits: planted lesions of known truth."),
         "volumes": ("reproduce_volumes", "Volumes: the network beside Huber-TV by an oracle."),
         "lodopab": ("reproduce_lodopab", "The LoDoPaB-CT protocol: its measures, on the set or on other slices."),
+        "helsinki": ("reproduce_helsinki", "The Helsinki challenge of 2022: discs with holes, limited angle."),
         "coverage": ("reproduce_coverage", "Delta: how often the true image lies within it."),
     }
 
