@@ -51,9 +51,9 @@ SMALLER: dict[str, dict[str, str]] = {
     "tutorial_own_objects.md": {
         "simulate --phantom discs.py --seed 3 --noise": "--size 32 --views 20",
         "train-phantoms": "--size 24 --batch 1 --steps 1",
-        "reproduce helsinki --phantoms": "--size 32 --count 1 --opening 30",
-        "reconstruct": "--size 32",
-        "audit": "--iterations 20",
+        "reproduce helsinki --phantoms": "--size 16 --count 1 --opening 30",
+        "reconstruct": "--size 32 --delta 6%",
+        "audit": "--kappa 105% --radius 12 --iterations 5",
     },
     "faq.md": {"reconstruct": "--no-preview"},
     "report.md": {"simulate": "--size 48 --views 40"},
