@@ -54,7 +54,7 @@ def whole_turn(folder: Path) -> tuple[Path, np.ndarray]:
 
 def test_a_part_of_a_turn_holds_the_views_that_it_says(tmp_path: Path) -> None:
     path, values = whole_turn(tmp_path)
-    with pytest.raises(InputError, match="its segmentation htc_01a_recon_fbp_seg.png is missing"):
+    with pytest.raises(InputError, match=r"its segmentation htc_01a_recon_fbp_seg\.png is missing"):
         next(measured_cases([tmp_path], [30], size=16))
     Image.fromarray(np.full((SIDE, SIDE), 255, np.uint8)).save(tmp_path / "htc_01a_recon_fbp_seg.png")
     cases = list(measured_cases([tmp_path], [90, 30], size=16, seed=2))
