@@ -40,6 +40,7 @@ WRITES = {
     **{f"reproduce fig{k}": ("", f"fig{k}.json fig{k}.csv fig{k}.png") for k in range(1, 5)},
     "reproduce table1": ("--data . -o out.json", "out.json"),
     "reproduce table2": ("--data puzzles.csv -o out.json", "out.json"),
+    "reproduce helsinki": ("--set . -o out.json", "out.json"),
     "reproduce lodopab": ("--ct-slices . -o out.json", "out.json"),
     "reproduce coverage": ("-o out.json", "out.json"),
     "benchmark": ("-o out.json", "out.json"),

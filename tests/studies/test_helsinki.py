@@ -15,7 +15,15 @@ from ctrecon.errors import InputError
 from ctrecon.io.arrays import read_scan
 from ctrecon.simulation.own_family import read_family
 from ctrecon.studies.helsinki import (
-    PIXEL_MM, SIDE, STEP_DEG, challenge_scanner, matthews, measured_cases, score, segmented, simulated_cases,
+    PIXEL_MM,
+    SIDE,
+    STEP_DEG,
+    challenge_scanner,
+    matthews,
+    measured_cases,
+    score,
+    segmented,
+    simulated_cases,
 )  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[2]
