@@ -53,7 +53,7 @@ SMALLER: dict[str, dict[str, str]] = {
         "train-phantoms": "--size 24 --batch 1 --steps 1",
         "reproduce helsinki --phantoms": "--size 16 --count 1 --opening 30",
         "reconstruct": "--size 32 --delta 6%",
-        "audit": "--kappa 105% --radius 12 --iterations 5",
+        "audit": "--kappa 105% --radius 7 --iterations 5",
     },
     "faq.md": {"reconstruct": "--no-preview"},
     "report.md": {"simulate": "--size 48 --views 40"},
