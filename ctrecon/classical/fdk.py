@@ -19,7 +19,7 @@ from ctrecon.classical.fbp import Window, ramp_length, ramp_response
 from ctrecon.classical.fbp_arc import ArcBackProjection
 from ctrecon.classical.fbp_flat import FlatBackProjection
 from ctrecon.classical.fbp_rays import ANOTHER_METHOD, fan_rays
-from ctrecon.classical.fbp_weights import view_weights
+from ctrecon.classical.fbp_weights import cells_beyond, view_weights
 from ctrecon.errors import GeometryError, OperatorError
 from ctrecon.geometry.base import Geometry, orbit_of
 from ctrecon.geometry.grid import Grid
@@ -59,16 +59,22 @@ class FeldkampBackProjection:
         image = Grid(
             rows=grid.rows, columns=grid.columns, pixel_mm=grid.pixel_mm, centre_mm=grid.centre_mm[:2]
         )
-        self._back = (ArcBackProjection if vectors.radius_mm else FlatBackProjection)(flat, orbit, image)
         fan = fan_rays(flat, orbit)
+        # What the ramp leaves beyond the shorter side is needed where voxels are seen from the other side alone.
+        self._beyond = cells_beyond(orbit, fan.distance)
+        kind = ArcBackProjection if vectors.radius_mm else FlatBackProjection
+        self._back = kind(replace(flat, columns=flat.columns + 2 * self._beyond), orbit, image)
+        scale = self._back.scale
+        scale = scale if scale.shape[-1] == 1 else scale[:, self._beyond : scale.shape[-1] - self._beyond]
         shares = view_weights(orbit, fan.gamma, fan.distance)
-        self._weights = np.asarray(shares * fan.jacobian * self._back.scale, dtype=np.float32)
+        self._weights = np.asarray(shares * fan.jacobian * scale, dtype=np.float32)
         self._vectors, self._flat = vectors, flat
         self._response = self._filter_response(window, cutoff)
 
     def _filter_response(self, window: Window, cutoff: float) -> Tensor:
         back = self._back
-        response = ramp_response(self._vectors.columns, back.spacing_mm, window, cutoff, chord=back.chord)
+        cells = self._vectors.columns + 2 * self._beyond
+        response = ramp_response(cells, back.spacing_mm, window, cutoff, chord=back.chord)
         return torch.from_numpy(response.astype(np.float32))
 
     def with_filter(self, window: Window, cutoff: float = 1.0) -> FeldkampBackProjection:
@@ -102,6 +108,7 @@ class FeldkampBackProjection:
         from ctrecon.classical import fdk_kernels as kernels
 
         views, rows, columns = self.geometry.shape
+        columns += 2 * self._beyond
         slices, height, width = self.grid.shape
         volume = np.zeros((height, width, slices), dtype=np.float32)
         x, y = self.grid.x_mm, self.grid.y_mm
@@ -128,9 +135,10 @@ class FeldkampBackProjection:
             rise = self._vectors.detector[views, 2] - self._vectors.source[views, 2]
             up = rise[:, None] + self._vectors.row_places_mm * np.sign(self._vectors.v[views, 2])[:, None]
             weights = weights * (level / np.sqrt(level**2 + up[..., None] ** 2)).astype(np.float32)
-        length = ramp_length(data.shape[-1])
-        spectrum = torch.fft.rfft(data * torch.from_numpy(weights), n=length) * self._response
-        filtered: Array = torch.fft.irfft(spectrum, n=length)[..., : data.shape[-1]].numpy()
+        weighted = torch.nn.functional.pad(data * torch.from_numpy(weights), (self._beyond, self._beyond))
+        length = ramp_length(weighted.shape[-1])
+        spectrum = torch.fft.rfft(weighted, n=length) * self._response
+        filtered: Array = torch.fft.irfft(spectrum, n=length)[..., : weighted.shape[-1]].numpy()
         return filtered
 
     def _rows(self) -> tuple[Float64Array, Float64Array]:
