@@ -9,6 +9,7 @@ from ctrecon.auditing.evidence import Evidence, single
 from ctrecon.auditing.image_set import variation
 from ctrecon.auditing.roughness import allowance
 from ctrecon.errors import SettingError
+from ctrecon.measurement.given import LARGEST_VALUE
 
 HIGHEST_PER_MM = 0.1
 """Five times water: above any tissue, bone included, at the energies of CT."""
@@ -69,6 +70,6 @@ def assume(
             hi, hi_from = most, "twice the largest value of the reconstruction"
     if not (math.isfinite(kappa) and kappa > 0):
         raise SettingError(f"kappa must be a finite number > 0, got {kappa} ({kappa_from})")
-    if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):
+    if not -LARGEST_VALUE < lo < hi < LARGEST_VALUE:
         raise SettingError(f"an image's values must have room between --lo and --hi, got {lo} to {hi}")
     return Assumptions(kappa=kappa, kappa_from=kappa_from, lo=lo, hi=hi, hi_from=hi_from)

@@ -111,9 +111,14 @@ def each_view(name: str, values: Sequence[Any] | Array, views: int | None = None
 
 
 def _floats(name: str, values: Any) -> Array:
+    if np.ma.is_masked(values):
+        raise GeometryError(f"{name} has masked values; state them, or drop these views of the scan, too")
     try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+        found = np.asarray(values.detach() if hasattr(values, "detach") else values)
+        if found.dtype.kind not in "fiuO":  # NumPy would drop imaginary parts, and read texts, dates and truth values
+            raise TypeError
+        return found.astype(np.float64)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         raise GeometryError(f"{name} must be a list of numbers, one per view") from None
 
 

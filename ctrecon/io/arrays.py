@@ -39,8 +39,10 @@ from ctrecon.measurement.mask import mask_of_lines
 from ctrecon.measurement.patient_position import lying
 from ctrecon.measurement.scan import Scan
 from ctrecon.measurement.units import LengthUnit
+from ctrecon.support.arguments import checked
 
 
+@checked
 def read_scan(
     path: str | os.PathLike[str],
     *,

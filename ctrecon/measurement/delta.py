@@ -192,7 +192,7 @@ def _noise(scan: Scan, quantile: float) -> _Noise:
     level, where = _sigma(scan)
     sigma = level.most
     # What is left of data without noise is their rounding.
-    if sigma <= 1e-12 * float(np.linalg.norm(scan.sinogram)) / math.sqrt(m):
+    if sigma <= 1e-12 * float(np.linalg.norm(scan.sinogram)) / math.sqrt(m) or not scan.sinogram.any():
         raise InputError(
             f"{scan.source}: no noise was found in the sinogram, so delta cannot be estimated; give a value or 0.1%"
         )

@@ -43,7 +43,7 @@ def plain_floats(source: str, name: str, values: Any) -> Array:
     Raises:
         InputError: For other numbers, masked values, or what is no array at all, with its shape and the remedy.
     """
-    found = _array(source, name, values)
+    found = as_array(source, name, values)
     if found.dtype.kind != "f" or found.dtype.itemsize not in (4, 8):
         remedy = _REMEDIES.get(found.dtype.kind, "convert it first, for example with .astype(numpy.float32)")
         raise InputError(
@@ -55,7 +55,20 @@ def plain_floats(source: str, name: str, values: Any) -> Array:
     return found if found.flags.writeable else found.copy()
 
 
-def _array(source: str, name: str, values: Any) -> Array:
+def as_array(source: str, name: str, values: Any) -> Array:
+    """Whatever holds an array, as one of NumPy's; of what it holds nothing is asked.
+
+    Args:
+        source: What the values belong to, for messages.
+        name: What they are, for messages.
+        values: As for ``plain_floats``.
+
+    Returns:
+        The array; of lists float64.
+
+    Raises:
+        InputError: For masked values, and for what is no array.
+    """
     if np.ma.isMaskedArray(values):
         masked = int(np.ma.getmaskarray(values).sum())
         if masked:

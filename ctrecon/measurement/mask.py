@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ctrecon.errors import InputError
+from ctrecon.measurement.given import as_array
 
 Mask = npt.NDArray[np.bool_]
 
@@ -37,7 +38,7 @@ def as_mask(source: str, values: Any, shape: tuple[int, ...]) -> Mask:
     Raises:
         InputError: For another shape, other values, or where no ray is usable.
     """
-    found = np.asarray(values)
+    found = as_array(source, "mask", values)
     if found.shape != shape:
         raise InputError(f"{source}: the mask has shape {found.shape}, the sinogram {shape}; they must agree")
     if found.dtype.kind not in "bui" and found.dtype.kind != "f":

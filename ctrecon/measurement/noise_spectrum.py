@@ -51,8 +51,8 @@ _RATHER_WHITE, _LESS = 10.0, 0.8
 _ROUNDS = 4
 # So many levels of the noise are looked at, between those whose cost is so much above the least.
 _LEVELS, _UNLIKELY = 40, 10.0
-# In the place of a power of zero, which only data without noise have.
-_NOTHING = 1e-250
+# In the place of a power of zero, which only data without noise have; its square can be divided by.
+_NOTHING = 1e-140
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ctrecon.measurement.study_words import check_study
 from ctrecon.measurement.terms import PatientPosition, check_terms
 from ctrecon.measurement.units import LengthUnit, Units, units_of
 from ctrecon.measurement.which_grid import chosen_grid
+from ctrecon.support.arguments import check_fields
 from ctrecon.support.arrays import Array
 
 _ARRAYS = ("sinogram", "variance", "counts", "white")
@@ -103,6 +104,7 @@ class Scan:
         return f"Scan({shape} of {self.source!r}, {where}" + "".join(f", {name}" for name in known) + ")"
 
     def __post_init__(self) -> None:
+        check_fields(self, apart=(*_ARRAYS, "mask", "matrix", "study"), of=f"{self.source}: ", error=InputError)
         object.__setattr__(self, "notes", tuple(self.notes))
         self._check_arrays()
         shape = self.sinogram.shape

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -14,6 +12,7 @@ from ctrecon.errors import SettingError
 from ctrecon.networks.pretrained import usual_ct_weights
 from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
 from ctrecon.reconstruction.objectives import ENERGIES, REGULARISERS
+from ctrecon.support.arguments import check_fields
 
 FROM_FILE = ("geometry", "row", "image", "all_rows", "bin", "detectors_first", "z_mm")
 """Settings that say how a file is read, and mean nothing where a scan is at hand already."""
@@ -100,9 +99,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            plain = _plain(getattr(self, field.name))
-            object.__setattr__(self, field.name, plain)
-            _check_type(field.name, plain, str(field.type))
+            value = getattr(self, field.name)
+            if isinstance(value, os.PathLike):  # settings compare, pickle and go into JSON
+                object.__setattr__(self, field.name, os.fspath(value))
+        check_fields(self, error=SettingError)
         _check_numbers(self)
         if self.method not in METHODS:
             raise SettingError(f"there is no method {self.method!r}; use {', '.join(METHODS)}")
@@ -177,32 +177,10 @@ _UNUSED = {
     "weight": "lowers an energy of its own",
 }
 _OBJECTIVE = {"energy": "objective", "regularise": "objective", "weight": "objective"}
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,), "float": (int, float), "int": (int,), "bool": (bool,), "None": (type(None),),
-}  # fmt: skip
-_WORDS = {"str": "a text", "float": "a number", "int": "a whole number", "bool": "true or false"}
 
 
 def _default(name: str) -> Any:
     return next(field.default for field in fields(Settings) if field.name == name)
-
-
-def _plain(value: Any) -> Any:
-    """Paths as texts and NumPy's numbers as Python's, so that settings compare, pickle and go into JSON."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        return value
-    return int(value) if isinstance(value, numbers.Integral) else float(value)
-
-
-def _check_type(name: str, value: object, kinds: str) -> None:
-    allowed = [one for kind in kinds.split(" | ") for one in _TYPES[kind]]
-    if not isinstance(value, tuple(allowed)) or (isinstance(value, bool) and bool not in allowed):
-        words = " or ".join(_WORDS.get(kind, kind) for kind in kinds.split(" | "))
-        raise SettingError(f"{name} must be {words}, got {value!r}")
-    if isinstance(value, float) and not math.isfinite(value) and name not in ("delta", "model_error"):
-        raise SettingError(f"{name} must be a finite number, got {value!r}")
 
 
 def _check_numbers(settings: Settings) -> None:

@@ -90,6 +90,8 @@ def simulate(
     Raises:
         SettingError: For impossible noise, or a scanner in which no phantom can be placed.
     """
+    if seed < 0:
+        raise SettingError(f"seed must be >= 0, got {seed}")
     operator = choose_operator(geometry, grid, uses="few")
     if isinstance(subject, np.ndarray):
         truth = subject.astype(np.float32)

@@ -18,6 +18,7 @@ from ctrecon.auditing.regions import GAP, Ring
 from ctrecon.certificates.interval import Empty, certificate_path
 from ctrecon.errors import InputError, SettingError
 from ctrecon.outputs.history import History, read_history
+from ctrecon.support.arguments import checked
 from ctrecon.support.places import check_places
 from ctrecon.support.progress import Progress, Report
 from ctrecon.workbench import audit_words as words
@@ -70,6 +71,7 @@ class Audited:
         return told if self.empty is None else {**told, "error": words.empty_line(self.audit, self.empty)}
 
 
+@checked
 def audit(
     subject: Reconstruction | str | os.PathLike[str],
     *,

@@ -15,6 +15,7 @@ from ctrecon.classical.self_calibration import Refined, refine
 from ctrecon.io.arrays import read_scan
 from ctrecon.measurement.scan import Scan
 from ctrecon.simulation.simulated import Simulated
+from ctrecon.support.arguments import checked
 from ctrecon.support.progress import Progress, Report
 
 
@@ -65,6 +66,7 @@ class Calibrated:
         }  # fmt: skip
 
 
+@checked
 def calibrate(
     scan: Scan | Simulated | str | os.PathLike[str], what: Sequence[str] = ("shifts",), *, rounds: int = 8,
     progress: Report | None = None,

@@ -22,6 +22,7 @@ from ctrecon.certificates import verify
 from ctrecon.certificates.interval import Empty, certificate_path
 from ctrecon.errors import InputError, SettingError
 from ctrecon.io.images import read_image_array
+from ctrecon.support.arguments import checked
 from ctrecon.support.arrays import Array
 from ctrecon.support.atomic import atomic_files
 from ctrecon.support.places import check_places
@@ -89,6 +90,7 @@ class Compared:
         return told | {"written": {what: str(path) for what, path in self.written.items()}}
 
 
+@checked
 def compare(
     a: Subject,
     b: Subject,

@@ -11,9 +11,11 @@ from ctrecon.errors import InputError
 from ctrecon.io.arrays import read_scan
 from ctrecon.measurement.scan import Scan
 from ctrecon.simulation.simulated import Simulated
+from ctrecon.support.arguments import checked
 from ctrecon.support.progress import Report
 
 
+@checked
 def diagnose(scan: Scan | Simulated | str | os.PathLike[str], *, progress: Report | None = None) -> Diagnosis:
     """Say what is wrong with a scan: each likely slip is tried on the data and ranked by how well an image then fits.
 

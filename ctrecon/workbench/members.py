@@ -16,6 +16,7 @@ from ctrecon.auditing.regions import GAP, Ring
 from ctrecon.certificates.worth import worth
 from ctrecon.errors import SettingError
 from ctrecon.outputs.members_file import members_paths, saved_paths, write_members
+from ctrecon.support.arguments import checked
 from ctrecon.support.places import check_places
 from ctrecon.support.progress import Progress, Report
 from ctrecon.support.text import printable
@@ -68,6 +69,7 @@ class Members:
         }  # fmt: skip
 
 
+@checked
 def members(
     subject: Reconstruction | str | os.PathLike[str],
     *,

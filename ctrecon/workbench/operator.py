@@ -15,6 +15,7 @@ from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import OperatorName, choose, place_matrix
 from ctrecon.operators.sparse import SparseOperator
 from ctrecon.simulation.simulated import Simulated
+from ctrecon.support.arguments import checked
 
 
 class ScanOperator(LinearOperator):
@@ -80,6 +81,7 @@ class ScanOperator(LinearOperator):
         return f"{type(self.projector).__name__}, {on}"
 
 
+@checked
 def operator(
     scan: Scan | Simulated, *, device: str | None = None, name: OperatorName | None = None
 ) -> ScanOperator:

@@ -21,6 +21,7 @@ from ctrecon.reconstruction.checkpoint_file import remove_checkpoint
 from ctrecon.reconstruction.run import apply_to_scan, as_asked, run
 from ctrecon.reconstruction.settings import GIVEN, Settings
 from ctrecon.simulation.simulated import Simulated
+from ctrecon.support.arguments import checked
 from ctrecon.support.atomic import check_writable
 from ctrecon.support.progress import Report
 from ctrecon.workbench.result import Reconstruction
@@ -59,6 +60,7 @@ class Options(TypedDict, total=False):
     patient_position: str | None
 
 
+@checked
 def reconstruct(
     scan: Scan | Simulated | str | os.PathLike[str],
     settings: Settings | None = None,

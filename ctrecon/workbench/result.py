@@ -21,6 +21,7 @@ from ctrecon.outputs.files import Target
 from ctrecon.reconstruction.conclude import Conclusion, Missed
 from ctrecon.reconstruction.problem import IterationRecord
 from ctrecon.reconstruction.settings import Settings
+from ctrecon.support.arguments import checked
 from ctrecon.support.arrays import Array
 from ctrecon.workbench.verdict import facts, verdict
 
@@ -100,6 +101,7 @@ class Reconstruction:
         """What was reconstructed: centred, on its grid, the mean of repeats."""
         return self.conclusion.problem.scan
 
+    @checked
     def save(
         self, path: str | os.PathLike[str], *, preview: bool = True, water_mu: float | None = None,
         z_mm: float | None = None, slice_mm: float | None = None, overwrite: bool = False,
@@ -126,6 +128,7 @@ class Reconstruction:
         target = Target.at(Path(path), water_mu=water_mu, z_mm=z_mm, slice_mm=slice_mm, overwrite=overwrite)
         return target.write(self.conclusion, preview=preview)
 
+    @checked
     def save_volume(self, target: StackTarget, *, preview: bool = True) -> dict[str, Path]:
         """Write a volume to a store or file of the formats of stacks, all of it or nothing.
 
@@ -159,6 +162,7 @@ class Reconstruction:
                 place.write_bytes(draw_preview(self.conclusion))
         return written
 
+    @checked
     def report(
         self, path: str | os.PathLike[str], *, image: str | os.PathLike[str] | None = None,
         water_mu: float | None = None, overwrite: bool = False,
@@ -203,6 +207,7 @@ class Reconstruction:
         except (CtreconError, OSError):
             return False
 
+    @checked
     def to_dicom(
         self, folder: str | os.PathLike[str], *, template: str | os.PathLike[str] | None = None,
         patient_id: str | None = None, patient_name: str | None = None, study_description: str | None = None,

@@ -15,6 +15,7 @@ from ctrecon.geometry.grid import Grid, default_grid
 from ctrecon.io.images import read_image_array
 from ctrecon.io.sidecar import read_geometry_file
 from ctrecon.io.write import put_array, put_scan
+from ctrecon.measurement.given import check_values, plain_floats
 from ctrecon.phantoms import FAMILIES
 from ctrecon.phantoms.bodies import BODIES
 from ctrecon.simulation import simulate as engine
@@ -22,6 +23,7 @@ from ctrecon.simulation.clinical import VIEWS, clinical_slices
 from ctrecon.simulation.own_family import read_family
 from ctrecon.simulation.simulate import standard_scanner
 from ctrecon.simulation.simulated import Simulated
+from ctrecon.support.arguments import checked
 from ctrecon.support.arrays import Array
 from ctrecon.support.atomic import atomic_files
 
@@ -30,6 +32,7 @@ SIZE, CUBE = 164, 64
 """Pixels and voxels a side, where nothing is said."""
 
 
+@checked
 def simulate(
     subject: str | os.PathLike[str] | Array | None = None,
     *,
@@ -88,6 +91,7 @@ class SimulatedSlices:
     scans: Iterable[Simulated]
 
 
+@checked
 def simulate_slices(
     path: str | os.PathLike[str],
     *,
@@ -172,10 +176,13 @@ def _subject(subject: str | os.PathLike[str] | Array | None, grid: Grid) -> Any:
             raise SettingError(f"there is no phantom {subject!r}; use {names}, an image .npy, or a .py of your own")
         return found[subject]
     if isinstance(subject, str | os.PathLike):
-        source, subject = str(subject), read_image_array(Path(subject))
-    if subject.shape != grid.shape:
-        raise InputError(f"{source} has shape {subject.shape}, the grid {grid.shape}; use --size or --geometry")
-    return subject
+        source, image = str(subject), read_image_array(Path(subject))
+    else:
+        image = plain_floats(source, "values", subject)
+        check_values(source, "values", image, None, ("slice", "row", "column")[-len(grid.shape) :])
+    if image.shape != grid.shape:
+        raise InputError(f"{source} has shape {image.shape}, the grid {grid.shape}; use --size or --geometry")
+    return image
 
 
 def _scanner(

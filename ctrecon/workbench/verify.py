@@ -15,6 +15,7 @@ from ctrecon.certificates.words import in_words
 from ctrecon.certificates.worth import worth
 from ctrecon.errors import SettingError
 from ctrecon.outputs.stack.lookup import stack_of
+from ctrecon.support.arguments import checked
 from ctrecon.support.beside import HISTORY
 from ctrecon.support.signatures import SIGNATURE, parse_signature
 from ctrecon.support.text import printable
@@ -78,6 +79,7 @@ class Verified:
         return common | {"kind": self.kind} | said | dict(self.proved) | dict(self.worth) | trusted
 
 
+@checked
 def verify(
     path: str | os.PathLike[str],
     *,

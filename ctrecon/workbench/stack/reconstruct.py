@@ -18,6 +18,7 @@ from ctrecon.outputs.stack.preview import draw_slice
 from ctrecon.outputs.stack.store import StackTarget, places_of, water_of
 from ctrecon.reconstruction.pieces import Pieces, beside
 from ctrecon.reconstruction.settings import Settings
+from ctrecon.support.arguments import checked
 from ctrecon.support.atomic import atomic_write
 from ctrecon.support.pooled_notes import pooled_notes
 from ctrecon.support.progress import Report
@@ -79,6 +80,7 @@ class Stack:
         return page
 
 
+@checked
 def reconstruct_stack(
     scan: str | os.PathLike[str],
     output: str | os.PathLike[str],

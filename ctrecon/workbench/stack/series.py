@@ -21,12 +21,14 @@ from ctrecon.reconstruction.conclude import Conclusion, Missed
 from ctrecon.reconstruction.pieces import SCAN, Pieces, beside
 from ctrecon.reconstruction.problem import IterationRecord, Outcome, Problem, prepare
 from ctrecon.reconstruction.settings import Settings
+from ctrecon.support.arguments import checked
 from ctrecon.support.progress import Report
 from ctrecon.workbench.stack.job import plan
 from ctrecon.workbench.stack.reconstruct import Stack
 from ctrecon.workbench.stack.run import Executor, Here, Ran, run_job
 
 
+@checked
 def reconstruct_series(
     scan: str | os.PathLike[str],
     target: SeriesTarget,
