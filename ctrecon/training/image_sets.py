@@ -53,11 +53,6 @@ def slices_of(folder: Path, split: str, *, empty_ok: bool = False) -> list[tuple
     return found
 
 
-def read_ct_slices(folder: Path, split: str, *, empty_ok: bool = False) -> list[Float32Array]:
-    """The slices of ``slices_of``. Raises InputError as it does."""
-    return [image for _, image in slices_of(folder, split, empty_ok=empty_ok)]
-
-
 def read_natural_images(folders: Iterable[Path]) -> list[Float32Array]:
     """The luminance (ITU-R BT.601) of every PNG and JPEG, from 0 to 1, ``[rows, columns]``."""
     images: list[Float32Array] = []

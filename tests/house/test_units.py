@@ -16,7 +16,7 @@ FIXED = {
     "measurement/units.py": "where they are made",
     "certificates/feasible.py": "of the format", "certificates/verify.py": "of the format, which stands alone",
     "dicom": "CT in DICOM is in mm", "cli": "help texts", "io": "what a file may state",
-    "measurement/image.py": "what an image may state", "outputs/series.py": "a series is in mm",
+    "outputs/series.py": "a series is in mm",
     "report/scale.py": "HU are of scans in mm",
 }
 

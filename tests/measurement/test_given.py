@@ -10,10 +10,8 @@ import torch
 from scipy import sparse
 
 from ctrecon.errors import CtreconError, InputError
-from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.measurement.given import plain_floats
-from ctrecon.measurement.image import Image
 from ctrecon.measurement.scan import Scan
 
 VIEWS, DETECTORS = 6, 9
@@ -85,7 +83,6 @@ TAKERS = {
     "variance": lambda f: Scan(sinogram=values(), variance=f, geometry=GEOMETRY).variance,
     "counts": lambda f: Scan(sinogram=values(), counts=f, white=values(), geometry=GEOMETRY).counts,
     "white": lambda f: Scan(sinogram=values(), counts=values(), white=f, geometry=GEOMETRY).white,
-    "image": lambda f: Image(values=f, grid=Grid(rows=VIEWS, columns=DETECTORS)).values,
 }
 
 

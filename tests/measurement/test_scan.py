@@ -13,7 +13,6 @@ from ctrecon.errors import GeometryError, InputError
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.parallel import ParallelBeam
-from ctrecon.measurement.image import Image
 from ctrecon.measurement.scan import Scan
 
 VIEWS, DETECTORS = 6, 9
@@ -170,17 +169,3 @@ def test_a_matrix_fixes_the_image():
             scan.with_grid(**wrong)
     both = replace(scan, geometry=parallel()).with_grid(pixel_mm=0.5)
     assert both.grid == Grid(rows=4, columns=4, pixel_mm=0.5)
-
-
-def test_an_image_fits_its_grid():
-    grid = Grid(rows=3, columns=4)
-    image = Image(values=np.zeros((3, 4), np.float32), grid=grid, unit="HU")
-    assert image.unit == "HU"
-    with pytest.raises(InputError, match="its grid"):
-        Image(values=np.zeros((4, 3), np.float32), grid=grid)
-    with pytest.raises(InputError, match="float32"):
-        Image(values=np.zeros((3, 4)), grid=grid)
-    with pytest.raises(InputError, match="unit"):
-        Image(values=np.zeros((3, 4), np.float32), grid=grid, unit="1/cm")
-    with pytest.raises(InputError, match=r"1 values that are not finite .* row 1, column 2"):
-        Image(values=np.where(np.arange(12).reshape(3, 4) == 6, np.nan, 0).astype(np.float32), grid=grid)
