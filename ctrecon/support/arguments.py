@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from ctrecon.errors import CtreconError, SettingError
+from ctrecon.errors import CtreconError, InputError, SettingError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,7 +34,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         function: Annotated; a name that only a type checker imports is known by itself.
 
     Returns:
-        The same function, which refuses an argument of another kind with a SettingError.
+        The same function, which refuses an argument of another kind with a SettingError, an array with an InputError.
     """
     signature = inspect.signature(function)
     open_ended = {name for name, one in signature.parameters.items() if one.kind is one.VAR_KEYWORD}
@@ -74,6 +74,8 @@ def as_annotated(
 ) -> Any:
     """``value`` where it is of the annotation's kind, a number as Python's own. Raises ``error`` where it is not."""
     if not fits(value, kind):
+        if error is SettingError and _shape(value):
+            error = InputError
         raise error(f"{of}{name} must be {in_words(kind)}, got {shown(value)}")
     if isinstance(value, str | os.PathLike) and _names_files(kind) and not _can_be_named(os.fspath(value)):
         raise error(f"{of}{name} must be {in_words(kind)}, and no file can be named {shown(value)}")
@@ -103,11 +105,16 @@ def in_words(kind: Any) -> str:
 
 def shown(value: Any) -> str:
     """A value in a few words, whatever it is."""
-    shape = getattr(value, "shape", None)
-    if isinstance(shape, tuple) and shape:
-        return f"a {type(value).__name__} of shape {tuple(shape)}"
+    if shape := _shape(value):
+        return f"{type(value).__name__} of shape {shape}"
     text = reprlib.repr(value)
     return text if len(text) <= _MOST else f"a {type(value).__name__}"
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """Of an array; empty for all else."""
+    shape = getattr(value, "shape", None)
+    return tuple(shape) if isinstance(shape, tuple) else ()
 
 
 class _Named:

@@ -142,7 +142,7 @@ def test_settings_are_one_value_that_travels(result: ct.Reconstruction, scan: ct
         ({"quantile": 0.9, "delta": "1%"}, "--quantile 0.9 belongs to --delta auto"),
         ({"repeat": "b.npy", "delta": 3}, "gives delta"),
         ({"pixel_mm": -1.0}, "got -1"),
-        ({"delta": None}, "delta must be a text or a number"),
+        ({"delta": None}, "delta must be a text or a finite number"),
         ({"most_attenuation": float("nan")}, "must be a finite number"),
     ],
 )
