@@ -9,10 +9,12 @@ import numpy as np
 from ctrecon.geometry.as_json import geometry_from_dict
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.coverage import missing_wedge
-from ctrecon.support.arrays import BoolArray
+from ctrecon.support.arrays import BoolArray, Float64Array
 
 # Degrees. Of fewer, what is missing is not seen in an image.
 LEAST_DEG = 5.0
+LEAST_DIRECTIONS = 4
+"""Of fewer directions, an image is what its method makes of some shadows."""
 
 
 def unmeasured_directions(geometry: Geometry, centre_mm: tuple[float, float], seen: BoolArray) -> tuple[float, float]:
@@ -28,9 +30,7 @@ def unmeasured_directions(geometry: Geometry, centre_mm: tuple[float, float], se
         directions, or where views are so few that no gap between them stands out.
         (E. T. Quinto, SIAM J. Math. Anal. 24, 1993: edges are visible along rays alone.)
     """
-    vectors = geometry.to_vectors()
-    along = vectors.source if vectors.parallel else vectors.source - np.array([*centre_mm, 0.0])
-    directions = np.arctan2(along[seen, 1], along[seen, 0])
+    directions = _along(geometry, centre_mm, seen)
     found = missing_wedge(directions, math.pi) if directions.size else None
     if found is None or math.degrees(found[1]) < LEAST_DEG:
         return 0.0, 0.0
@@ -39,17 +39,39 @@ def unmeasured_directions(geometry: Geometry, centre_mm: tuple[float, float], se
     return first, first + width
 
 
+def _along(geometry: Geometry, centre_mm: tuple[float, float], seen: BoolArray) -> Float64Array:
+    """The angle of the ray through the image's middle, of each view that is seen."""
+    vectors = geometry.to_vectors()
+    along = vectors.source if vectors.parallel else vectors.source - np.array([*centre_mm, 0.0])
+    return np.asarray(np.arctan2(along[seen, 1], along[seen, 0]))
+
+
+def _directions(angles: Float64Array) -> int:
+    """How many there are of either way along a line, with those within a degree of the one before taken for one."""
+    if not angles.size:
+        return 0
+    turned = np.sort(np.mod(angles, math.pi))
+    gaps = np.diff(np.append(turned, turned[0] + math.pi))
+    return max(1, int(np.count_nonzero(gaps > math.radians(1.0))))
+
+
 def said_of(operator: dict[str, object], seen: BoolArray) -> list[str]:
-    """The same in words, of a certificate's operator: one clause, or none."""
+    """The same in words, of a certificate's operator, and where the directions are few: a clause each, or none."""
     entries, grid = operator.get("geometry"), operator.get("grid")
     if not isinstance(entries, dict) or not isinstance(grid, dict):
         return []
     geometry, _ = geometry_from_dict(entries)
     centre = grid.get("centre_mm", (0.0, 0.0))
-    first, last = unmeasured_directions(geometry, (float(centre[0]), float(centre[1])), seen)
+    middle = (float(centre[0]), float(centre[1]))
+    count = _directions(_along(geometry, middle, seen))
+    few = []
+    if 1 < count < LEAST_DIRECTIONS:
+        few = [f"the rays through the middle run in {count} directions only"]
+    first, last = unmeasured_directions(geometry, middle, seen)
     if last == first:
-        return []
+        return few
     return [
+        *few,
         f"no ray through the middle runs between {first:.0f} and {last:.0f} degrees from the x axis, so that edges "
         "which run so are in no datum"
     ]

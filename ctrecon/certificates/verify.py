@@ -540,7 +540,8 @@ def check_all(v: Json, path: Callable[[str], Path], effort: float) -> Verdict:
     sentence = statement(v, name, 0 if w is None else int(np.sum(w == 0)))
     require(v["statement"] == sentence, "the statement does not say what the numbers say")
     if "entries" in operator:
-        matrix = sparse(load(operator["entries"], path("matrix"), "matrix"), operator["shape"])
+        arrays["matrix"] = load(operator["entries"], path("matrix"), "matrix")
+        matrix = sparse(arrays["matrix"], operator["shape"])
     problem = Problem(operator, matrix, (arrays["data"], w), v.get("lo", 0.0), v.get("hi", 0.0))
     return Verdict(True, kind, sentence, "", prove(v, problem, arrays), claims=v, arrays=arrays)
 

@@ -11,6 +11,9 @@ from ctrecon.certificates.worth import Worth, worth
 from ctrecon.measurement.mask import Mask
 from ctrecon.support.rounded import at_least, at_most, within
 
+DIFFERENT = 0.9
+"""Of the values: where fewer rays are different and pass through the image, their number is said."""
+
 
 def in_words(verdict: Verdict) -> tuple[str, ...]:
     """A few lines: the meaning, what delta is beside the data, and why the statement says nothing or little, if so.
@@ -80,18 +83,21 @@ def _delta(verdict: Verdict, found: Worth) -> str:
     v = verdict.claims
     whose = {"max": "the largest value", "whitened": "the weighted norm"}.get(v["norm"], "the norm")
     share = "all" if math.isinf(found.share) else f"{100 * found.share:.3g}%"
-    said = f"delta is {share} of {whose} of the data: {_values(verdict)}"
+    said = f"delta is {share} of {whose} of the data: {_values(verdict, found)}"
     if v["weights"] is not None:
         said += f"; the weights let {found.counted:.0f} of {found.values} values count"
     return said
 
 
-def _values(verdict: Verdict) -> str:
-    """How many values there are for how many pixels."""
+def _values(verdict: Verdict, found: Worth) -> str:
+    """How many values there are for how many pixels, and of how many rays, where these are fewer."""
     v = verdict.claims
     part = {"feasible": "image", "interval": "functional"}.get(str(verdict.kind))
     pixels = math.prod(v["image_shape"] if part is None else v[part]["shape"])
-    return f"{math.prod(v['data']['shape'])} values for {pixels} pixels"
+    values = math.prod(v["data"]["shape"])
+    repeated = found.rays is not None and found.rays < DIFFERENT * values
+    of = f" of {found.rays} different {'rays through the image' if 'grid' in v['operator'] else 'rows'}"
+    return f"{values} values{of * repeated} for {pixels} pixels"
 
 
 def _label(verdict: Verdict) -> str:
@@ -107,9 +113,10 @@ def _label(verdict: Verdict) -> str:
         row, column = (float(part.mean()) for part in np.nonzero(inside))
         what = (
             f"the mean over {_pixels(inside)} about column {column:.1f}, row {row:.1f}, less that over "
-            f"{np.count_nonzero(around)} others"
+            f"{_pixels(around)} around"
         )
-    return f'measured: {what}{_per(verdict)}; the file\'s author calls it "{one_line(verdict.claims["region"])[:200]}"'
+    label = one_line(verdict.claims["region"])[:200].replace('"', "'")  # what closes its own quotation would be ours
+    return f'measured: {what}{_per(verdict)}; the file\'s author calls it "{label}"'
 
 
 def _pixels(mask: Mask) -> str:

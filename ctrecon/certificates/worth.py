@@ -13,16 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from ctrecon.certificates.parts import Certificate
+from ctrecon.certificates.parts import Certificate, geometry_claim
+from ctrecon.certificates.rays import FEW_VIEWS, counting_views, different_rays, seen_by_few
 from ctrecon.certificates.unmeasured import said_of
-from ctrecon.certificates.verify import Verdict, blocks
-from ctrecon.geometry.as_json import grid_from_dict
-from ctrecon.support.arrays import Float64Array
+from ctrecon.certificates.verify import Json, Verdict, apply, blocks, residual, sparse
+from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
+from ctrecon.support.arrays import Array, BoolArray, Float64Array
 
 # Real data leave a residual of 1e-3 of their norm and more; float32 arithmetic alone leaves 1e-6.
 EXACT = 1e-5
 NOTHING = "true, but it says nothing"
 """How a statement that is worth nothing is said to be so."""
+
+_SOME_VIEWS = 8
+# A larger share of pixels that hardly a view sees leaves most of the image open.
+MOST_PIXELS = 0.5
+_FITTED = (
+    "the data are this image's own projection but for rounding: computed from it, or fitted with all their noise"
+)
 
 # Fewer of the values than this share carry the weight: then most rays may miss the image by anything.
 FEW = 0.02
@@ -35,12 +43,14 @@ class Worth:
     """``share``: delta over the norm of the data, as the certificate weighs them (inf where that is 0).
 
     ``counted``: the number of values that the weights let count, ``(sum w)^2 / sum w^2``, of ``values``.
+    ``rays``: how many different rays through the image they are of; None where the operator has none.
     ``nothing`` and ``little``: why the statement says nothing, or little, one clause each.
     """
 
     share: float
     counted: float
     values: int
+    rays: int | None = None
     nothing: tuple[str, ...] = ()
     little: tuple[str, ...] = ()
 
@@ -62,7 +72,7 @@ def worth_of(certificate: Certificate) -> Worth:
         As ``worth`` finds it.
     """
     v = certificate.values
-    parts = {name: raw for name, raw in certificate.files.items() if name in v}
+    parts = {name: raw for name, raw in certificate.files.items() if name in v or name == "matrix"}
     arrays = {name: np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False) for name, raw in parts.items()}
     return worth(Verdict(True, v["kind"], certificate.statement, claims=dict(v), arrays=arrays))
 
@@ -96,12 +106,14 @@ def worth(verdict: Verdict) -> Worth:
         little.append("delta is more than half of the data")
     if counted < FEW * f.size:
         little.append(f"its weights let {counted:.3g} of {f.size} values count")
+    rays = different_rays(v["operator"], verdict.arrays.get("matrix"), _seen(verdict))
     find = {"feasible": _feasible, "infeasible": _infeasible, "interval": _interval}[str(verdict.kind)]
-    more_nothing, more_little = find(verdict, size)
+    more_nothing, more_little = find(verdict, size, rays)
     return Worth(
         share=v["delta"] / size if size > 0 else math.inf,
         counted=counted,
         values=f.size,
+        rays=rays,
         nothing=(*nothing, *more_nothing),
         little=(*little, *more_little),
     )
@@ -110,38 +122,49 @@ def worth(verdict: Verdict) -> Worth:
 _Found = tuple[list[str], list[str]]
 
 
-def _feasible(verdict: Verdict, size: float) -> _Found:
+def _feasible(verdict: Verdict, size: float, rays: int | None) -> _Found:
     v = verdict.claims
     pooled = "factor" in v["operator"]  # an enlarged image is made to give back its data
     if pooled:
         return [], []
-    little = []
-    if v["residual"] < EXACT * size:
-        little.append(
-            "the data are this image's own projection but for rounding: computed from it, or fitted with all their "
-            "noise"
-        )
+    little = [_FITTED] if v["residual"] < EXACT * size else []
+    seen = _seen(verdict)
     weights = verdict.arrays.get("weights")
     values = verdict.arrays["data"].size if weights is None else int(np.count_nonzero(weights))
+    what = "values are" if rays is None or values <= rays else "different rays are"
+    values = values if rays is None else min(values, rays)
     pixels = verdict.arrays["image"].size
     if values < FEW_FOR_PIXELS * pixels:
-        little.append(f"{values} values are little for {pixels} pixels: most of the image is left open")
-    count = len(verdict.arrays["data"])
-    seen = np.ones(count, dtype=np.bool_)
-    if weights is not None:
-        seen = np.asarray((weights.reshape(count, -1) > 0).any(axis=1))
+        little.append(f"{values} {what} little for {pixels} pixels: most of the image is left open")
+    unseen = seen_by_few(v["operator"], seen)
+    if unseen > MOST_PIXELS:
+        little.append(f"{100 * unseen:.0f}% of the pixels are seen by fewer than {FEW_VIEWS:.0%} of the views")
     return [], little + said_of(v["operator"], seen)
 
 
-def _infeasible(verdict: Verdict, size: float) -> _Found:
+def _seen(verdict: Verdict) -> BoolArray:
+    """The views that count; all of what has no views, and those of any weight where delta lets all go."""
+    seen = counting_views(verdict)
+    weights = verdict.arrays.get("weights")
+    if seen.any():
+        return seen
+    return seen | True if weights is None else np.asarray((weights.reshape(len(seen), -1) > 0).any(axis=1))
+
+
+def _infeasible(verdict: Verdict, size: float, rays: int | None) -> _Found:
+    del rays
     little = _of_the_box(verdict)
     if verdict.claims["delta"] < EXACT * size:
         little.append("delta is no more than the rounding of data, which any noise exceeds")
+    y = verdict.arrays["dual"].ravel()
+    held = _counted(np.square(y.astype(np.float64) / np.abs(y).max()))
+    if held < FEW * y.size:
+        little.append(f"its proof rests on {held:.3g} of {y.size} values")
     return [], little
 
 
-def _interval(verdict: Verdict, size: float) -> _Found:
-    del size
+def _interval(verdict: Verdict, size: float, rays: int | None) -> _Found:
+    del rays
     v, arrays = verdict.claims, verdict.arrays
     c, lo, hi = arrays["functional"], v["lo"], v["hi"]
     nothing: list[str] = []
@@ -154,14 +177,55 @@ def _interval(verdict: Verdict, size: float) -> _Found:
         nothing.append("the limits on the values alone give this range")
     elif not (arrays["lower_y"].any() or arrays["upper_y"].any()):
         nothing.append("the proof uses no value of the data")
+    elif _without_data(verdict):
+        nothing.append("the limits on values and roughness alone give this range")
     elif lo < hi and (min(lo * c.sum(), hi * c.sum()) > room or max(lo * c.sum(), hi * c.sum()) < -room):
         little.append("images of a single value have this sign already, so that it is no contrast")
     if lo < hi and v["kappa"] < 1e-6 * (hi - lo):
         little.append("kappa leaves room for images of a single value only")
     little += _unseen(verdict)
+    if v["delta"] < EXACT * size:
+        little.append("delta is no more than the rounding of data, which any noise exceeds")
+    if "member" in arrays and _computed_from(verdict, arrays["member"]):
+        little.append(_FITTED.replace("this image", "its member"))
     if "member" not in arrays:
         little.append("that any image is within delta, kappa and these values is not shown")
     return nothing, little
+
+
+def _without_data(verdict: Verdict) -> bool:
+    """Whether the same ``p`` prove nearly the same range with ``y = 0``: then the data hardly enter."""
+    v, c = verdict.claims, verdict.arrays["functional"]
+    lower = _by_limits(v, c, verdict.arrays["lower_p"])
+    upper = -_by_limits(v, -c, verdict.arrays["upper_p"])
+    room = 1e-3 * (v["upper"] - v["lower"])
+    return bool(lower >= v["lower"] - room and upper <= v["upper"] + room)
+
+
+def _by_limits(v: Json, c: Array, p: Array) -> float:
+    """Below ``<c, u>`` for all images in the box with ``TV(u) <= kappa``, whatever the data (docs/guarantees.md)."""
+    s = c.astype(np.float64)
+    for axis in range(2):
+        along, q = np.moveaxis(s, axis, 0), np.moveaxis(p[axis], axis, 0)
+        along[1:] += q[:-1]
+        along[:-1] -= q[:-1]
+    steepest = float(np.sqrt(np.square(p).sum(0).max()))
+    return float(np.minimum(v["lo"] * s, v["hi"] * s).sum() - v["kappa"] * steepest)
+
+
+def _computed_from(verdict: Verdict, image: Array) -> bool:
+    """Whether the data are the projection of ``image`` but for rounding, by a few of the views."""
+    operator, data, weights = verdict.claims["operator"], verdict.arrays["data"], verdict.arrays.get("weights")
+    matrix, some = None, np.arange(len(data))
+    if "grid" in operator:
+        some = np.unique(np.linspace(0, len(data) - 1, _SOME_VIEWS).round().astype(int))
+        geometry, _ = geometry_from_dict(operator["geometry"])
+        operator = {**operator, "geometry": geometry_claim(geometry.views(some.tolist()))}
+    else:
+        matrix = sparse(verdict.arrays["matrix"], operator["shape"])
+    w = None if weights is None else weights[some]
+    size = _length((1.0 if w is None else np.sqrt(w.astype(np.float64))) * data[some].astype(np.float64))
+    return residual(apply(operator, image, matrix), data[some], w, "2-norm")[0] < EXACT * size
 
 
 def _unseen(verdict: Verdict) -> list[str]:
@@ -189,7 +253,8 @@ def _of_the_box(verdict: Verdict) -> list[str]:
     if grid is not None:
         built = grid_from_dict(grid)
         longest = math.hypot(*built.size_mm, (built.slices or 0) * (built.slice_mm or 0.0))
-        if 2 * max(hi, 0.0) * longest < float(verdict.arrays["data"].max()):
+        most = float(verdict.arrays["data"].flat[int(np.abs(verdict.arrays["data"]).argmax())])
+        if 2 * (max(hi, 0.0) if most > 0 else max(-lo, 0.0)) * longest < abs(most):
             found.append("within its limits on the values no ray reaches half of the largest value of the data")
     return found
 

@@ -53,7 +53,7 @@ def test_a_label_is_its_authors_and_what_is_measured_is_read_from_the_functional
     path = interval(tmp_path, contrast(), y=0.01)
     forged(path, lambda v: v.update(region="tumour\x1b[31m, certain\n" + "x" * 5000))
     said = in_words(verify.check(path))[-1]
-    assert "the mean over 1 pixel about column 4.0, row 3.0, less that over 1 others per unit of length" in said
+    assert "the mean over 1 pixel about column 4.0, row 3.0, less that over 1 pixel around per unit of length" in said
     assert "the file's author calls it" in said
     assert said.isprintable()
     assert len(said) < 600
