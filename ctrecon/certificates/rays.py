@@ -86,7 +86,8 @@ def _numbers(view: Vectors, step: int, centre: Float64Array, radius: float, unit
     foot = points - centre
     foot = foot - (foot * along).sum(axis=1, keepdims=True) * along
     there = (foot * foot).sum(axis=1) <= radius**2
-    cells = np.rint(np.hstack([along[there] * radius, foot[there]]) / unit).astype(np.int64).astype(np.uint64)
+    # Not about 0: places of whole or half units are common, and rounding would tell them apart.
+    cells = np.rint(np.hstack([along[there] * radius, foot[there]]) / unit + 0.38).astype(np.int64).astype(np.uint64)
     number = np.zeros(len(cells), dtype=np.uint64)
     for column in cells.T:  # mixed, so that different cells have different numbers but once in 2^32 or so
         number = (number ^ column) * np.uint64(0x9E3779B97F4A7C15)
