@@ -28,9 +28,6 @@ _NEIGHBOURS, _STRAY = (3, 5), 5.0
 # Views are alike where one strays from the mean of its two neighbours by no more than so many times the noise, squared;
 # by so many standard errors detail must exceed noise in a window, and in all.
 _ALIKE, _CHANCE, _SURE = 1.05, 1.4, 3.0
-# By so much of itself the mean square of few counts is off (its standard deviation) where electronic noise is all of
-# theirs: the means that it is drawn from are known by these counts alone (docs/units.md, 192 objects).
-_DOUBT = 0.018
 # So often are counts drawn, for the mean to be known to a third of the spread that a single scan has.
 _DRAWS = 8
 _TILE = 16
@@ -151,6 +148,4 @@ def whitened_moments(
     mean = float(np.mean(sums)) * sums[0].size / expected.size
     # What few counts say of their own means is no surer than they are.
     spread = math.sqrt(float(np.var(sums, axis=0, ddof=1).sum()) * (1 + float(few.mean())))
-    electronic = float(np.where(few, sigma**2 / (expected + sigma**2), 0.0).mean())
-    spread = math.hypot(spread, _DOUBT * electronic * mean * expected.size)
     return mean, max(1.0, spread / (mean * math.sqrt(2 * expected.size)))
