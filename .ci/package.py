@@ -28,7 +28,7 @@ NEEDED = (
     "ctrecon/cli/main.py", "ctrecon/phantoms/__init__.py", "ctrecon/py.typed",
     "ctrecon/networks/weights/ct-default.safetensors", "ctrecon/certificates/verify.py",
     "ctrecon/dicom/deidentify/basic_profile.csv", "ctrecon/io/datasets/sets.json",
-    "ctrecon/report/image.html", "ctrecon/report/style.css", "ctrecon/report/plots.js",
+    "ctrecon/outputs/report/image.html", "ctrecon/outputs/report/style.css", "ctrecon/outputs/report/plots.js",
 )  # fmt: skip
 # Run by the fresh environment's Python, in an empty folder: where what is imported lies, and that all of it imports.
 WHERE = """

@@ -20,7 +20,7 @@ RESOLUTIONS = {"lowest": "lowest-direct", "newest": "highest"}
 # What every part of the package is used by, in a few minutes.
 TESTS = (
     "tests/workbench/test_front_door.py", "tests/workbench/test_ten_lines.py", "tests/cli/test_help.py",
-    "tests/geometry", "tests/operators", "tests/io", "tests/classical", "tests/outputs", "tests/report/test_report.py",
+    "tests/geometry", "tests/operators", "tests/io", "tests/classical", "tests/outputs",
     "tests/dicom/test_dicom_evidence.py",
 )  # fmt: skip
 # Old versions of one library warn of new ones of another.

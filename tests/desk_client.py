@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ctrecon.desk.open import open_desk
-from ctrecon.desk.server import DeskServer
+from ctrecon.workbench.desk.open import open_desk
+from ctrecon.workbench.desk.server import DeskServer
 
 
 @contextmanager

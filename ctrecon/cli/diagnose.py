@@ -59,7 +59,7 @@ def command(
     mending = mended(diagnosis, cause) if place is not None else None
     found, written = diagnosis.to_dict(), dict[str, str]()
     if picture is not None:
-        from ctrecon.report.diagnosis_picture import draw_diagnosis
+        from ctrecon.outputs.report.diagnosis_picture import draw_diagnosis
 
         draw_diagnosis(picture, diagnosis)
         written["picture"] = str(picture)

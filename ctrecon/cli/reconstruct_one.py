@@ -38,7 +38,7 @@ def to_files(
         overwrite=overwrite,
     )
     if page is not None:
-        from ctrecon.report.page import check_place
+        from ctrecon.outputs.report.page import check_place
 
         check_place(page, *there, overwrite=overwrite)
 

@@ -30,7 +30,7 @@ def to_stack(
     from ctrecon.workbench.stack.reconstruct import reconstruct_stack
 
     if page is not None:
-        from ctrecon.report.page import check_place
+        from ctrecon.outputs.report.page import check_place
 
         check_place(page, scan, overwrite=overwrite)
     lines = InOrder()

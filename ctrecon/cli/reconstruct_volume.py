@@ -30,7 +30,7 @@ def to_volume(
     target.check([scan_file])
     checkpoint = checkpoint_of(target.path)
     if page is not None:
-        from ctrecon.report.page import check_place
+        from ctrecon.outputs.report.page import check_place
 
         check_place(page, scan_file, overwrite=target.overwrite)
 

@@ -28,10 +28,10 @@ def command(ctx: click.Context, /, file: Path, output: Path | None, water_mu: fl
     Every certificate is checked anew, also those of audited regions beside it. Exit code 0: the page shows a certified
     image, and all its certificates hold. 1: one is refused, and the page says so. 2: bad input. 3: not certified.
     """
+    from ctrecon.outputs.report.content import gather, stem_of
+    from ctrecon.outputs.report.page import check_place, write_page
+    from ctrecon.outputs.report.stack_content import gather_whole
     from ctrecon.outputs.stack.lookup import stack_of
-    from ctrecon.report.content import gather, stem_of
-    from ctrecon.report.page import check_place, write_page
-    from ctrecon.report.stack_content import gather_whole
 
     stack = stack_of(file)
     if stack is not None:
@@ -67,8 +67,8 @@ def _beside(volume: Path) -> Path:
 
 def _of_stack(volume: Path, page: Path, water_mu: float | None) -> int:
     """The page of a stack; the exit code."""
-    from ctrecon.report.page import write_stack_page
-    from ctrecon.report.stack_content import gather_stack
+    from ctrecon.outputs.report.page import write_stack_page
+    from ctrecon.outputs.report.stack_content import gather_stack
 
     found = gather_stack(volume)
     write_stack_page(page, found, water_mu_per_mm=water_mu)

@@ -31,7 +31,7 @@ def command(place: Path, port: int | None, browser: bool, water_mu: float | None
     if napari:
         _napari(place)
         return
-    from ctrecon.desk.open import open_desk, shown_in_browser
+    from ctrecon.workbench.desk.open import open_desk, shown_in_browser
 
     with open_desk(place, port=port or 0, water_mu_per_mm=water_mu) as server:
         url = server.guard.url

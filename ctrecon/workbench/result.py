@@ -183,8 +183,8 @@ class Reconstruction:
             OutputError: Where it cannot be written, or is no ``.html``.
 
         """
-        from ctrecon.report.content import gather
-        from ctrecon.report.page import check_place, write_page
+        from ctrecon.outputs.report.content import gather
+        from ctrecon.outputs.report.page import check_place, write_page
 
         page = Path(path)
         check_place(page, overwrite=overwrite)

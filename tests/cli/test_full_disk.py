@@ -48,7 +48,7 @@ LINES = [
     "members cgls.npy --count 1 --radius 2 --gap 1 --ring 2 --overwrite",
 ]
 # Their outputs are written by the same parts: weights with `atomic_files` (tests/training), tables and pictures of
-# studies by `cli/figures.py`, what comes from a network (tests/dicom/network), data sets (tests/datasets).
+# studies by `cli/figures.py`, what comes from a network (tests/dicom/network), data sets (tests/io/test_datasets.py).
 ELSEWHERE = {
     "train-sudoku", "train-superres", "train-phantoms", "train-peer", "train-volumes", "benchmark", "safety",
     "reproduce", "dicom", "data", "audit", "sudoku",

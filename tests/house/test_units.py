@@ -17,7 +17,7 @@ FIXED = {
     "certificates/feasible.py": "of the format", "certificates/verify.py": "of the format, which stands alone",
     "dicom": "CT in DICOM is in mm", "cli": "help texts", "io": "what a file may state",
     "outputs/series.py": "a series is in mm",
-    "report/scale.py": "HU are of scans in mm",
+    "outputs/report/scale.py": "HU are of scans in mm",
 }
 
 

@@ -15,7 +15,7 @@ from ctrecon.errors import InputError
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.units import CELLS
 from ctrecon.outputs.millimetres import check_tissue
-from ctrecon.report.scale import choose_scale
+from ctrecon.outputs.report.scale import choose_scale
 
 
 def run(*words: object):

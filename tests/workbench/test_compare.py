@@ -12,9 +12,9 @@ import ctrecon as ct
 from ctrecon.certificates import verify
 from ctrecon.cli.main import cli
 from ctrecon.errors import InputError, OutputError, SettingError
-from ctrecon.report.content import gather
-from ctrecon.report.scale import choose_scale
-from ctrecon.report.words import say_audit, verdict_of
+from ctrecon.outputs.report.content import gather
+from ctrecon.outputs.report.scale import choose_scale
+from ctrecon.outputs.report.words import say_audit, verdict_of
 
 DISC = {"radius": 3.0, "gap": 1.0, "ring": 3.0, "iterations": 150, "kappa": "130%"}
 

@@ -69,8 +69,8 @@ class Stack:
             InputError: Where an interrupt left no volume.
             OutputError: Where it cannot be written, or is no ``.html``.
         """
-        from ctrecon.report.page import check_place, write_stack_page
-        from ctrecon.report.stack_content import gather_stack
+        from ctrecon.outputs.report.page import check_place, write_stack_page
+        from ctrecon.outputs.report.stack_content import gather_stack
 
         page = Path(path)
         check_place(page, overwrite=overwrite)

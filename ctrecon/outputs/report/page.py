@@ -13,15 +13,15 @@ from typing import Any
 
 from ctrecon.errors import OutputError
 from ctrecon.measurement.units import Units
-from ctrecon.report import figures, words
-from ctrecon.report.audits import Audit
-from ctrecon.report.content import Content
-from ctrecon.report.facts import quoted
-from ctrecon.report.filling import fill, still
-from ctrecon.report.members_figure import members_figure
-from ctrecon.report.scale import Scale, choose_scale
-from ctrecon.report.stack_content import StackContent
-from ctrecon.report.volume_page import render_stack, render_volume
+from ctrecon.outputs.report import figures, words
+from ctrecon.outputs.report.audits import Audit
+from ctrecon.outputs.report.content import Content
+from ctrecon.outputs.report.facts import quoted
+from ctrecon.outputs.report.filling import fill, still
+from ctrecon.outputs.report.members_figure import members_figure
+from ctrecon.outputs.report.scale import Scale, choose_scale
+from ctrecon.outputs.report.stack_content import StackContent
+from ctrecon.outputs.report.volume_page import render_stack, render_volume
 from ctrecon.support.atomic import atomic_write
 from ctrecon.support.places import check_places
 

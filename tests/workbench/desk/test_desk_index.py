@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from desk_cases import NASTY
 
-from ctrecon.desk import index as index_module
-from ctrecon.desk.index import Index, home_of
 from ctrecon.errors import InputError
+from ctrecon.workbench.desk import index as index_module
+from ctrecon.workbench.desk.index import Index, home_of
 
 KINDS = {
     "bad.npz": "scan", "bare.npy": "image", "broken.npy": "image", "head.npy": "image", "huge.npy": "image",

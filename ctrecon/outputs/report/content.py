@@ -29,8 +29,8 @@ from ctrecon.measurement.patient_position import axes_of
 from ctrecon.measurement.scan import Scan
 from ctrecon.measurement.units import Units, of_attenuation, units_of
 from ctrecon.outputs.history import SUFFIX, History, read_history
-from ctrecon.report.audits import Audit, find_audits
-from ctrecon.report.members import FoundMembers, find_members
+from ctrecon.outputs.report.audits import Audit, find_audits
+from ctrecon.outputs.report.members import FoundMembers, find_members
 from ctrecon.support.arrays import Array
 
 Status = Literal["certified", "infeasible", "refused", "not certified"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ctrecon.outputs.history import History
-from ctrecon.report.content import Content
-from ctrecon.report.words import number
+from ctrecon.outputs.report.content import Content
+from ctrecon.outputs.report.words import number
 
 Rows = tuple[tuple[str, str], ...]
 

@@ -21,13 +21,13 @@ import ctrecon as ct
 from ctrecon.cli.main import cli
 from ctrecon.errors import InputError, OutputError
 from ctrecon.measurement.patient_position import AXES, axes_of
+from ctrecon.outputs.report.content import gather
+from ctrecon.outputs.report.page import render
+from ctrecon.outputs.report.reduced import MOST_VOXELS, factors_for, reduce_volume
+from ctrecon.outputs.report.stack_content import gather_stack
+from ctrecon.outputs.report.volume_page import marks_of, render_stack
 from ctrecon.outputs.stack.manifest import read_manifest
 from ctrecon.outputs.stack.ome_zarr import attributes
-from ctrecon.report.content import gather
-from ctrecon.report.page import render
-from ctrecon.report.reduced import MOST_VOXELS, factors_for, reduce_volume
-from ctrecon.report.stack_content import gather_stack
-from ctrecon.report.volume_page import marks_of, render_stack
 from ctrecon.workbench.stack.reconstruct import Stack
 
 BAD_ROW = 6
@@ -175,7 +175,7 @@ def test_reduced_voxels_are_means_of_what_they_stand_for() -> None:
 
 
 def test_a_reduced_volume_says_so(cone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ctrecon.report import volume_page
+    from ctrecon.outputs.report import volume_page
 
     monkeypatch.setattr(volume_page, "reduce_volume", lambda slices, shape: reduce_volume(slices, shape, most=1000))
     page = page_of(render(gather(cone / "u.npy")))

@@ -13,14 +13,14 @@ import numpy as np
 from ctrecon.certificates.verify import FILES, Verdict
 from ctrecon.errors import InputError
 from ctrecon.io.npy import read_npy
+from ctrecon.outputs.report.content import Content, Status, StoredFile, gather
+from ctrecon.outputs.report.facts import Rows, quoted
+from ctrecon.outputs.report.reduced import Reduced, reduce_volume
+from ctrecon.outputs.report.words import Said
 from ctrecon.outputs.stack.check import StackVerdict, check_stack
 from ctrecon.outputs.stack.lookup import stack_of
 from ctrecon.outputs.stack.manifest import NAME, WHOLE, Manifest, read_manifest
 from ctrecon.reconstruction.pieces import slice_name
-from ctrecon.report.content import Content, Status, StoredFile, gather
-from ctrecon.report.facts import Rows, quoted
-from ctrecon.report.reduced import Reduced, reduce_volume
-from ctrecon.report.words import Said
 from ctrecon.support.arrays import Array
 
 SliceStatus = Literal["certified", "not certified", "refused"]

@@ -12,8 +12,8 @@ from desk_cases import NASTY, SIZE
 from desk_client import Client
 from report_cases import HOSTILE
 
-from ctrecon.desk.open import open_desk
 from ctrecon.errors import InputError, SettingError
+from ctrecon.workbench.desk.open import open_desk
 
 
 def alive(desk: Client) -> bool:

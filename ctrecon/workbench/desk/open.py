@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ctrecon.desk.desk import Desk
-from ctrecon.desk.index import home_of
-from ctrecon.desk.server import DeskServer
 from ctrecon.errors import InputError
+from ctrecon.workbench.desk.desk import Desk
+from ctrecon.workbench.desk.index import home_of
+from ctrecon.workbench.desk.server import DeskServer
 
 
 def open_desk(

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from ctrecon.desk.planes import Planes
-from ctrecon.desk.status import UNSAID, Beside, Status, of_image, of_series, of_volume
 from ctrecon.dicom.images.images import Volume
 from ctrecon.errors import CtreconError
 from ctrecon.geometry.as_json import grid_from_dict
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.patient_position import axes_of
 from ctrecon.measurement.units import units_of
+from ctrecon.outputs.report.scale import TISSUES, Scale, Window, choose_scale
+from ctrecon.outputs.report.words import number
 from ctrecon.outputs.stack.manifest import Manifest
 from ctrecon.outputs.stack.volume_file import HU
-from ctrecon.report.scale import TISSUES, Scale, Window, choose_scale
-from ctrecon.report.words import number
 from ctrecon.support.arrays import Array
+from ctrecon.workbench.desk.planes import Planes
+from ctrecon.workbench.desk.status import UNSAID, Beside, Status, of_image, of_series, of_volume
 
 Sides = dict[str, str]
 Rows = tuple[tuple[str, str], ...]

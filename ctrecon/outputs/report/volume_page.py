@@ -9,12 +9,12 @@ import numpy as np
 
 from ctrecon.measurement.patient_position import axes_of
 from ctrecon.measurement.units import Units
-from ctrecon.report import figures, words
-from ctrecon.report.content import Content
-from ctrecon.report.filling import fill, still
-from ctrecon.report.reduced import Reduced, reduce_volume
-from ctrecon.report.scale import Scale, choose_scale
-from ctrecon.report.stack_content import StackContent, say_stack
+from ctrecon.outputs.report import figures, words
+from ctrecon.outputs.report.content import Content
+from ctrecon.outputs.report.filling import fill, still
+from ctrecon.outputs.report.reduced import Reduced, reduce_volume
+from ctrecon.outputs.report.scale import Scale, choose_scale
+from ctrecon.outputs.report.stack_content import StackContent, say_stack
 from ctrecon.support.arrays import Array
 
 _MOST_NAMED = 200

@@ -18,13 +18,13 @@ from PIL import Image as Picture
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
 from ctrecon.outputs.geometry_picture import draw_geometry
-from ctrecon.report.content import Content
-from ctrecon.report.facts import details, geometry_rows, lists, steps, verify_commands
-from ctrecon.report.words import number
+from ctrecon.outputs.report.content import Content
+from ctrecon.outputs.report.facts import details, geometry_rows, lists, steps, verify_commands
+from ctrecon.outputs.report.words import number
 from ctrecon.support.arrays import Array
 from ctrecon.support.versions import versions
 
-_HERE = files("ctrecon.report")
+_HERE = files("ctrecon.outputs.report")
 _MARKS = {"certified": "✓", "refused": "✕", "infeasible": "∅"}
 
 

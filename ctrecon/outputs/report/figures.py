@@ -20,10 +20,10 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.center import Center
 from ctrecon.measurement.units import MM, Units
 from ctrecon.outputs.history import History
-from ctrecon.report.audits import Audit
-from ctrecon.report.content import Residual
-from ctrecon.report.scale import Scale
-from ctrecon.report.stack_content import SliceContent
+from ctrecon.outputs.report.audits import Audit
+from ctrecon.outputs.report.content import Residual
+from ctrecon.outputs.report.scale import Scale
+from ctrecon.outputs.report.stack_content import SliceContent
 from ctrecon.support.arrays import Array
 
 Json = dict[str, Any]

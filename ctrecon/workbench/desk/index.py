@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from ctrecon.desk.kinds import Place, kind_of
 from ctrecon.errors import InputError
+from ctrecon.outputs.report.content import stem_of
 from ctrecon.outputs.stack.formats import stack_suffix
 from ctrecon.outputs.stack.lookup import evidence_of
-from ctrecon.report.content import stem_of
 from ctrecon.support.limits import reason
+from ctrecon.workbench.desk.kinds import Place, kind_of
 
 MOST_ENTRIES = 20_000
 """Of one folder, and of all together."""

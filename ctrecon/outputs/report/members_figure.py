@@ -7,8 +7,8 @@ import numpy as np
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.units import MM, Units
 from ctrecon.outputs.members_file import MembersList
-from ctrecon.report.figures import Json, as_json, blocks, factor_of, frame_of, heat
-from ctrecon.report.scale import Scale
+from ctrecon.outputs.report.figures import Json, as_json, blocks, factor_of, frame_of, heat
+from ctrecon.outputs.report.scale import Scale
 from ctrecon.support.arrays import Array
 
 

@@ -12,8 +12,8 @@ import pytest
 from report_cases import HOSTILE, Page, reconstruct, run
 
 import ctrecon as ct
-from ctrecon.report.content import gather
-from ctrecon.report.page import render
+from ctrecon.outputs.report.content import gather
+from ctrecon.outputs.report.page import render
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ctrecon.desk.desk import Desk
-from ctrecon.desk.guard import COMMON, OF_PAGE, OF_REPORT, Guard
 from ctrecon.errors import CtreconError, SettingError
 from ctrecon.support.limits import reason
 from ctrecon.support.text import printable
+from ctrecon.workbench.desk.desk import Desk
+from ctrecon.workbench.desk.guard import COMMON, OF_PAGE, OF_REPORT, Guard
 
 ADDRESS = "127.0.0.1"
-_HERE = files("ctrecon.desk")
+_HERE = files("ctrecon.workbench.desk")
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _FILES = {name: name for name in ("desk.css", "list.js", "pane.js", "look.js", "desk.js")} | {"": "page.html"}
 _NUMBER = r"(\d{1,9})"

@@ -19,10 +19,10 @@ from ctrecon.errors import InputError, OutputError
 from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.files import Target
+from ctrecon.outputs.report.content import Content, gather
+from ctrecon.outputs.report.page import check_place, render
 from ctrecon.reconstruction.conclude import conclude
 from ctrecon.reconstruction.problem import Outcome, prepare
-from ctrecon.report.content import Content, gather
-from ctrecon.report.page import check_place, render
 
 
 @pytest.fixture(scope="module")

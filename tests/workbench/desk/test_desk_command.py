@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from ctrecon.cli.main import cli
-from ctrecon.desk.open import shown_in_browser
-from ctrecon.desk.server import DeskServer
+from ctrecon.workbench.desk.open import shown_in_browser
+from ctrecon.workbench.desk.server import DeskServer
 
 
 def test_it_prints_one_address_and_ends_at_ctrl_c(desk_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

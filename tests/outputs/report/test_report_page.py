@@ -15,8 +15,8 @@ from chromium import leaving, open_page, requested, set_scheme, until
 from PIL import Image as Picture
 from report_cases import HOSTILE, add_audit, believing, copied, reconstruct
 
-from ctrecon.report.content import gather
-from ctrecon.report.page import write_page
+from ctrecon.outputs.report.content import gather
+from ctrecon.outputs.report.page import write_page
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.common.exceptions import NoAlertPresentException

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from ctrecon.measurement.units import Units, units_of
 from ctrecon.outputs.history import History
-from ctrecon.report.audits import Audit
-from ctrecon.report.content import Content, Residual, Status
-from ctrecon.report.scale import Scale
+from ctrecon.outputs.report.audits import Audit
+from ctrecon.outputs.report.content import Content, Residual, Status
+from ctrecon.outputs.report.scale import Scale
 from ctrecon.support.rounded import round_down, round_up
 
 HEADLINES: dict[Status, str] = {

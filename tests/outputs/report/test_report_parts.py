@@ -22,14 +22,14 @@ from report_cases import Page, add_audit, believing, copied, reconstruct
 from ctrecon.errors import InputError
 from ctrecon.geometry.grid import Grid
 from ctrecon.outputs.history import History, read_history
+from ctrecon.outputs.report import words
+from ctrecon.outputs.report.audits import Audit
+from ctrecon.outputs.report.content import Content, Residual, gather
+from ctrecon.outputs.report.figures import convergence_figures, image_figure, residual_figure
+from ctrecon.outputs.report.page import render
+from ctrecon.outputs.report.scale import choose_scale
+from ctrecon.outputs.report.words import say
 from ctrecon.reconstruction.problem import IterationRecord
-from ctrecon.report import words
-from ctrecon.report.audits import Audit
-from ctrecon.report.content import Content, Residual, gather
-from ctrecon.report.figures import convergence_figures, image_figure, residual_figure
-from ctrecon.report.page import render
-from ctrecon.report.scale import choose_scale
-from ctrecon.report.words import say
 
 POSITIVE = st.floats(1e-12, 1e12)
 
@@ -224,7 +224,7 @@ def test_the_page_asks_nothing_of_the_world(html: str) -> None:
         for name in ("src", "href", "action", "srcset", "data", "poster"):
             target = attributes.get(name)
             assert target is None or target.startswith(("#", "data:")), (tag, name)
-    assert "url(" not in files("ctrecon.report").joinpath("style.css").read_text()
+    assert "url(" not in files("ctrecon.outputs.report").joinpath("style.css").read_text()
     (policy,) = [m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
     assert policy is not None
     assert policy.startswith("default-src 'none'; ")
@@ -279,9 +279,9 @@ def contrast(a: str, b: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_contrast(scheme: int) -> None:
-    from ctrecon.report import figures
+    from ctrecon.outputs.report import figures
 
-    css = files("ctrecon.report").joinpath("style.css").read_text()
+    css = files("ctrecon.outputs.report").joinpath("style.css").read_text()
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", css.split(":root {")[1 + scheme].split("}")[0]))
     for back in ("page", "card", "code"):
         for ink in ("ink", "soft", "accent"):

@@ -13,19 +13,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ctrecon.desk.index import Entry, Index
-from ctrecon.desk.look import look_at
-from ctrecon.desk.planes import OPENERS, Shelf, manifest_of, open_array
-from ctrecon.desk.scans import Scans
-from ctrecon.desk.status import UNSAID, Status, of_image, of_series, of_volume
 from ctrecon.errors import InputError, SettingError
+from ctrecon.outputs.report.content import gather
+from ctrecon.outputs.report.page import render
+from ctrecon.outputs.report.stack_content import gather_stack, gather_whole
+from ctrecon.outputs.report.volume_page import render_stack
 from ctrecon.outputs.stack.lookup import evidence_of, stack_of
-from ctrecon.report.content import gather
-from ctrecon.report.page import render
-from ctrecon.report.stack_content import gather_stack, gather_whole
-from ctrecon.report.volume_page import render_stack
 from ctrecon.support.arrays import Float32Array
 from ctrecon.support.text import printable
+from ctrecon.workbench.desk.index import Entry, Index
+from ctrecon.workbench.desk.look import look_at
+from ctrecon.workbench.desk.planes import OPENERS, Shelf, manifest_of, open_array
+from ctrecon.workbench.desk.scans import Scans
+from ctrecon.workbench.desk.status import UNSAID, Status, of_image, of_series, of_volume
 from ctrecon.workbench.verify import verify
 
 MOST_PAGE_BYTES = 64 << 20
