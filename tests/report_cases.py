@@ -94,9 +94,14 @@ def believing(path: Path) -> verify.Verdict:
     arrays = {"data": _by_hash(path.parent, values["data"]["sha256"])}
     if values["weights"] is not None:
         arrays["weights"] = _by_hash(path.parent, values["weights"]["sha256"])
+    if verdict.kind == "infeasible":
+        arrays["dual"] = np.ones(arrays["data"].shape)
     if verdict.kind == "interval":
-        arrays |= {name: np.ones(1) for name in ("lower_y", "upper_y", "member")}
-        arrays["functional"] = _by_hash(path.parent, values["functional"]["sha256"])
+        functional = _by_hash(path.parent, values["functional"]["sha256"])
+        arrays |= {"functional": functional, "member": np.ones(functional.shape)}
+        # Such as prove nothing without the data.
+        arrays |= {name: np.ones(arrays["data"].shape) for name in ("lower_y", "upper_y")}
+        arrays |= {name: np.full((2, *functional.shape), 1e6) for name in ("lower_p", "upper_p")}
     return verify.Verdict(True, verdict.kind, f"made up, for a test: {HOSTILE}", claims=values, arrays=arrays)
 
 
