@@ -86,13 +86,15 @@ def to_series_of_one(
     with shown(quiet=as_json) as progress:
         result = reconstruct_checked(scan_file, settings, series.accept, progress=progress)
     noted, series = series.study.notes, series.of(result.scan)
-    if not as_json:
-        for note in (*series.study.notes[len(noted) :], *series.study.note_of_nobody):
-            click.echo(f"note: {printable(note)}")
+    said = list[str]()
     stored, written = series.write(
         [result.conclusion], method=settings.method, iterative=settings.method != "fbp", thickness_mm=slice_mm,
+        said=said.append,
     )  # fmt: skip
-    return tell(stored[0], written, as_json=as_json, notes=series.study.notes + series.study.note_of_nobody)
+    if not as_json:
+        for note in (*series.study.notes[len(noted) :], *said):
+            click.echo(f"note: {printable(note)}")
+    return tell(stored[0], written, as_json=as_json, notes=(*series.study.notes, *said))
 
 
 def tell(

@@ -76,7 +76,7 @@ def to_series(
     from ctrecon.workbench.stack.series import reconstruct_series
     from ctrecon.workbench.verdict import facts, verdict
 
-    lines, told, missed = InOrder(), list[dict[str, Any]](), list[str]()
+    lines, told, missed, said = InOrder(), list[dict[str, Any]](), list[str](), list[str]()
 
     def stored(k: int, result: Conclusion) -> None:
         one = facts(result, paths_of_slice(series.folder, k + 1, certified=result.certified))
@@ -87,7 +87,7 @@ def to_series(
     with shown(quiet=as_json) as progress:
         made = reconstruct_series(
             scan, series, settings, spacing_mm=spacing_mm, slice_mm=slice_mm, executor=executor, progress=progress,
-            watch=None if as_json else lines.add, stored=stored,
+            watch=None if as_json else lines.add, stored=stored, said=said.append,
         )  # fmt: skip
     lines.rest()
     if made.interrupted:
@@ -97,13 +97,16 @@ def to_series(
         )
     certified = sum(one["status"] == "certified" for one in told)
     if as_json:
-        told = [{"z_mm": record["z_mm"], **one} for record, one in zip(made.records, told, strict=True)]
+        told = [
+            {"z_mm": record["z_mm"], **one, "notes": [*one["notes"], *said]}
+            for record, one in zip(made.records, told, strict=True)
+        ]
         whole = {"slices": told, "planned": made.planned, "interrupted": made.interrupted}
         click.echo(json.dumps(whole, allow_nan=False))
     else:
         if made.taken_over:
             click.echo(f"note: {made.taken_over} slices were taken over from a run that was cut off")
-        for note in pooled_notes([one["facts"]["notes"] for one in made.records]):
+        for note in (*pooled_notes([one["facts"]["notes"] for one in made.records]), *said):
             click.echo(f"note: {printable(note)}")
         tell_paths(made.written)
         for line in missed:

@@ -85,6 +85,7 @@ class SeriesTarget:
         z_mm: Sequence[float] | None = None,
         thickness_mm: float | None = None,
         frame_of_reference: str | None = None,
+        said: Callable[[str], object] = lambda note: None,
     ) -> tuple[tuple[Conclusion, ...], dict[str, Path]]:
         """Write results as one DICOM series, a slice each; all of it or nothing.
 
@@ -97,6 +98,7 @@ class SeriesTarget:
             z_mm: Where each slice stands; None for where the scans say, else 0.
             thickness_mm: Of the slices; None for what the scans say.
             frame_of_reference: UID of a frame that the slices are known to stand in; None for a new one.
+            said: Hears what the series says of itself beyond the notes of the scans: axes, patient, water.
 
         Returns:
             The results as they are stored, rounded to Hounsfield units and certified anew, and the paths by what they
@@ -110,7 +112,7 @@ class SeriesTarget:
         stored: list[Conclusion] = []
         written = self.write_each(
             results, method=method, iterative=iterative, z_mm=z_mm, thickness_mm=thickness_mm,
-            frame_of_reference=frame_of_reference, watch=lambda k, result: stored.append(result),
+            frame_of_reference=frame_of_reference, watch=lambda k, result: stored.append(result), said=said,
         )  # fmt: skip
         return tuple(stored), written
 
@@ -125,6 +127,7 @@ class SeriesTarget:
         frame_of_reference: str | None = None,
         spill: Spill | None = None,
         watch: Callable[[int, Conclusion], None],
+        said: Callable[[str], object] = lambda note: None,
     ) -> dict[str, Path]:
         """The same for many: ``results`` are asked for one by one, twice, and none is kept.
 
@@ -148,6 +151,7 @@ class SeriesTarget:
             watch(k, stored.result)
         study = self._study(seen.studies, seen.source)
         position, how_it_lies = self._position(seen.positions, seen.source, study, of_program=seen.of_program)
+        own = [how_it_lies, *study.note_of_nobody, *unplaced, describe(scale, how=known)]
         written = write_series(
             self.folder,
             slices,
@@ -155,14 +159,14 @@ class SeriesTarget:
             study=study,
             method=method,
             iterative=iterative,
-            notes=[
-                how_it_lies, *study.note_of_nobody, *unplaced, describe(scale, how=known), *pooled_notes(seen.notes)
-            ],
+            notes=[*own, *pooled_notes(seen.notes)],
             frame_of_reference=frame_of_reference,
             patient_position=position,
             overwrite=self.overwrite,
             key=self.key,
         )
+        for note in own:
+            said(note)
         paths = {"image": written.images[0]}
         if written.certificates is not None and slices[0].certificate is not None:
             paths["certificate"] = written.certificates / certificate_name(1).replace(FILES["image"], FILES[""])

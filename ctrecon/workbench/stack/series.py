@@ -40,6 +40,7 @@ def reconstruct_series(
     progress: Report | None = None,
     watch: Callable[[int, Mapping[str, Any]], None] | None = None,
     stored: Callable[[int, Conclusion], None] = lambda k, result: None,
+    said: Callable[[str], object] = lambda note: None,
 ) -> Stack:
     """As ``reconstruct_stack``, into a DICOM series; an interrupt ends the series with the slices that are done.
 
@@ -53,6 +54,7 @@ def reconstruct_series(
         progress: Hears of iterations, and after each batch of the rate and the time that is left.
         watch: Hears of each slice that is done: its number from 0, and what is said of it.
         stored: Hears of each slice as it is stored in the series, certified anew: its place in it, from 0.
+        said: Hears what the series says of itself beyond the notes of the scan: axes, patient, water.
 
     Returns:
         What was done, and where it is.
@@ -75,7 +77,7 @@ def reconstruct_series(
     try:
         written = target.write_each(
             results, method=settings.method, iterative=settings.method != "fbp", z_mm=results.z_mm,
-            thickness_mm=slice_mm, spill=Spill(waiting), watch=stored,
+            thickness_mm=slice_mm, spill=Spill(waiting), watch=stored, said=said,
         )  # fmt: skip
     finally:
         shutil.rmtree(waiting, ignore_errors=True)
