@@ -40,7 +40,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("--quantile", "2", "--delta", "1%"), "2"),
         (("--quantile", "0.9", "--delta", "1%"), "--quantile"),
         (("--row", "0"), "--row"),
-        (("-o", "u.tiff"), "u.tiff"),
+        (("-o", "u.tiff"), "has a single slice"),
         (("-o", "no/such/folder/u.npy"), "no/such/folder"),
     ],
 )

@@ -157,7 +157,7 @@ def test_one_slice_that_misses_delta_is_exit_code_3_and_says_so_in_its_file(raw:
         ("reconstruct raw --all-slices --repeat raw/projection_000001.dcm -o s/", "drop --z and --repeat"),
         ("reconstruct raw --spacing 0 -o s/", "the spacing of slices must be > 0 mm, got 0"),
         ("reconstruct raw --spacing -1 -o s/", "the spacing of slices must be > 0 mm, got -1"),
-        ("reconstruct raw --spacing nan -o s/", "the spacing of slices must be > 0 mm, got nan"),
+        ("reconstruct raw --spacing nan -o s/", "spacing_mm must be a finite number or None, got nan"),
         ("reconstruct raw --spacing 1e-9 -o s/", "give a larger one"),
         ("reconstruct raw --all-slices --row 1 -o s/", "drop --geometry, --row and --center"),
         ("reconstruct raw --all-slices -o full/", "full is not empty"),

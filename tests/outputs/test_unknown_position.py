@@ -78,7 +78,7 @@ def test_a_term_that_is_none_is_refused_by_whatever_makes_a_scan_of_it(stated: s
 def test_every_enumerated_field_of_a_scan_takes_its_terms_and_no_others(name: str, value: object) -> None:
     for term in enumerated(ct.Scan)[name]:
         assert getattr(replace(BARE, **{name: term}), name) == term
-    with pytest.raises(InputError, match=f"the scan: {name} must be .*; correct it"):
+    with pytest.raises(InputError, match=f"the scan: {name} must be "):
         replace(BARE, **{name: value})
 
 

@@ -136,7 +136,7 @@ def test_model_cards():
     known = {"mean": 36.5, "low": 35.9, "high": 37.1, "images": 8, "patients": 4}
     alone = {"mean": 30.0, "low": None, "high": None, "images": 2, "patients": 1}
     common = {"data": [], "seed": 0, "steps": 1, "batch": 1, "hours": 1, "date": "", "command": "", "loss": 0}
-    card = {**common, "size": 164, "scores": {"CT": {"0.5%": known, "1.0%": known, "3.0%": alone}}}
+    card = {**common, "size": 164, "scan": "fan", "scores": {"CT": {"0.5%": known, "1.0%": known, "3.0%": alone}}}
     text = model_card("n", UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1))), card)
     assert "| CT | 8 (4) | 36.50 (35.90 to 37.10) |" in text
     assert "30.00 (no interval)" in text
