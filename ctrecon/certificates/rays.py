@@ -25,7 +25,7 @@ FEW_VIEWS = 0.25
 # Either way along a line is the same line: a direction at right angles to this one is none that scanners are built for.
 _ONE_WAY = np.array([0.6180, 0.3535, 0.2718])
 # More rays than these are thinned out before they are compared, pixels and views before they are counted.
-_MOST_RAYS, _MOST_PIXELS, _MOST_VIEWS = 1 << 24, 64, 64
+_MOST_RAYS, _MOST_PIXELS, _MOST_VIEWS = 1 << 20, 64, 64
 
 
 def counting_views(verdict: Verdict) -> BoolArray:
@@ -61,7 +61,7 @@ def different_rays(operator: dict[str, Any], matrix: Array | None, seen: BoolArr
         seen: ``[views]`` that count.
 
     Returns:
-        Their number, an estimate where there are more than some million; None where nothing is known of rays.
+        Their number, an estimate where there are more than a million; None where nothing is known of rays.
     """
     if "grid" not in operator:
         return None if matrix is None else _different_rows(matrix, operator["shape"][0])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ctrecon.certificates.verify import Verdict, one_line
-from ctrecon.certificates.worth import Worth, worth
+from ctrecon.certificates.worth import Worth
 from ctrecon.measurement.mask import Mask
 from ctrecon.support.rounded import at_least, at_most, within
 
@@ -15,12 +15,13 @@ DIFFERENT = 0.9
 """Of the values: where fewer rays are different and pass through the image, their number is said."""
 
 
-def in_words(verdict: Verdict) -> tuple[str, ...]:
+def in_words(verdict: Verdict, found: Worth) -> tuple[str, ...]:
     """A few lines: the meaning, what delta is beside the data, and why the statement says nothing or little, if so.
 
-    Raises ValueError for a certificate that does not hold.
+    Args:
+        verdict: Of a certificate that holds.
+        found: What ``worth`` says of it.
     """
-    found = worth(verdict)
     meaning = {"feasible": _feasible, "infeasible": _infeasible, "interval": _interval}[str(verdict.kind)](verdict)
     meaning = found.said if found.nothing else meaning
     little = [f"it says little: {'; '.join(found.little)}"] if found.little else []

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,8 +109,9 @@ def worth(verdict: Verdict) -> Worth:
     if counted < FEW * f.size:
         little.append(f"its weights let {counted:.3g} of {f.size} values count")
     rays = different_rays(v["operator"], verdict.arrays.get("matrix"), _seen(verdict))
-    find = {"feasible": _feasible, "infeasible": _infeasible, "interval": _interval}[str(verdict.kind)]
-    more_nothing, more_little = find(verdict, size, rays)
+    find: dict[str, Callable[[Verdict, float], _Found]]
+    find = {"feasible": partial(_feasible, rays=rays), "infeasible": _infeasible, "interval": _interval}
+    more_nothing, more_little = find[str(verdict.kind)](verdict, size)
     return Worth(
         share=v["delta"] / size if size > 0 else math.inf,
         counted=counted,
@@ -151,8 +154,7 @@ def _seen(verdict: Verdict) -> BoolArray:
     return seen | True if weights is None else np.asarray((weights.reshape(len(seen), -1) > 0).any(axis=1))
 
 
-def _infeasible(verdict: Verdict, size: float, rays: int | None) -> _Found:
-    del rays
+def _infeasible(verdict: Verdict, size: float) -> _Found:
     little = _of_the_box(verdict)
     if verdict.claims["delta"] < EXACT * size:
         little.append("delta is no more than the rounding of data, which any noise exceeds")
@@ -163,8 +165,7 @@ def _infeasible(verdict: Verdict, size: float, rays: int | None) -> _Found:
     return [], little
 
 
-def _interval(verdict: Verdict, size: float, rays: int | None) -> _Found:
-    del rays
+def _interval(verdict: Verdict, size: float) -> _Found:
     v, arrays = verdict.claims, verdict.arrays
     c, lo, hi = arrays["functional"], v["lo"], v["hi"]
     nothing: list[str] = []

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ctrecon.certificates.verify import FILES, Refused, Verdict, check, one_line
+from ctrecon.certificates.verify import FILES, Refused, check, one_line
 from ctrecon.certificates.words import in_words
-from ctrecon.certificates.worth import worth
+from ctrecon.certificates.worth import Worth, worth
 from ctrecon.errors import SettingError
 from ctrecon.outputs.stack.lookup import stack_of
 from ctrecon.support.arguments import checked
@@ -193,9 +193,10 @@ def verify(
     trusted = compared or (ON_TRUST_PICTURE if "factor" in found.claims["operator"] else ON_TRUST)
     if (history := path.with_name(path.name.removesuffix(FILES[""]) + HISTORY)).is_file():
         trusted += f"; {history.name} says how it came about and is no part of the proof"
+    counts = worth(found)
     return Verified(
         path=path, about="certificate", valid=True, statement=found.statement, kind=found.kind, proved=found.proved,
-        words=(*in_words(found), trusted), worth=_worth(found), compared=compared,
+        words=(*in_words(found, counts), trusted), worth=_worth(counts), compared=compared,
     )
 
 
@@ -245,8 +246,7 @@ def _reading(scan: Scan | str | os.PathLike[str] | None, **given: Any) -> Readin
     return reading_of(scan, given)
 
 
-def _worth(verdict: Verdict) -> dict[str, Any]:
-    found = worth(verdict)
+def _worth(found: Worth) -> dict[str, Any]:
     return {
         "delta_of_data": found.share if math.isfinite(found.share) else None,
         "values": found.values, "values_that_count": found.counted,
