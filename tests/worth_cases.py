@@ -16,7 +16,8 @@ def weighed(path):
     """The worth of the certificate at ``path``, which must hold, and its lines for a person."""
     verdict = verify.check(path)
     assert verdict.valid, verdict.reason
-    return worth(verdict), "\n".join(in_words(verdict))
+    found = worth(verdict)
+    return found, "\n".join(in_words(verdict, found))
 
 
 def feasible(folder, case="fan", *, delta=None, **changes):

@@ -31,7 +31,7 @@ def test_the_sign_holds_up_to_the_kappa_that_is_said(tmp_path):
     for factor, holds in ((1 - 1e-5, True), (1 + 1e-4, False)):
         end = verify.lower_end(stated, 1e-6, kappa * factor, c, y, zero)[1]
         assert (end > 0) is holds
-    assert "if the object is no rougher than TV = 4" in in_words(verdict)[0]
+    assert "if the object is no rougher than TV = 4" in in_words(verdict, worth(verdict))[0]
 
 
 def test_numbers_in_words_claim_no_more_than_is_proved(tmp_path):
@@ -43,7 +43,7 @@ def test_numbers_in_words_claim_no_more_than_is_proved(tmp_path):
         proved = {"lower": -lower, "upper": upper}
         claims = {**made.claims, **proved, "kappa": kappa, "lo": -lo, "hi": 1 + hi}
         verdict = made._replace(proved=proved, claims=claims)
-        kappa, lo, hi, lower, upper = map(float, re.search(numbers, in_words(verdict)[0]).groups())
+        kappa, lo, hi, lower, upper = map(float, re.search(numbers, in_words(verdict, worth(verdict))[0]).groups())
         assert lower <= verdict.proved["lower"] <= verdict.proved["upper"] <= upper
         assert kappa <= verdict.claims["kappa"]
         assert verdict.claims["lo"] <= lo <= hi <= verdict.claims["hi"]
@@ -52,13 +52,13 @@ def test_numbers_in_words_claim_no_more_than_is_proved(tmp_path):
 def test_a_label_is_its_authors_and_what_is_measured_is_read_from_the_functional(tmp_path):
     path = interval(tmp_path, contrast(), y=0.01)
     forged(path, lambda v: v.update(region="tumour\x1b[31m, certain\n" + "x" * 5000))
-    said = in_words(verify.check(path))[-1]
+    said = in_words(checked := verify.check(path), worth(checked))[-1]
     assert "the mean over 1 pixel about column 4.0, row 3.0, less that over 1 pixel around per unit of length" in said
     assert "the file's author calls it" in said
     assert said.isprintable()
     assert len(said) < 600
     path = interval(tmp_path, contrast() * 2, y=0.01)
-    assert "no difference of two means" in in_words(verify.check(path))[-1]
+    assert "no difference of two means" in in_words(checked := verify.check(path), worth(checked))[-1]
 
 
 def test_the_command_says_it_all(tmp_path):
