@@ -17,6 +17,11 @@ from ctrecon.certificates.worth import worth
 from ctrecon.cli.main import cli
 
 
+def words_of(path):
+    verdict = verify.check(path)
+    return in_words(verdict, worth(verdict))
+
+
 def test_the_sign_holds_up_to_the_kappa_that_is_said(tmp_path):
     """Of a decided range: at that kappa the same duals still prove the sign, a little above they do not."""
     truth, zero = dual_cases.scan("parallel", noise=0.0)[1], np.full((2, *GRID.shape), 1e-3)
@@ -52,13 +57,13 @@ def test_numbers_in_words_claim_no_more_than_is_proved(tmp_path):
 def test_a_label_is_its_authors_and_what_is_measured_is_read_from_the_functional(tmp_path):
     path = interval(tmp_path, contrast(), y=0.01)
     forged(path, lambda v: v.update(region="tumour\x1b[31m, certain\n" + "x" * 5000))
-    said = in_words(checked := verify.check(path), worth(checked))[-1]
+    said = words_of(path)[-1]
     assert "the mean over 1 pixel about column 4.0, row 3.0, less that over 1 pixel around per unit of length" in said
     assert "the file's author calls it" in said
     assert said.isprintable()
     assert len(said) < 600
     path = interval(tmp_path, contrast() * 2, y=0.01)
-    assert "no difference of two means" in in_words(checked := verify.check(path), worth(checked))[-1]
+    assert "no difference of two means" in words_of(path)[-1]
 
 
 def test_the_command_says_it_all(tmp_path):
