@@ -6,9 +6,9 @@ from geometries import EXAMPLES
 from laws import classes_in
 
 import ctrecon.geometry
-from ctrecon.geometry.as_json import GEOMETRIES
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
+from ctrecon.geometry.registry import GEOMETRIES
 
 CLASSES = classes_in(ctrecon.geometry, Geometry)
 NAMED = [(kind.__name__, name) for kind in CLASSES for name in EXAMPLES.get(kind, {"": None})]
@@ -21,7 +21,7 @@ GRIDS = {
 def example(kind, name):
     cases = {one.__name__: made for one, made in EXAMPLES.items()}
     if kind not in cases or kind not in {one.__name__ for one in GEOMETRIES.values()}:
-        pytest.fail(f"{kind} is new: give it examples in tests/geometries.py, and register it in as_json.py")
+        pytest.fail(f"{kind} is new: give it examples in tests/geometries.py, and the decorator @register")
     return cases[kind][name]()
 
 

@@ -28,34 +28,12 @@ EXIT_BAD_INPUT, EXIT_DELTA_NOT_MET, EXIT_INTERRUPTED = 2, 3, 130
 class Commands(LazyGroup):
     """All commands; what goes wrong in one becomes a line for a person and an exit code."""
 
-    modules: ClassVar[dict[str, tuple[str, str]]] = {
-        "reconstruct": ("reconstruct", "Reconstruct a certified image from a sinogram."),
-        "simulate": ("simulate", "Simulate a scan of a phantom or an image."),
-        "verify": ("verify", "Check certificates, independently of how they were made."),
-        "audit": ("audit", "Tell whether a structure is in the data, or only in the picture."),
-        "compare": ("compare", "Tell where two reconstructions differ by more than the data decide."),
-        "members": ("members", "Show where images that meet delta as well differ from a certified one."),
-        "report": ("report", "Write one page about a reconstruction: image, proof, how to check it."),
-        "view": ("view", "Look at a folder: list, compare, play slices, open reports."),
-        "correct": ("correct", "Correct a scan: rings, zingers, flicker, scatter and more."),
-        "info": ("info", "Say what a scan file holds and what is assumed of it."),
-        "diagnose": ("diagnose", "Say what is wrong with a scan that no image explains."),
-        "calibrate": ("calibrate", "Find how each view stood, from the data themselves."),
-        "train-phantoms": ("train_phantoms", "Train a network on phantoms, CT slices and natural images."),
-        "train-peer": ("train_peer", "Train a method of others on the same data, to compare with."),
-        "train-volumes": ("train_volumes", "Train a network that sees neighbouring slices of volumes."),
-        "rebin": ("rebin", "Rebin CT projections (DICOM-CT-PD) to fan-beam scans of slices."),
-        "synthesise-projections": ("synthesise_projections", "Write the projections of a phantom as DICOM-CT-PD."),
-        "superres": ("superres", "Enlarge a picture so that, pooled again, it is the given one."),
-        "train-superres": ("train_superres", "Train a network for super-resolution on photographs."),
-        "sudoku": ("sudoku", "Solve Sudokus; a grid counts as solved by its check alone."),
-        "train-sudoku": ("train_sudoku", "Train a network for Sudoku on the descent path."),
-        "dicom": ("dicom", "Send, find, get, receive and de-identify DICOM objects."),
-        "reproduce": ("reproduce", "Compute the figures and tables of the paper anew."),
-        "benchmark": ("benchmark", "Compare the learned method with oracle-tuned classical ones."),
-        "data": ("data", "List and download public data sets."),
-        "safety": ("safety", "Plant lesions and see which survive which method."),
-    }
+    folder: ClassVar[str] = "ctrecon.cli.commands"
+    first: ClassVar[tuple[str, ...]] = (
+        "reconstruct", "simulate", "verify", "audit", "compare", "members", "report", "view", "correct", "info",
+        "diagnose", "calibrate", "train-phantoms", "train-peer", "train-volumes", "rebin", "synthesise-projections",
+        "superres", "train-superres", "sudoku", "train-sudoku", "dicom", "reproduce", "benchmark", "data", "safety",
+    )  # fmt: skip
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Read before the subcommand takes its arguments: where JSON was asked for, errors are an object, too.

@@ -1,8 +1,7 @@
-"""Corrections of what was measured, by name: one line here and one file in this folder make a new one.
+"""Corrections of what was measured, by name: a file in this folder is one, found by being here.
 
-A correction is a function ``(scan, *, ...) -> Scan``: it changes values with the variance that goes with them, or
-marks rays as missing, and leaves a scan without its fault (nearly) as it is. They are applied in the order of
-``CORRECTIONS``.
+A correction is a function ``(scan, *, ...) -> Scan`` with its file's name: it changes values with the variance that
+goes with them, or marks rays as missing, and leaves a scan without its fault (nearly) as it is.
 """
 
 from __future__ import annotations
@@ -10,32 +9,33 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 
-from ctrecon.corrections.record import recorded
+from ctrecon.corrections._record import recorded
 from ctrecon.errors import SettingError
 from ctrecon.measurement.scan import Scan
+from ctrecon.support.folder import members, says
 
-CORRECTIONS: dict[str, tuple[str, str]] = {
-    "saturation": ("saturation", "Leave out rays at the ceiling or the floor of the detector's range."),
-    "dead": ("dead_cells", "Leave out cells that are dead, hot or far noisier than all others."),
-    "zingers": ("zingers", "Leave out single rays that stand out from all their neighbours."),
-    "scatter": ("scatter", "Take off scattered photons, a share of the open beam."),
-    "flicker": ("flicker", "Level the views by the air at both ends of the detector."),
-    "rings": ("rings", "Take out stripes of single cells, which draw rings (N. T. Vo's set)."),
-    "hardening": ("hardening", "Straighten line integrals of a beam that hardens, by a polynomial."),
-    "bimodal": ("bimodal", "Straighten line integrals of a beam that hardens, by a soft and a hard energy."),
-    "metal": ("metal", "Leave out rays through metal."),
-    "nmar": ("nmar", "Replace rays through metal by those of a body without it (normalised interpolation)."),
-    "truncation": ("truncation", "Widen a detector that does not see all of the object, by cells that are missing."),
-}
-"""Every correction by name: the function in the file of that name, and what a person is told."""
+_LAST = 1000
+
+
+@cache
+def all_corrections() -> dict[str, str]:
+    """Every correction, in the order in which they are applied: by the ``PLACE`` of its file, without one at the end.
+
+    Returns:
+        What a person is told of it (the first line of its file), by name.
+    """
+    found = {name: says(f"{__name__}.{name}") for name in members(__name__)}
+    order = sorted(found, key=lambda name: (found[name][1].get("PLACE", _LAST), name))
+    return {name: found[name][0] for name in order}
 
 
 def load_correction(name: str) -> Callable[..., Scan]:
     """The function of a correction.
 
     Args:
-        name: One of ``CORRECTIONS``.
+        name: One of ``all_corrections``.
 
     Returns:
         From a scan, with numbers as keywords, to the corrected scan.
@@ -43,9 +43,9 @@ def load_correction(name: str) -> Callable[..., Scan]:
     Raises:
         SettingError: Where there is none of that name.
     """
-    if name not in CORRECTIONS:
-        raise SettingError(f"there is no correction {name[:60]!r}; use {', '.join(CORRECTIONS)}")
-    function: Callable[..., Scan] = getattr(importlib.import_module(f"{__name__}.{name}"), CORRECTIONS[name][0])
+    if name not in all_corrections():
+        raise SettingError(f"there is no correction {name[:60]!r}; use {', '.join(all_corrections())}")
+    function: Callable[..., Scan] = getattr(importlib.import_module(f"{__name__}.{name}"), name)
     return function
 
 
@@ -53,7 +53,7 @@ def parameters_of(name: str) -> dict[str, float | None]:
     """The numbers that a correction takes.
 
     Args:
-        name: One of ``CORRECTIONS``.
+        name: One of ``all_corrections``.
 
     Returns:
         Their defaults by name; None for one that it finds by itself or asks for.
@@ -94,7 +94,7 @@ def parse_corrections(text: str) -> dict[str, dict[str, float]]:
                 found[name][key] = float(value)
             except ValueError:
                 raise SettingError(f"{name}:{key} must be a number, got {value[:60]!r}") from None
-    return {name: found[name] for name in CORRECTIONS if name in found}
+    return {name: found[name] for name in all_corrections() if name in found}
 
 
 def corrected(scan: Scan, what: str | Mapping[str, Mapping[str, float]]) -> Scan:

@@ -1,4 +1,6 @@
-"""A beam of two energies, a soft and a hard part, which an object of one material lets through unlike.
+"""Straighten line integrals of a beam that hardens, by a soft and a hard energy.
+
+A beam of two energies, a soft and a hard part, which an object of one material lets through unlike.
 
 The bimodal model: E. Van de Casteele, D. Van Dyck, J. Sijbers, E. Raman, "An energy-based beam hardening model in
 tomography", Phys. Med. Biol. 47, 4181, 2002: ``exp(-p) = (1 - h) exp(-s f) + h exp(-r s f)``, with ``h`` the share of
@@ -17,6 +19,9 @@ from ctrecon.errors import SettingError
 from ctrecon.measurement.by_mass import by_mass
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array
+
+PLACE = 80
+"""Where among the corrections it is applied."""
 
 _STEPS = 40
 _HARDEST = 0.9

@@ -1,4 +1,6 @@
-"""Cells that are dead, hot or far noisier than all others, found in the line integrals themselves.
+"""Leave out cells that are dead, hot or far noisier than all others.
+
+Cells that are dead, hot or far noisier than all others, found in the line integrals themselves.
 
 What a cell measures lies near its neighbours in most views; where it does not in half of all views, the cell is at
 fault. A gain that is off by some per cent is a stripe (``rings.py``), not a fault of this size.
@@ -12,12 +14,15 @@ from scipy.ndimage import median_filter
 from ctrecon.errors import SettingError
 from ctrecon.measurement.scan import Scan
 
+PLACE = 20
+"""Where among the corrections it is applied."""
+
 # Median over the views of the deviation, in units of what is usual among the cells, and of the data's largest value.
 _TIMES, _LEAST = 10.0, 0.05
 _CELLS = 7
 
 
-def dead_cells(scan: Scan, *, times: float = _TIMES) -> Scan:
+def dead(scan: Scan, *, times: float = _TIMES) -> Scan:
     """The scan without cells that stray ``times`` as far from their neighbours as is usual, and by 5% of the data.
 
     Args:

@@ -1,4 +1,7 @@
-"""A beam that flickers or drifts moves all rays of a view alike: air at both ends of the detector shows by how much."""
+"""Level the views by the air at both ends of the detector.
+
+A beam that flickers or drifts moves all rays of a view alike: air at both ends of the detector shows by how much.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ import numpy as np
 
 from ctrecon.errors import InputError, SettingError
 from ctrecon.measurement.scan import Scan
+
+PLACE = 50
+"""Where among the corrections it is applied."""
 
 # Air may differ from 0 by this share of the largest line integral.
 _AIR = 0.1

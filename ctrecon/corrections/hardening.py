@@ -1,4 +1,6 @@
-"""A beam that hardens measures less than in proportion to the way through the object: a polynomial straightens it.
+"""Straighten line integrals of a beam that hardens, by a polynomial.
+
+A beam that hardens measures less than in proportion to the way through the object: a polynomial straightens it.
 
 G. T. Herman, "Correction for beam hardening in computed tomography", Phys. Med. Biol. 24, 81, 1979: with one material
 (water) ``p = f - a f^2`` to second order, so ``f = p + a p^2 + 2 a^2 p^3 + ...``, and the measured ``p`` says ``f``
@@ -15,6 +17,9 @@ import numpy as np
 from ctrecon.errors import SettingError
 from ctrecon.measurement.by_mass import by_mass
 from ctrecon.measurement.scan import Scan
+
+PLACE = 70
+"""Where among the corrections it is applied."""
 
 
 def hardening(scan: Scan, *, quadratic: float | None = None) -> Scan:

@@ -1,4 +1,6 @@
-"""Rays through metal carry hardly any photons, and scatter and hardening decide what they say: they are left out.
+"""Leave out rays through metal.
+
+Rays through metal carry hardly any photons, and scatter and hardening decide what they say: they are left out.
 
 Methods that weigh rays then reconstruct the object from the others; filtered back projection sees them filled between
 neighbours and by its own image (W. A. Kalender, R. Hebel, J. Ebersberger, Radiology 164, 576, 1987).
@@ -12,6 +14,9 @@ from scipy.ndimage import binary_dilation
 from ctrecon.errors import SettingError
 from ctrecon.measurement.mask import Mask
 from ctrecon.measurement.scan import Scan
+
+PLACE = 90
+"""Where among the corrections it is applied."""
 
 
 def metal(scan: Scan, *, above: float | None = None, border: float = 1) -> Scan:

@@ -1,4 +1,6 @@
-"""Rays through metal as a body without metal would have them: normalised metal artefact reduction.
+"""Replace rays through metal by those of a body without it (normalised interpolation).
+
+Rays through metal as a body without metal would have them: normalised metal artefact reduction.
 
 E. Meyer, R. Raupach, M. Lell, B. Schmidt, M. Kachelriess, Med. Phys. 37, 5482, 2010. A first image, of rays that are
 interpolated, is cut into air, soft tissue and the rest, and this is projected. Divided by it, the data are nearly flat
@@ -25,6 +27,9 @@ from ctrecon.measurement.scan import Scan
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import choose_operator
 from ctrecon.support.arrays import Array, Float64Array
+
+PLACE = 100
+"""Where among the corrections it is applied."""
 
 # Metal begins at so many times water: 3000 HU.
 _TIMES_WATER = 4.0

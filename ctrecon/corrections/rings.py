@@ -1,4 +1,6 @@
-"""Stripes of single cells, which a reconstruction turns into rings, by a filter of N. T. Vo in the library algotom.
+"""Take out stripes of single cells, which draw rings (N. T. Vo's set).
+
+Stripes of single cells, which a reconstruction turns into rings, by a filter of N. T. Vo in the library algotom.
 
 N. T. Vo, R. C. Atwood, M. Drakopoulos, "Superior techniques for eliminating ring artifacts in X-ray micro-tomography",
 Opt. Express 26, 28396, 2018, algorithm 3: a cell's values in order of size are compared with its neighbours' in
@@ -17,6 +19,9 @@ from algotom.prep.removal import remove_stripe_based_sorting
 from ctrecon.errors import SettingError
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import BoolArray, Float64Array
+
+PLACE = 60
+"""Where among the corrections it is applied."""
 
 # A stripe is a cell whose median deviation is so many standard errors, and so many times that of usual cells.
 _ERRORS, _TIMES = 4.0, 5.0

@@ -1,4 +1,6 @@
-"""Rays at the end of the detector's range: the brightest and the darkest value that many rays share exactly.
+"""Leave out rays at the ceiling or the floor of the detector's range.
+
+Rays at the end of the detector's range: the brightest and the darkest value that many rays share exactly.
 
 A count that is cut off at the ceiling says that there were more photons, one at the floor that there were fewer; the
 line integral of neither is known. Noise gives no two rays the same value, so one that is repeated at either end is a
@@ -11,6 +13,9 @@ import numpy as np
 
 from ctrecon.errors import SettingError
 from ctrecon.measurement.scan import Scan
+
+PLACE = 10
+"""Where among the corrections it is applied."""
 
 # So many rays with exactly the extreme value are a limit; but data of which this share has it are like that.
 _REPEATED, _MOST = 5, 0.2

@@ -1,4 +1,6 @@
-"""Scattered photons: what is measured is transmission plus a background, a share of the open beam.
+"""Take off scattered photons, a share of the open beam.
+
+Scattered photons: what is measured is transmission plus a background, a share of the open beam.
 
 A constant (G. H. Glover, Med. Phys. 9, 860, 1982), or a broad blur of the transmission itself (a kernel: L. A. Love,
 R. A. Kruger, Med. Phys. 14, 178, 1987) of the same strength.
@@ -13,6 +15,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from ctrecon.errors import SettingError
 from ctrecon.measurement.scan import Scan
+
+PLACE = 40
+"""Where among the corrections it is applied."""
 
 # Of the transmission: so much is left to a ray at least.
 _LEFT = 0.05

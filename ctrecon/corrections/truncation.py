@@ -1,4 +1,6 @@
-"""An object that is wider than the detector sees: missing cells are added, so that the image may be wide enough.
+"""Widen a detector that does not see all of the object, by cells that are missing.
+
+An object that is wider than the detector sees: missing cells are added, so that the image may be wide enough.
 
 Within the object a view ends amid it, and the ramp filter takes the end for an edge: a bright rim about the field of
 view. With cells beyond, filled from the last one, the filter sees none (B. Ohnesorge, T. Flohr, K. Schwarz, J. P.
@@ -15,6 +17,9 @@ import numpy as np
 from ctrecon.errors import GeometryError, InputError, SettingError
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Array
+
+PLACE = 110
+"""Where among the corrections it is applied."""
 
 # A view is cut off where its last cells see this share of the largest line integral.
 _CUT, _ENDS = 0.1, 3

@@ -1,4 +1,6 @@
-"""Single rays that stand out from their neighbours along the detector and from view to view: they are left out.
+"""Leave out single rays that stand out from all their neighbours.
+
+Single rays that stand out from their neighbours along the detector and from view to view: they are left out.
 
 They are found as for the estimates of the noise (``ctrecon/measurement/zingers.py``), and left out, not interpolated:
 a value that is guessed has no weight. Two rounds: the largest hide smaller ones beside them.
@@ -10,6 +12,9 @@ import numpy as np
 
 from ctrecon.measurement import zingers as finding
 from ctrecon.measurement.scan import Scan
+
+PLACE = 30
+"""Where among the corrections it is applied."""
 
 _ROUNDS = 2
 

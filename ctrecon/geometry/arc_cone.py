@@ -19,6 +19,7 @@ from ctrecon.geometry.checks import positive
 from ctrecon.geometry.detector_rows import DetectorRows
 from ctrecon.geometry.fan import check_distances
 from ctrecon.geometry.focal_spot import check_flight, one_for_each_view
+from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Float64Array
 
@@ -26,6 +27,7 @@ _WIDEST_RAD = math.pi / 2
 _PER_VIEW = ("source_z_mm", "source_angle_shift_rad", "source_radius_shift_mm", "source_z_shift_mm")
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class ArcCone(DetectorRows):
     """A point source that turns and may climb, and an arc of several rows opposite. Lengths in mm.

@@ -22,12 +22,14 @@ from ctrecon.geometry.checks import positive
 from ctrecon.geometry.detector_row import DetectorRow
 from ctrecon.geometry.fan import check_distances
 from ctrecon.geometry.focal_spot import check_flight, one_for_each_view
+from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors, planar_vectors
 from ctrecon.support.arrays import Float64Array
 
 _WIDEST_RAD = math.pi / 2
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class ArcFanBeam(DetectorRow):
     """``detector_spacing_mm`` and ``detector_offset_mm`` are lengths along an arc about the nominal source.

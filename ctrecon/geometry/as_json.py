@@ -1,63 +1,28 @@
 """Geometries and image grids as JSON: the sidecar format of ``docs/units.md``, there and back without loss.
 
-A geometry's name in JSON leads to its class through a registry; the entries are the class's fields.
+A geometry's name in JSON leads to its class through ``registry.py``; the entries are the class's fields.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from ctrecon.errors import GeometryError
-from ctrecon.geometry.arc_cone import ArcCone
-from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.cone import ConeBeam, HelicalCone
-from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.grid import Grid
-from ctrecon.geometry.parallel import ParallelBeam
-from ctrecon.geometry.parallel_rows import ParallelRows
-from ctrecon.geometry.vector_geometry import VectorGeometry
-from ctrecon.geometry.vectors_in_space import VectorsInSpace
+from ctrecon.geometry.registry import GEOMETRIES
+from ctrecon.support.folder import members
 
-Kind = TypeVar("Kind", bound=type[Geometry])
-
-GEOMETRIES: dict[str, type[Geometry]] = {}
-"""Every geometry that JSON may name."""
-
-
-def register(geometry: Kind) -> Kind:
-    """Let JSON files name a class of geometries by its ``kind``; serves as a decorator.
-
-    Args:
-        geometry: The class, a frozen dataclass with a kind and a title.
-
-    Returns:
-        The same class.
-
-    Raises:
-        GeometryError: for a class that is not a frozen dataclass, and for a name that another class has.
-    """
-    name = getattr(geometry, "kind", None)
-    frozen = bool(getattr(getattr(geometry, "__dataclass_params__", None), "frozen", False))
-    if not isinstance(name, str) or not frozen or not hasattr(geometry, "title"):
-        raise GeometryError(f"{geometry.__name__} must be a frozen dataclass with a kind and a title")
-    other = GEOMETRIES.get(name, geometry)
-    # The same class written once more, as a notebook's cell does that is run again, takes its own place.
-    if (other.__module__, other.__qualname__) != (geometry.__module__, geometry.__qualname__):
-        raise GeometryError(f"the geometry {name!r} is {other.__name__} already; choose another kind")
-    GEOMETRIES[name] = geometry
-    return geometry
-
-
-for _known in (
-    ParallelBeam, FanBeam, ArcFanBeam, VectorGeometry, ConeBeam, HelicalCone, ArcCone, ParallelRows, VectorsInSpace,
-):
-    register(_known)
+# A file that registers its class is found by being in this folder.
+for _name in members("ctrecon.geometry"):
+    if _name != "as_json":
+        importlib.import_module(f"ctrecon.geometry.{_name}")
 
 
 def geometry_from_dict(
@@ -79,7 +44,7 @@ def geometry_from_dict(
         raise GeometryError(f"a geometry must be a JSON object, got {type(values).__name__}")
     kind = values.get("geometry")
     if not isinstance(kind, str) or kind not in GEOMETRIES:
-        *most, last = (f'"{name}"' for name in GEOMETRIES)
+        *most, last = (f'"{name}"' for name in sorted(GEOMETRIES))
         raise GeometryError(f'"geometry" must be {", ".join(most)} or {last}, got {kind!r}')
     fields = {field.name: field for field in dataclasses.fields(GEOMETRIES[kind])}  # type: ignore[arg-type]
     allowed = {"geometry", "image", *fields, *(("angles_deg",) if "angles_rad" in fields else ())}

@@ -17,12 +17,14 @@ from ctrecon.geometry.base import Orbit, turned_axes
 from ctrecon.geometry.checks import finite, positive
 from ctrecon.geometry.detector_rows import DetectorRows
 from ctrecon.geometry.fan import check_distances
+from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Float64Array
 
 _WIDEST_RAD = 1.0
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class ConeBeam(DetectorRows):
     """A point source on a circle about the axis and a flat detector opposite. Lengths in mm.
@@ -121,6 +123,7 @@ class ConeBeam(DetectorRows):
         return cosine * across + sine * up, cosine * up - sine * across
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class HelicalCone(ConeBeam):
     """A cone beam that climbs with its angle: ``z = start_mm + pitch_mm (theta - theta_0) / (2 pi)``.

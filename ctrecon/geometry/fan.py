@@ -11,6 +11,7 @@ from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Orbit, turned_axes
 from ctrecon.geometry.checks import positive
 from ctrecon.geometry.detector_row import DetectorRow
+from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors, planar_vectors
 from ctrecon.support.arrays import Float64Array
 
@@ -25,6 +26,7 @@ def check_distances(source_to_axis_mm: float, source_to_detector_mm: float) -> N
         )
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class FanBeam(DetectorRow):
     """A point source at ``source_to_axis_mm (sin theta, -cos theta)`` and a flat detector opposite. Lengths in mm.

@@ -9,10 +9,12 @@ import numpy as np
 
 from ctrecon.geometry.base import Orbit, turned_axes
 from ctrecon.geometry.detector_row import DetectorRow
+from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors, planar_vectors
 from ctrecon.support.arrays import Float64Array
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class ParallelBeam(DetectorRow):
     """Parallel rays along ``(sin theta, -cos theta)`` through ``s (cos theta, sin theta)``. Lengths in mm."""

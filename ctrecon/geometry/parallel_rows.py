@@ -9,9 +9,11 @@ import numpy as np
 
 from ctrecon.geometry.base import Orbit, turned_axes
 from ctrecon.geometry.detector_rows import DetectorRows
+from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class ParallelRows(DetectorRows):
     """``ParallelBeam`` with rows of cells one above the other; rays are level. Lengths in mm.

@@ -22,6 +22,7 @@ from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, PerView, angles, count, 
 from ctrecon.geometry.detector_row import DetectorRow
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.parallel import ParallelBeam
+from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors, planar_vectors
 from ctrecon.support.arrays import Array, Float64Array
 
@@ -29,6 +30,7 @@ _STEADY = 1e-6
 """Of a cell: views that are off one turning scanner by less are views of that scanner."""
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class VectorGeometry(Geometry):
     """Free vectors in the plane, one entry for each view, as (x, y).

@@ -10,10 +10,12 @@ import numpy as np
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, PerView, count, each_view, finite, positive
+from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Array
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class VectorsInSpace(Geometry):
     """Free vectors in space, one entry for each view, as (x, y, z).

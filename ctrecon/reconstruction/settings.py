@@ -59,7 +59,7 @@ class Settings:
         size: Side of the image in pixels; None for the file's, or what covers the field of view.
         pixel_mm: Side of a pixel in mm; None likewise.
         correct: Corrections of the data, such as ``"zingers,rings"`` or ``"scatter:share=0.02"``, of
-            ``ctrecon.corrections.CORRECTIONS``; None for none.
+            ``ctrecon.corrections.all_corrections``; None for none.
         z_mm: Slice of a folder of projections, in mm; None for the middle one.
         patient_position: How the patient lay, a term of DICOM such as HFS, where the scan does not say it; or ``none``.
 

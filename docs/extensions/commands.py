@@ -79,7 +79,7 @@ def generate(app: Sphinx) -> None:
         command = cli.get_command(root, name)
         assert command is not None, name
         write(folder / f"{name}.rst", "\n".join(described(name, command, root, "=")))
-    rows = "\n".join(f"   * - :doc:`{name}`\n     - {said}" for name, (_, said) in type(cli).modules.items())
+    rows = "\n".join(f"   * - :doc:`{name}`\n     - {type(cli).help_of(name)}" for name in names)
     write(folder / "index.rst", "\n".join([
         title("Commands", "="), 
         "Every command with every option, as ``ctrecon COMMAND --help`` says it in a terminal.\n",

@@ -143,7 +143,7 @@ def test_simulate_takes_the_scanner_from_one_place(scan: Path, tmp_path: Path, o
 
 
 def test_every_listed_command_exists_and_explains_itself() -> None:
-    for name in Commands.modules:
+    for name in Commands.names():
         result = run(name, "--help")
         assert result.exit_code == 0
         assert len(result.output.splitlines()) > 5
@@ -183,7 +183,7 @@ def test_training_from_the_command_line_and_use_of_its_weights(scan: Path, tmp_p
 )
 def test_delta_without_a_value_means_auto(words: str, delta: str) -> None:
     """Its value is what follows, unless that is another option or the end of the line."""
-    from ctrecon.cli.reconstruct import command as reconstruct
+    from ctrecon.cli.commands.reconstruct import command as reconstruct
 
     params = reconstruct.make_context("reconstruct", words.replace("FILE", "scan.npy").split()).params
     assert params["delta"] == delta

@@ -155,7 +155,7 @@ def test_every_command_with_an_output_is_here() -> None:
     """Those that are asked where to write, and those that write beside what they read."""
     context = click.Context(cli)
     with_output = {
-        name for name in Commands.modules
+        name for name in Commands.names()
         if isinstance(command := cli.get_command(context, name), click.Group)
         or any({"-o", "--overwrite"} & set(one.opts) for one in command.params)  # type: ignore[union-attr]
     }  # fmt: skip

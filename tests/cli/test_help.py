@@ -9,9 +9,9 @@ import pytest
 from all_commands import COMMANDS
 from click.testing import CliRunner
 
+from ctrecon.cli.commands.reconstruct import GROUPS
 from ctrecon.cli.help import OTHER, SHARED, Command
 from ctrecon.cli.main import cli
-from ctrecon.cli.reconstruct import GROUPS
 
 
 def parsed(command: click.Command, words: list[str]) -> list[str]:
@@ -57,7 +57,7 @@ def test_reconstruct_has_its_options_in_groups() -> None:
     groups = command.grouped(click.Context(command))
     assert list(groups)[: len(GROUPS)] == list(GROUPS)
     left = [one.name for one in groups[OTHER] if "--help" not in one.opts]
-    assert left == [], "put it into a group of ctrecon/cli/reconstruct.py"
+    assert left == [], "put it into a group of ctrecon/cli/commands/reconstruct.py"
     named = [name for names in (*GROUPS.values(), *SHARED.values()) for name in names]
     assert len(named) == len(set(named))
     said = CliRunner().invoke(cli, ["reconstruct", "--help"]).output.split("\n")

@@ -10,7 +10,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from ctrecon.cli import train_phantoms, train_sudoku, training, training_supply, training_time
+from ctrecon.cli import training, training_supply, training_time
+from ctrecon.cli.commands import train_phantoms, train_sudoku
 from ctrecon.cli.main import cli
 from ctrecon.cli.training_time import Validation, less_scoring
 from ctrecon.errors import SettingError

@@ -18,7 +18,8 @@ import ctrecon as ct
 from ctrecon.certificates import verify
 from ctrecon.cli.main import cli
 from ctrecon.errors import CtreconError, GeometryError
-from ctrecon.geometry import as_json
+from ctrecon.geometry import registry
+from ctrecon.geometry.as_json import geometry_from_dict
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.checks import each_view
 from ctrecon.geometry.vectors import planar_vectors
@@ -61,9 +62,9 @@ def tripod(views=80):
 
 @pytest.fixture
 def registered():
-    as_json.register(Tripod)
+    registry.register(Tripod)
     yield
-    del as_json.GEOMETRIES[Tripod.kind]
+    del registry.GEOMETRIES[Tripod.kind]
 
 
 @pytest.fixture
@@ -130,22 +131,22 @@ def test_a_mirrored_detector_meets_no_delta(scan):
 
 
 def test_registration_wants_a_frozen_class_and_a_name_of_its_own(registered):
-    as_json.register(Tripod)  # twice is once
+    registry.register(Tripod)  # twice is once
 
     @dataclass(frozen=True, kw_only=True)
     class Other(Tripod):
         pass
 
     with pytest.raises(GeometryError, match="'tripod' is Tripod already"):
-        as_json.register(Other)
+        registry.register(Other)
 
     class Nameless:
         pass
 
     with pytest.raises(GeometryError, match="Nameless must be a frozen dataclass with a kind and a title"):
-        as_json.register(Nameless)
+        registry.register(Nameless)
     with pytest.raises(CtreconError, match='"source_mm" is missing in a tripod geometry'):
-        as_json.geometry_from_dict({"geometry": "tripod", "detector_count": 4, "detector_spacing_mm": 1})
+        geometry_from_dict({"geometry": "tripod", "detector_count": 4, "detector_spacing_mm": 1})
 
 
 def test_a_class_that_forgets_to_cut_its_views_is_told():

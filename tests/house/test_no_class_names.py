@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import ctrecon
-from ctrecon.geometry.as_json import GEOMETRIES
+from ctrecon.geometry.registry import GEOMETRIES
 
 ROOT = Path(ctrecon.__file__).parent
 CLASSES = {kind.__name__ for kind in GEOMETRIES.values()} | {"DetectorRow", "DetectorRows", "Geometry"}

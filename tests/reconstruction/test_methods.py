@@ -13,8 +13,8 @@ from scipy import sparse
 
 import ctrecon as ct
 from ctrecon.classical.fbp import WINDOWS as FILTERS
-from ctrecon.cli.reconstruct import WINDOWS, command
-from ctrecon.cli.reconstruct import settings_of as settings_from
+from ctrecon.cli.commands.reconstruct import WINDOWS, command
+from ctrecon.cli.commands.reconstruct import settings_of as settings_from
 from ctrecon.errors import SettingError
 from ctrecon.reconstruction import methods, objectives, problem
 from ctrecon.reconstruction.methods import METHODS, load_method, settings_of

@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 
 from ctrecon.applications.sudoku.card import model_card as sudoku_card
 from ctrecon.applications.sudoku.solve import is_solved
-from ctrecon.cli import benchmark, safety
+from ctrecon.cli.commands import benchmark, safety
 from ctrecon.cli.main import cli
 from ctrecon.networks.unet import UNet, UNetShape
 from ctrecon.studies.benchmarks import BenchmarkRow

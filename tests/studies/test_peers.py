@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from ctrecon.cli import benchmark
+from ctrecon.cli.commands import benchmark
 from ctrecon.cli.main import cli
 from ctrecon.errors import SettingError, WeightsError
 from ctrecon.networks.pretrained import load_ct_network, save_network

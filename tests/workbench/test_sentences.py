@@ -143,7 +143,7 @@ def test_a_range_of_nothing_is_no_verdict(tmp_path):
 # --- every sentence in the code -------------------------------------------------------------------------------------
 
 SPEAKING = ("certificates/words.py", "certificates/worth.py", "workbench", "auditing", "outputs/report", "dicom/series",
-            "outputs", "cli/verify.py", "cli/audit.py", "cli/report.py")  # fmt: skip
+            "outputs", "cli/commands/verify.py", "cli/commands/audit.py", "cli/commands/report.py")  # fmt: skip
 TOO_MUCH = {
     r"equally well": "a proved range is the least that is true: images at its ends need not exist",
     r"(was|is) allowed for noise": "delta may hold more than noise",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ctrecon.corrections.dead import dead_cells
+from ctrecon.corrections.dead import dead
 from ctrecon.errors import SettingError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
@@ -86,7 +86,7 @@ FAULTS: tuple[tuple[str, Fault, Correct], ...] = (
     ("beam hardening, 1% at f = 1", _hardening, _as_it_is),
     ("scatter, 0.5% of the open beam", _scatter, _as_it_is),
     ("one cell in a hundred dead", _dead, _as_it_is),
-    ("one cell in a hundred dead, corrected", _dead, dead_cells),
+    ("one cell in a hundred dead, corrected", _dead, dead),
 )
 """What a scanner does that delta knows nothing of, and what ``--correct`` does about it, if anything."""
 

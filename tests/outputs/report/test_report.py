@@ -200,7 +200,7 @@ def test_made_up_numbers_are_refused_by_the_real_checker(head: Path) -> None:
     assert "head.a.certificate.json" in result.output
 
 
-@pytest.mark.skipif("audit" not in Commands.modules, reason="there is no command that audits a region")
+@pytest.mark.skipif("audit" not in Commands.names(), reason="there is no command that audits a region")
 @pytest.mark.long
 def test_a_real_audit(head: Path) -> None:
     assert run("audit", head, "--roi", "24,24,5", "--iterations", 1000).exit_code == 0

@@ -1,0 +1,1 @@
+"""Every command, one a file: to be here is to be a command (``ctrecon/cli/lazy.py``)."""

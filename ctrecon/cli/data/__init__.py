@@ -1,0 +1,1 @@
+"""The commands of ``ctrecon data``, one a file."""

@@ -1,0 +1,1 @@
+"""The commands of ``ctrecon dicom``, one a file."""

@@ -1,0 +1,1 @@
+"""The commands of ``ctrecon reproduce``, one a file."""
