@@ -28,8 +28,8 @@ from ctrecon.reconstruction.checkpoint_file import CheckpointFile
 from ctrecon.reconstruction.conclude import Conclusion, conclude
 from ctrecon.reconstruction.methods import load_method, settings_of
 from ctrecon.reconstruction.needs import check_needs
+from ctrecon.reconstruction.objective import Objective, judged
 from ctrecon.reconstruction.objectives import ENERGIES, load_energy, load_regulariser
-from ctrecon.reconstruction.objectives.objective import Objective, judged
 from ctrecon.reconstruction.pieces import batch_key, job_key
 from ctrecon.reconstruction.problem import IterationRecord, Outcome, Problem, prepare
 from ctrecon.reconstruction.settings import FROM_FILE, GIVEN, Settings

@@ -19,40 +19,13 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from command_lines import FULL_DISK, FULL_DISK_ELSEWHERE, SCAN
 from PIL import Image
 
 from ctrecon.cli.main import Commands, cli
 
 resource = pytest.importorskip("resource", reason="this system limits no files")
 
-SCAN = "scan.npz --delta 5% --method cgls --overwrite"
-# Commands with an output, each kind of output of each; they read what `place` holds, and replace what is there.
-LINES = [
-    "simulate --phantom head --size 16 --views 12 --noise 2% --overwrite -o made.npz",
-    f"reconstruct {SCAN} -o u.npy",
-    f"reconstruct {SCAN} --no-preview --report page.html -o u.npy",
-    f"reconstruct {SCAN} --no-preview -o u.nii.gz",
-    f"reconstruct {SCAN} --no-preview -o u.mha",
-    f"reconstruct {SCAN} --no-preview -o u.nrrd",
-    f"reconstruct {SCAN} --no-preview -o series/",
-    "reconstruct raw --delta 30% --spacing 1 --method cgls --no-preview --overwrite -o slices/",
-    "report u.npy --overwrite -o u.html",
-    "synthesise-projections -o raw2 --rows 4 --columns 32 --per-turn 32 --turns 1.1 --feed 2 --overwrite",
-    "rebin raw --z 0 --overwrite -o slice",
-    "superres photo.png --prior none --overwrite -o large.png",
-    "correct scan.npz --zingers --overwrite -o corrected.npz",
-    "calibrate scan.npz --rounds 1 --overwrite -o stood.npz",
-    "info scan.npz --overwrite --png shown.png",
-    "diagnose negative.npz --apply --overwrite -o mended.npz --picture unexplained.png",
-    "compare fbp.npy cgls.npy --discs 1 --iterations 20 --overwrite",
-    "members cgls.npy --count 1 --radius 2 --gap 1 --ring 2 --overwrite",
-]
-# Their outputs are written by the same parts: weights with `atomic_files` (tests/training), tables and pictures of
-# studies by `cli/figures.py`, what comes from a network (tests/dicom/network), data sets (tests/io/test_datasets.py).
-ELSEWHERE = {
-    "train-sudoku", "train-superres", "train-phantoms", "train-peer", "train-volumes", "benchmark", "safety",
-    "reproduce", "dicom", "data", "audit", "sudoku",
-}  # fmt: skip
 
 
 def run(line: str) -> Result:
@@ -106,7 +79,7 @@ def refused(result: Result) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", FULL_DISK)
 def test_a_file_that_does_not_fit_leaves_all_as_it_was(line: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     before = {path: path.stat().st_mtime_ns for path in files(place)}
@@ -159,7 +132,7 @@ def test_every_command_with_an_output_is_here() -> None:
         if isinstance(command := cli.get_command(context, name), click.Group)
         or any({"-o", "--overwrite"} & set(one.opts) for one in command.params)  # type: ignore[union-attr]
     }  # fmt: skip
-    assert with_output - {line.split()[0] for line in LINES} <= ELSEWHERE
+    assert with_output - {line.split()[0] for line in FULL_DISK} <= FULL_DISK_ELSEWHERE
 
 
 def test_a_half_written_file_would_be_noticed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

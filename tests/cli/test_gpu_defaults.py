@@ -14,53 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from command_lines import LINES, NO_TENSORS, ON_CPU, STUDIES
 from PIL import Image
 from stand_in_gpu import OnGpu, stand_in_gpu
 
 import ctrecon
 from ctrecon.cli.main import Commands, cli
-
-PUZZLE = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
-SMALL = "--steps 1 --batch 2 --threads 1"
-
-# In order: later ones read what earlier ones wrote. All end with exit code 0.
-LINES = [
-    "simulate --phantom head --size 20 --views 24 --noise 2% -o scan.npz",
-    "reconstruct scan.npz --delta 4% -o u.npy",
-    "reconstruct scan.npz --delta 4% --method gradient -o gradient.npy",
-    "reconstruct scan.npz --delta 4% --method cgls -o cgls.npy",
-    "reconstruct scan.npz --delta 4% --method huber-tv -o tv.npy",
-    "reconstruct scan.npz --delta 40% --method fbp -o fbp.npy",
-    "reconstruct scan.npz --delta 4% --method cgls --operator sparse -o sparse.npy",
-    "reconstruct scan.npz --delta 4% --method cgls --operator joseph -o joseph.npy",
-    "reconstruct scan.npz --delta 4% --method cgls --device cpu -o cpu.npy",
-    "verify u.certificate.json",
-    "info scan.npz",
-    "correct scan.npz -o corrected.npz --zingers --rings",
-    "report u.npy -o u.html",
-    "audit u.npy --roi 10,10,3 --iterations 30",
-    "diagnose scan.npz",
-    "calibrate scan.npz --rounds 1",
-    "compare u.npy cgls.npy --discs 1 --iterations 20",
-    "members u.npy --count 2",
-    "synthesise-projections -o raw --rows 4 --columns 32 --per-turn 32 --turns 1.1 --feed 2 --photons 1e3 --seed 3",
-    "rebin raw --z 0 -o slice.npz",
-    "reconstruct raw --all-slices --delta auto --method cgls --no-preview -o series/",
-    "superres photo.png --prior none",
-    f"sudoku {PUZZLE}",
-    "data list",
-]
-# These ask for no GPU unless --device names one, so a GPU that does not work says all.
-ON_CPU = [
-    f"train-sudoku -o sudoku.safetensors {SMALL}",
-    f"train-superres --images photos --patch 8 -o superres.safetensors {SMALL}",
-    f"train-peer learned-primal-dual --scanner walnut --size 24 --validation 0 -o peer.safetensors {SMALL}",
-    f"train-phantoms --scanner walnut --size 24 --validation 1 -o tiny.safetensors {SMALL}",
-]
-# Studies and volumes take minutes; that they ask for no GPU, test_one_place_asks_for_gpus shows.
-STUDIES = {"benchmark", "safety", "reproduce", "train-volumes"}
-# These send, receive or show files and compute nothing with torch; `dicom listen` runs "reconstruct --all-slices".
-NO_TENSORS = {"dicom", "view"}
 
 
 @contextmanager

@@ -9,46 +9,9 @@ import numpy as np
 import pytest
 from all_commands import COMMANDS
 from click.testing import CliRunner
+from command_lines import ADD, READ, WRITES
 
 from ctrecon.cli.main import cli
-
-# Arguments, and the files of which each by itself must stop the command. Inputs that are not there come up later.
-WRITES = {
-    "reconstruct": ("scan.npz -o out.npy --report out.html", "out.npy out.certificate.json out.history.json out.html"),
-    "simulate": ("-o out.npz", "out.npz out.truth.npy"),
-    "audit": (
-        "u.npy --roi 12,12,3 --scan --iterations 20",
-        "u.disc-12-12-3.certificate.json u.audit.png u.audit.npy u.audit.json",
-    ),
-    "compare": ("u.npy w.npy", "u.versus-w.png u.versus-w.json"),
-    "members": ("u.npy --count 1", "u.members.png u.members.npy u.members.json"),
-    "correct": ("scan.npz --zingers -o out.npz", "out.npz"),
-    "calibrate": ("scan.npz --rounds 1 -o out.npz", "out.npz"),
-    "info": ("scan.npz --png out.png", "out.png"),
-    "diagnose": ("scan.npz --apply -o out.npz --picture out.png", "out.npz out.png"),
-    "report": ("u.npy", "u.report.html"),
-    "train-phantoms": ("-o out.safetensors", "out.safetensors out.md"),
-    "train-peer": ("fbp-unet -o out.safetensors", "out.safetensors out.md"),
-    "train-volumes": ("-o out.safetensors", "out.safetensors out.md"),
-    "train-superres": ("-o out.safetensors --images .", "out.safetensors out.md"),
-    "train-sudoku": ("-o out.safetensors", "out.safetensors out.md"),
-    "rebin": ("raw -o out", "out/slices.json out/slice_0001.npz"),
-    "synthesise-projections": ("-o out", "out/projection_000001.dcm"),
-    "superres": ("photo.png -o out.png", "out.png out.npy out.certificate.json"),
-    "sudoku": ("." * 81 + " -o out.csv", "out.csv"),
-    "dicom deidentify": ("series out", "out/00001.dcm"),
-    **{f"reproduce fig{k}": ("", f"fig{k}.json fig{k}.csv fig{k}.png") for k in range(1, 5)},
-    "reproduce table1": ("--data . -o out.json", "out.json"),
-    "reproduce table2": ("--data puzzles.csv -o out.json", "out.json"),
-    "reproduce helsinki": ("--set . -o out.json", "out.json"),
-    "reproduce lodopab": ("--ct-slices . -o out.json", "out.json"),
-    "reproduce coverage": ("-o out.json", "out.json"),
-    "benchmark": ("-o out.json", "out.json"),
-    "safety": ("", "safety.json safety.md safety.png"),
-}
-# These add to what is there and replace nothing: what is there and equal stays, what differs is an error.
-ADD = ("dicom get", "dicom listen", "data fetch", "reproduce roughness", "reproduce lesions", "reproduce volumes")
-READ = ("verify", "view", "dicom echo", "dicom send", "dicom find", "dicom queue", "data list")
 
 
 def run(*words: object) -> click.testing.Result:

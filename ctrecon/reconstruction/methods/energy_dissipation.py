@@ -20,7 +20,7 @@ from ctrecon.networks.looks import LOOKS, look_and_descend
 from ctrecon.networks.pretrained import load_ct_network, usual_ct_weights
 from ctrecon.networks.slices import fitted
 from ctrecon.reconstruction.methods.following import followed
-from ctrecon.reconstruction.objectives.objective import Objective
+from ctrecon.reconstruction.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State, Within
 

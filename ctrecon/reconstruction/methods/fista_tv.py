@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctrecon.classical.fista_tv import fista_tv_iterates
 from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.reconstruction.methods.following import until_delta
-from ctrecon.reconstruction.objectives.objective import pull_of
+from ctrecon.reconstruction.objective import pull_of
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 

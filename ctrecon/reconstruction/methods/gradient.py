@@ -11,7 +11,7 @@ from ctrecon.descent.directions import NegativeGradient
 from ctrecon.descent.step import Armijo
 from ctrecon.descent.stopping import Discrepancy, Plateau
 from ctrecon.reconstruction.methods.following import followed
-from ctrecon.reconstruction.objectives.objective import Objective
+from ctrecon.reconstruction.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State
 

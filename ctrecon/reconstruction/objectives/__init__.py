@@ -1,7 +1,8 @@
-"""Which energy a descent lowers, by its name: one line here and one file in this folder make a new one.
+"""Which energy a descent lowers, by its name: a file in ``data_terms/`` or ``regularisers/`` is one, by being there.
 
-``ENERGIES`` compare with the data, ``REGULARISERS`` say how rough an image is and are added with a weight. What ends
-the descent and what is certified is the misfit of the data all the same (``objective.py``).
+Data terms compare with the data, regularisers say how rough an image is and are added with a weight. What ends the
+descent and what is certified is the misfit of the data all the same (``ctrecon/reconstruction/objective.py``). The
+function that makes one bears the name of its file; ``--energy`` and ``--regularise`` take it with hyphens.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ctrecon.errors import SettingError
+from ctrecon.support.folder import members
 
 if TYPE_CHECKING:
-    from ctrecon.reconstruction.objectives.objective import Objective
+    from ctrecon.reconstruction.objective import Objective
 
-ENERGIES: dict[str, tuple[str, str]] = {  # the file in this folder, and the function in it: (problem) -> Objective
-    "least-squares": ("least_squares", "least_squares"),
-    "poisson": ("poisson", "poisson"),
-}
-REGULARISERS: dict[str, tuple[str, str]] = {  # (problem, objective, weight) -> Objective
-    "huber-tv": ("huber_tv", "with_huber_tv"),
-}
+
+def _names(folder: str) -> tuple[str, ...]:
+    return tuple(name.replace("_", "-") for name in members(f"{__name__}.{folder}"))
+
+
+ENERGIES = _names("data_terms")
+"""What ``--energy`` takes."""
+REGULARISERS = _names("regularisers")
+"""What ``--regularise`` takes."""
 
 
 def load_energy(name: str) -> Callable[..., Objective]:
@@ -36,7 +40,7 @@ def load_energy(name: str) -> Callable[..., Objective]:
     Raises:
         SettingError: Where there is none of that name.
     """
-    energy: Callable[..., Objective] = _load("energy", name, ENERGIES)
+    energy: Callable[..., Objective] = _load("energy", name, "data_terms", ENERGIES)
     return energy
 
 
@@ -52,12 +56,12 @@ def load_regulariser(name: str) -> Callable[..., Objective]:
     Raises:
         SettingError: Where there is none of that name.
     """
-    regulariser: Callable[..., Objective] = _load("regulariser", name, REGULARISERS)
+    regulariser: Callable[..., Objective] = _load("regulariser", name, "regularisers", REGULARISERS)
     return regulariser
 
 
-def _load(what: str, name: str, places: dict[str, tuple[str, str]]) -> Any:
-    if name not in places:
-        raise SettingError(f"there is no {what} {name[:60]!r}; use {', '.join(places)}")
-    file, function = places[name]
-    return getattr(importlib.import_module(f"{__name__}.{file}"), function)
+def _load(what: str, name: str, folder: str, names: tuple[str, ...]) -> Any:
+    if name not in names:
+        raise SettingError(f"there is no {what} {name[:60]!r}; use {', '.join(names)}")
+    file = name.replace("-", "_")
+    return getattr(importlib.import_module(f"{__name__}.{folder}.{file}"), file)

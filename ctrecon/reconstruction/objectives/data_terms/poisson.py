@@ -9,7 +9,7 @@ import torch
 from ctrecon.classical.tv_solver import HuberTVSolver
 from ctrecon.energies.transmission import Transmission
 from ctrecon.reconstruction.needs import counts_and_white, needs
-from ctrecon.reconstruction.objectives.objective import Objective, judged
+from ctrecon.reconstruction.objective import Objective, judged
 from ctrecon.reconstruction.problem import Problem
 
 

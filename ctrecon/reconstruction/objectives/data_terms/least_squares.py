@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctrecon.classical.tv_solver import HuberTVSolver
-from ctrecon.reconstruction.objectives.objective import Objective, pull_of
+from ctrecon.reconstruction.objective import Objective, pull_of
 from ctrecon.reconstruction.problem import Problem
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctrecon.classical.cgls import cgls
 from ctrecon.classical.tv import RELATIVE_EPSILON
 from ctrecon.energies.huber_tv import HuberTV
-from ctrecon.reconstruction.objectives.objective import Objective
+from ctrecon.reconstruction.objective import Objective
 from ctrecon.reconstruction.problem import Problem
 
 # In units of the pull of noise at a pixel. The best by PSNR lie between 0.35 and 1.2 (``classical/smooth.py``); with a
@@ -13,7 +13,7 @@ from ctrecon.reconstruction.problem import Problem
 WEIGHT = 0.35
 
 
-def with_huber_tv(problem: Problem, objective: Objective, weight: float | None) -> Objective:
+def huber_tv(problem: Problem, objective: Objective, weight: float | None) -> Objective:
     """``weight`` times the noise's pull at a pixel is alpha; None for 0.35. Epsilon is 0.4% of the image's range."""
     alpha = (WEIGHT if weight is None else weight) * objective.pull
     rough = cgls(problem.operator, problem.energy.data, most_iterations=8, weights=problem.energy.weights).image

@@ -1,0 +1,1 @@
+"""Energies that compare with the data, ``(problem) -> Objective``; a file is one by being here."""

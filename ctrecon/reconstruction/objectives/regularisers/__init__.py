@@ -1,0 +1,1 @@
+"""How rough an image is, ``(problem, objective, weight) -> Objective``; a file is one by being here."""
