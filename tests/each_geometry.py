@@ -8,7 +8,7 @@ from laws import classes_in
 import ctrecon.geometry
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
-from ctrecon.geometry.registry import GEOMETRIES
+from ctrecon.geometry.registry import geometries
 
 CLASSES = classes_in(ctrecon.geometry, Geometry)
 NAMED = [(kind.__name__, name) for kind in CLASSES for name in EXAMPLES.get(kind, {"": None})]
@@ -20,7 +20,7 @@ GRIDS = {
 
 def example(kind, name):
     cases = {one.__name__: made for one, made in EXAMPLES.items()}
-    if kind not in cases or kind not in {one.__name__ for one in GEOMETRIES.values()}:
+    if kind not in cases or kind not in {one.__name__ for one in geometries().values()}:
         pytest.fail(f"{kind} is new: give it examples in tests/geometries.py, and the decorator @register")
     return cases[kind][name]()
 

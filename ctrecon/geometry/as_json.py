@@ -6,7 +6,6 @@ A geometry's name in JSON leads to its class through ``registry.py``; the entrie
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -16,13 +15,7 @@ import numpy as np
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
-from ctrecon.geometry.registry import GEOMETRIES
-from ctrecon.support.folder import members
-
-# A file that registers its class is found by being in this folder.
-for _name in members("ctrecon.geometry"):
-    if _name != "as_json":
-        importlib.import_module(f"ctrecon.geometry.{_name}")
+from ctrecon.geometry.registry import geometries
 
 
 def geometry_from_dict(
@@ -43,10 +36,10 @@ def geometry_from_dict(
     if not isinstance(values, Mapping):
         raise GeometryError(f"a geometry must be a JSON object, got {type(values).__name__}")
     kind = values.get("geometry")
-    if not isinstance(kind, str) or kind not in GEOMETRIES:
-        *most, last = (f'"{name}"' for name in sorted(GEOMETRIES))
+    if not isinstance(kind, str) or kind not in (classes := geometries()):
+        *most, last = (f'"{name}"' for name in sorted(geometries()))
         raise GeometryError(f'"geometry" must be {", ".join(most)} or {last}, got {kind!r}')
-    fields = {field.name: field for field in dataclasses.fields(GEOMETRIES[kind])}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(classes[kind])}  # type: ignore[arg-type]
     allowed = {"geometry", "image", *fields, *(("angles_deg",) if "angles_rad" in fields else ())}
     unknown = sorted(str(key) for key in set(values) - allowed)
     if unknown:
@@ -64,7 +57,7 @@ def geometry_from_dict(
         if key not in entries:
             raise GeometryError(f'"{key}" is missing in {_a(kind)} geometry')
     image = values.get("image")
-    return GEOMETRIES[kind](**entries), None if image is None else grid_from_dict(image)
+    return classes[kind](**entries), None if image is None else grid_from_dict(image)
 
 
 def measures_in_space(values: object) -> bool:

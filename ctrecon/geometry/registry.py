@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
+from functools import cache
 from typing import TypeVar
 
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
+from ctrecon.support.folder import members
 
 Kind = TypeVar("Kind", bound=type[Geometry])
 
-GEOMETRIES: dict[str, type[Geometry]] = {}
-"""Every geometry that JSON may name."""
+_REGISTERED: dict[str, type[Geometry]] = {}
+_HERE = "ctrecon.geometry"
+
+
+def geometries() -> dict[str, type[Geometry]]:
+    """Every geometry that JSON may name: those of the files of this folder, found by being here, and registered ones.
+
+    Returns:
+        The classes by their ``kind``.
+    """
+    _import_all()
+    return _REGISTERED
+
+
+@cache
+def _import_all() -> None:
+    for name in members(_HERE):
+        importlib.import_module(f"{_HERE}.{name}")
 
 
 def register(geometry: Kind) -> Kind:
@@ -29,9 +48,9 @@ def register(geometry: Kind) -> Kind:
     frozen = bool(getattr(getattr(geometry, "__dataclass_params__", None), "frozen", False))
     if not isinstance(name, str) or not frozen or not hasattr(geometry, "title"):
         raise GeometryError(f"{geometry.__name__} must be a frozen dataclass with a kind and a title")
-    other = GEOMETRIES.get(name, geometry)
+    other = _REGISTERED.get(name, geometry)
     # The same class written once more, as a notebook's cell does that is run again, takes its own place.
     if (other.__module__, other.__qualname__) != (geometry.__module__, geometry.__qualname__):
         raise GeometryError(f"the geometry {name!r} is {other.__name__} already; choose another kind")
-    GEOMETRIES[name] = geometry
+    _REGISTERED[name] = geometry
     return geometry

@@ -64,7 +64,7 @@ def tripod(views=80):
 def registered():
     registry.register(Tripod)
     yield
-    del registry.GEOMETRIES[Tripod.kind]
+    del registry.geometries()[Tripod.kind]
 
 
 @pytest.fixture

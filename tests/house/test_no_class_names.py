@@ -4,11 +4,11 @@ import ast
 from pathlib import Path
 
 import ctrecon
-from ctrecon.geometry.registry import GEOMETRIES
+from ctrecon.geometry.registry import geometries
 
 ROOT = Path(ctrecon.__file__).parent
-CLASSES = {kind.__name__ for kind in GEOMETRIES.values()} | {"DetectorRow", "DetectorRows", "Geometry"}
-KINDS = set(GEOMETRIES)
+CLASSES = {kind.__name__ for kind in geometries().values()} | {"DetectorRow", "DetectorRows", "Geometry"}
+KINDS = set(geometries())
 
 
 def asked(source):
