@@ -111,7 +111,7 @@ def test_the_sidecar_format() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"geometry": "spiral"}, '"geometry" must be "arc-cone", "arc-fan", "cone"'),
+        ({"geometry": "spiral"}, '"geometry" must be "arc-cone"'),
         ({"angels_deg": [0]}, "unknown entry 'angels_deg'"),
         ({"angles_rad": [0]}, "give the angles once"),
         ({"angles_deg": ["a"]}, "list of numbers"),
