@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from ctrecon.dicom.network.assembly import Assembly
 from ctrecon.dicom.network.associate import IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION
 from ctrecon.dicom.network.command_set import Command
 from ctrecon.dicom.network.contexts import standard_name
+from ctrecon.dicom.network.patience import SMALL_BYTES, Patience
 from ctrecon.dicom.network.pdu import PduError, Request, User
 from ctrecon.support.where import where
 
@@ -21,8 +23,7 @@ NOT_SUPPORTED, PROCESSING_FAILURE, UNRECOGNISED_OPERATION = 0x0122, 0x0110, 0x02
 _MOST_CANCELS = 16
 _MOST_NAMED = 3  # classes in a line of the log
 FAREWELL_S = 1.0
-# A P-DATA-TF below this is a command, or noise; after so many of them each has to wait a little longer.
-_SMALL_BYTES, _MANY_SMALL, _MOST_PAUSE_S = 1024, 64, 0.25
+_LONG_REQUEST_BYTES, _TURN_S = 16 << 10, 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,8 @@ class Services:
     """What is offered: transfer syntaxes by SOP class, and what answers each kind of request with a status.
 
     ``arriving`` is where objects lie until their handler has moved them. ``released`` is told the association's
-    number before its end in good order is confirmed, ``ended`` after every end.
+    number before its end in good order is confirmed, ``ended`` after every end. Who asks for more than most do is
+    understood while he has the ``turn``.
     """
 
     title: str
@@ -72,6 +74,7 @@ class Services:
     ended: Callable[[int], None] = lambda association: None
     timeout_s: float = 30.0
     most_object_bytes: int = 4 << 30
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(eq=False)
@@ -89,7 +92,7 @@ class Conversation:
     achieved: bool = False  # whether anything that it asked for was done, a C-ECHO not counted
     useful_at: float = field(default_factory=time.monotonic)  # it came in, or something that it asked for was done
     _got_bytes: int = 0  # since then
-    _small: int = 0  # PDUs since then that carried next to nothing
+    _patience: Patience = field(default_factory=Patience)  # with those since then that carried next to nothing
     _writing: bool = False
     _syntaxes: dict[int, tuple[str, str]] = field(default_factory=dict)
     _cancels: int = 0
@@ -148,7 +151,7 @@ class Conversation:
     # --- the upper layer
 
     def _negotiate(self) -> bool:
-        request = pdu.request(self.asked)
+        request = self._understood()
         if request.user is not None and not self.services.known(request.user):
             self._write(pdu.reject(pdu.WRONG_USER))
             self.services.log(f"refused an association of {printable(self.peer.title)}: wrong user")
@@ -158,7 +161,7 @@ class Conversation:
         chosen: dict[int, tuple[int, str]] = {}
         for offer in request.offers:
             here = self.services.syntaxes.get(offer.abstract)
-            syntax = next((syntax for syntax in offer.syntaxes if syntax in (here or ())), "")
+            syntax = offer.first_of(here or ())
             if syntax:
                 self._syntaxes[offer.number] = (offer.abstract, syntax)
             chosen[offer.number] = (
@@ -174,6 +177,23 @@ class Conversation:
         self.active_at = time.monotonic()
         self.asked = b""
         return True
+
+    def _understood(self) -> Request:
+        """What is asked for. A hundred of the longest at a time would take the processor from all for seconds."""
+        if len(self.asked) <= _LONG_REQUEST_BYTES:
+            return pdu.request(self.asked)
+        while not self.services.turn.acquire(timeout=_TURN_S):
+            self._stay()
+        try:
+            self._stay()
+            return pdu.request(self.asked)
+        finally:
+            self.services.turn.release()
+
+    def _stay(self) -> None:
+        """Raises ConnectionError where it is to leave."""
+        if self.leaving:
+            raise ConnectionError("asked to leave")
 
     def _not_taken(self, request: Request) -> str:
         """What it wanted to bring and may not: names of the standard, since other UIDs are text from outside."""
@@ -218,10 +238,6 @@ class Conversation:
         kind, length = pdu.header(bytes(self._read(pdu.HEADER_BYTES, deadline)), limits)
         body = self._read(length, deadline)
         if kind == pdu.DATA:
-            if length >= _SMALL_BYTES:
-                self.active_at = time.monotonic()
-            else:
-                self._slow_down()
             return memoryview(body)
         if kind == pdu.RELEASE_RQ and between:
             self.services.released(id(self))
@@ -236,6 +252,7 @@ class Conversation:
         try:
             while (body := self._next_data(between=not one.begun)) is not None:
                 for context, control, part in pdu.fragments(body):
+                    self._weigh(len(part))
                     if one.add(context, control, part):
                         self._serve(one)
                         one.discard()
@@ -243,11 +260,13 @@ class Conversation:
         finally:
             one.discard()
 
-    def _slow_down(self) -> None:
+    def _weigh(self, size: int) -> None:
         """Whoever talks much and says little must not take the processor from others."""
-        self._small += 1
-        if self._small > _MANY_SMALL:
-            time.sleep(min((self._small - _MANY_SMALL) * 1e-3, _MOST_PAUSE_S))
+        if size >= SMALL_BYTES:
+            self.active_at = time.monotonic()
+        elif pause_s := self._patience.pause_s(size):
+            time.sleep(pause_s)
+            self._stay()
 
     def _assembly(self) -> Assembly:
         return Assembly(self._syntaxes, self.services.arriving, self.services.most_object_bytes)
@@ -270,7 +289,7 @@ class Conversation:
             self.active_at = time.monotonic()
             if not status:
                 self.achieved = True
-                self.useful_at, self._got_bytes, self._small = self.active_at, 0, 0
+                self.useful_at, self._got_bytes, self._patience = self.active_at, 0, Patience()
 
     def _status(self, command: Command, one: Assembly) -> int:
         abstract, syntax = self._syntaxes[one.context]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, DATA, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
@@ -15,6 +15,8 @@ MOST_REQUEST_BYTES = 256 << 10
 MOST_CONTEXTS = 128
 _MOST_SYNTAXES = 128
 _MOST_USER_ITEMS = 512
+# 64 characters, and one that pads.
+_MOST_UID_BYTES, _LONG_UID = 65, "a UID of more than 64 characters"
 # Of a P-DATA-TF: what we say in the A-ASSOCIATE-AC (PS3.8, D.1), without the header of six bytes.
 MOST_DATA_BYTES = 16382
 
@@ -37,11 +39,16 @@ class PduError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A presentation context that is proposed."""
+    """A presentation context that is proposed; ``syntaxes`` are the bytes that came."""
 
     number: int
     abstract: str
-    syntaxes: tuple[str, ...]
+    syntaxes: tuple[bytes, ...]
+
+    def first_of(self, known: Collection[str]) -> str:
+        """The first transfer syntax that is ``known``, or none: those that are not asked for are not decoded."""
+        wanted = {syntax.encode(): syntax for syntax in known}
+        return next((wanted[raw] for raw in map(_unpadded, self.syntaxes) if raw in wanted), "") if wanted else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,18 +98,18 @@ def request(body: bytes) -> Request:
     if not int.from_bytes(body[:2], "big") & 1:
         raise PduError("another protocol version than 1")
     offers: list[Offer] = []
-    user = memoryview(b"")
-    for kind, item in _items(memoryview(body)[68:], MOST_CONTEXTS + 8):
+    user = b""
+    for kind, item in _items(body, 68, MOST_CONTEXTS + 8):
         if kind == 0x20:
             offers.append(_offer(item))
         elif kind == 0x50:
             user = item
-        elif kind == 0x10 and _uid(item).encode() != APPLICATION_CONTEXT:
+        elif kind == 0x10 and _unpadded(item) != APPLICATION_CONTEXT:
             raise PduError("another application context than DICOM's")
     if not 1 <= len(offers) <= MOST_CONTEXTS or len({offer.number for offer in offers}) < len(offers):
         raise PduError("no, too many, or equally numbered presentation contexts")
     most, roles, who = 0, {}, None
-    for kind, item in _items(user, _MOST_USER_ITEMS):
+    for kind, item in _items(user, 0, _MOST_USER_ITEMS):
         if kind == 0x51:
             most = int.from_bytes(item[:4], "big")
         elif kind == 0x54:
@@ -111,37 +118,42 @@ def request(body: bytes) -> Request:
                 raise PduError("a role selection of a wrong length")
             roles[_uid(item[2 : 2 + size])] = (item[-2], item[-1])
         elif kind == 0x58:
-            who = _user(bytes(item))
+            who = _user(item)
     return Request(called=called, calling=calling, offers=tuple(offers), most_bytes=most, roles=roles, user=who)
 
 
-def _items(data: memoryview, most: int) -> Iterator[tuple[int, memoryview]]:
-    count = 0
-    while data:
-        size = int.from_bytes(data[2:4], "big")
+def _items(data: bytes, at: int, most: int) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of each item from ``at`` on; a request may have sixteen thousand, so each is cheap."""
+    end, count = len(data), 0
+    while at < end:
+        begin = at + 4
+        after = begin + (data[at + 2] << 8 | data[at + 3]) if begin <= end else end + 1
         count += 1
-        if len(data) < 4 + size or count > most:
+        if after > end or count > most:
             raise PduError("an item longer than what holds it, or too many items")
-        yield data[0], data[4 : 4 + size]
-        data = data[4 + size :]
+        yield data[at], data[begin:after]
+        at = after
 
 
-def _offer(item: memoryview) -> Offer:
+def _offer(item: bytes) -> Offer:
     if len(item) < 4 or not item[0] & 1:
         raise PduError("a presentation context without an odd number")
-    abstract, syntaxes = "", []
-    for kind, inner in _items(item[4:], _MOST_SYNTAXES + 1):
-        if kind == 0x30:
-            abstract = _uid(inner)
-        elif kind == 0x40:
-            syntaxes.append(_uid(inner))
-    return Offer(number=item[0], abstract=abstract, syntaxes=tuple(syntaxes))
+    inner = list(_items(item, 4, _MOST_SYNTAXES + 1))
+    abstract = _uid(next((content for kind, content in inner if kind == 0x30), b""))
+    syntaxes = tuple(content for kind, content in inner if kind == 0x40)
+    if max(map(len, syntaxes), default=0) > _MOST_UID_BYTES:
+        raise PduError(_LONG_UID)
+    return Offer(number=item[0], abstract=abstract, syntaxes=syntaxes)
 
 
-def _uid(item: memoryview) -> str:
-    if len(item) > 65:
-        raise PduError("a UID of more than 64 characters")
-    return bytes(item).decode("ascii", "replace").rstrip(" \0")
+def _uid(item: bytes) -> str:
+    if len(item) > _MOST_UID_BYTES:
+        raise PduError(_LONG_UID)
+    return _unpadded(item).decode("ascii", "replace")
+
+
+def _unpadded(uid: bytes) -> bytes:
+    return uid.rstrip(b" \0")
 
 
 def _user(item: bytes) -> User:

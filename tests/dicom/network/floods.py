@@ -206,11 +206,36 @@ def answers_that_nobody_reads(port: int, count: int) -> list[socket.socket]:
     return opened
 
 
+def long_requests(port: int, count: int) -> list[socket.socket]:
+    """As many contexts and transfer syntaxes as there may be, in each."""
+    syntaxes = b"".join(item(0x40, b"1.2.%d" % k) for k in range(128))
+    inner = item(0x30, b"1.2.840.10008.5.1.4.1.1.2") + syntaxes
+    contexts = b"".join(item(0x20, bytes([2 * k + 1, 0, 0, 0]) + inner) for k in range(128))
+    return [speak(port, request(f"LONG {k}", contexts)) for k in range(count)]
+
+
+def values_without_end(port: int, count: int) -> list[socket.socket]:
+    """Thousands of data values in each P-DATA-TF, in as many as are taken."""
+    ct = context(1, "1.2.840.10008.5.1.4.1.1.2")
+    opened = []
+    for k in range(count):
+        size = (0, 1, 60)[k % 3]
+        one = struct.pack(">IBB", size + 2, 1, 0) + bytes(size)
+        opened.append(speak(port, request(f"VALUES {k}", ct)))
+        answer(opened[-1])
+        opened[-1].setblocking(False)
+        with suppress(OSError):
+            opened[-1].sendall(value(3, store_command()))
+            opened[-1].sendall(pdu(4, one * (16382 // len(one))) * 100)
+    return opened
+
+
 FLOODS: tuple[tuple[Flood, int], ...] = (
     (silent, 60), (open_and_close, 60), (garbage, 200), (four_gigabytes, 8), (one_byte_of_a_request, 60),
     (nearly_whole_requests, 100), (associations_of_one_peer, 30), (associations_of_many_peers, 150),
     (endless_lists, 24), (too_much_data, 16), (at_work_with_many_titles, 110), (at_work_from_many_addresses, 110),
     (requests_from_many_addresses, 150), (answers_that_nobody_reads, 110),
+    (long_requests, 100), (values_without_end, 16),
 )
 
 

@@ -59,7 +59,14 @@ def stores(node: Listening, path: Path, retries: int = 0) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize(("flood", "count"), floods.FLOODS, ids=[flood.__name__ for flood, _ in floods.FLOODS])
+# What it left in the network's buffers is read for ten seconds.
+SLOW = {floods.values_without_end: pytest.mark.long}
+
+
+@pytest.mark.parametrize(
+    ("flood", "count"),
+    [pytest.param(*pair, id=pair[0].__name__, marks=SLOW.get(pair[0], ())) for pair in floods.FLOODS],
+)
 def test_a_flood_keeps_nobody_out(flood: Flood, count: int, node: Listening, tmp_path: Path) -> None:
     opened = flood(node.port, count)
     try:
@@ -117,7 +124,8 @@ def services(tmp_path: Path) -> Services:
 def test_what_is_no_request_is_refused_as_the_standard_says(
     services: Services, data: bytes, kind: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ctrecon.dicom.network.door.FAREWELL_S", 0.05)
+    for room in ("door", "conversation"):
+        monkeypatch.setattr(f"ctrecon.dicom.network.{room}.FAREWELL_S", 0.05)
     door = Door(services, "127.0.0.1", 0)
     try:
         with floods.speak(door.port, data) as one:
