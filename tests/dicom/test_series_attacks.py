@@ -169,6 +169,53 @@ def test_what_stands_within_items_is_refused_or_listed(original: Path) -> None:
         manifest.check(ds)
 
 
+LOSSLESS = "Lossless JPEG compression, selection value 1, point transform 0, compression ratio 2.14 [{}]"
+
+
+def test_what_an_archive_writes_as_it_compresses_is_listed_and_nothing_else(original: Path) -> None:
+    """As DCMTK does, and the archives built on it."""
+    manifest = manifest_of(original)
+    ds = dcmread(original / "ct-0001.dcm")
+    before = ds.DerivationDescription
+    for said in (LOSSLESS.format(before), LOSSLESS.format(LOSSLESS.format(before))):
+        ds.DerivationDescription = said
+        manifest.check(ds)
+        assert manifest.coerced == {"DerivationDescription"}
+        manifest.coerced.clear()
+    for said in (
+        LOSSLESS.format("Approved"), "Approved. " + LOSSLESS.format(before), LOSSLESS.format(before) + " Approved",
+        LOSSLESS.format(before).replace("form 0", "form 1"), LOSSLESS.format(before).replace("2.14", "fine"),
+        LOSSLESS.format(before + " Approved"),
+    ):  # fmt: skip
+        ds.DerivationDescription = said
+        with pytest.raises(Refused, match="DerivationDescription"):
+            manifest.check(ds)
+    bare = LOSSLESS.removesuffix(" [{}]")
+    residual = dcmread(original / "residual.dcm")  # which had none
+    residual.DerivationDescription = bare
+    manifest.coerced.clear()
+    manifest.check(residual)
+    assert manifest.coerced == {"DerivationDescription"}
+    for which, said in ((residual, bare + ". Approved"), (residual, f"{bare} [Approved]"), (ds, bare)):
+        which.DerivationDescription = said
+        with pytest.raises(Refused, match="DerivationDescription"):
+            manifest.check(which)
+
+
+def test_lengths_of_groups_and_padding_of_nothing_are_no_change(original: Path) -> None:
+    manifest = manifest_of(original)
+    ds = dcmread(original / "ct-0001.dcm")
+    for where in (ds, ds.DerivationCodeSequence[0]):
+        where.add_new(0x00710000, "UL", 17)
+        where.add_new(0xFFFCFFFC, "OB", bytes(64))
+    manifest.check_private(ds)
+    manifest.check(ds)
+    assert not manifest.coerced
+    ds.DerivationCodeSequence[0].DataSetTrailingPadding = b"Approved"
+    manifest.check(ds)
+    assert manifest.coerced == {"DerivationCodeSequence[1].DataSetTrailingPadding"}
+
+
 # --- the file beside its data set
 
 

@@ -168,7 +168,8 @@ def _private(ds: Dataset) -> set[str]:
     """What others have put there: private elements, and private information in the header of the file."""
     meta = getattr(ds, "file_meta", Dataset())
     added = {name for name in ("PrivateInformation", "PrivateInformationCreatorUID") if name in meta}
-    return added | {keyword_of(element) for element in ds if element.tag.is_private and not _ours(ds, element)}
+    others = (e for e in ds if e.tag.is_private and e.tag.element != 0 and not _ours(ds, e))  # 0: a group's length
+    return added | {keyword_of(element) for element in others}
 
 
 def _ours(ds: Dataset, element: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,11 @@ from pydicom.multival import MultiValue
 from ctrecon.dicom.series.coerced import is_coercible, keyword_of
 
 Plain = Mapping[str, Any]
+# What archives built on DCMTK write around a description, or in its place, where they compress without loss.
+_RECOMPRESSED = re.compile(
+    r"Lossless JPEG compression, selection value [1-7], point transform 0, compression ratio [0-9.]{1,12}( \[(.*)\])?",
+    re.DOTALL,
+)
 _LONGEST = 200
 _NUMBERS = frozenset(("DS", "FD", "FL", "OD", "OF"))
 _WHOLE = frozenset(("IS", "US", "SS", "UL", "SL", "UV", "SV"))
@@ -27,6 +33,8 @@ def plain(ds: Dataset) -> dict[str, Any]:
     for element in ds:
         if not is_coercible(element) and element.keyword != "PixelData":
             found[keyword_of(element)] = _value(element)
+    if "DerivationDescription" in found and _as_described(str(ds.DerivationDescription)) is None:
+        del found["DerivationDescription"]
     return found
 
 
@@ -34,16 +42,21 @@ def coercible(ds: Dataset) -> dict[str, str]:
     """Of every attribute that an archive may change, one byte of a hash: a change shows, but nobody's name does.
 
     A value that is empty counts like none. Those within items are called as the way to them, with the item's number.
-    Private ones are looked at within items only.
+    Private ones are looked at within items only. Of a description it is here that it was compressed without loss since.
     """
     found: dict[str, str] = {}
     for element in ds:
+        if element.keyword == "DataSetTrailingPadding" and not bytes(element.value or b"").strip(b"\0"):
+            continue
         if not is_coercible(element):
+            if element.keyword == "DerivationDescription" and _RECOMPRESSED.fullmatch(_text(element.value)):
+                found[element.keyword] = ""
             if element.VR == "SQ":
                 for k, item in enumerate(element.value, start=1):
                     way = f"{keyword_of(element)}[{k}]."
                     found |= {way + name: value for name, value in coercible(item).items()}
-                    found |= {way + keyword_of(one): _byte(one) for one in item if one.tag.is_private}
+                    private = (one for one in item if one.tag.is_private and one.tag.element != 0)
+                    found |= {way + keyword_of(one): _byte(one) for one in private}
         elif not element.tag.is_private and element.tag.element != 0 and not element.is_empty:
             found[keyword_of(element)] = _byte(element)
     found.pop("SpecificCharacterSet", None)  # the texts are compared, not how they are written
@@ -59,6 +72,8 @@ def _value(element: DataElement) -> Any:
         return [plain(item) for item in element.value]
     if element.is_empty:
         return None
+    if element.keyword == "DerivationDescription" and isinstance(element.value, str):
+        return _short(_as_described(element.value) or "")
     one = _one_of(element.VR)
     if isinstance(element.value, MultiValue | list):
         return _short([one(value) for value in element.value])
@@ -76,6 +91,14 @@ def _one_of(vr: str) -> Callable[[Any], Any]:
 def _text(value: Any) -> str:
     # Trailing spaces pad; ends of lines are written in two ways.
     return str(value).replace("\r\n", "\n").strip(" \0\n")
+
+
+def _as_described(value: str) -> str | None:
+    """Without what was written by who compressed the pixels; what they decode to is compared anyway. None: no more."""
+    text: str | None = _text(value)
+    while text is not None and (found := _RECOMPRESSED.fullmatch(text)):
+        text = found[2]
+    return text
 
 
 def _bytes(value: bytes) -> str:
