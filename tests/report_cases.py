@@ -79,6 +79,7 @@ def make_infeasible(image: Path, lower_bound: float = 0.7654321) -> None:
     main = claim_of(image)
     values = {name: main[name] for name in ("format", "norm", "operator", "data", "weights", "limits")}
     values |= {"kind": "infeasible", "delta": 0.5, "lower_bound": lower_bound, "lo": 0.0, "hi": 0.06, "statement": ""}
+    values["image_shape"] = main["image"]["shape"]
     image.with_name(image.stem + ".certificate.json").write_bytes(verify.encode(values))
 
 

@@ -86,19 +86,16 @@ def _delta(verdict: Verdict, found: Worth) -> str:
     share = "all" if math.isinf(found.share) else f"{100 * found.share:.3g}%"
     said = f"delta is {share} of {whose} of the data: {_values(verdict, found)}"
     if v["weights"] is not None:
-        said += f"; the weights let {found.counted:.0f} of {found.values} values count"
+        said += f"; the weights make {found.values} values worth {found.counted:.0f} of equal weight"
     return said
 
 
 def _values(verdict: Verdict, found: Worth) -> str:
     """How many values there are for how many pixels, and of how many rays, where these are fewer."""
-    v = verdict.claims
-    part = {"feasible": "image", "interval": "functional"}.get(str(verdict.kind))
-    pixels = math.prod(v["image_shape"] if part is None else v[part]["shape"])
-    values = math.prod(v["data"]["shape"])
-    repeated = found.rays is not None and found.rays < DIFFERENT * values
-    of = f" of {found.rays} different {'rays through the image' if 'grid' in v['operator'] else 'rows'}"
-    return f"{values} values{of * repeated} for {pixels} pixels"
+    repeated = found.rays is not None and found.rays < DIFFERENT * found.values
+    rays = "rays through the image" if "grid" in verdict.claims["operator"] else "rows"
+    of = f" of {found.rays} different {rays}"
+    return f"{found.values} values{of * repeated} for {found.pixels} pixels"
 
 
 def _label(verdict: Verdict) -> str:

@@ -44,14 +44,16 @@ FEW_FOR_PIXELS = 0.05
 class Worth:
     """``share``: delta over the norm of the data, as the certificate weighs them (inf where that is 0).
 
-    ``counted``: the number of values that the weights let count, ``(sum w)^2 / sum w^2``, of ``values``.
-    ``rays``: how many different rays through the image they are of; None where the operator has none.
+    ``counted``: as many values of equal weight are worth what the ``values`` are as weighted, ``(sum w)^2 / sum w^2``.
+    ``pixels``: of the image that they are of. ``rays``: how many different rays through it the values are of; None
+    where the operator has none.
     ``nothing`` and ``little``: why the statement says nothing, or little, one clause each.
     """
 
     share: float
     counted: float
     values: int
+    pixels: int
     rays: int | None = None
     nothing: tuple[str, ...] = ()
     little: tuple[str, ...] = ()
@@ -107,7 +109,7 @@ def worth(verdict: Verdict) -> Worth:
     elif 2 * v["delta"] > size and verdict.kind != "infeasible":
         little.append("delta is more than half of the data")
     if counted < FEW * f.size:
-        little.append(f"its weights let {counted:.3g} of {f.size} values count")
+        little.append(f"its weights make {f.size} values worth {counted:.3g} of equal weight")
     rays = different_rays(v["operator"], verdict.arrays.get("matrix"), _seen(verdict))
     find: dict[str, Callable[[Verdict, float], _Found]]
     find = {"feasible": partial(_feasible, rays=rays), "infeasible": _infeasible, "interval": _interval}
@@ -116,10 +118,16 @@ def worth(verdict: Verdict) -> Worth:
         share=v["delta"] / size if size > 0 else math.inf,
         counted=counted,
         values=f.size,
+        pixels=_pixels(v),
         rays=rays,
         nothing=(*nothing, *more_nothing),
         little=(*little, *more_little),
     )
+
+
+def _pixels(v: Json) -> int:
+    part = {"feasible": "image", "interval": "functional"}.get(str(v["kind"]))
+    return math.prod(v["image_shape"] if part is None else v[part]["shape"])
 
 
 _Found = tuple[list[str], list[str]]

@@ -24,16 +24,19 @@ def proposal(direction: Direction, point: Point) -> Tensor:
 
 
 class Kept:
-    """Copies of a point's tensors ``names``, to notice whoever writes into them: E would rise unseen."""
+    """Copies of a point's tensors ``names``, to notice whoever writes into them or puts others in their place: E would
+    rise unseen.
+    """
 
     def __init__(self, point: Point, *names: str) -> None:
         held = [(name, getattr(point, name)) for name in names]
-        self._held = [(name, one, one.clone()) for name, one in held if one is not None]
+        self._point, self._held = point, [(name, one, one.clone()) for name, one in held if one is not None]
 
     def check(self, who: str) -> None:
         """Raises SettingError where ``who`` wrote into one of them."""
-        for name, now, before in self._held:
-            if not _same(now, before):
+        for name, held, before in self._held:
+            now = getattr(self._point, name)
+            if now is None or not _same(held, before) or (now is not held and not _same(now, before)):
                 raise SettingError(
                     f"{who} wrote into point.{name}, from which the descent goes on; work on point.{name}.clone()"
                 )

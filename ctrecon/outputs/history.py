@@ -71,6 +71,12 @@ class History:
     says_little: tuple[str, ...] = ()
     settings: Mapping[str, Any] | None = None
 
+    @property
+    def half_of_square(self) -> bool:
+        """Whether E was half the residual's square all along; else it is a likelihood of counts, say, or holds more."""
+        told = [(step.residual**2 / 2, step.energy) for step in self.progress]
+        return all(abs(half - energy) <= 1e-3 * half for half, energy in told if math.isfinite(half + energy))
+
     def to_bytes(self) -> bytes:
         """JSON, one entry a line."""
         values = {"format": FORMAT, **vars(self)}

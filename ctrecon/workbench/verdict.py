@@ -39,13 +39,23 @@ def verdict(result: Conclusion) -> str:
             f"{at_most(missed.lower_bound, 6)}, the best residual found "
             f"there {missed.best_residual:.6g}{worth}; {_advice(result, missed.best_residual)}; {see('infeasible')}"
         )
-    other = result.method == "fbp" or missed.best_residual <= delta.value
     return (
         f"delta not met {after} ({result.outcome.reason}): the residual is {result.residual:.6g}, "
         f"{result.residual / delta.value:.3g} times delta; {_undecided(missed, delta.value, unit)}; "
-        + ("try another --method; " if other else "")
-        + f"{_advice(result, result.residual)}; {see('delta-not-met')}"
+        f"{_instead(result, missed)}; {see('delta-not-met')}"
     )
+
+
+def _instead(result: Conclusion, missed: Missed) -> str:
+    """What to try. Where an image that meets delta is known, the method missed it, so geometry and data are not blamed
+    but for a fault that was seen.
+    """
+    other = "try another --method" if result.method == "fbp" else "try more --iterations or another --method"
+    if missed.best_residual > result.problem.delta.value:
+        advice = _advice(result, result.residual)
+        return f"{other}; {advice}" if result.method == "fbp" else advice
+    mendable = result.doubts is not None and result.doubts.findings[0].scan is not None
+    return f"{other}; likely, {_doubt(result)}" if mendable else other
 
 
 def _doubt(result: Conclusion) -> str:

@@ -76,7 +76,8 @@ class Verified:
         if self.about != "certificate":
             return common | said
         trusted = {"on_trust": self.valid and not self.compared, "compared": self.compared}
-        return common | {"kind": self.kind} | said | dict(self.proved) | dict(self.worth) | trusted
+        numbers = dict(self.proved) | dict(self.worth)
+        return common | {"kind": self.kind} | said | numbers | {"words": list(self.words)} | trusted
 
 
 @checked
@@ -249,7 +250,8 @@ def _reading(scan: Scan | str | os.PathLike[str] | None, **given: Any) -> Readin
 def _worth(found: Worth) -> dict[str, Any]:
     return {
         "delta_of_data": found.share if math.isfinite(found.share) else None,
-        "values": found.values, "values_that_count": found.counted,
+        "values": found.values, "values_of_equal_weight": found.counted, "pixels": found.pixels,
+        "different_rays": found.rays,
         "says_nothing": list(found.nothing), "says_little": list(found.little),
     }  # fmt: skip
 

@@ -33,7 +33,7 @@ def test_the_share_is_that_of_the_norm_the_certificate_uses(tmp_path):
     w = kept["weights"].astype(np.float64)
     assert found.share == pytest.approx(7.0 / np.sqrt((w * data**2).sum()))
     assert found.counted == pytest.approx(w.sum() ** 2 / (w**2).sum())
-    assert f"{found.counted:.0f} of {data.size} values count" in said
+    assert f"make {data.size} values worth {found.counted:.0f} of equal weight" in said
 
 
 # --- a statement about one image ------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def test_one_dominating_ray_is_counted(tmp_path):
     made = certify(image, data, delta=1e3, **{**kept, "weights": weights})
     found, said = weighed(made.write(tmp_path / "s.npy")[""])
     assert found.counted == pytest.approx(1, abs=1e-3)
-    assert "let 1 of 136 values count" in said
+    assert "make 136 values worth 1 of equal weight" in said
 
 
 def test_data_computed_from_the_image_are_noticed(tmp_path):

@@ -38,6 +38,18 @@ def test_a_direction_that_writes_into_the_point_is_noticed(name: str, by_numpy: 
     assert not bool(start.any())
 
 
+@pytest.mark.parametrize("name", ["u", "gradient"])
+def test_a_direction_that_puts_another_tensor_into_the_point_is_noticed(name: str) -> None:
+    energy, truth, _ = small_problem()
+
+    def replaces(point: Point) -> Tensor:
+        vars(point)[name] = -getattr(point, name) + 1
+        return torch.ones_like(point.u)
+
+    with pytest.raises(SettingError, match=rf"direction wrote into point\.{name}"):
+        run(energy, replaces, torch.zeros_like(truth))
+
+
 def test_a_loop_that_writes_into_an_iterate_is_noticed() -> None:
     energy, truth, _ = small_problem()
 

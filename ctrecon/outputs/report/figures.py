@@ -240,15 +240,18 @@ def slices_figure(slices: Sequence[SliceContent], units: Units = MM) -> Json:
 
 
 def convergence_figures(history: History) -> tuple[Json, Json]:
-    """Residual with delta, and E with the E that delta stands for, over the iterations, on logarithmic axes."""
+    """Residual with delta over the iterations, on logarithmic axes; and E, with what delta stands for where E is half
+    the residual's square.
+    """
     residual, energy = ([getattr(step, name) for step in history.progress] for name in ("residual", "energy"))
+    half = (history.delta**2 / 2, "delta² / 2") if history.half_of_square else (None, "")
     return (
         _path(history, "residual", residual, history.delta, "delta", BLUE),
-        _path(history, "energy E", energy, history.delta**2 / 2, "delta² / 2", ORANGE),
+        _path(history, "energy E", energy, *half, ORANGE),
     )
 
 
-def _path(history: History, name: str, values: list[float], bound: float, bound_name: str, colour: str) -> Json:
+def _path(history: History, name: str, values: list[float], bound: float | None, bound_name: str, colour: str) -> Json:
     k = [step.iteration for step in history.progress]
     few = len(k) <= 60
     drawn = [value if value > 0 else None for value in values]  # NaN too: the axis is logarithmic
@@ -258,11 +261,12 @@ def _path(history: History, name: str, values: list[float], bound: float, bound_
             marker={"size": 8}, hovertemplate="iteration %{x}<br>" + name + " %{y:.5~g}<extra></extra>",
         )
     )  # fmt: skip
-    figure.add_hline(y=bound, line={"color": RED, "width": 2, "dash": "dash"})
-    figure.add_annotation(
-        x=1, xref="x domain", xanchor="right", yanchor="bottom", text=bound_name, y=math.log10(max(bound, 1e-300)),
-        yref="y", showarrow=False,
-    )  # fmt: skip
+    if bound is not None:
+        figure.add_hline(y=bound, line={"color": RED, "width": 2, "dash": "dash"})
+        figure.add_annotation(
+            x=1, xref="x domain", xanchor="right", yanchor="bottom", text=bound_name, y=math.log10(max(bound, 1e-300)),
+            yref="y", showarrow=False,
+        )  # fmt: skip
     figure.update_layout(
         xaxis={"title": {"text": "iteration"}, "rangemode": "tozero", "dtick": 1 if k and max(k) <= 12 else None},
         yaxis={"type": "log", "exponentformat": "power", "title": {"text": name}, "nticks": 6},

@@ -209,8 +209,8 @@ def _another(history: History) -> str:
     if history.best_residual is not None and history.best_residual <= history.delta:
         return (
             "It is not said that no image meets delta: by the history another one was found that misses the data by "
-            f"{upward(history.best_residual)} only. The method ended too early; more iterations or another method may "
-            "help."
+            f"{upward(history.best_residual)} only. The method did not find it; another one, or more iterations where "
+            "the method counts any, may."
         )
     return (
         "It is not said whether another image meets delta: the method may have ended too early, or the scan may not "

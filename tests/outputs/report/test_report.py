@@ -54,12 +54,23 @@ def test_a_certified_image(head: Path) -> None:
     assert content.claim is not None
     assert content.residual.norm == pytest.approx(content.claim["residual"], rel=1e-9)
     assert "No region was audited" in page.words
+    for claimed in ("The certificate speaks", "The proof is in the files", "the proof recomputes", "half its square"):
+        assert claimed in page.words, claimed
     for stored in content.files:
         assert stored.sha256 in page.words
     assert "ctrecon verify head.certificate.json" in page.words
     # The scan is a fan of 40 views: the geometry is on the page, in mm.
     for fact in ("fan beam", "40, from 0°", "48 cells", "conjugate gradients", "Time for the reconstruction"):
         assert fact in page.words, fact
+
+
+def test_an_energy_that_is_no_misfit_alone_is_not_called_half_its_square(head: Path) -> None:
+    content = gather(head)
+    assert content.history is not None
+    more = tuple(replace(step, energy=1.2 * step.energy) for step in content.history.progress)
+    page = page_of(replace(content, history=replace(content.history, progress=more)))
+    assert "half its square" not in page.words
+    assert "what the method lowers: not this misfit alone" in page.words
 
 
 def test_a_changed_pixel_is_refused_in_red(head: Path) -> None:
@@ -87,6 +98,9 @@ def test_delta_not_met(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.exit_code == 3
     assert "that meets delta exists" in done.output
+    # Nor are geometry and data blamed where an image that explains them is known.
+    assert "try more --iterations or another --method" in done.output
+    assert "check geometry" not in done.output
     at_once = Page((tmp_path / "u.html").read_text())
     result = run("report", tmp_path / "u.npy", "-o", tmp_path / "later.html")
     assert result.exit_code == 3
@@ -96,9 +110,12 @@ def test_delta_not_met(tmp_path: Path) -> None:
         assert re.search(r"misses the data by [\d.]+, [\d.]+ times delta, which was [\d.]+", page.words)
         assert "Certified:" not in page.words
         assert "There is no certificate to check" in page.words
+        # Where nothing is proved no sentence speaks of a proof or of what a certificate says.
+        for claimed in ("The certificate speaks", "The proof is in the files", "the proof recomputes"):
+            assert claimed not in page.words, claimed
         assert "fan beam" in page.words
         # One iteration was too few, and the search for a proof that nothing fits has found what does.
-        ended = r"another one was found that misses the data by [\d.]+ only. The method ended too early"
+        ended = r"another one was found that misses the data by [\d.]+ only. The method did not find it"
         assert re.search(ended, page.words)
     # Only the run itself has the data at hand.
     assert {a.get("id") for a in at_once.all("div")} >= {"plot-residual", "plot-descent"}
