@@ -45,8 +45,10 @@ class Line:
 
     @property
     def root(self) -> float:
-        """The kappa at which it is 0."""
-        return self.kappa + (1 - ROUNDING) * self.bound / self.slope if self.slope > 0 else math.inf
+        """The kappa at which it is 0; of one that is level, on which side of 0 it stays."""
+        if self.slope > 0:
+            return self.kappa + (1 - ROUNDING) * self.bound / self.slope
+        return math.inf if self.bound > 0 else -math.inf
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -138,9 +138,10 @@ def masked(inside: Mask, name: str, ring: Ring) -> Region:
     """
     distance = ndimage.distance_transform_edt(~inside) if inside.any() else np.full(inside.shape, np.inf)
     reach = ring.reach(math.sqrt(np.count_nonzero(inside) / math.pi))
+    count = int(np.count_nonzero(inside))
     return Region(
         label=safe(f"mask-{Path(name).name.split('.')[0]}"),
-        name=f"{np.count_nonzero(inside)} pixels of the mask {name}; surroundings {ring.gap:.6g} to {reach:.6g} pixels "
+        name=f"{count} pixel{'s' * (count != 1)} of the mask {name}; surroundings {ring.gap:.6g} to {reach:.6g} pixels "
         "away",
         inside=inside,
         around=(distance > ring.gap) & (distance <= reach),

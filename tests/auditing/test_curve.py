@@ -10,6 +10,7 @@ import pytest
 
 from ctrecon.auditing.assumptions import Assumptions, assume
 from ctrecon.auditing.audit import Audit
+from ctrecon.auditing.curve import Line
 from ctrecon.auditing.evidence import read_evidence, single
 from ctrecon.auditing.image_set import variation
 from ctrecon.auditing.regions import Ring, disc
@@ -117,3 +118,14 @@ def test_a_region_of_noise_has_no_certain_sign(audit):
     assert not found.decided
     assert found.certain_up_to < audit.assumptions.kappa
     assert "no sign is certain" in audit.certainty(found) or "up to TV" in audit.certainty(found)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 30])
+def test_what_is_not_decided_is_not_called_certain(audit, iterations):
+    """Also of duals that know nothing of roughness yet, whose bound is the same for every kappa."""
+    one = disc(6, 7, 0.2, GRID.shape, Ring(gap=0.5, width=2.0))
+    found = audit.ask(one, most_iterations=iterations)
+    assert found.decided == (found.certain_up_to > audit.assumptions.kappa)
+    assert found.decided or "for every kappa" not in audit.certainty(found)
+    assert Line(kappa=1.0, bound=-0.5, slope=0.0).root == -math.inf
+    assert Line(kappa=1.0, bound=0.5, slope=0.0).root == math.inf

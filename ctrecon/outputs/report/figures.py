@@ -244,10 +244,10 @@ def convergence_figures(history: History) -> tuple[Json, Json]:
     the residual's square.
     """
     residual, energy = ([getattr(step, name) for step in history.progress] for name in ("residual", "energy"))
-    half = (history.delta**2 / 2, "delta² / 2") if history.half_of_square else (None, "")
+    half = history.delta**2 / 2 if history.half_of_square else None
     return (
         _path(history, "residual", residual, history.delta, "delta", BLUE),
-        _path(history, "energy E", energy, *half, ORANGE),
+        _path(history, "energy E", energy, half, "delta² / 2", ORANGE),
     )
 
 
