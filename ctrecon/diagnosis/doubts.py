@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from ctrecon.diagnosis.causes import SPEAKING
 from ctrecon.diagnosis.diagnose import Diagnosis, diagnose
 from ctrecon.diagnosis.fit import Fit, fit
@@ -19,6 +23,8 @@ DOUBT = "doubt: "
 _TIMES, _COARSE = 1.2, 0.006
 # What is mended must leave less than this share of the misfit.
 _MENDED = 0.88
+# Views that scatter by more than this in scale, and by so many times what the misfit makes them scatter, are uneven.
+_UNEVEN, _UNEVEN_TIMES = 0.004, 2.0
 # In cells. The axis is found to about a tenth where the data show it at all.
 _OFF_AXIS = 0.3
 
@@ -34,7 +40,7 @@ def doubts_about(scan: Scan, *, met: bool) -> Diagnosis | None:
         The diagnosis, with findings; None without a sign of any, or where no diagnosis can be made.
     """
     try:
-        if met and not _a_sign(scan if scan.sinogram.ndim == 2 else MiddleRow.of(scan).scan):
+        if met and not a_sign(scan if scan.sinogram.ndim == 2 else MiddleRow.of(scan).scan):
             return None
         found = diagnose(scan)
     except CtreconError:
@@ -42,14 +48,29 @@ def doubts_about(scan: Scan, *, met: bool) -> Diagnosis | None:
     return found if found.findings else None
 
 
-def _a_sign(scan: Scan) -> bool:
+def a_sign(scan: Scan) -> bool:
+    """Whether a scan in the plane shows a sign, cheap to see, that something may be wrong.
+
+    Args:
+        scan: In the plane.
+
+    Raises:
+        InputError: Where no coarse image can be fitted to it.
+    """
     # Not by delta: a wrong geometry passes for noise, and then any image meets delta.
     found = _coarse(scan)
     return (
         found.share > _TIMES * noise_share(scan, found.block) + _COARSE
+        or _uneven(found)
         or _off_axis(scan)
         or any(_worth_it(suggestion, found) for cause in SPEAKING for suggestion in cause(scan))
     )
+
+
+def _uneven(found: Fit) -> bool:
+    # A gain of 2% from view to view is less than the limit above allows, and any image meets the delta made of it.
+    scatter = float(np.std(found.factors()))
+    return scatter > max(_UNEVEN, _UNEVEN_TIMES * found.share / math.sqrt(found.data.shape[1]))
 
 
 def _coarse(scan: Scan) -> Fit:

@@ -36,6 +36,7 @@ class Fit:
         share: ``||A u - f|| / ||f||`` of coarse cells.
         image: ``[rows, columns]``, coarse, in the scan's own unit.
         residual: ``A u - f`` ``[views, coarse cells]``.
+        data: ``f``, likewise.
         views: Which views of the scan these are.
         grid: That of the image.
         block: How many cells make a coarse one.
@@ -44,6 +45,7 @@ class Fit:
     share: float
     image: Array
     residual: Float64Array
+    data: Float64Array
     views: slice
     grid: Grid
     block: int
@@ -55,6 +57,16 @@ class Fit:
     def views_that_stand_out(self) -> list[int]:
         """Views (counted among those looked at) whose residual keeps its sign over the cells."""
         return _standing_out(self.residual.T)
+
+    def factors(self) -> Float64Array:
+        """What each view's data would have to be multiplied by to come nearest to the image, over the median of all.
+
+        Nearest to 1 of what is so: an image follows gains of the views in part, slow ones above all.
+        """
+        square = (self.data**2).sum(axis=1)
+        factors = 1 + (self.residual * self.data).sum(axis=1) / np.where(square > 0, square, np.inf)
+        middle = float(np.median(factors))
+        return factors / middle if middle > 0 else np.ones_like(factors)
 
 
 def fit(
@@ -109,8 +121,8 @@ def fit(
         d = z + gamma / last * d
     residual = -r[0, 0].double().numpy()
     return Fit(
-        share=float(np.linalg.norm(residual)) / size, image=u[0, 0].numpy(), residual=residual, views=views, grid=grid,
-        block=block,
+        share=float(np.linalg.norm(residual)) / size, image=u[0, 0].numpy(), residual=residual,
+        data=f[0, 0].double().numpy(), views=views, grid=grid, block=block,
     )
 
 

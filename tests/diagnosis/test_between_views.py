@@ -10,9 +10,9 @@ import pytest
 
 import ctrecon as ct
 from ctrecon.diagnosis.causes.shared_noise import shared_noise
-from ctrecon.diagnosis.causes.view_gain import view_gain
+from ctrecon.diagnosis.causes.view_gain import view_gain, view_mass
 from ctrecon.diagnosis.diagnose import diagnose
-from ctrecon.diagnosis.doubts import doubts_about
+from ctrecon.diagnosis.doubts import a_sign, doubts_about
 from ctrecon.diagnosis.fit import fit
 from ctrecon.measurement.scan import Scan
 
@@ -43,7 +43,7 @@ def uneven(beam: str, kind: str) -> tuple[Scan, np.ndarray]:
 @pytest.mark.parametrize("kind", ["each", "half"])
 def test_gains_of_views_are_found(beam: str, kind: str) -> None:
     bad, gains = uneven(beam, kind)
-    (found,) = view_gain(bad)
+    (found,) = (view_mass if beam == "parallel" else view_gain)(bad)
     assert found.scan is not None
     assert fit(found.scan).share < 0.6 * fit(bad).share
     factors = np.median(found.scan.sinogram / np.where(bad.sinogram == 0, 1, bad.sinogram), axis=1)
@@ -61,6 +61,20 @@ def test_gains_of_views_are_named_first(beam: str, kind: str) -> None:
     assert found[0].cause == "view-gain", [str(one) for one in found]
     assert found[0].after < 0.6 * found[0].before
     assert (found[0].scan is None) == (beam == "cone"), "of a row of many the other rows do not follow"
+
+
+def gains_of(kind: str) -> np.ndarray:
+    if kind == "each":
+        return 1 + np.random.default_rng(3).normal(0, 0.02, (VIEWS, 1))
+    return np.linspace(1, 1.02, VIEWS)[:, None]
+
+
+@pytest.mark.parametrize("beam", ["fan", "parallel"])
+@pytest.mark.parametrize("kind", ["each", "drift"])
+def test_a_gain_of_two_percent_is_a_sign_although_an_image_meets_delta(beam: str, kind: str) -> None:
+    scan = of(beam, "chest")
+    assert a_sign(with_data(scan, scan.sinogram * gains_of(kind)))
+    assert not a_sign(scan)
 
 
 def lagging(beam: str, kept: float) -> Scan:

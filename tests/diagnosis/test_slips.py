@@ -12,6 +12,7 @@ import pytest
 import ctrecon as ct
 from ctrecon.diagnosis.causes import CAUSES
 from ctrecon.diagnosis.causes.bad_columns import bad_columns
+from ctrecon.diagnosis.causes.saturated import saturated
 from ctrecon.diagnosis.diagnose import Diagnosis, diagnose
 from ctrecon.diagnosis.doubts import doubts_about
 from ctrecon.diagnosis.suggestion import scaled
@@ -208,6 +209,18 @@ def test_anatomy_is_not_taken_for_bad_columns() -> None:
         scan = ct.simulate(phantom, beam=beam, size=size, views=views, noise=noise, seed=11).scan
         assert list(bad_columns(scan)) == []
         assert len(list(bad_columns(with_data(scan, only_where(scan, 0.0, columns=(size // 2,)))))) == 1
+
+
+def test_a_limit_that_many_rays_share_speaks_for_itself_and_few_bits_do_not() -> None:
+    """Gains of the views explain a good part of what is cut off, too; the value that is shared decides."""
+    scan = scan_of("ellipses")
+    top = float(scan.sinogram.max())
+    (cut,) = saturated(with_data(scan, np.minimum(scan.sinogram, 0.6 * top)))
+    assert cut.certain
+    assert "rays hold exactly" in cut.evidence
+    few = with_data(scan, np.round(scan.sinogram / top * 32) / 32 * top)
+    assert not any(one.certain for one in saturated(few))
+    assert list(saturated(scan)) == []
 
 
 def swapped(scan: Scan) -> Scan:

@@ -17,10 +17,11 @@ from ctrecon.diagnosis.causes.filtered import filtered
 from ctrecon.diagnosis.causes.length_unit import length_unit
 from ctrecon.diagnosis.causes.lost_views import lost_views
 from ctrecon.diagnosis.causes.not_logged import not_logged
+from ctrecon.diagnosis.causes.saturated import saturated
 from ctrecon.diagnosis.causes.shared_noise import shared_noise
 from ctrecon.diagnosis.causes.transposed import transposed
 from ctrecon.diagnosis.causes.values_unit import values_unit
-from ctrecon.diagnosis.causes.view_gain import view_gain
+from ctrecon.diagnosis.causes.view_gain import view_gain, view_mass
 from ctrecon.diagnosis.causes.view_order import view_order
 from ctrecon.diagnosis.causes.wider_object import wider_object
 from ctrecon.diagnosis.causes.wrapped import wrapped
@@ -43,7 +44,9 @@ CAUSES: tuple[Cause, ...] = (
     cell_order,
     bad_columns,
     lost_views,
+    saturated,
     correctable,
+    view_mass,
     view_gain,
     shared_noise,
     axis,
@@ -53,7 +56,7 @@ CAUSES: tuple[Cause, ...] = (
 """In the order in which equals are named: the simplest slip first."""
 
 SPEAKING: tuple[Cause, ...] = (
-    not_logged, air_level, wrapped, filtered, values_unit, cell_order, bad_columns, lost_views, correctable,
-    shared_noise,
+    not_logged, air_level, wrapped, filtered, values_unit, cell_order, bad_columns, lost_views, saturated,
+    correctable, view_mass, shared_noise,
 )  # fmt: skip
 """Those that look at the values alone, which costs little: they are asked in every reconstruction."""

@@ -13,12 +13,9 @@ from ctrecon.measurement.scan import Scan
 
 WORDS = {
     "zingers": "single rays stand out from all their neighbours (zingers)",
-    "saturation": "many rays hold one and the same extreme value (saturation)",
     "flicker": "the views differ in brightness (the source flickers)",
 }
 """The corrections that are tried, with the words for what they mend."""
-# The fit judges here, so that a scan of which most is saturated may be asked about, too.
-_NUMBERS = {"saturation": {"most": 0.75}}
 _MOST_LEFT_OUT = 0.75
 
 
@@ -26,7 +23,7 @@ def correctable(scan: Scan) -> Iterator[Suggestion]:
     """The scan after each correction that changes it."""
     for name, words in WORDS.items():
         try:
-            mended = corrected(scan, {name: _NUMBERS.get(name, {})})
+            mended = corrected(scan, {name: {}})
         except CtreconError:
             continue  # it cannot be made of this scan
         lost = scan.usable_count - mended.usable_count

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ctrecon.diagnosis.fit import fit
+from ctrecon.diagnosis.noise import noise_share
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.measurement.cut_off import cut_off
 from ctrecon.measurement.scan import Scan
@@ -23,17 +24,46 @@ from ctrecon.support.arrays import Array, Float64Array
 _FEWEST, _ROUNDS = 12, 3
 # Views that scatter by less than this are as even as those of any tube; beyond the other it is no matter of scale.
 _LEAST, _MOST = 0.004, 0.5
+# A mass that scatters by so many times what noise, rather too large, makes of it is no matter of how an image fits.
+_SURE = 2.0
+
+
+def view_mass(scan: Scan) -> Iterator[Suggestion]:
+    """The scan with each view's values times one factor, by the masses of parallel views: the data alone say it."""
+    if not _enough(scan) or not _weighed(scan):
+        return
+    f = scan.sinogram.astype(np.float64)
+    factors = _by_mass(f)
+    if factors is not None and float(np.std(factors)) > _SURE * noise_share(scan, 1) * _scatter_of_noise(f):
+        yield from _scaled(scan, factors, certain=True)
 
 
 def view_gain(scan: Scan) -> Iterator[Suggestion]:
-    """The scan with each view's values times one factor."""
-    if scan.geometry is None or scan.sinogram.ndim != 2 or scan.sinogram.shape[0] < _FEWEST:
+    """The scan with each view's values times one factor, by the image that explains all of them best."""
+    if not _enough(scan) or _weighed(scan):
         return
+    factors = _by_fit(scan)
+    if factors is not None:
+        yield from _scaled(scan, factors, certain=False)
+
+
+def _enough(scan: Scan) -> bool:
+    return scan.geometry is not None and scan.sinogram.ndim == 2 and scan.sinogram.shape[0] >= _FEWEST
+
+
+def _weighed(scan: Scan) -> bool:
+    """Whether the sum of each view is the mass of one and the same object."""
+    assert scan.geometry is not None
     orbit = scan.geometry.orbit
-    whole = orbit is not None and orbit.parallel and scan.mask is None and not cut_off(scan.sinogram, scan.geometry)
-    factors = _by_mass(scan.sinogram.astype(np.float64)) if whole else _by_fit(scan)
-    if factors is None:
-        return
+    return orbit is not None and orbit.parallel and scan.mask is None and not cut_off(scan.sinogram, scan.geometry)
+
+
+def _scatter_of_noise(f: Float64Array) -> float:
+    """What noise of the size of the data would make their sums scatter by, as a share of these."""
+    return float(np.sqrt((f**2).mean() * f.shape[1])) / float(np.median(f.sum(axis=1)))
+
+
+def _scaled(scan: Scan, factors: Float64Array, *, certain: bool) -> Iterator[Suggestion]:
     scatter = float(np.std(factors))
     if not _LEAST < scatter < _MOST or (factors <= 0).any():
         return
@@ -44,8 +74,9 @@ def view_gain(scan: Scan) -> Iterator[Suggestion]:
     jump = np.abs(np.diff(factors))
     evidence = f"the largest change is by {float(jump.max()):.1%}, at view {int(jump.argmax()) + 1}"
     yield Suggestion(
-        cause="view-gain", words=f"the views differ in scale, by {scatter:.1%} rms", scan=mended, evidence=evidence
-    )
+        cause="view-gain", words=f"the views differ in scale, by {scatter:.1%} rms", scan=mended, evidence=evidence,
+        certain=certain,
+    )  # fmt: skip
 
 
 def _by_mass(f: Float64Array) -> Float64Array | None:
