@@ -18,9 +18,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ctrecon.errors import GeometryError
-from ctrecon.geometry.checks import PerView
+from ctrecon.geometry.checks import MAX_RAYS_PER_CELL, PerView, count
 from ctrecon.geometry.vectors import Vectors
-from ctrecon.support.arrays import Float64Array
+from ctrecon.support.arguments import checked, shown
+from ctrecon.support.arrays import Array, Float64Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,7 @@ class Geometry(ABC):
         """The symmetry of a scanner that turns about the axis; None where there is none."""
         return None
 
+    @checked
     def rays(self, views: slice = slice(None), *, per_cell: int = 1) -> tuple[Float64Array, Float64Array]:
         """The lines that are measured in the plane.
 
@@ -100,7 +102,7 @@ class Geometry(ABC):
             in mm.
 
         Raises:
-            GeometryError: for a geometry in space.
+            GeometryError: for a geometry in space, and for another number of rays than 1 to 1000.
         """
         vectors = self.to_vectors()
         if not vectors.planar:
@@ -108,21 +110,29 @@ class Geometry(ABC):
                 f"{type(self).__name__} measures in space and has no rays in the plane, which are needed here; rebin "
                 "the scan to slices"
             )
-        points, directions = vectors.views(views).split(per_cell).rays()
+        points, directions = vectors.views(views).split(count("per_cell", per_cell, MAX_RAYS_PER_CELL)).rays()
         return points[:, 0, :, :2], directions[:, 0, :, :2]
 
-    def views(self, index: slice | Sequence[int]) -> Self:
+    @checked
+    def views(self, index: slice | Sequence[int] | Array) -> Self:
         """The same scanner with some of its views.
 
         Args:
             index: A slice, or the numbers of the views from 0.
 
         Raises:
-            GeometryError: for a class whose entries for each view were not made by ``checks.each_view``.
+            GeometryError: where no view is left, a view is not there, or the class's entries for each view were not
+                made by ``checks.each_view``.
         """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
         listed = {name: value for name, value in fields.items() if isinstance(value, PerView)}
-        kept = range(self.shape[0])[index] if isinstance(index, slice) else [int(number) for number in index]
+        views = range(self.shape[0])
+        try:
+            kept = views[index] if isinstance(index, slice) else [views[number] for number in index]
+        except (IndexError, TypeError):
+            raise GeometryError(f"the views are whole numbers from 0 to {len(views) - 1}, not {shown(index)}") from None
+        if not kept:
+            raise GeometryError(f"no view of {len(views)} is left by {shown(index)}; keep at least one")
         cut = {name: PerView(value[number] for number in kept) for name, value in listed.items()}
         some = dataclasses.replace(self, **cut)  # type: ignore[type-var]
         if some.shape[0] != len(kept):

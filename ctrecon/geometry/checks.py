@@ -14,6 +14,7 @@ from ctrecon.support.arrays import Array
 MAX_IMAGE_SIDE = 16384
 MAX_DETECTOR_CELLS = 65536
 MAX_VIEWS = 1_000_000
+MAX_RAYS_PER_CELL = 1000
 LARGEST = 1e9
 _PRINTED = 4
 

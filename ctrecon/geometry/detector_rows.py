@@ -9,6 +9,7 @@ from typing import Self
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, angles, count, finite, positive
+from ctrecon.support.arguments import checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class DetectorRows(Geometry):
     def shape(self) -> tuple[int, ...]:
         return len(self.angles_rad), self.detector_rows, self.detector_count
 
+    @checked
     def with_center(self, column: float) -> Self:
         """The same scanner with the rotation axis projecting to another column.
 

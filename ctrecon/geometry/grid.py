@@ -11,6 +11,7 @@ from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.checks import MAX_IMAGE_SIDE, count, finite, positive
 from ctrecon.geometry.field_of_view import covered_mm
+from ctrecon.support.arguments import checked
 from ctrecon.support.arrays import Float64Array
 
 
@@ -143,6 +144,7 @@ class Grid:
             raise GeometryError(f"{what} works on one slice, and this grid has {self.slices}; drop slices and slice_mm")
         return self
 
+    @checked
     def finer(self, factor: int) -> Grid:
         """The same area with smaller pixels.
 
@@ -151,7 +153,11 @@ class Grid:
 
         Returns:
             Another grid; slices stay.
+
+        Raises:
+            GeometryError: For another number than 1, 2, 3, ..., and one that leads to too many pixels.
         """
+        factor = count("factor", factor, MAX_IMAGE_SIDE)
         dy, dx = self.spacing_mm
         return Grid(
             rows=self.rows * factor, columns=self.columns * factor, pixel_mm=(dy / factor, dx / factor),

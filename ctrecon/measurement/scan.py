@@ -21,7 +21,7 @@ from ctrecon.measurement.study_words import check_study
 from ctrecon.measurement.terms import PatientPosition, check_terms
 from ctrecon.measurement.units import LengthUnit, Units, units_of
 from ctrecon.measurement.which_grid import chosen_grid
-from ctrecon.support.arguments import check_fields
+from ctrecon.support.arguments import check_fields, checked
 from ctrecon.support.arrays import Array
 
 _ARRAYS = ("sinogram", "variance", "counts", "white")
@@ -133,6 +133,7 @@ class Scan:
         if (self.counts is None) != (self.white is None):
             raise InputError(f"{self.source}: counts and white field must be given together")
 
+    @checked
     def filling(self, *, positive: bool = False) -> Filling:
         """How missing rays follow from usable ones.
 
@@ -141,8 +142,12 @@ class Scan:
 
         Returns:
             What fills them; of a scan with a mask.
+
+        Raises:
+            InputError: Where no ray is missing.
         """
-        assert self.mask is not None
+        if self.mask is None:
+            raise InputError(f"{self.source}: no ray is missing, so there is nothing to fill")
         return filling(self.mask, self.geometry, positive=positive)
 
     @property
@@ -150,6 +155,7 @@ class Scan:
         """How many rays are usable."""
         return self.sinogram.size if self.mask is None else int(np.count_nonzero(self.mask))
 
+    @checked
     def weights(self, *, whitened: bool) -> Array | None:
         """What each ray counts in ``||W^(1/2) (A u - f)||^2``, ``[views, detectors]``; None where all count 1.
 
@@ -164,6 +170,7 @@ class Scan:
             return weights if self.mask is None else np.where(self.mask, weights, 0).astype(weights.dtype)
         return None if self.mask is None else self.mask.astype(self.sinogram.dtype)
 
+    @checked
     def without(self, mask: Mask, why: str) -> Scan:
         """The scan with more rays missing, besides those that are already.
 
@@ -213,6 +220,7 @@ class Scan:
             return self.water_mu_per_mm, "from the scan"
         return WATER_MU_PER_MM, "assumed, about 70 keV"
 
+    @checked
     def every(self, step: int) -> Scan:
         """The scan with some of its views.
 
@@ -251,6 +259,7 @@ class Scan:
             notes=(*self.notes, f"one view in {step} was kept: {len(range(0, self.sinogram.shape[0], step))} views"),
         )
 
+    @checked
     def with_center(self, column: float) -> Scan:
         """The scan with another rotation axis.
 
@@ -287,6 +296,7 @@ class Scan:
         """The radius about the axis beyond which the data decide nothing, where the object is cut off; else None."""
         return undecided_beyond_mm(self.sinogram, self.geometry, self.grid, self.mask)
 
+    @checked
     def with_grid(self, *, size: int | None = None, pixel_mm: float | None = None) -> Scan:
         """The scan with a grid: what is given, the rest such that the same square stays covered (``which_grid.py``).
 

@@ -12,7 +12,7 @@ from ctrecon.errors import SettingError
 from ctrecon.networks.pretrained import usual_ct_weights
 from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
 from ctrecon.reconstruction.objectives import ENERGIES, REGULARISERS
-from ctrecon.support.arguments import check_fields
+from ctrecon.support.arguments import check_fields, checked
 
 FROM_FILE = ("geometry", "row", "image", "all_rows", "bin", "detectors_first", "z_mm")
 """Settings that say how a file is read, and mean nothing where a scan is at hand already."""
@@ -136,6 +136,7 @@ class Settings:
         given = {name: getattr(self, name) for name in sorted(used) if name in _NAMES}
         return {name: value for name, value in given.items() if value is not None}
 
+    @checked
     def of_scan(self, *, in_space: bool) -> Settings:
         """The same with the weights that such a scan is given, where the method asks a network and none are named.
 
@@ -158,6 +159,7 @@ class Settings:
         return asdict(self)
 
     @staticmethod
+    @checked
     def from_dict(values: Mapping[str, Any]) -> Settings:
         """The way back. Raises SettingError for what is none of these names, or cannot be."""
         for name in values:
