@@ -24,7 +24,7 @@ from ctrecon.geometry.fan import check_distances
 from ctrecon.geometry.focal_spot import check_flight, one_for_each_view
 from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors, planar_vectors
-from ctrecon.support.arguments import checked
+from ctrecon.support.arguments import checked_with
 from ctrecon.support.arrays import Float64Array
 
 _WIDEST_RAD = math.pi / 2
@@ -91,7 +91,7 @@ class ArcFanBeam(DetectorRow):
         """Whether the focal spot left its nominal place in any view."""
         return any(self.source_angle_shift_rad) or any(self.source_radius_shift_mm)
 
-    @checked
+    @checked_with(GeometryError)
     def sources(self, views: slice = slice(None)) -> tuple[Float64Array, Float64Array]:
         """Where the source stands, without and with the shifts of a flying focal spot.
 
@@ -107,7 +107,7 @@ class ArcFanBeam(DetectorRow):
         nominal = self.source_to_axis_mm * np.stack([np.sin(t), -np.cos(t)], axis=-1)
         return nominal, radius[:, None] * np.stack([np.sin(true), -np.cos(true)], axis=-1)
 
-    @checked
+    @checked_with(GeometryError)
     def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
         """``rays`` by formula, one through the middle of each cell.
 

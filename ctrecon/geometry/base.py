@@ -20,7 +20,7 @@ import numpy as np
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.checks import MAX_RAYS_PER_CELL, PerView, count
 from ctrecon.geometry.vectors import Vectors
-from ctrecon.support.arguments import checked, shown
+from ctrecon.support.arguments import checked_with, shown
 from ctrecon.support.arrays import Array, Float64Array
 
 
@@ -89,7 +89,7 @@ class Geometry(ABC):
         """The symmetry of a scanner that turns about the axis; None where there is none."""
         return None
 
-    @checked
+    @checked_with(GeometryError)
     def rays(self, views: slice = slice(None), *, per_cell: int = 1) -> tuple[Float64Array, Float64Array]:
         """The lines that are measured in the plane.
 
@@ -113,7 +113,7 @@ class Geometry(ABC):
         points, directions = vectors.views(views).split(count("per_cell", per_cell, MAX_RAYS_PER_CELL)).rays()
         return points[:, 0, :, :2], directions[:, 0, :, :2]
 
-    @checked
+    @checked_with(GeometryError)
     def views(self, index: slice | Sequence[int] | Array) -> Self:
         """The same scanner with some of its views.
 

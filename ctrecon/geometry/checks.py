@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ctrecon.errors import GeometryError
+from ctrecon.support.arguments import shown
 from ctrecon.support.arrays import Array
 
 MAX_IMAGE_SIDE = 16384
@@ -73,6 +74,14 @@ def count(name: str, value: int, largest: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= largest:
         raise GeometryError(f"{name} must be a whole number from 1 to {largest}, got {value!r}")
     return int(value)
+
+
+def axis_column(column: float, cells: int) -> float:
+    """Where the rotation axis projects to. Raises GeometryError unless it is a number from 0 to the last cell's."""
+    known = isinstance(column, int | float | np.integer | np.floating) and not isinstance(column, bool)
+    if not known or not 0 <= column <= cells - 1:
+        raise GeometryError(f"the rotation axis must project to columns 0 to {cells - 1}, got {shown(column)}")
+    return float(column)
 
 
 def angles(values: Sequence[float] | Array, name: str = "angles_rad") -> PerView:

@@ -10,8 +10,8 @@ import numpy as np
 
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, MAX_RAYS_PER_CELL, angles, count, finite, positive
-from ctrecon.support.arguments import checked
+from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, MAX_RAYS_PER_CELL, angles, axis_column, count, finite, positive
+from ctrecon.support.arguments import checked_with
 from ctrecon.support.arrays import Float64Array
 
 
@@ -43,7 +43,7 @@ class DetectorRow(Geometry):
         cells = np.arange(self.detector_count, dtype=np.float64) - (self.detector_count - 1) / 2
         return cells * self.detector_spacing_mm + self.detector_offset_mm
 
-    @checked
+    @checked_with(GeometryError)
     def rays(self, views: slice = slice(None), *, per_cell: int = 1) -> tuple[Float64Array, Float64Array]:
         if count("per_cell", per_cell, MAX_RAYS_PER_CELL) == 1:
             return self.closed_rays(views)
@@ -53,7 +53,7 @@ class DetectorRow(Geometry):
         }
         return dataclasses.replace(self, **finer).closed_rays(views)
 
-    @checked
+    @checked_with(GeometryError)
     def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
         """``rays`` by formula.
 
@@ -62,16 +62,12 @@ class DetectorRow(Geometry):
         """
         return super().rays(views)
 
-    @checked
     def with_center(self, column: float) -> Self:
-        if not 0 <= column <= self.detector_count - 1:
-            raise GeometryError(
-                f"the rotation axis must project to columns 0 to {self.detector_count - 1}, got {column}"
-            )
+        column = axis_column(column, self.detector_count)
         offset = ((self.detector_count - 1) / 2 - column) * self.detector_spacing_mm
         return dataclasses.replace(self, detector_offset_mm=offset)
 
-    @checked
+    @checked_with(GeometryError)
     def axes(self, views: slice) -> tuple[Float64Array, Float64Array]:
         """Cosine and sine of the views' angles, ``[views, 1]``."""
         turned = np.asarray(self.angles_rad[views])

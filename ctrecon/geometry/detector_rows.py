@@ -6,10 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Self
 
-from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
-from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, angles, count, finite, positive
-from ctrecon.support.arguments import checked
+from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, angles, axis_column, count, finite, positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +48,6 @@ class DetectorRows(Geometry):
     def shape(self) -> tuple[int, ...]:
         return len(self.angles_rad), self.detector_rows, self.detector_count
 
-    @checked
     def with_center(self, column: float) -> Self:
         """The same scanner with the rotation axis projecting to another column.
 
@@ -63,9 +60,6 @@ class DetectorRows(Geometry):
         Raises:
             GeometryError: For a column that the detector does not have.
         """
-        if not 0 <= column <= self.detector_count - 1:
-            raise GeometryError(
-                f"the rotation axis must project to columns 0 to {self.detector_count - 1}, got {column}"
-            )
+        column = axis_column(column, self.detector_count)
         offset = ((self.detector_count - 1) / 2 - column) * self.detector_spacing_mm
         return dataclasses.replace(self, detector_offset_mm=offset)

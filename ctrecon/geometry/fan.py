@@ -13,7 +13,7 @@ from ctrecon.geometry.checks import positive
 from ctrecon.geometry.detector_row import DetectorRow
 from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors, planar_vectors
-from ctrecon.support.arguments import checked
+from ctrecon.support.arguments import checked_with
 from ctrecon.support.arrays import Float64Array
 
 
@@ -73,7 +73,7 @@ class FanBeam(DetectorRow):
             source_to_axis_mm=self.source_to_axis_mm, source_to_detector_mm=self.source_to_detector_mm,
         )
 
-    @checked
+    @checked_with(GeometryError)
     def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
         """``rays`` by formula, one through the middle of each cell.
 

@@ -11,7 +11,7 @@ from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.checks import MAX_IMAGE_SIDE, count, finite, positive
 from ctrecon.geometry.field_of_view import covered_mm
-from ctrecon.support.arguments import checked
+from ctrecon.support.arguments import checked_with
 from ctrecon.support.arrays import Float64Array
 
 
@@ -144,7 +144,7 @@ class Grid:
             raise GeometryError(f"{what} works on one slice, and this grid has {self.slices}; drop slices and slice_mm")
         return self
 
-    @checked
+    @checked_with(GeometryError)
     def finer(self, factor: int) -> Grid:
         """The same area with smaller pixels.
 

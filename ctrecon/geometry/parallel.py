@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from ctrecon.errors import GeometryError
 from ctrecon.geometry.base import Orbit, turned_axes
 from ctrecon.geometry.detector_row import DetectorRow
 from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors, planar_vectors
-from ctrecon.support.arguments import checked
+from ctrecon.support.arguments import checked_with
 from ctrecon.support.arrays import Float64Array
 
 
@@ -39,7 +40,7 @@ class ParallelBeam(DetectorRow):
     def orbit(self) -> Orbit:
         return Orbit(angles_rad=self.angles_rad, detector_offset_mm=self.detector_offset_mm)
 
-    @checked
+    @checked_with(GeometryError)
     def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
         """``rays`` by formula, one through the middle of each cell.
 

@@ -24,7 +24,7 @@ from ctrecon.geometry.fan import FanBeam
 from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors, planar_vectors
-from ctrecon.support.arguments import checked
+from ctrecon.support.arguments import checked_with
 from ctrecon.support.arrays import Array, Float64Array
 
 _STEADY = 1e-6
@@ -84,7 +84,7 @@ class VectorGeometry(Geometry):
         self.to_vectors()
 
     @classmethod
-    @checked
+    @checked_with(GeometryError)
     def of(cls, geometry: Geometry) -> VectorGeometry:
         """Any geometry in the plane, view by view; the angles of its orbit stay its nominal angles.
 
@@ -95,7 +95,7 @@ class VectorGeometry(Geometry):
         return cls.from_vectors(geometry.to_vectors(), angles_rad=None if orbit is None else orbit.angles_rad)
 
     @classmethod
-    @checked
+    @checked_with(GeometryError)
     def from_vectors(cls, vectors: Vectors, *, angles_rad: Sequence[float] | Array | None = None) -> VectorGeometry:
         """Vectors in the plane, as a geometry. Raises GeometryError for others."""
         if not vectors.planar:

@@ -12,7 +12,7 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.checks import MAX_DETECTOR_CELLS, PerView, count, each_view, finite, positive
 from ctrecon.geometry.registry import register
 from ctrecon.geometry.vectors import Vectors
-from ctrecon.support.arguments import checked
+from ctrecon.support.arguments import checked_with
 from ctrecon.support.arrays import Array
 
 
@@ -72,13 +72,13 @@ class VectorsInSpace(Geometry):
         self.to_vectors()
 
     @classmethod
-    @checked
+    @checked_with(GeometryError)
     def of(cls, geometry: Geometry) -> VectorsInSpace:
         """Any geometry, view by view."""
         return cls.from_vectors(geometry.to_vectors())
 
     @classmethod
-    @checked
+    @checked_with(GeometryError)
     def from_vectors(cls, vectors: Vectors) -> VectorsInSpace:
         """Vectors, as a geometry in space."""
         def listed(values: Array) -> PerView:

@@ -21,7 +21,7 @@ from ctrecon.measurement.study_words import check_study
 from ctrecon.measurement.terms import PatientPosition, check_terms
 from ctrecon.measurement.units import LengthUnit, Units, units_of
 from ctrecon.measurement.which_grid import chosen_grid
-from ctrecon.support.arguments import check_fields, checked
+from ctrecon.support.arguments import check_fields, checked, checked_with, shown
 from ctrecon.support.arrays import Array
 
 _ARRAYS = ("sinogram", "variance", "counts", "white")
@@ -220,7 +220,6 @@ class Scan:
             return self.water_mu_per_mm, "from the scan"
         return WATER_MU_PER_MM, "assumed, about 70 keV"
 
-    @checked
     def every(self, step: int) -> Scan:
         """The scan with some of its views.
 
@@ -233,9 +232,10 @@ class Scan:
         Raises:
             InputError: ``step`` is no whole number from 1 to the number of views.
         """
-        if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= self.sinogram.shape[0]:
+        if isinstance(step, bool) or not isinstance(step, int | np.integer) or not 1 <= step <= self.sinogram.shape[0]:
             raise InputError(
-                f"{self.source}: every must be a whole number from 1 to its {self.sinogram.shape[0]} views, got {step}"
+                f"{self.source}: every must be a whole number from 1 to its {self.sinogram.shape[0]} views, "
+                f"got {shown(step)}"
             )
         if step == 1:
             return self
@@ -259,7 +259,6 @@ class Scan:
             notes=(*self.notes, f"one view in {step} was kept: {len(range(0, self.sinogram.shape[0], step))} views"),
         )
 
-    @checked
     def with_center(self, column: float) -> Scan:
         """The scan with another rotation axis.
 
@@ -296,7 +295,7 @@ class Scan:
         """The radius about the axis beyond which the data decide nothing, where the object is cut off; else None."""
         return undecided_beyond_mm(self.sinogram, self.geometry, self.grid, self.mask)
 
-    @checked
+    @checked_with(GeometryError)
     def with_grid(self, *, size: int | None = None, pixel_mm: float | None = None) -> Scan:
         """The scan with a grid: what is given, the rest such that the same square stays covered (``which_grid.py``).
 

@@ -25,30 +25,40 @@ _MOST = 80
 _LARGEST = 1 << 63
 
 
-def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """A function whose arguments are held against its annotations before it begins.
+def checked_with(error: type[CtreconError]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Makes functions whose arguments are held against their annotations before they begin.
 
-    Numbers of NumPy reach it as Python's own. What a number or a text may be is its own to say; keywords by ``**`` too.
+    Numbers of NumPy reach them as Python's own. What a number or a text may be is their own to say; keywords by ``**``
+    too.
 
     Args:
-        function: Annotated; a name that only a type checker imports is known by itself.
+        error: What is raised for a value of another kind; for ``SettingError`` an array raises InputError.
 
     Returns:
-        The same function, which refuses an argument of another kind with a SettingError, an array with an InputError.
+        A decorator of annotated functions; a name that only a type checker imports is known by itself.
     """
-    signature = inspect.signature(function)
-    open_ended = {name for name, one in signature.parameters.items() if one.kind is one.VAR_KEYWORD}
 
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        bound = signature.bind(*args, **kwargs)
-        kinds = _hints(function)
-        for name, value in bound.arguments.items():
-            if name in kinds and name not in open_ended:
-                bound.arguments[name] = as_annotated(name, value, kinds[name])
-        return function(*bound.args, **bound.kwargs)
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+        open_ended = {name for name, one in signature.parameters.items() if one.kind is one.VAR_KEYWORD}
 
-    return call
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            bound = signature.bind(*args, **kwargs)
+            kinds = _hints(function)
+            for name, value in bound.arguments.items():
+                if name in kinds and name not in open_ended:
+                    bound.arguments[name] = as_annotated(name, value, kinds[name], error=error)
+            return function(*bound.args, **bound.kwargs)
+
+        return call
+
+    return decorate
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that refuses an argument of another kind with a SettingError, an array with an InputError."""
+    return checked_with(SettingError)(function)
 
 
 def check_fields(instance: Any, *, apart: Sequence[str] = (), of: str = "", error: type[CtreconError]) -> None:
