@@ -106,8 +106,10 @@ def read_public_key(path: Path) -> PublicKey:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise SettingError(f"{path}: is larger than a key can be; give a PEM file")
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(_LARGEST + 1)  # a device or a pipe says no size, and may have no end
     except OSError as error:
         raise SettingError(f"{path}: cannot be read ({error.strerror or error}); give a PEM file") from None
+    if len(raw) > _LARGEST:
+        raise SettingError(f"{path}: is larger than a key can be; give a PEM file")
+    return raw

@@ -10,6 +10,7 @@ import pytest
 import ctrecon as ct
 from ctrecon.dicom.raw.projections import read_projections
 from ctrecon.dicom.raw.synthesise import Protocol, synthesise
+from ctrecon.dicom.raw.views import Views
 from ctrecon.dicom.raw.whole import whole_scan
 from ctrecon.errors import InputError
 from ctrecon.phantoms.solids import Body, Ellipsoid
@@ -87,3 +88,18 @@ def test_one_view_in_three_and_what_does_not_fit(tmp_path: Path, monkeypatch: py
     with pytest.raises(InputError, match="reads a volume, so drop --z"):
         ct.read_scan(tmp_path / "scan", all_rows=True, z_mm=3.0)
     assert math.isclose(whole.geometry.source_z_mm[-1] - whole.geometry.source_z_mm[0], 40.0 * 23 / 16, rel_tol=1e-4)
+
+
+def test_a_view_in_another_order_is_refused_and_noise_edges_and_air_are_not() -> None:
+    rng = np.random.default_rng(3)
+    along = np.linspace(-1, 1, 400)
+    body = np.broadcast_to(7 * np.sqrt(np.maximum(0.64 - along**2, 0)) + 2 * (abs(along - 0.2) < 0.02), (12, 400))
+    noisy = body + rng.normal(0, 0.5, body.shape)
+    air, broken = rng.normal(0, 0.02, body.shape), np.zeros(body.shape)
+    broken[:, ::40] = 9.0
+    for values in (body, noisy, air, broken, rng.permutation(body.T)[:20].T):
+        assert Views("raw").accept("one", values, None)
+    swapped = (body / 2e-4).astype("<u2").byteswap() * 2e-4
+    for values in (rng.permutation(body.T).T, rng.permutation(noisy.T).T, swapped):
+        with pytest.raises(InputError, match="raw: one holds no shadow of a body"):
+            Views("raw").accept("one", values, None)

@@ -50,8 +50,9 @@ def test_what_is_no_key_or_not_private_is_refused(tmp_path: Path) -> None:
     for wrong, reader, said in (
         (public, read_site_key, "no private key"), (private, read_public_key, "no public key"),
         (tmp_path / "none", read_public_key, "cannot be read"),
+        (Path("/dev/zero"), read_public_key, "larger than a key|cannot be read"),  # it says no size, and has no end
     ):
-        wrong.exists() and wrong.chmod(0o600)
+        wrong.parent == tmp_path and wrong.exists() and wrong.chmod(0o600)
         with pytest.raises(SettingError, match=said):
             reader(wrong)
     other = generate_private_key(public_exponent=65537, key_size=2048)

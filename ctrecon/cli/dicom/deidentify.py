@@ -63,7 +63,8 @@ def command(
     if secret_file is not None:
         if not secret_file.is_file():
             raise InputError(f"there is no file {secret_file}")
-        secret = secret_file.read_bytes()[:4096]
+        with secret_file.open("rb") as stream:
+            secret = stream.read(4096)
     options = Options(
         clean_pixels=clean_pixel_data, clean_faces=clean_faces, clean_descriptors=clean_descriptors,
         retain_uids=retain_uids, safe_private=not remove_private,

@@ -1,7 +1,9 @@
 """Whether the pixels of a view can be what a detector saw: one that is dead is a gap, one that is off is refused.
 
 The mean of a fan's line integrals is nearly the same from one view to the next, since the same object is looked at from
-nearly the same side: a view with another scale, or with its sign turned, stands out.
+nearly the same side: a view with another scale, or with its sign turned, stands out. And a body's shadow has few edges:
+pixels of which every other one differs much from its neighbour are in another order than they were measured in, of
+other cells or other bytes.
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ from ctrecon.dicom.raw.ct_pd_bounds import LINE_INTEGRALS
 from ctrecon.errors import InputError
 from ctrecon.support.arrays import Array
 
-# By how much the means of neighbours may differ, as a factor; below this mean there is only air.
-_MOST_CHANGE, _AIR, _PAST = 1.3, 0.1, 0.2
+# By how much the means of neighbours may differ, as a factor; below this mean, or range, there is only air.
+_MOST_CHANGE, _AIR, _PAST, _SHADOW = 1.3, 0.1, 0.2, 0.5
+# Of so many columns at least: which share of neighbours may differ by more than a quarter of the range of 90% of them.
+# Photons make that of one in a thousand where hardly any come through; edges, of a few; any other order, of half.
+_FEWEST_COLUMNS, _MOST_EDGES, _EDGE, _MOST_ROWS = 32, 1 / 3, 1 / 4, 8
 # By how much the photons of two neighbours may differ: the tube current follows the patient's outline, but slowly.
 _MOST_MODULATION = 3.0
 
@@ -44,6 +49,7 @@ class Views:
             )
         self._lowest = min(self._lowest, low)
         self._check_mean(name, float(values.mean()))
+        self._check_order(name, values)
         self._check_photons(name, photons)
         return True
 
@@ -62,6 +68,20 @@ class Views:
                     f"{before:.4g}: two views of one body do not differ so; check RescaleSlope and RescaleIntercept"
                 )
         self._before = name, mean
+
+    def _check_order(self, name: str, values: Array) -> None:
+        rows = np.atleast_2d(values)
+        rows = rows[:: -(-len(rows) // _MOST_ROWS)]
+        if rows.shape[1] < _FEWEST_COLUMNS:
+            return
+        low, high = np.quantile(rows, (0.05, 0.95))
+        edges = float((np.abs(np.diff(rows, axis=1)) > _EDGE * (high - low)).mean())
+        if high - low > _SHADOW and edges > _MOST_EDGES:
+            raise InputError(
+                f"{self.source}: {name} holds no shadow of a body: {edges:.0%} of its neighbouring columns differ by "
+                "more than a quarter of all that it holds, as where bytes or columns are in another order; export the "
+                "scan again"
+            )
 
     def _check_photons(self, name: str, photons: Array | None) -> None:
         if self._counted is not None and self._counted[1] != (photons is not None):
