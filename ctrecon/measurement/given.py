@@ -9,8 +9,8 @@ import numpy as np
 from ctrecon.errors import InputError
 from ctrecon.support.arrays import Array
 
-LARGEST_VALUE = 1e30
-"""Squares and sums of what is measured must stay far from overflow, in float64."""
+LARGEST_VALUE, SMALLEST_VALUE = 1e30, 1e-30
+"""Squares and sums of what is measured must stay far from overflow, in float64, and from vanishing."""
 
 _DIMENSIONAL = {2: "two", 3: "three"}
 _REMEDIES = {
@@ -122,5 +122,5 @@ def check_values(
             f"{axes[0]}s"
         )
     largest = float(np.abs(values).max())
-    if largest > LARGEST_VALUE:
-        raise InputError(f"{source}: the {name} holds {largest:.3g}, which nothing measures; check the file's format")
+    if largest > LARGEST_VALUE or (name == "sinogram" and 0 < largest < SMALLEST_VALUE):
+        raise InputError(f"{source}: the {name} holds {largest:.3g} at most, which nothing measures; check the file's format")

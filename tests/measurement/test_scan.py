@@ -51,8 +51,10 @@ def test_values_that_are_not_finite_are_counted_and_found(bad, name):
 
 
 def test_absurd_values_are_refused_before_they_overflow():
-    with pytest.raises(InputError, match=r"a\.npy: the sinogram holds 1e\+200, which nothing measures"):
+    with pytest.raises(InputError, match=r"a\.npy: the sinogram holds 1e\+200 at most, which nothing measures"):
         Scan(sinogram=np.where(np.eye(VIEWS, DETECTORS) > 0, 1e200, 0), geometry=parallel(), source="a.npy")
+    with pytest.raises(InputError, match=r"a\.npy: the sinogram holds 1e-300 at most, which nothing measures"):
+        Scan(sinogram=np.full((VIEWS, DETECTORS), 1e-300), geometry=parallel(), source="a.npy")
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.complex128, np.float16, bool])
