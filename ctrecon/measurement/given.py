@@ -123,4 +123,5 @@ def check_values(
         )
     largest = float(np.abs(values).max())
     if largest > LARGEST_VALUE or (name == "sinogram" and 0 < largest < SMALLEST_VALUE):
-        raise InputError(f"{source}: the {name} holds {largest:.3g} at most, which nothing measures; check the file's format")
+        what = f"holds {largest:.3g} at most, which nothing measures"
+        raise InputError(f"{source}: the {name} {what}; check the file's format")
