@@ -63,6 +63,36 @@ def test_gains_of_views_are_named_first(beam: str, kind: str) -> None:
     assert (found[0].scan is None) == (beam == "cone"), "of a row of many the other rows do not follow"
 
 
+def with_pedestal(scan: Scan, dark: float) -> Scan:
+    """Counts of which ``dark`` of the open beam was kept (or taken off twice); the darkest ray lets through 2%."""
+    per = 4 / float(scan.sinogram.max())
+    counts = np.exp(-per * scan.sinogram.astype(float))
+    return with_data(scan, -np.log(np.maximum((counts + dark) / (1 + dark), 1e-4)) / per)
+
+
+def crooked(one: Scan, other: Scan) -> float:
+    """How far one is from the other times any factor, which no data tell."""
+    f, p = one.sinogram.astype(float), other.sinogram.astype(float)
+    return float(np.linalg.norm(f * ((f * p).sum() / (f * f).sum()) - p))
+
+
+@pytest.mark.parametrize("beam", ["fan", "parallel"])
+@pytest.mark.parametrize("dark", [0.03, -0.01])
+def test_a_wrong_dark_offset_bends_the_scale_and_is_no_gain_of_views(beam: str, dark: float) -> None:
+    """It makes views differ in scale as far as their dense parts lie behind one another."""
+    scan = of(beam, "chest")
+    bad = with_pedestal(scan, dark)
+    assert a_sign(bad)
+    (found,) = (view_mass if beam == "parallel" else view_gain)(bad)
+    assert found.cause == "bent-scale"
+    assert ("too little (scatter, hardening" in found.words) == (dark > 0)
+    assert found.scan is not None
+    assert crooked(found.scan, scan) < 0.5 * crooked(bad, scan)
+    assert fit(found.scan).share < fit(bad).share
+    (other,) = (view_mass if beam == "parallel" else view_gain)(uneven(beam, "half")[0])
+    assert other.cause == "view-gain"
+
+
 def gains_of(kind: str) -> np.ndarray:
     if kind == "each":
         return 1 + np.random.default_rng(3).normal(0, 0.02, (VIEWS, 1))

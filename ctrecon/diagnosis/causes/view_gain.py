@@ -12,7 +12,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from scipy.ndimage import median_filter
 
+from ctrecon.diagnosis.causes.bent_scale import bend_of, straightened
 from ctrecon.diagnosis.fit import fit
 from ctrecon.diagnosis.noise import noise_share
 from ctrecon.diagnosis.suggestion import Suggestion
@@ -25,7 +27,7 @@ _FEWEST, _ROUNDS = 12, 3
 # Views that scatter by less than this are as even as those of any tube; beyond the other it is no matter of scale.
 _LEAST, _MOST = 0.004, 0.5
 # A mass that scatters by so many times what noise, rather too large, makes of it is no matter of how an image fits.
-_SURE = 2.0
+_SURE, _SLOW = 2.0, 7
 
 
 def view_mass(scan: Scan) -> Iterator[Suggestion]:
@@ -34,8 +36,11 @@ def view_mass(scan: Scan) -> Iterator[Suggestion]:
         return
     f = scan.sinogram.astype(np.float64)
     factors = _by_mass(f)
-    if factors is not None and float(np.std(factors)) > _SURE * noise_share(scan, 1) * _scatter_of_noise(f):
-        yield from _scaled(scan, factors, certain=True)
+    if factors is not None:
+        # What single rays or views do to their sums, as zingers, is another matter: what stays for long is not.
+        slow = float(np.std(median_filter(factors, _SLOW, mode="nearest")))
+        sure = slow > max(_LEAST, _SURE * noise_share(scan, 1) * _scatter_of_noise(f))
+        yield from _named(scan, factors, f**2, f, certain=sure)
 
 
 def view_gain(scan: Scan) -> Iterator[Suggestion]:
@@ -44,7 +49,8 @@ def view_gain(scan: Scan) -> Iterator[Suggestion]:
         return
     factors = _by_fit(scan)
     if factors is not None:
-        yield from _scaled(scan, factors, certain=False)
+        f = scan.sinogram.astype(np.float64) * (1.0 if scan.mask is None else scan.mask)
+        yield from _named(scan, factors, f**3, f**2, certain=False)
 
 
 def _enough(scan: Scan) -> bool:
@@ -63,17 +69,28 @@ def _scatter_of_noise(f: Float64Array) -> float:
     return float(np.sqrt((f**2).mean() * f.shape[1])) / float(np.median(f.sum(axis=1)))
 
 
-def _scaled(scan: Scan, factors: Float64Array, *, certain: bool) -> Iterator[Suggestion]:
+def _named(
+    scan: Scan, factors: Float64Array, bent: Float64Array, straight: Float64Array, *, certain: bool
+) -> Iterator[Suggestion]:
+    """A bend of the scale where it explains the factors, which would follow the object's dense parts; else gains."""
     scatter = float(np.std(factors))
     if not _LEAST < scatter < _MOST or (factors <= 0).any():
         return
+    # Times the factors, for a gain makes a view seem as much denser as it is brighter.
+    bend = bend_of(factors, factors * bent.sum(axis=1) / straight.sum(axis=1))
+    even = _scaled(scan, factors, certain=certain)
+    yield even if bend is None else straightened(scan, bend, instead_of=even)
+
+
+def _scaled(scan: Scan, factors: Float64Array, *, certain: bool) -> Suggestion:
+    scatter = float(np.std(factors))
     mended = dataclasses.replace(
         scan, sinogram=_times(scan, factors), counts=None, white=None,
         variance=None if scan.variance is None else scan.variance * (factors[:, None] ** 2).astype(scan.variance.dtype),
     )  # fmt: skip
     jump = np.abs(np.diff(factors))
     evidence = f"the largest change is by {float(jump.max()):.1%}, at view {int(jump.argmax()) + 1}"
-    yield Suggestion(
+    return Suggestion(
         cause="view-gain", words=f"the views differ in scale, by {scatter:.1%} rms", scan=mended, evidence=evidence,
         certain=certain,
     )  # fmt: skip
