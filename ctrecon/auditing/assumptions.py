@@ -32,6 +32,7 @@ def assume(
     kappa: float | None = None,
     kappa_from: str = "given",
     learned: bool = False,
+    called: str = "this image",
     lo: float = 0.0,
     hi: float | None = None,
 ) -> Assumptions:
@@ -44,6 +45,7 @@ def assume(
             reconstruction.
         kappa_from: A word on where a given ``kappa`` comes from.
         learned: Whether a network made the reconstruction.
+        called: The reconstruction, in words.
         lo: No value is below, 1/mm (or per cell).
         hi: No value is above; None for 0.1/mm, or twice the image's largest value where that is more, or where the
             image has no unit.
@@ -60,7 +62,7 @@ def assume(
         # No image that explains the scan is smoother than the smoothest, whatever made it.
         rough, whose = variation(evidence.smoothest), "the smoothest image found that meets delta"
         if learned and variation(single(evidence.image)) >= rough:
-            rough, whose = variation(single(evidence.image)), "this image, a learned one"
+            rough, whose = variation(single(evidence.image)), f"{called}, a learned one"
         kappa, kappa_from = factor * rough, f"{factor:.3g} times {whose}; most simulated objects meet that (trust.md)"
     hi_from = "given"
     if hi is None:

@@ -54,7 +54,11 @@ class Answer:
 
     @property
     def verdict(self) -> str:
-        return "in the data" if self.decided else "the data do not decide"
+        """That the data do not decide is said only where images were found that show either sign."""
+        if self.decided:
+            return "in the data"
+        both = self.found is not None and self.found[0] <= 0 <= self.found[1]
+        return "the data do not decide" if both else "not decided"
 
     @property
     def contradicts(self) -> bool:
@@ -69,10 +73,11 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Audit:
-    """One reconstruction under one set of assumptions; ask it about regions."""
+    """One reconstruction under one set of assumptions; ask it about regions. ``called``: the image, in words."""
 
     evidence: Evidence
     assumptions: Assumptions
+    called: str = "this image"
 
     @cached_property
     def images(self) -> ImageSet:
@@ -128,7 +133,7 @@ class Audit:
         kappa, unit = self.assumptions.kappa, self.evidence.units.after
         times = ", ".join(
             f"{kappa / tv:.3g} times {whose}" for tv, whose in (
-                (self.own_roughness, "this image"), (self.least_roughness, "the smoothest found that meets delta")
+                (self.own_roughness, self.called), (self.least_roughness, "the smoothest found that meets delta")
             ) if tv > 0
         )
         return f"if the object is no rougher than TV = {at_most(kappa)}{unit} ({times})"
@@ -140,7 +145,7 @@ class Audit:
             return "no sign is certain for any kappa that an image found for this scan has"
         if math.isinf(kappa):
             return "the sign is certain for every kappa"
-        own = f", {kappa / self.own_roughness:.3g} times this image" if self.own_roughness > 0 else ""
+        own = f", {kappa / self.own_roughness:.3g} times {self.called}" if self.own_roughness > 0 else ""
         return (
             f"the sign is certain up to TV = {at_most(kappa)}{unit}{own}, {kappa / self.least_roughness:.3g} times the "
             "smoothest"

@@ -51,7 +51,7 @@ def draw_map(audit: Audit, found: Map) -> bytes:
     decided = sum(tile.decided for tile in found.tiles)
     right.set_title(
         f"in the data: {decided} of {len(found.tiles)} discs, red: brighter, blue: darker\n"
-        f"{audit.condition}\ndotted: the data do not decide",
+        f"{audit.condition}\ndotted: not decided",
         fontsize="medium",
     )
     label = "certified contrast to the surroundings, at least" + (f", in {unit}" if unit else "")

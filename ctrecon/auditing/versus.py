@@ -32,7 +32,9 @@ CLEAR = 1e-3
 class Disputed:
     """One disc in which the images differ: their contrasts, and what is proved of it for every image of the set.
 
-    ``wrong`` are the images that this excludes, "A", "B" or both; empty where the data do not decide.
+    ``wrong`` are the images that this excludes, "A", "B" or both. ``open``: whether images of the set were found, by
+    the solver alone, that show as little and as much as A and B; then the data do not decide. Where neither holds, more
+    iterations may.
     """
 
     region: Region
@@ -40,6 +42,7 @@ class Disputed:
     row: float
     contrasts: tuple[float, float]
     certificate: IntervalCertificate
+    open: bool
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -50,7 +53,7 @@ class Disputed:
     @property
     def verdict(self) -> str:
         if not self.wrong:
-            return "the data do not decide"
+            return "the data do not decide" if self.open else "not decided; more --iterations may decide it"
         who = f"{self.wrong[0]} is" if len(self.wrong) == 1 else "both are"
         return f"the data decide: {who} wrong here"
 
@@ -148,5 +151,8 @@ def _ranges(
         )  # fmt: skip
         if isinstance(made, Empty):
             return made
-        found.append(Disputed(region=region, column=column, row=row, contrasts=contrasts, certificate=made))
+        reached = bool((ends.found[2 * k : 2 * k + 2] <= target[2 * k : 2 * k + 2].to(ends.found)).all())
+        found.append(Disputed(
+            region=region, column=column, row=row, contrasts=contrasts, certificate=made, open=reached
+        ))  # fmt: skip
     return found

@@ -13,7 +13,7 @@ from ctrecon.support.arrays import Array
 
 # By what is wrong: colour, line, and words of the legend. The letters are said beside each disc, too.
 _LOOKS = {
-    (): ("0.3", ":", "the data do not decide between A and B"),
+    (): ("0.3", ":", "not decided between A and B"),
     ("A",): ("#b2182b", "-", "the data decide: A is wrong"),
     ("B",): ("#2166ac", "-", "the data decide: B is wrong"),
     ("A", "B"): ("#762a83", "--", "the data decide: both are wrong"),

@@ -52,7 +52,7 @@ def _interval(verdict: Verdict) -> str:
     limits = f"within delta, with TV <= {rough} and values from {lo} to {hi}"
     if verdict.proved["lower"] <= 0 <= verdict.proved["upper"]:
         return (
-            f"the data do not decide: no image {limits} shows less than {lower} or more than {upper}; 0 lies between, "
+            f"not decided: no image {limits} shows less than {lower} or more than {upper}; 0 lies between, "
             "so that no sign is proved"
         )
     most = still_decided(verdict)

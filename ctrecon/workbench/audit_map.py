@@ -27,7 +27,7 @@ def write_map(audit: Audit, found: Map, image: Path) -> dict[str, Path]:
     paths = map_paths(image)
     listed = [
         {"column": t.column, "row": t.row, "contrast": t.contrast, "sign": t.sign, "bound": t.bound,
-         "verdict": "in the data" if t.decided else "the data do not decide"}
+         "verdict": "in the data" if t.decided else "not decided"}
         for t in found.tiles
     ]  # fmt: skip
     picture = draw_map(audit, found)

@@ -152,9 +152,14 @@ def compare(
         evidence = max((e for e, _ in certified), key=lambda e: (e.values["norm"] == certified[0][0].values["norm"],
                                                                  e.delta))  # fmt: skip
         suggested = [
-            assume(e, **roughness(kappa, e), learned=is_learned(s, e), lo=lo, hi=hi) for e, s in certified
-        ]
-        asked = Audit(evidence=evidence, assumptions=max(suggested, key=lambda limits: limits.kappa))
+            assume(
+                e, **roughness(kappa, e), learned=is_learned(s, e), called="A" if e is one else "B", lo=lo, hi=hi
+            ) for e, s in certified
+        ]  # fmt: skip
+        asked = Audit(
+            evidence=evidence, assumptions=max(suggested, key=lambda limits: limits.kappa),
+            called="A" if evidence is one else "B",
+        )  # fmt: skip
         image = _beside(a, save)
         paths = {} if image is None else compare_paths(image, names[1])
         check_places(paths.values(), overwrite=overwrite)

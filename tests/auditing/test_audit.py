@@ -72,7 +72,7 @@ def test_a_disc_in_the_data_and_one_that_is_not_decided(folder):
     whether = "whether each of its structures is real is not said"
     feasible = f"the image explains the data to within delta; {whether}"
     if_so = "in the data, if the object is no rougher than TV = 1.436"
-    assert said == [if_so, "the data do not decide", feasible]
+    assert said == [if_so, "not decided", feasible]
     assert "say little" not in checked.output  # an image within all limits is stored with either
     # One byte of a dual, and the certificate is refused.
     dual = folder / "u.disc-24-14-3p2.lower-y.npy"

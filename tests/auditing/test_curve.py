@@ -127,5 +127,7 @@ def test_what_is_not_decided_is_not_called_certain(audit, iterations):
     found = audit.ask(one, most_iterations=iterations)
     assert found.decided == (found.certain_up_to > audit.assumptions.kappa)
     assert found.decided or "for every kappa" not in audit.certainty(found)
+    both = found.found is not None and found.found[0] <= 0 <= found.found[1]
+    assert (found.verdict == "the data do not decide") == both
     assert Line(kappa=1.0, bound=-0.5, slope=0.0).root == -math.inf
     assert Line(kappa=1.0, bound=0.5, slope=0.0).root == math.inf

@@ -77,6 +77,14 @@ def test_two_images_within_the_limits_are_never_called_wrong(made):
     assert found.found.disputed
     assert not any(disc.wrong for disc in found.found.disputed)
     assert f"the data decide in 0 of the {len(found.found.disputed)} discs" in str(found)
+    # That the data do not decide is said where the solver found images as far apart as the two are, and only there.
+    assert {disc.verdict for disc in found.found.disputed if disc.open} == {"the data do not decide"}
+    assert "times B, " in str(found)  # whose delta is the larger
+    assert "this image" not in str(found)
+    hasty = ct.compare(one, two, discs=2, **{**DISC, "iterations": 1, "kappa": 10.0})
+    assert not any(disc.open for disc in hasty.found.disputed)
+    assert "the data do not decide" not in str(hasty)
+    assert "not decided; more --iterations may decide it" in str(hasty)
 
 
 def test_the_truth_is_never_called_wrong_where_the_limits_hold(made):

@@ -26,7 +26,7 @@ from ctrecon.outputs.preview import image_title
 # Said of an image, these are true only where the statement is not empty.
 STRONG = re.compile(
     r"explains the|is certified to|slices? (is|are) certified|certified image|Certified: this|in the data\b|"
-    r"data do not decide|gives back the|is brighter|is darker", re.IGNORECASE
+    r"data do not decide|not decided: no image|gives back the|is brighter|is darker", re.IGNORECASE
 )  # fmt: skip
 
 

@@ -36,8 +36,8 @@ def command(
 
     A and B are S.npy or S.certificate.json, one of them certified. Of the discs in which they differ most: the proved
     range over ALL images that are within delta, no rougher than kappa and within --lo and --hi. An image that shows
-    what none of these shows is wrong there, if the object is one of these; else the data do not decide. Written beside
-    A: S.versus-B.png and .json, and S.versus-B-K.certificate.json of each disc, which `ctrecon verify` checks and
+    what none of these shows is wrong there, if the object is one of these; else it is not decided. Written beside A:
+    S.versus-B.png and .json, and S.versus-B-K.certificate.json of each disc, which `ctrecon verify` checks and
     `ctrecon report` shows.
     Exit code 0: answered. 2: bad input. 3: no image meets all this, so there is nothing to ask.
     """

@@ -252,7 +252,7 @@ def verdict_of(audit: Audit) -> str:
         return "says nothing"
     if audit.contradicts:
         return "this image is wrong here"
-    return "in the data" if audit.decided else "the data do not decide"
+    return "in the data" if audit.decided else "not decided"
 
 
 def say_audit(audit: Audit, scale: Scale) -> str:
