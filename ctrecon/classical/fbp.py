@@ -162,7 +162,15 @@ class FilteredBackProjection:
         return torch.from_numpy(self._back.on_cpu(filtered[:, 0].numpy())[:, None]).to(sinogram.dtype)
 
     def on_device(self, filtered: Tensor) -> Tensor:
-        """The sum over views by torch; what it needs to know of the geometry stays on the device."""
+        """The sum over views by torch; what it needs to know of the geometry stays on the device.
+
+        Args:
+            filtered: Weighted and filtered views with one zero cell before and two after, ``[batch, 1, views, cells]``,
+                float32.
+
+        Returns:
+            Images ``[batch, 1, rows, columns]`` in 1/mm, float32, on the same device.
+        """
         device = filtered.device
         if device not in self._by_torch:
             views, cells = filtered.shape[-2:]

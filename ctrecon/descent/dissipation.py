@@ -43,7 +43,14 @@ class DissipationSet(Protocol):
     """A set of directions ``d`` with ``<d, -grad E> > 0``, and a map into it."""
 
     def coefficients(self, z: Parted) -> Tensor:
-        """``(a, c)`` with ``a beside + c g`` in the set: ``[batch, 2]``, float64; ``(1, eta)`` is the proposal."""
+        """The map into the set, of ``d = eta g + beside`` to ``a beside + c g``.
+
+        Args:
+            z: A proposal for each sample, parted.
+
+        Returns:
+            ``(a, c)`` with ``a beside + c g`` in the set: ``[batch, 2]``, float64; ``(1, eta)`` is the proposal.
+        """
         ...
 
 
@@ -66,6 +73,14 @@ class HalfSpace:
         _positive("zeta", self.zeta)
 
     def coefficients(self, z: Parted) -> Tensor:
+        """The projection (21): what lies beside g stays, what lies along it is raised as far as needed.
+
+        Args:
+            z: A proposal for each sample, parted.
+
+        Returns:
+            ``(1, c)``, ``[batch, 2]``, float64; c is eta where the proposal is in the set, or the gradient is zero.
+        """
         needed = self.zeta * (z.descent_g.clamp_min(0).sqrt() if self.as_printed else z.descent_g)
         # As in the paper, the division is guarded: no direction descends where the gradient is zero.
         least = (needed - z.descent_beside) / z.descent_g.clamp_min(_TINY)
@@ -87,6 +102,14 @@ class Cone:
             raise SettingError(f"the cone needs zeta2 >= zeta1, got zeta1 = {self.zeta1} and zeta2 = {self.zeta2}")
 
     def coefficients(self, z: Parted) -> Tensor:
+        """The parametrisation (22): along g within ``zeta1`` and ``zeta2``, beside it cut to the length that is left.
+
+        Args:
+            z: A proposal for each sample, parted.
+
+        Returns:
+            ``(a, c)``, ``[batch, 2]``, float64, with ``0 <= a <= 1`` and ``zeta1 <= c <= zeta2``.
+        """
         # More along g where what lies beside it ascends a little, as with an adjoint that is not quite one.
         least = self.zeta1 - z.descent_beside.clamp_max(0) / z.descent_g.clamp_min(_TINY)
         clipped = torch.maximum(z.eta, least).clamp(self.zeta1, self.zeta2)

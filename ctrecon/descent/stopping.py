@@ -34,11 +34,28 @@ class StopRule(Protocol):
     def reason(self) -> Reason: ...
 
     def met(self, point: Point, energies: Sequence[Tensor]) -> Tensor:
-        """Whether each sample is done: ``[batch]``, bool. ``energies``: E of all iterates so far, this one's last."""
+        """Whether each sample is done.
+
+        Args:
+            point: The energy at this iterate.
+            energies: E of all iterates so far, this one's last, each ``[batch]``.
+
+        Returns:
+            ``[batch]``, bool.
+        """
         ...
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
-        """``tau``, or a shorter step that just meets the rule. ``d`` is the bent direction, given as ``tau`` is."""
+        """A step that does not go beyond what the rule asks for.
+
+        Args:
+            ray: The energy along the directions of this step.
+            tau: The step, ``[batch, directions]``, float64.
+            d: The bent direction, given as ``tau`` is.
+
+        Returns:
+            ``tau``, or a shorter step that just meets the rule.
+        """
         ...
 
 
@@ -84,6 +101,18 @@ class Discrepancy:
         return (delta - difference).expand_as(like)
 
     def met(self, point: Point, energies: Sequence[Tensor] = ()) -> Tensor:
+        """Whether the residual is within ``delta - difference``; of a fresh point where rounding leaves it in doubt.
+
+        Args:
+            point: The energy at this iterate.
+            energies: Not used.
+
+        Returns:
+            ``[batch]``, bool.
+
+        Raises:
+            SettingError: For an energy that compares with no data.
+        """
         found = point.discrepancy
         if found is None:
             raise SettingError("this energy compares with no data, so no discrepancy can be reached")
@@ -96,6 +125,17 @@ class Discrepancy:
         return found <= target
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
+        """The step cut where it enters the sphere ``||W^(1/2) (A u - f)|| = delta - difference``, if it does.
+
+        Args:
+            ray: The energy along the directions of this step.
+            tau: The step, ``[batch, directions]``, float64.
+            d: The bent direction, given as ``tau`` is; with ``whole`` a step equal to it is not cut.
+
+        Returns:
+            ``tau`` or a shorter step, of the same shape; always ``tau`` without ``cut``, or where the energy compares
+            with no data.
+        """
         reached = ray.discrepancy(tau)
         if not self.cut or reached is None:
             return tau
@@ -121,9 +161,28 @@ class SmallGradient:
     reason: Reason = Reason.STATIONARY
 
     def met(self, point: Point, energies: Sequence[Tensor] = ()) -> Tensor:
+        """Whether ``|grad E| <= tolerance``.
+
+        Args:
+            point: The energy at this iterate.
+            energies: Not used.
+
+        Returns:
+            ``[batch]``, bool.
+        """
         return inner(point.gradient, point.gradient).sqrt() <= self.tolerance
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
+        """The step as it is.
+
+        Args:
+            ray: Not used.
+            tau: The step, ``[batch, directions]``, float64.
+            d: Not used.
+
+        Returns:
+            ``tau``.
+        """
         return tau
 
 
@@ -135,9 +194,28 @@ class LowEnergy:
     reason: Reason = Reason.LOW_ENERGY
 
     def met(self, point: Point, energies: Sequence[Tensor] = ()) -> Tensor:
+        """Whether ``E(u) <= level``.
+
+        Args:
+            point: The energy at this iterate.
+            energies: Not used.
+
+        Returns:
+            ``[batch]``, bool.
+        """
         return point.value <= self.level
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
+        """The step as it is.
+
+        Args:
+            ray: Not used.
+            tau: The step, ``[batch, directions]``, float64.
+            d: Not used.
+
+        Returns:
+            ``tau``.
+        """
         return tau
 
 
@@ -157,9 +235,28 @@ class Plateau:
             raise SettingError(f"a plateau needs 0 < least < 1 and patience >= 1, got {self.least} and {self.patience}")
 
     def met(self, point: Point, energies: Sequence[Tensor] = ()) -> Tensor:
+        """Whether E is at least ``1 - least`` times what it was ``patience`` iterations ago.
+
+        Args:
+            point: The energy at this iterate.
+            energies: E of all iterates so far, this one's last, each ``[batch]``.
+
+        Returns:
+            ``[batch]``, bool; False while there were too few iterations.
+        """
         if len(energies) <= self.patience:
             return torch.zeros_like(point.value, dtype=torch.bool)
         return point.value >= energies[-1 - self.patience] * (1 - self.least)
 
     def shorten(self, ray: Ray, tau: Tensor, d: Tensor) -> Tensor:
+        """The step as it is.
+
+        Args:
+            ray: Not used.
+            tau: The step, ``[batch, directions]``, float64.
+            d: Not used.
+
+        Returns:
+            ``tau``.
+        """
         return tau

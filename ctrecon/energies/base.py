@@ -47,11 +47,25 @@ class Energy:
         return self.at(u).value
 
     def at(self, u: Tensor) -> Point:
-        """The energy at ``u``: ``[batch, channel, *spatial]``."""
+        """The energy at an image.
+
+        Args:
+            u: ``[batch, channel, *spatial]``.
+
+        Returns:
+            A point, which computes value and gradient when they are asked for, and remembers them.
+        """
         return DerivedPoint(self.value, u)
 
     def resumed(self, state: Mapping[str, Any]) -> Point:
-        """The point whose ``state`` it is, as it was when steps had led there."""
+        """The point of a checkpoint, as it was when steps had led there.
+
+        Args:
+            state: What ``Point.state`` was.
+
+        Returns:
+            The same point, bit by bit.
+        """
         point = self.at(state["u"])
         point.last_step = state["last_step"]
         return point
@@ -62,7 +76,17 @@ class Energy:
         return None
 
     def lipschitz_at(self, u: Tensor) -> float:
-        """``lipschitz`` where it is stated, else the largest curvature at ``u``, by power iterations."""
+        """A bound, or close estimate, of the gradient's Lipschitz constant near an image.
+
+        Args:
+            u: ``[batch, channel, *spatial]``.
+
+        Returns:
+            ``lipschitz`` where it is stated, else the largest curvature at ``u`` over all samples, by power iterations.
+
+        Raises:
+            SettingError: Where the energy states no constant and its points are its own, so that none can be computed.
+        """
         return largest_curvature(self.at(u)) if self.lipschitz is None else self.lipschitz
 
     def __add__(self, other: Energy) -> Energy:

@@ -69,11 +69,24 @@ class Mixture:
         self._kept: deque[tuple[Tensor, Tensor]] = deque(maxlen=size)
 
     def add(self, residual: Tensor, gradient: Tensor) -> None:
-        """``A u - f`` and ``A^T W (A u - f)`` of one more image."""
+        """Add one more image of the fit; the oldest of more than ``size`` is dropped.
+
+        Args:
+            residual: ``A u - f``, ``[1, *range_shape]``.
+            gradient: ``A^T W (A u - f)``, ``[1, *domain_shape]``.
+        """
         self._kept.append((residual, gradient))
 
     def best(self, *, rounds: int = 3, evaluations: int = 20) -> tuple[float, Tensor]:
-        """The bound and its ``y`` as by ``BoxBound``, of the mixture or the last image, whichever is higher."""
+        """The highest bound that is known, by the mixture or by the last image alone; one must have been added.
+
+        Args:
+            rounds: How often the weights are found anew, each time on the pixels that then ask for more.
+            evaluations: Of each bound in the search for the best shift, at most.
+
+        Returns:
+            The bound on ``||W^(1/2) (A u - f)||``, and its ``y``, whitened and in float64, of the shape of the data.
+        """
         last = self._bound(*self._kept[-1], evaluations=evaluations)
         even = self._bound.even_image.flatten()
         gradients = torch.stack([-gradient.double().flatten() for _, gradient in self._kept])

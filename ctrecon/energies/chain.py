@@ -39,7 +39,17 @@ class Chain(Energy):
         return None if stated is None else stated * self.operator.norm() ** 2
 
     def lipschitz_at(self, u: Tensor) -> float:
-        """As for every energy; a bound by that of F at ``A u``."""
+        """A bound by that of F at ``A u``.
+
+        Args:
+            u: ``[batch, *domain_shape]``.
+
+        Returns:
+            ``L ||A||^2``, with L of F at ``A u``.
+
+        Raises:
+            SettingError: Where F states no constant and none can be computed.
+        """
         return self.energy.lipschitz_at(self.operator(u)) * self.operator.norm() ** 2
 
 

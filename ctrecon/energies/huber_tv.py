@@ -58,6 +58,17 @@ class HuberTV(Energy):
         self.epsilon, self.spatial = each, spatial
 
     def at(self, u: Tensor) -> Point:
+        """The energy at an image.
+
+        Args:
+            u: ``[batch, channel, *spatial]``, with as many axes as ``spatial`` says.
+
+        Returns:
+            A point.
+
+        Raises:
+            SettingError: For an image with other axes, or a batch that the values of epsilon do not fit.
+        """
         if u.ndim != self.spatial + 2:
             raise SettingError(f"expected an image [batch, channel, {self.spatial} axes], got {list(u.shape)}")
         if self.epsilon.ndim and self.epsilon.shape[0] != u.shape[0]:
@@ -70,17 +81,38 @@ class HuberTV(Energy):
         return 4 * self.spatial / float(self.epsilon.min())
 
     def threshold(self, like: Tensor) -> Tensor:
-        """``epsilon`` in the dtype and on the device of ``like``, so that it broadcasts over its samples."""
+        """Epsilon as it is used beside another tensor.
+
+        Args:
+            like: ``[batch, ...]``.
+
+        Returns:
+            ``epsilon`` in the dtype and on the device of ``like``, so that it broadcasts over its samples.
+        """
         return self.epsilon.to(like).view(-1, *(1,) * (like.ndim - 1))
 
     def sum(self, slopes: tuple[Tensor, ...]) -> Tensor:
-        """``sum_j h_eps(|p_j|)`` per sample in float64, for ``p = D u``."""
+        """The energy from differences, ``sum_j h_eps(|p_j|)``.
+
+        Args:
+            slopes: ``p = D u``, one tensor ``[batch, channel, *spatial]`` for each axis.
+
+        Returns:
+            One number per sample, ``[batch]``, float64.
+        """
         t = magnitude(slopes).double()
         epsilon = self.threshold(t)
         return torch.where(t <= epsilon, t * t / (2 * epsilon), t - epsilon / 2).flatten(1).sum(1)
 
     def weight(self, slopes: tuple[Tensor, ...]) -> Tensor:
-        """``h'(t) / t = 1 / max(t, eps)`` at each pixel, ``t = |D u|``."""
+        """What the differences are weighted with in the gradient, ``h'(t) / t = 1 / max(t, eps)`` with ``t = |D u|``.
+
+        Args:
+            slopes: ``D u``, one tensor ``[batch, channel, *spatial]`` for each axis.
+
+        Returns:
+            One number at each pixel, ``[batch, channel, *spatial]``.
+        """
         return 1 / torch.maximum(magnitude(slopes), self.threshold(slopes[0]))
 
 

@@ -53,7 +53,14 @@ class LeastSquares(Energy):
         return self.operator.norm() ** 2 * largest
 
     def weighted(self, r: Tensor) -> Tensor:
-        """``W r``."""
+        """A residual times the weights.
+
+        Args:
+            r: ``[batch, *range_shape]``.
+
+        Returns:
+            ``W r``, of the same shape.
+        """
         return r if self.weights is None else self.weights * r
 
 

@@ -61,18 +61,48 @@ class Ray(ABC):
 
     @abstractmethod
     def value(self, tau: Tensor) -> Tensor:
-        """``E(u + sum_j tau_j d_j)``: ``[batch]``."""
+        """The energy along the ray.
+
+        Args:
+            tau: How far along each direction, ``[batch, directions]``, float64.
+
+        Returns:
+            ``E(u + sum_j tau_j d_j)``, ``[batch]``.
+        """
 
     @abstractmethod
     def move(self, tau: Tensor) -> Point:
-        """The point reached; its ``last_step`` is the way taken."""
+        """A step along the ray.
+
+        Args:
+            tau: How far along each direction, ``[batch, directions]``, float64.
+
+        Returns:
+            The point reached; its ``last_step`` is the way taken.
+        """
 
     def discrepancy(self, tau: Tensor) -> Tensor | None:
-        """The point's ``discrepancy`` along the ray, where the energy has one: ``[batch]``."""
+        """The discrepancy along the ray.
+
+        Args:
+            tau: How far along each direction, ``[batch, directions]``, float64.
+
+        Returns:
+            What ``Point.discrepancy`` is there, ``[batch]``; None where the energy compares with no data.
+        """
         return None
 
     def reach(self, tau: Tensor, delta: Tensor) -> Tensor | None:
-        """The smallest ``t`` in [0, 1] with ``discrepancy(t tau) <= delta``, NaN where there is none: ``[batch]``."""
+        """Where on the way to ``tau`` the discrepancy falls to ``delta``.
+
+        Args:
+            tau: The end of the way, ``[batch, directions]``, float64.
+            delta: The discrepancy asked for, ``[batch]``, in the units of the data.
+
+        Returns:
+            The smallest ``t`` in [0, 1] with ``discrepancy(t tau) <= delta``, ``[batch]``, NaN where there is none;
+            None where the energy does not tell.
+        """
         return None
 
 
@@ -95,7 +125,14 @@ class Point(ABC):
 
     @abstractmethod
     def along(self, *directions: Tensor) -> Ray:
-        """The energy along one or several directions of the shape of ``u``."""
+        """The energy along straight lines from here.
+
+        Args:
+            directions: One or several, each of the shape of ``u``.
+
+        Returns:
+            The ray they span.
+        """
 
     @property
     def state(self) -> dict[str, Any]:
@@ -113,7 +150,11 @@ class Point(ABC):
     def fresh(self, which: Tensor | None = None) -> Point:
         """The same point computed anew from ``u``, without doubt; costs a projection where there is some.
 
-        ``which`` ``[batch]`` names the samples; the others stay as they are.
+        Args:
+            which: The samples, ``[batch]``, bool; the others stay as they are. None for all.
+
+        Returns:
+            A point at the same ``u``; this one where nothing is in doubt.
         """
         return self
 

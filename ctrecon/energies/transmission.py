@@ -64,7 +64,14 @@ class Transmission(Energy):
         return self.operator.norm() ** 2 * float(self.blank.max())
 
     def of_image(self, image: Tensor) -> Tensor:
-        """E for ``image = A u``: ``[batch]``."""
+        """The energy of projections.
+
+        Args:
+            image: ``A u``, ``[batch, *range_shape]``.
+
+        Returns:
+            E for each sample, ``[batch]``.
+        """
         mean = self.blank * torch.exp(-image) + self.background
         y = self.counts
         some = y > 0
@@ -78,7 +85,14 @@ class Transmission(Energy):
         return torch.where(self.blank > 0, terms, torch.zeros_like(terms)).flatten(1).sum(1)
 
     def derivatives(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The derivative of each ray's term by ``[A u]_i``, and the expected second one (Fisher), both float64."""
+        """The derivatives of each ray's term by ``[A u]_i``.
+
+        Args:
+            image: ``A u``, ``[batch, *range_shape]``.
+
+        Returns:
+            The first derivative and the expected second one (Fisher), both of the shape of ``image``, float64.
+        """
         signal = self.blank * torch.exp(-image)
         share = torch.exp(self.blank.log() - image - self._log_mean(image))  # of the mean that comes through the object
         share = torch.where(self.blank > 0, share, torch.zeros_like(share))

@@ -51,7 +51,14 @@ class Orbit:
         return self.source_to_axis_mm is None
 
     def fan_angle_rad(self, s_mm: Float64Array) -> Float64Array:
-        """The angle between the central ray and the ray to ``s_mm`` on the detector, from where the axis projects."""
+        """The angle between the central ray and the ray to a place on the detector.
+
+        Args:
+            s_mm: Places along the detector from where the axis projects, in mm, any shape.
+
+        Returns:
+            Angles in rad, of the same shape; 0 for parallel rays.
+        """
         if self.source_to_detector_mm is None:
             return np.zeros_like(s_mm)
         if self.curved:
@@ -77,7 +84,11 @@ class Geometry(ABC):
 
     @abstractmethod
     def to_vectors(self) -> Vectors:
-        """Where source and detector stand, view by view."""
+        """Where source and detector stand, view by view.
+
+        Returns:
+            Places in mm and axes of length one, ``[views, 3]``, as (x, y, z); z is 0 in the plane.
+        """
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -120,6 +131,9 @@ class Geometry(ABC):
         Args:
             index: A slice, or the numbers of the views from 0.
 
+        Returns:
+            A geometry of the same class.
+
         Raises:
             GeometryError: where no view is left, a view is not there, or the class's entries for each view were not
                 made by ``checks.each_view``.
@@ -143,11 +157,26 @@ class Geometry(ABC):
         return some
 
     def with_center(self, column: float) -> Self:
-        """The same scanner with the rotation axis projecting to ``column`` (0-based, whole at a cell's centre)."""
+        """The same scanner with the rotation axis projecting to another column of the detector.
+
+        Args:
+            column: 0-based, whole at a cell's centre.
+
+        Returns:
+            A geometry of the same class.
+
+        Raises:
+            GeometryError: for a geometry that does not state how its axis is moved, or a column that the detector does
+                not have.
+        """
         raise missing(self, "with_center", "moving the rotation axis (--center)", "state it in the geometry's own file")
 
     def to_dict(self) -> dict[str, Any]:
-        """Its JSON: the fields by name. Lists have one entry for each view."""
+        """Its JSON: the fields by name, but those that are None.
+
+        Returns:
+            ``geometry``, which is its kind, and the fields in mm and rad; lists have one entry for each view.
+        """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
         listed = {
             name: [list(entry) if isinstance(entry, tuple) else entry for entry in value]

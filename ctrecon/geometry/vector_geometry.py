@@ -88,6 +88,12 @@ class VectorGeometry(Geometry):
     def of(cls, geometry: Geometry) -> VectorGeometry:
         """Any geometry in the plane, view by view; the angles of its orbit stay its nominal angles.
 
+        Args:
+            geometry: Of any class.
+
+        Returns:
+            The same places and axes, in mm.
+
         Raises:
             GeometryError: for a geometry in space.
         """
@@ -97,7 +103,18 @@ class VectorGeometry(Geometry):
     @classmethod
     @checked_with(GeometryError)
     def from_vectors(cls, vectors: Vectors, *, angles_rad: Sequence[float] | Array | None = None) -> VectorGeometry:
-        """Vectors in the plane, as a geometry. Raises GeometryError for others."""
+        """Vectors in the plane, as a geometry.
+
+        Args:
+            vectors: With z = 0 throughout and one row of cells.
+            angles_rad: Nominal angles, one for each view, in rad; None where there is no orbit.
+
+        Returns:
+            The geometry.
+
+        Raises:
+            GeometryError: for vectors in space, or angles that do not fit.
+        """
         if not vectors.planar:
             raise GeometryError("free vectors are in the plane, z = 0 with one row of cells; these are in space")
         return cls(

@@ -103,21 +103,40 @@ class Vectors:
         return (np.arange(self.rows, dtype=np.float64) - (self.rows - 1) / 2) * self.row_mm
 
     def normal(self) -> Float64Array:
-        """At right angles to ``u`` and ``v``, towards the source, ``[views, 3]``."""
+        """At right angles to the detector.
+
+        Returns:
+            At right angles to ``u`` and ``v``, towards the source, ``[views, 3]``.
+        """
         normal: Float64Array = np.cross(self.u, self.v)
         towards = -self.source if self.parallel else self.source - self.detector
         return normal * np.where((normal * towards).sum(axis=1) < 0, -1.0, 1.0)[:, None]
 
     def arc_centre(self) -> Float64Array:
-        """About which point of its plane each view's arc is drawn, ``[views, 3]``. Only where there is an arc."""
+        """About which point of its plane each view's arc is drawn. Only where there is an arc.
+
+        Returns:
+            ``[views, 3]`` in mm.
+        """
         return self.detector + self.radius_mm * self.normal()
 
     def cells(self) -> Float64Array:
-        """The place of each cell, ``[views, rows, columns, 3]`` in mm."""
+        """Where the cells are.
+
+        Returns:
+            The middle of each cell, ``[views, rows, columns, 3]`` in mm.
+        """
         return self.cells_at(self.column_places_mm)
 
     def cells_at(self, along_mm: Float64Array) -> Float64Array:
-        """Places on every row at ``along_mm [n]`` from the detector's middle, ``[views, rows, n, 3]`` in mm."""
+        """Places on every row of the detector.
+
+        Args:
+            along_mm: From the detector's middle along ``u``, on an arc along the arc, ``[n]`` in mm.
+
+        Returns:
+            ``[views, rows, n, 3]`` in mm.
+        """
         s, t = along_mm[:, None], self.row_places_mm[:, None]
         if self.radius_mm:
             g = s / self.radius_mm
@@ -128,20 +147,39 @@ class Vectors:
         return row[:, None] + (t * self.v[:, None])[:, :, None]
 
     def rays(self) -> tuple[Float64Array, Float64Array]:
-        """A point of each ray and its direction, both ``[views, rows, columns, 3]``; sources are the points of fans."""
+        """The lines that are measured, one through the middle of each cell.
+
+        Returns:
+            A point of each ray in mm and its direction, of any length, both ``[views, rows, columns, 3]``; the points
+            are sources of fans and cones, and cells where the rays are parallel.
+        """
         cells, source = self.cells(), self.source[:, None, None]
         if self.parallel:
             return cells, np.broadcast_to(source, cells.shape)
         return np.broadcast_to(source, cells.shape), cells - source
 
     def views(self, index: slice | Array) -> Vectors:
-        """Some of the views."""
+        """Some of the views.
+
+        Args:
+            index: A slice, numbers from 0, or truth values ``[views]``.
+
+        Returns:
+            The vectors of these views.
+        """
         return replace(
             self, source=self.source[index], detector=self.detector[index], u=self.u[index], v=self.v[index]
         )
 
     def split(self, per_cell: int) -> Vectors:
-        """The same detector with each cell cut into ``per_cell`` along the row."""
+        """The same detector with finer cells along the row.
+
+        Args:
+            per_cell: Into how many each cell is cut, at least 1.
+
+        Returns:
+            Vectors with so many times the columns.
+        """
         return replace(self, columns=self.columns * per_cell, column_mm=self.column_mm / per_cell)
 
 

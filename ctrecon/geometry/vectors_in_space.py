@@ -74,13 +74,27 @@ class VectorsInSpace(Geometry):
     @classmethod
     @checked_with(GeometryError)
     def of(cls, geometry: Geometry) -> VectorsInSpace:
-        """Any geometry, view by view."""
+        """Any geometry, view by view.
+
+        Args:
+            geometry: Of any class; one in the plane stays at z = 0.
+
+        Returns:
+            The same places and axes, in mm.
+        """
         return cls.from_vectors(geometry.to_vectors())
 
     @classmethod
     @checked_with(GeometryError)
     def from_vectors(cls, vectors: Vectors) -> VectorsInSpace:
-        """Vectors, as a geometry in space."""
+        """Vectors, as a geometry in space.
+
+        Args:
+            vectors: Any, also of one row.
+
+        Returns:
+            The geometry.
+        """
         def listed(values: Array) -> PerView:
             return PerView(map(tuple, values.tolist()))
 

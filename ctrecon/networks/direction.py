@@ -35,7 +35,17 @@ class NetworkDirection:
         return self._precondition(-point.residual)
 
     def inputs(self, point: Point) -> Tensor:
-        """What the network sees: ``[batch, 5, H, W]``."""
+        """What the network sees.
+
+        Args:
+            point: The energy at images ``[batch, 1, H, W]``.
+
+        Returns:
+            ``[batch, 5, H, W]``: ``u``, ``-grad E / L``, ``p(u)``, ``p(v)`` and ``v - u``.
+
+        Raises:
+            SettingError: For an energy without data.
+        """
         p, descent = self._preconditioned(point), -self._scale * point.gradient
         return torch.cat([point.u, descent, p, self._unexplained, self._smooth - point.u], dim=1)
 
@@ -44,5 +54,16 @@ class NetworkDirection:
         return direction
 
     def seen(self, point: Point, which: int) -> Tensor:
-        """The direction as the network sees it in one of the eight mirror images (``symmetries.turned``)."""
+        """The direction as the network sees it in one of the eight mirror images (``symmetries.turned``).
+
+        Args:
+            point: The energy at images ``[batch, 1, H, W]``.
+            which: The mirror image, from 0 (as it is) to 7.
+
+        Returns:
+            The direction turned back, ``[batch, 1, H, W]``.
+
+        Raises:
+            SettingError: For an energy without data.
+        """
         return turned_back(self._network(turned(self.inputs(point), which)), which)

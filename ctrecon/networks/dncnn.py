@@ -54,6 +54,14 @@ class DnCNN(StoredNetwork):
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
+        """The network's answer.
+
+        Args:
+            x: ``[batch, inputs, H, W]``, for any H and W.
+
+        Returns:
+            ``[batch, 1, H, W]``, the last input added to what the layers give.
+        """
         y = x.contiguous(memory_format=torch.channels_last)
         for layer in self.layers[:-1]:
             y = functional.relu(layer(y))

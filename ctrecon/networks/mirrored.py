@@ -16,4 +16,12 @@ class Mirrored(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
+        """The mean of the network's answers over the eight mirror images.
+
+        Args:
+            x: ``[batch, inputs, H, W]``.
+
+        Returns:
+            ``[batch, 1, H, W]``.
+        """
         return torch.stack([turned_back(self.network(turned(x, k)), k) for k in range(SYMMETRIES)]).mean(0)

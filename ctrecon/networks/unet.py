@@ -91,6 +91,14 @@ class UNet(StoredNetwork):
         nn.init.zeros_(self.leave.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The network's answer.
+
+        Args:
+            x: ``[batch, slices * inputs, H, W]``, for any H and W.
+
+        Returns:
+            ``[batch, 1, H, W]``, the last input added to what the layers give.
+        """
         rows, columns = x.shape[-2:]
         padded = functional.pad(x, (0, -columns % 8, 0, -rows % 8), mode="replicate")
         y = self.enter(functional.pixel_unshuffle(padded, 2).contiguous(memory_format=torch.channels_last))
@@ -102,9 +110,16 @@ class UNet(StoredNetwork):
         return x[:, -1:] + functional.pixel_shuffle(self.leave(fine), 2)[..., :rows, :columns]
 
     def seeing(self, slices: int) -> UNet:
-        """The same network shown ``slices`` neighbouring slices, of which it ignores all but the one it looked at.
+        """The same network shown neighbouring slices, of which it ignores all but those it looked at.
 
-        Raises SettingError for an even number, or for fewer slices than it sees now.
+        Args:
+            slices: How many it is shown; an odd number.
+
+        Returns:
+            A network of the same weights, and zeros for the further inputs.
+
+        Raises:
+            SettingError: For an even number, or for fewer slices than it sees now.
         """
         if slices < self.shape.slices:
             raise SettingError(f"the network sees {self.shape.slices} slices, it cannot see {slices}")

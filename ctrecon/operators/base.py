@@ -66,7 +66,17 @@ class LinearOperator(nn.Module, ABC):
         return result
 
     def forward(self, x: Tensor) -> Tensor:
-        """``A x``, as ``nn.Module`` names it; call ``A(x)``."""
+        """``A x``, as ``nn.Module`` names it; call ``A(x)``.
+
+        Args:
+            x: ``[batch, *domain_shape]``, floating point, on the operator's device.
+
+        Returns:
+            ``[batch, *range_shape]``, in the dtype of ``x``.
+
+        Raises:
+            OperatorError: for another shape, dtype, device or type.
+        """
         self._check(x, self.domain_shape, "an image")
         return applied(x.to(self._computed_in(x.dtype)), self, False).to(x.dtype)
 
@@ -91,7 +101,11 @@ class LinearOperator(nn.Module, ABC):
         return Adjoint(self)
 
     def norm(self) -> float:
-        """``||A||``, by 30 power iterations from a seeded start (a lower bound, within a percent in practice)."""
+        """The operator norm, computed once, by 30 power iterations from a seeded start.
+
+        Returns:
+            ``||A||``: a lower bound, within a percent in practice.
+        """
         if self._norm is None:
             generator = torch.Generator().manual_seed(0)
             x = torch.rand((1, *self.domain_shape), generator=generator, dtype=torch.float32).to(self._probe())
@@ -141,7 +155,11 @@ class LinearOperator(nn.Module, ABC):
         """Move what the operator holds outside of buffers, or raise OperatorError where it cannot work there."""
 
     def know_norm(self, norm: float) -> None:
-        """State ``||A||`` where it is known already, say from a geometry of the same shape; saves 60 products."""
+        """State ``||A||`` where it is known already, say from a geometry of the same shape; saves 60 products.
+
+        Args:
+            norm: What ``norm()`` gives from now on.
+        """
         self._norm = norm
 
     def _probe(self) -> Tensor:
@@ -264,7 +282,11 @@ class Multiple(LinearOperator):
         _state_defect(self, operator)
 
     def norm(self) -> float:
-        """``|a| ||A||``."""
+        """The operator norm, from that of A.
+
+        Returns:
+            ``|a| ||A||``.
+        """
         return abs(self.factor) * self._operator.norm()
 
     def _forward(self, x: Tensor) -> Tensor:

@@ -202,7 +202,17 @@ class Phantom:
         shift: tuple[float, float] = (0.0, 0.0),
         gain: float = 1.0,
     ) -> Phantom:
-        """Scaled, then turned counter-clockwise about the origin, then shifted; attenuation times ``gain``."""
+        """Scaled, then turned counter-clockwise about the origin, then shifted; attenuation times ``gain``.
+
+        Args:
+            scale: Times which lengths become longer.
+            turn_rad: Angle of the turn, in rad.
+            shift: To the right and up, in the phantom's unit of length after it was scaled.
+            gain: Times which attenuation becomes larger.
+
+        Returns:
+            A new phantom; this one stays as it is.
+        """
         return Phantom(
             tuple(p.moved(scale=scale, turn_rad=turn_rad, shift=shift, gain=gain) for p in self.primitives)
         )
@@ -215,7 +225,14 @@ class Family(Protocol):
     def name(self) -> str: ...
 
     def sample(self, rng: np.random.Generator) -> Phantom:
-        """A phantom in the unit disc, nowhere negative, water about 1; the same generator state gives the same one."""
+        """Draw a phantom.
+
+        Args:
+            rng: Decides everything: the same state gives the same phantom.
+
+        Returns:
+            A phantom in the unit disc, nowhere negative, water about 1.
+        """
         ...
 
 

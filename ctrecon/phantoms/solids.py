@@ -36,11 +36,24 @@ class Solid(ABC):
 
     @abstractmethod
     def shape(self) -> Shape:
-        """The solid as ``|M (p - c)| < 1`` between two levels."""
+        """The solid as ``|M (p - c)| < 1`` between two levels.
+
+        Returns:
+            ``c`` and ``M`` in the solid's unit of length, and the levels.
+        """
 
     @abstractmethod
     def inside(self, x: Float64Array, y: Float64Array, z: float) -> npt.NDArray[np.bool_]:
-        """Whether the points lie in it."""
+        """Whether points of a plane lie in it.
+
+        Args:
+            x: Places to the right, in mm, of any shape.
+            y: Places upwards, in mm, of a shape that broadcasts with that of ``x``.
+            z: Height of the plane, in mm.
+
+        Returns:
+            True or False for each point.
+        """
 
     @property
     @abstractmethod
@@ -48,7 +61,15 @@ class Solid(ABC):
 
     @abstractmethod
     def scaled(self, scale: float, gain: float) -> Self:
-        """The same solid with lengths times ``scale`` and attenuation times ``gain``."""
+        """The same solid, larger or denser.
+
+        Args:
+            scale: Times which lengths become longer.
+            gain: Times which attenuation becomes larger.
+
+        Returns:
+            A new solid; this one stays as it is.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +152,33 @@ class Body:
     solids: tuple[Solid, ...]
 
     def scaled(self, scale: float, gain: float) -> Body:
-        """Lengths times ``scale`` and attenuation times ``gain``: from the unit ball to a real object."""
+        """From the unit ball to a real object.
+
+        Args:
+            scale: Times which lengths become longer: what 1 becomes, in mm.
+            gain: Times which attenuation becomes larger: what 1 becomes, in 1/mm.
+
+        Returns:
+            The larger body.
+
+        Raises:
+            SettingError: Where one of them is not finite and > 0.
+        """
         for name, value in (("scale", scale), ("gain", gain)):
             if not (math.isfinite(value) and value > 0):
                 raise SettingError(f"{name} must be a finite number > 0, got {value!r}")
         return Body(tuple(solid.scaled(scale, gain) for solid in self.solids))
 
     def line_integral(self, points: Float64Array, directions: Float64Array) -> Float64Array:
-        """Exactly, along whole lines: ``[..., 3] -> [...]``."""
+        """Exactly, along whole lines.
+
+        Args:
+            points: On each line, ``[..., 3]`` in mm.
+            directions: Of each line, of any length, ``[..., 3]``; broadcast with ``points``.
+
+        Returns:
+            The integral of the attenuation over each line, ``[...]``, without unit, float64.
+        """
         points, directions = np.broadcast_arrays(points, directions)
         p, d = (np.ascontiguousarray(part, np.float64).reshape(-1, 3) for part in (points, directions))
         total = np.zeros(len(p))
@@ -207,7 +247,16 @@ class Body:
         return np.asarray(planes, dtype=np.float32)
 
     def slice(self, grid: Grid, z_mm: float, oversample: int = 4) -> Float64Array:
-        """Each pixel's mean attenuation in the plane ``z_mm``, ``[rows, columns]``."""
+        """Each pixel's mean attenuation in a plane.
+
+        Args:
+            grid: Of the image; its slices, if it has any, are not used.
+            z_mm: Height of the plane, in mm.
+            oversample: The mean is over so many points along each side of a pixel.
+
+        Returns:
+            ``[rows, columns]``, 1/mm, float64.
+        """
         fine = grid.finer(oversample)
         x, y = fine.x_mm[None, :], fine.y_mm[:, None]
         out = np.zeros(fine.plane)

@@ -34,7 +34,17 @@ class OwnFamily:
         return self.path.stem
 
     def sample(self, rng: np.random.Generator) -> AnalyticPhantom:
-        """A phantom in the unit disc. Raises InputError where the file's function fails, or returns none."""
+        """Draw a phantom by the file's function.
+
+        Args:
+            rng: What is handed to the function.
+
+        Returns:
+            What the function gave, meant to be a phantom in the unit disc; ``read_family`` draws one on trial.
+
+        Raises:
+            InputError: Where the file cannot be run, or its function fails or gives no phantom.
+        """
         try:
             phantom: AnalyticPhantom = _function(self.path)(rng)
         except InputError:
