@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 import warnings
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ PUSH_MODEL, PUSH_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 REQUEST, ALL_HELD, SOME_FAILED = 1, 1, 2  # action type; event types
 NO_SUCH_OBJECT, CLASS_CONFLICT = 0x0112, 0x0119  # failure reasons (PS3.3, C.14)
 _MOST_ITEMS = 15_000
+# Also those with zeros in front, which some makers write; what is no UID cannot be told back.
+_UID = re.compile(r"[0-9.]{1,64}")
 
 Reference = tuple[str, str]
 """SOP class and SOP instance."""
@@ -78,8 +81,10 @@ def read(data: bytes, syntax: str) -> Commitment:
             )
     except Exception as why:  # pydicom raises what it meets
         raise InputError(f"no storage commitment that can be read: {type(why).__name__}") from None
-    if not result.transaction or not (result.held or result.failed) or not all(uid for _, uid in result.held):
-        raise InputError("a storage commitment without transaction, without objects, or of objects without UID")
+    objects = [*result.held, *((one, instance) for one, instance, _ in result.failed)]
+    named = [result.transaction, *(uid for reference in objects for uid in reference)]
+    if not objects or not all(map(_UID.fullmatch, named)):
+        raise InputError("a storage commitment without transaction, without objects, or with UIDs that are none")
     return result
 
 

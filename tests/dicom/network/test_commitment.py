@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -221,6 +222,29 @@ def test_senders_are_told_what_is_held_even_when_they_were_away(tmp_path: Path) 
 
 
 SEQUENCE = b"\x08\0\x99\x11SQ\0\0\xff\xff\xff\xff"
+
+
+def request_of(transaction: str, sop_class: str, instance: str) -> bytes:
+    """Explicit little endian, an item of stated length."""
+    def element(group: int, number: int, vr: bytes, value: bytes) -> bytes:
+        head = struct.pack("<HH2s", group, number, vr)
+        return head + (struct.pack("<HI", 0, len(value)) if vr == b"SQ" else struct.pack("<H", len(value))) + value
+
+    uids = [text.encode() + b"\0" * (len(text) % 2) for text in (transaction, sop_class, instance)]
+    item = element(8, 0x1150, b"UI", uids[1]) + element(8, 0x1155, b"UI", uids[2])
+    whole = element(8, 0x1199, b"SQ", b"\xfe\xff\x00\xe0" + struct.pack("<I", len(item)) + item)
+    return element(8, 0x1195, b"UI", uids[0]) + whole
+
+
+def test_a_commitment_names_objects_by_uids_alone() -> None:
+    """Whatever else it says would be said back."""
+    right = ("1.2.3", "1.2.840.10008.5.1.4.1.1.2", "1.02.3")
+    assert commitment.read(request_of(*right), ExplicitVRLittleEndian).held == (right[1:],)
+    for k in range(3):
+        for wrong in ("", "../../x", "1.2\n3", "1.2\\1.3", "1" * 65, "Quantenschaum"):
+            words = (*right[:k], wrong, *right[k + 1 :])
+            with pytest.raises(InputError):
+                commitment.read(request_of(*words), ExplicitVRLittleEndian)
 
 
 @pytest.mark.parametrize("data", [
