@@ -132,6 +132,14 @@ def test_a_volume_stands_in_the_formats_of_stacks_and_is_what_is_certified(tmp_p
     assert "the evidence holds" in ct.verify(tmp_path / name).reason
     (evidence / "more.npy").unlink()
     assert ct.verify(tmp_path / name).valid
+    # How it came about is bound, but for the clock.
+    place = evidence / "volume.history.json"
+    told = json.loads(place.read_bytes())
+    place.write_text(json.dumps({**told, "seconds": 1e6}))
+    assert ct.verify(tmp_path / name).valid
+    for changed in (json.dumps({**told, "delta_from": "measured"}), "[]", "no history"):
+        place.write_text(changed)
+        assert "volume.history.json is no" in ct.verify(tmp_path / name).reason
 
 
 def test_a_slice_of_the_store_that_is_not_the_certified_one_is_refused(tmp_path, result):

@@ -7,24 +7,13 @@ series, byte for byte. A history need not be there: an archive keeps DICOM files
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ctrecon.certificates.verify import Refused, require
+from ctrecon.support.beside import history_sha256
 
 _MOST_BYTES = 1 << 23
-_OF_THE_CLOCK = ("seconds", "timings")
-
-
-def history_sha256(raw: bytes) -> str:
-    """SHA-256 of what a history says, but for the clock. Raises ValueError for what is none."""
-    values = json.loads(raw)
-    if not isinstance(values, dict):
-        raise ValueError("it is no JSON object")
-    kept = {name: value for name, value in values.items() if name not in _OF_THE_CLOCK}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def check_histories(listed: Mapping[str, str], paths: Mapping[int, Path]) -> Iterator[tuple[Path, str]]:

@@ -30,11 +30,11 @@ from pydicom.uid import CTImageStorage, RawDataStorage
 from ctrecon.certificates.verify import Json, require
 from ctrecon.dicom.common.private import CREATOR, GROUP, KEY, MANIFEST, SIGNATURE, read_tie
 from ctrecon.dicom.common.uids import identify, uid_of
-from ctrecon.dicom.series.bound_histories import history_sha256
 from ctrecon.dicom.series.ct_image import code
 from ctrecon.dicom.series.plain_values import coercible, plain
 from ctrecon.dicom.series.raw_data import raw_data
 from ctrecon.dicom.series.study import Study
+from ctrecon.support.beside import history_sha256
 
 if TYPE_CHECKING:
     from ctrecon.support.site_key import SiteKey

@@ -18,6 +18,7 @@ from ctrecon.errors import CtreconError
 from ctrecon.geometry.as_json import grid_from_dict
 from ctrecon.io.npy import read_npy
 from ctrecon.measurement.units import CELLS, MM
+from ctrecon.outputs.history import MAX_BYTES
 from ctrecon.outputs.history import SUFFIX as HISTORY
 from ctrecon.outputs.stack.formats import load_format, stack_suffix
 from ctrecon.outputs.stack.manifest import MOST_BYTES, NAME, SIGNATURE, WHOLE, Manifest, read_manifest
@@ -26,6 +27,7 @@ from ctrecon.outputs.stack.volume_file import ATTENUATION, HU, shown
 from ctrecon.reconstruction.pieces import slice_name
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.arrays import Array
+from ctrecon.support.beside import history_sha256
 from ctrecon.support.signatures import parse_signature
 
 if TYPE_CHECKING:
@@ -205,6 +207,7 @@ def _check_whole(
     for k, values in enumerate(form.read(volume, manifest)):
         same = np.array_equal(values, shown(manifest, image[k], form.values))
         require(same, f"slice {k + 1} of {volume.name} is not that of the certified volume")
+    _same_history(evidence / (WHOLE + HISTORY), said["history_sha256"])
     certificate = evidence / (WHOLE + FILES[""])
     require(said["status"] == "certified", f"the volume is not certified: {said['reason']}")
     ends = float(image.min()), float(image.max())
@@ -216,6 +219,16 @@ def _check_whole(
     found += f" ({worth_of_it.said})" if worth_of_it.said else ""
     watch(certificate, True, found)
     return StackVerdict(valid=True, said=found)
+
+
+def _same_history(path: Path, sha256: str) -> None:
+    """Refuse a history that the manifest does not list."""
+    require(not path.is_symlink() and path.stat().st_size <= MAX_BYTES, f"{path.name} is too large, or a link")
+    try:
+        own = history_sha256(path.read_bytes())
+    except (ValueError, RecursionError) as why:
+        raise Refused(f"{path.name} is no history ({type(why).__name__})") from None
+    require(own == sha256, f"{path.name} is not the history that the manifest lists: it was changed")
 
 
 def _same_place(manifest: Manifest, verdict: Verdict) -> None:

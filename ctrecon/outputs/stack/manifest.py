@@ -34,7 +34,8 @@ class Manifest:
     without one), ``delta``, ``norm``, ``residual``, ``reason``, ``says_nothing``, ``says_little``. ``volume``: the name
     of the file beside the evidence, or of the store that holds it, and ``values``, what its numbers are. ``settings``
     is what was asked for, ``notes`` what was assumed. ``whole``: of a volume with one certificate (a cone beam) what
-    else stands in ``slices``, which then have ``z_mm`` alone; None of a stack, each of whose slices has a certificate.
+    else stands in ``slices``, which then have ``z_mm`` alone, and ``history_sha256``, of its history but for the clock;
+    None of a stack, each of whose slices has a certificate.
     """
 
     shape: tuple[int, int, int]
@@ -117,7 +118,7 @@ def _check(found: Manifest) -> None:
     else:
         if not isinstance(found.whole, dict):
             raise ValueError("what it says of the whole is no object")
-        _check_slice(found.whole, {name: good for name, good in _OF_SLICE.items() if name != "z_mm"})
+        _check_slice(found.whole, _OF_WHOLE)
         for one in found.slices:
             _check_slice(one, {"z_mm": _number})
     if found.volume in ("", ".", "..") or "/" in found.volume or "\\" in found.volume:
@@ -137,6 +138,10 @@ _OF_SLICE: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("status", "image_sha256", "norm", "reason"), lambda value: isinstance(value, str)),
     **dict.fromkeys(("says_nothing", "says_little", "files"), _texts),
     "certificate_sha256": lambda value: value is None or isinstance(value, str),
+}
+_OF_WHOLE: dict[str, Callable[[Any], bool]] = {
+    **{name: good for name, good in _OF_SLICE.items() if name != "z_mm"},
+    "history_sha256": lambda value: isinstance(value, str),
 }
 
 

@@ -19,6 +19,7 @@ from ctrecon.outputs.stack.manifest import WHOLE, Manifest
 from ctrecon.outputs.stack.store import StackTarget, places_of, water_of
 from ctrecon.outputs.stack.volume_file import HU
 from ctrecon.reconstruction.pieces import files_of
+from ctrecon.support.beside import history_sha256
 from ctrecon.support.versions import versions
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def write_whole(target: StackTarget, result: Conclusion) -> dict[str, Path]:
     first, step = places_of(z, grid)
     certified = result.certificate is not None
     worth = result.worth
+    history = history_of(result, sums["image"]).to_bytes()
     manifest = Manifest(
         shape=(result.image.shape[0], result.image.shape[1], result.image.shape[2]), first_mm=first, step_mm=step,
         length_unit=scan.length_unit, values=HU if form.values == HU else f"attenuation in {scan.units.attenuation}",
@@ -75,7 +77,7 @@ def write_whole(target: StackTarget, result: Conclusion) -> dict[str, Path]:
             "certificate_sha256": sums.get(""), "delta": result.problem.delta.value, "norm": result.problem.delta.norm,
             "residual": result.residual, "reason": result.outcome.reason, "files": sorted(sums),
             "says_nothing": [] if worth is None else list(worth.nothing),
-            "says_little": [] if worth is None else list(worth.little),
+            "says_little": [] if worth is None else list(worth.little), "history_sha256": history_sha256(history),
         },
         settings={} if result.settings is None else result.settings.to_dict(), source=Path(scan.source).name,
         notes=(*scan.notes, *unoriented_notes(target.path.name, scan.patient_position)),
@@ -84,5 +86,5 @@ def write_whole(target: StackTarget, result: Conclusion) -> dict[str, Path]:
         made_with=versions(),
     )  # fmt: skip
     evidence = {WHOLE + FILES[part]: raw for part, raw in files.items()}
-    evidence[WHOLE + SUFFIX] = history_of(result, sums["image"]).to_bytes()
+    evidence[WHOLE + SUFFIX] = history
     return target.write_whole(manifest, evidence, result.image)
