@@ -139,7 +139,14 @@ class Audit:
         return f"if the object is no rougher than TV = {at_most(kappa)}{unit} ({times})"
 
     def certainty(self, answer: Answer) -> str:
-        """The largest kappa at which the sign is still certain, beside the roughness of the images at hand."""
+        """The largest kappa at which the sign is still certain, beside the roughness of the images at hand.
+
+        Args:
+            answer: To one of this audit's questions.
+
+        Returns:
+            Words, with kappa as a TV in the image's unit.
+        """
         kappa, unit = answer.certain_up_to, self.evidence.units.after
         if kappa < self.least_roughness:
             return "no sign is certain for any kappa that an image found for this scan has"
@@ -156,6 +163,14 @@ class Audit:
         return single(self.evidence.image) if self.inside is None else self.inside
 
     def contrast(self, region: Region) -> float:
+        """What the reconstruction itself shows of a region.
+
+        Args:
+            region: Of the image's shape.
+
+        Returns:
+            The mean over the region less that over its surroundings, in the image's unit.
+        """
         return float((region.functional * self.evidence.image).sum())
 
     def ask(self, region: Region, *, most_iterations: int = 6000, watch: Watch | None = None) -> Answer | Empty:

@@ -57,7 +57,15 @@ class Evidence:
         return of_attenuation(self.values["image"]["unit"])
 
     def stated(self, lo: float, hi: float) -> verify.Problem:
-        """The same problem for the checker."""
+        """The same problem for the checker.
+
+        Args:
+            lo: The smallest value an image may have, in its unit.
+            hi: The largest.
+
+        Returns:
+            Operator, data, weights and box, as ``verify.py`` takes them.
+        """
         return verify.Problem(self.values["operator"], self.matrix, (self.data, self.weights), lo, hi)
 
     @cached_property
@@ -83,7 +91,21 @@ class Evidence:
         return self.delta / max(float(np.linalg.norm(root * self.data)), 1e-300)
 
     def image_set(self, *, kappa: float, lo: float, hi: float) -> ImageSet:
-        """The images within ``delta``, ``kappa`` and the box. Raises SettingError for impossible bounds."""
+        """The images within ``delta``, ``kappa`` and the box.
+
+        Args:
+            kappa: Bound on TV, the sum over pixels of the length of the forward differences, in the image's unit.
+            lo: The smallest value an image may have, in its unit.
+            hi: The largest.
+
+        Returns:
+            The set, with the project's own float32 operator.
+
+        Raises:
+            SettingError: For impossible bounds.
+            GeometryError: Where the operator cannot be built.
+            OperatorError: Where the operator cannot be built.
+        """
         return ImageSet(
             operator=self.operator, data=single(self.data), delta=self.delta, kappa=kappa, lo=lo, hi=hi,
             weights=None if self.weights is None else single(self.weights),

@@ -50,19 +50,41 @@ class ImageSet:
         return None if self.weights is None else self.weights.sqrt()
 
     def misfit(self, u: Tensor) -> Tensor:
-        """``||W^(1/2) (A u - f)||``, ``[batch]``."""
+        """How badly images explain the data.
+
+        Args:
+            u: ``[batch, 1, rows, columns]``.
+
+        Returns:
+            ``||W^(1/2) (A u - f)||``, ``[batch]``.
+        """
         r = self.operator(u) - self.data
         length: Tensor = torch.linalg.vector_norm((r if self.root is None else self.root * r).flatten(1), dim=1)
         return length
 
     def contains(self, u: Tensor, *, margin: float = 0.0) -> bool:
-        """Whether one image ``[1, 1, rows, columns]`` is inside, with ``margin`` of delta and kappa left."""
+        """Whether one image is inside.
+
+        Args:
+            u: ``[1, 1, rows, columns]``.
+            margin: The share of delta and of kappa that it must leave; none of the box.
+
+        Returns:
+            True where misfit, roughness and values are all within their bounds.
+        """
         left = 1 - margin
         within = float(self.misfit(u)) <= left * self.delta and variation(u) <= left * self.kappa
         return within and self.lo <= float(u.min()) and float(u.max()) <= self.hi
 
     def interior(self, others: Iterable[Tensor] = ()) -> Tensor | None:
-        """An image inside with room to spare, or None where neither Huber-TV nor ``others`` are one."""
+        """Search for an image inside with room to spare, among reconstructions by Huber-TV.
+
+        Args:
+            others: Further images ``[1, 1, rows, columns]`` that may be one.
+
+        Returns:
+            The first found, ``[1, 1, rows, columns]``; None where none is one.
+        """
         for share in (0.985, 0.996):
             u = tv_at_discrepancy(
                 self.operator, self.data, share * self.delta, weights=self.weights, nonnegative=self.lo >= 0,

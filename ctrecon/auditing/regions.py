@@ -61,6 +61,14 @@ class Ring:
             raise SettingError(f"--ring must be a finite number of pixels >= 1, got {self.width}")
 
     def reach(self, radius: float) -> float:
+        """How far from a region its surroundings go.
+
+        Args:
+            radius: Of the region, or of a disc of its area, in pixels.
+
+        Returns:
+            Gap and width together, in pixels.
+        """
         return self.gap + (max(4.0, 0.6 * radius) if self.width is None else self.width)
 
 

@@ -55,7 +55,18 @@ class Certificate:
             return self.put(place, Path(image_path))
 
     def put(self, place: Files, image_path: Path) -> dict[str, Path]:
-        """The same as part of what ``place`` writes together; the certificate comes after all that it speaks of."""
+        """The same as part of what ``place`` writes together; the certificate comes after all that it speaks of.
+
+        Args:
+            place: Takes each file's path, and gives where to write it meanwhile.
+            image_path: ``S.npy``.
+
+        Returns:
+            The paths by part, the certificate's as ``""``.
+
+        Raises:
+            OutputError: The name does not end in .npy.
+        """
         paths = self._paths(image_path)
         for name, raw in self.files.items():
             place(paths[name]).write_bytes(raw)

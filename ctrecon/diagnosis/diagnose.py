@@ -100,7 +100,11 @@ class Diagnosis:
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """For a person, one finding a line."""
+        """For a person.
+
+        Returns:
+            One finding a line, the likeliest first, and what else is to be known of them.
+        """
         if not self.findings:
             data = "the data" if self.row is None else f"detector row {self.row}, which alone was looked at"
             return [f"nothing was found: a coarse image explains all but {self.fit.share:.1%} of {data}"]
@@ -112,7 +116,11 @@ class Diagnosis:
         return said
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """The same for machines.
+
+        Returns:
+            Source, misfit as a share of the data, findings, and the row that was looked at; plain values for JSON.
+        """
         return {
             "source": self.source, "misfit": self.fit.share, "mirror_images": self.mirror_images,
             "findings": [finding.to_dict() for finding in self.findings], "row": self.row,

@@ -55,10 +55,16 @@ class DetectorRow(Geometry):
 
     @checked_with(GeometryError)
     def closed_rays(self, views: slice) -> tuple[Float64Array, Float64Array]:
-        """``rays`` by formula.
+        """The rays through the middles of the cells, by formula.
 
         They agree with those of the vectors to rounding; by formula their last bits, and with them stored matrices and
         certified images, stay what they were.
+
+        Args:
+            views: Which views.
+
+        Returns:
+            A point on each ray and its direction, both ``[views, detectors, 2]`` as (x, y) in mm.
         """
         return super().rays(views)
 
@@ -69,6 +75,13 @@ class DetectorRow(Geometry):
 
     @checked_with(GeometryError)
     def axes(self, views: slice) -> tuple[Float64Array, Float64Array]:
-        """Cosine and sine of the views' angles, ``[views, 1]``."""
+        """The directions of the detector's axis.
+
+        Args:
+            views: Which views.
+
+        Returns:
+            Cosine and sine of the views' angles, each ``[views, 1]``.
+        """
         turned = np.asarray(self.angles_rad[views])
         return np.cos(turned)[:, None], np.sin(turned)[:, None]

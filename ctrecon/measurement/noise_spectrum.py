@@ -64,7 +64,14 @@ class Level:
 
     @classmethod
     def together(cls, levels: Sequence[Level]) -> Level:
-        """Of parts with as many values each."""
+        """The level of several parts as one.
+
+        Args:
+            levels: Of parts with as many values each, at least one.
+
+        Returns:
+            Their root mean squares.
+        """
         likely, most = (
             math.sqrt(sum(getattr(one, name) ** 2 for one in levels) / len(levels)) for name in ("likely", "most")
         )

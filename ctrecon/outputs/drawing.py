@@ -142,7 +142,11 @@ class Drawing:
     parts: list[Part] = field(default_factory=list)
 
     def svg(self) -> str:
-        """An element that scales with the page it stands on. Words are escaped."""
+        """An element that scales with the page it stands on. Words are escaped.
+
+        Returns:
+            The text of the element.
+        """
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
             f'width="{self.width}" role="img" '
@@ -151,7 +155,11 @@ class Drawing:
         )
 
     def png(self) -> bytes:
-        """The same on white, twice as fine."""
+        """The same on white, twice as fine.
+
+        Returns:
+            The bytes of a PNG file.
+        """
         picture = Image.new("RGB", (self.width * _FINE, self.height * _FINE), "white")
         pen = ImageDraw.Draw(picture)
         for part in self.parts:

@@ -78,7 +78,11 @@ class History:
         return all(abs(half - energy) <= 1e-3 * half for half, energy in told if math.isfinite(half + energy))
 
     def to_bytes(self) -> bytes:
-        """JSON, one entry a line."""
+        """As the file beside an image has it.
+
+        Returns:
+            JSON in UTF-8 with sorted keys; numbers that are not finite are null.
+        """
         values = {"format": FORMAT, **vars(self)}
         values["progress"] = [[p.iteration, _finite(p.energy), _finite(p.residual)] for p in self.progress]
         return (json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,13 +24,13 @@ from ctrecon.measurement.patient_position import position_of
 from ctrecon.measurement.scan import Scan
 from ctrecon.measurement.terms import NOBODY
 from ctrecon.outputs.history import history_of
-from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, one_slice, place_mm
+from ctrecon.outputs.millimetres import check_tissue, need_pixels, one_slice
 from ctrecon.outputs.nameless import nameless, nameless_notes
+from ctrecon.outputs.seen_slices import look_at
 from ctrecon.outputs.spilled import Spill
 from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
 from ctrecon.reconstruction.conclude import Conclusion
 from ctrecon.reconstruction.problem import Problem
-from ctrecon.support.arrays import Float64Array
 from ctrecon.support.places import check_new_folder
 from ctrecon.support.pooled_notes import pooled_notes
 
@@ -59,21 +59,48 @@ class SeriesTarget:
     patient_position: str | None = None
 
     def check(self, inputs: Iterable[Path] = ()) -> None:
-        """Before any work is done: raises OutputError where nothing can be written, or an input would be lost."""
+        """Before any work is done: whether the series can be written.
+
+        Args:
+            inputs: Files and folders that are read, and must not be lost.
+
+        Raises:
+            OutputError: Where nothing can be written, or the folder holds other things or an input.
+        """
         check_new_folder(self.folder, ours=is_ours, overwrite=self.overwrite)
         for given in inputs:
             if self.folder.resolve() in given.resolve().parents:
                 raise OutputError(f"{self.folder} holds the input {given}; give another -o FOLDER")
 
     def accept(self, scan: Scan) -> None:
-        """Before any work is done: raises InputError, SettingError where the scan cannot become a series."""
+        """Before any work is done: whether a scan can become a series.
+
+        Args:
+            scan: What will be reconstructed.
+
+        Raises:
+            InputError: Where it is of a volume, has no pixel size, does not say how the patient lay, or its values can
+                be no tissue.
+            SettingError: Where what was given contradicts what the scan says of patient, study or position.
+        """
         one_slice(scan, _WHAT)
         need_pixels(scan, _WHAT)
         check_tissue(scan, _WHAT, self.water_mu)
         self._position({scan.patient_position}, scan.source, self.of(scan).study, of_program=scan.of_program)
 
     def of(self, scan: Scan) -> SeriesTarget:
-        """The target with patient and study as the scan says them, where no template did. Raises as ``study_said``."""
+        """The target with patient and study as the scan says them, where no template did.
+
+        Args:
+            scan: What will be reconstructed.
+
+        Returns:
+            A copy that differs in ``study``.
+
+        Raises:
+            InputError: For what the scan says that is no attribute of patient or study, or not valid.
+            SettingError: Where the target's own study contradicts it.
+        """
         return replace(self, study=study_said(scan.source, scan.study, self.study))
 
     def write(
@@ -129,11 +156,28 @@ class SeriesTarget:
         watch: Callable[[int, Conclusion], None],
         said: Callable[[str], object] = lambda note: None,
     ) -> dict[str, Path]:
-        """The same for many: ``results`` are asked for one by one, twice, and none is kept.
+        """The same for many: results are asked for one by one, twice, and none is kept.
 
-        ``spill``: where slices wait; None for in memory. ``watch`` hears of each as it is stored. Raises as ``write``.
+        Args:
+            results: What was reconstructed and proved.
+            method: Names how the images were made.
+            iterative: False for filtered back projection.
+            z_mm: Where each slice stands; None for where the scans say, else 0.
+            thickness_mm: Of the slices; None for what the scans say.
+            frame_of_reference: UID of a frame that the slices are known to stand in; None for a new one.
+            spill: Where slices wait; None for in memory.
+            watch: Hears of each result, by its number from 0, as it is stored.
+            said: Hears what the series says of itself beyond the notes of the scans: axes, patient, water.
+
+        Returns:
+            The paths by what they are: the first slice's image and certificate, report, pages, residual.
+
+        Raises:
+            InputError: Where a scan has no pixel size or its values can be no tissue, there are not as many positions
+                as slices, or the slices were calibrated to different waters.
+            OutputError: Where the folder cannot be written or holds other things.
         """
-        seen = _look(results, self.water_mu)
+        seen = look_at(results, _WHAT, self.water_mu)
         unplaced = [] if z_mm is not None or all(seen.placed) else [_UNPLACED]
         places = seen.z_mm if z_mm is None else z_mm
         if len(places) != len(results):
@@ -196,50 +240,6 @@ class SeriesTarget:
         # What was never compared with other programs is noted where the scan was read.
         how = "as the scan says" if self.patient_position is None else "as was said when this was written"
         return found, f"The patient position is {found}, {how}. {_AXES}."
-
-
-@dataclass
-class _Seen:
-    """What a series needs to know of all slices before any is stored."""
-
-    source: str = ""
-    of_program: bool = False
-    z_mm: list[float] = field(default_factory=list)
-    placed: list[bool] = field(default_factory=list)
-    waters: list[tuple[float, str]] = field(default_factory=list)
-    positions: set[str] = field(default_factory=set)
-    studies: list[Mapping[str, str]] = field(default_factory=list)
-    notes: list[tuple[str, ...]] = field(default_factory=list)
-    ranges: list[Float64Array] = field(default_factory=list)
-
-
-def _look(results: Iterable[Conclusion], water_mu: float | None) -> _Seen:
-    """Raises InputError where a slice has no pixel size, or none can be tissue."""
-    seen, beyond = _Seen(), None
-    tissue = False
-    for result in results:
-        scan = result.problem.scan
-        need_pixels(scan, _WHAT)
-        seen.source = seen.source or scan.source
-        seen.of_program = scan.of_program
-        seen.z_mm.append(place_mm(scan, None))
-        seen.placed.append(scan.z_mm is not None)
-        if (water := scan.water(water_mu)) not in seen.waters:
-            seen.waters.append(water)
-        seen.positions.add(scan.patient_position)
-        if (study := dict(scan.study)) not in seen.studies:
-            seen.studies.append(study)
-        seen.notes.append(nameless_notes(scan, result.settings))
-        seen.ranges.append(np.array([result.image.min(), result.image.max()], dtype=np.float64))
-        if not tissue:
-            try:
-                need_tissue(scan, [result.image], _WHAT, water_mu)
-                tissue = True
-            except InputError as why:
-                beyond = beyond or why
-    if not tissue and beyond is not None:
-        raise beyond
-    return seen
 
 
 def _drawn(results: Sequence[Conclusion], k: int, scale: HounsfieldScale, z_mm: float) -> bytes:

@@ -87,7 +87,14 @@ class Outcome:
 
     @staticmethod
     def resumed(state: Mapping[str, State]) -> Outcome:
-        """The outcome whose ``state`` it is."""
+        """The outcome of a checkpoint.
+
+        Args:
+            state: What ``state`` was.
+
+        Returns:
+            The same outcome.
+        """
         history = tuple(taken_up(state["history"]))
         return Outcome(image=state["image"].cpu().numpy(), reason=state["reason"], history=history)
 

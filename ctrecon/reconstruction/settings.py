@@ -161,7 +161,17 @@ class Settings:
     @staticmethod
     @checked
     def from_dict(values: Mapping[str, Any]) -> Settings:
-        """The way back. Raises SettingError for what is none of these names, or cannot be."""
+        """The way back from ``to_dict``.
+
+        Args:
+            values: Settings by name; what is left out has its default.
+
+        Returns:
+            The settings.
+
+        Raises:
+            SettingError: For what is none of these names, or cannot be.
+        """
         for name in values:
             if name not in _NAMES:
                 raise SettingError(f"there is no setting {name[:60]!r}; known are {', '.join(_NAMES)}")

@@ -25,7 +25,18 @@ from ctrecon.training.phantom_supply import draw_phantom
 class Source(Protocol):
     """``draw`` gives an image ``[1, 1, rows, columns]`` and its noise-free sinogram ``[1, 1, views, detectors]``."""
 
-    def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]: ...
+    def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]:
+        """Draw an image and simulate its scan.
+
+        Args:
+            rng: Decides everything that is random.
+            problem: Scanner, grid and device.
+
+        Returns:
+            The image ``[1, 1, rows, columns]`` in 1/mm and its noise-free sinogram ``[1, 1, views, detectors]``, on the
+            CPU.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,16 @@ class PhantomSource:
     samplers: Sequence[Callable[[np.random.Generator], AnalyticPhantom]]
 
     def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]:
+        """Draw a phantom by one of the samplers; its sinogram is exact.
+
+        Args:
+            rng: Decides everything that is random.
+            problem: Scanner and grid.
+
+        Returns:
+            The image ``[1, 1, rows, columns]`` in 1/mm and its noise-free sinogram ``[1, 1, views, detectors]``, on the
+            CPU.
+        """
         sampler = self.samplers[int(rng.integers(len(self.samplers)))]
         image, sinogram = (torch.from_numpy(part)[None, None] for part in draw_phantom(sampler, rng, problem))
         return image, sinogram
@@ -54,6 +75,15 @@ class ImageSource:
     masked: float = 0.0
 
     def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]:
+        """Draw one of the images, warped and times 0.01 to 1; its sinogram is the operator's.
+
+        Args:
+            rng: Decides everything that is random.
+            problem: Scanner, grid and device.
+
+        Returns:
+            The image ``[1, 1, rows, columns]`` and its noise-free sinogram ``[1, 1, views, detectors]``, on the CPU.
+        """
         image = self._warped(rng, problem.grid.plane)
         if rng.uniform() < self.masked:
             image = image * central_disc(problem.grid.plane)
@@ -98,6 +128,15 @@ class Mixture:
     parts: tuple[tuple[float, Source], ...]
 
     def draw(self, rng: np.random.Generator, problem: Scanner) -> tuple[Tensor, Tensor]:
+        """Draw from one of the sources.
+
+        Args:
+            rng: Decides of the source, and of all that it draws.
+            problem: Scanner, grid and device.
+
+        Returns:
+            What the source gives: image ``[1, 1, rows, columns]`` and noise-free sinogram ``[1, 1, views, detectors]``.
+        """
         shares = np.array([share for share, _ in self.parts])
         chosen = int(rng.choice(len(self.parts), p=shares / shares.sum()))
         return self.parts[chosen][1].draw(rng, problem)

@@ -22,7 +22,15 @@ class AnyLane(Protocol):
     @property
     def batch(self) -> int: ...
     def loss(self, network: nn.Module, which: int) -> Tensor:
-        """What to minimise, a scalar, where the network sees the problems in the mirror image ``which``."""
+        """What to minimise for this cohort.
+
+        Args:
+            network: The one that is trained.
+            which: The mirror image in which it sees the problems, from 0 to 7.
+
+        Returns:
+            A scalar.
+        """
         ...
 
 
@@ -47,7 +55,16 @@ class LanePool(Generic[S, L]):
         self._left: list[float] = []
 
     def loss(self, network: nn.Module, batch: int, rng: np.random.Generator) -> Tensor:
-        """The loss of one lane; ``rng`` decides of which, and in which mirror image it is seen."""
+        """What to minimise for the problems of one lane.
+
+        Args:
+            network: The one that is trained.
+            batch: How many problems a step takes, of 164 x 164 pixels where it goes by cost.
+            rng: Decides which lane, in which mirror image it is seen, and what a new cohort holds.
+
+        Returns:
+            A scalar.
+        """
         k = int(rng.integers(self._count))
         if k >= len(self.lanes) and self.lanes and not self._maker.ready:
             k %= len(self.lanes)

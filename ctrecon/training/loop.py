@@ -33,7 +33,16 @@ class Pool(Protocol):
     def share(self) -> float: ...
 
     def loss(self, network: nn.Module, batch: int, rng: np.random.Generator) -> Tensor:
-        """What to minimise on ``batch`` of its problems, a scalar; all that is random comes from ``rng``."""
+        """What to minimise for some of the pool's problems.
+
+        Args:
+            network: The one that is trained.
+            batch: How many problems.
+            rng: All that is random comes from it.
+
+        Returns:
+            A scalar.
+        """
         ...
 
 
@@ -66,6 +75,14 @@ class TrainingPlan:
                 raise SettingError(f"{name} must be finite and > 0, got {value}")
 
     def rate(self, progress: float) -> float:
+        """The learning rate at some moment of the training.
+
+        Args:
+            progress: The share of it that is done, 0 to 1.
+
+        Returns:
+            The rate of the schedule.
+        """
         warm = min(1.0, progress / 0.02 + 1e-3)
         left = max(0.0, 1 - progress)
         if self.schedule == "stable":
@@ -195,7 +212,11 @@ class Trainer:
             gradient.nan_to_num_(0.0, 0.0, 0.0).mul_(factor)
 
     def save(self, path: Path) -> None:
-        """Everything needed to go on: weights, average, Adam's moments, generator, in one safetensors file."""
+        """Everything needed to go on: weights, average, Adam's moments, generator; ``resume`` takes it up.
+
+        Args:
+            path: A safetensors file; it appears whole or not at all.
+        """
         tensors: dict[str, Tensor] = {}
         for name, value in self.network.state_dict().items():
             tensors[f"network.{name}"] = value.contiguous()

@@ -33,7 +33,15 @@ class ScanNoise:
     gain_error: float = 0.004
 
     def draw(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """``(noisy sinograms, weights)``, each shaped like ``clean`` ``[batch, 1, views, cells]``, or with rows."""
+        """Noise for a batch of scans.
+
+        Args:
+            clean: Noise-free sinograms, ``[batch, 1, views, cells]``, or with rows ``[batch, 1, views, rows, cells]``.
+            generator: Decides everything, on the device of ``clean``.
+
+        Returns:
+            Noisy sinograms and their weights, each shaped like ``clean``.
+        """
         axes = tuple(range(1, clean.ndim))
         shape = (clean.shape[0], *(1,) * len(axes))
 

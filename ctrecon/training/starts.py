@@ -54,7 +54,14 @@ class StartMaker(Protocol[S_co]):
         ...
 
     def make(self, rng: np.random.Generator) -> S_co:
-        """New ones; all that is random comes from ``rng``, or from a seed of the maker's own."""
+        """New problems.
+
+        Args:
+            rng: All that is random comes from it, or from a seed of the maker's own.
+
+        Returns:
+            Problems of one scanner, on its device.
+        """
         ...
 
 
@@ -87,6 +94,14 @@ class SourceStarts:
     ready: bool = True
 
     def make(self, rng: np.random.Generator) -> Starts:
+        """New problems, drawn from the source.
+
+        Args:
+            rng: All that is random comes from it.
+
+        Returns:
+            ``count`` problems with their smooth images, on the scanner's device.
+        """
         device = self.scanner.device
         drawn = [self.source.draw(rng, self.scanner) for _ in range(self.count)]
         truth, clean = (torch.cat(parts).to(device) for parts in zip(*drawn, strict=True))

@@ -37,7 +37,11 @@ class TrainingData:
         return self.shares[0] / sum(share for share, there in zip(self.shares, given, strict=True) if there)
 
     def groups(self) -> list[ImageGroup]:
-        """Images to hold: objects, chosen one by one, and pictures."""
+        """Images to hold: objects, chosen one by one, and pictures.
+
+        Returns:
+            A group for each of the two that is there, with its share.
+        """
         groups = []
         if self.objects:
             cut = tuple(i for i, one in enumerate(self.objects) if one.truncated)

@@ -61,7 +61,12 @@ class Audited:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """The same for machines.
+
+        Returns:
+            ``status``, what was assumed, one entry of ``regions`` for each answer, ``scan`` for the map and ``error``
+            where no image meets the assumptions; plain values for JSON.
+        """
         labelled = [(answer, self.written.get(answer.region.label)) for answer in self.answers]
         found = [words.answer_facts(answer, path, self.audit) for answer, path in labelled]
         status = {"status": "answered"} if self.empty is None else {"status": "no such image"}

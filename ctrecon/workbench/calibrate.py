@@ -57,7 +57,12 @@ class Calibrated:
         return f"geometry calibrated by the data: {', '.join(parts)}; {falls}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """The same for machines.
+
+        Returns:
+            Shifts in cells, the turn in rad, the sources' distances in mm (None in parallel beams) and the misfits
+            before and after each round; plain values for JSON.
+        """
         found = self.refined
         return {
             "shifts_cells": found.shifts.tolist(), "shift_rms_cells": self.shift_rms, "turn_rad": found.turn_rad,

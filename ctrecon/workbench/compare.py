@@ -72,7 +72,12 @@ class Compared:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """The same for machines.
+
+        Returns:
+            ``status``, the two images' names, notes, what was assumed; the disputed ``discs`` with their certified
+            ranges, or ``error`` where no image meets the assumptions; plain values for JSON.
+        """
         told: dict[str, Any] = {
             "status": "answered" if self.empty is None else "no such image", "A": self.names[0], "B": self.names[1],
             "notes": list(self.notes), **words.assumed_facts(self.audit),

@@ -62,7 +62,12 @@ class Members:
         return "\n".join([*lines, *(f"{what:>12}: {printable(str(path))}" for what, path in self.written.items())])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """The same for machines.
+
+        Returns:
+            What was asked, one entry of ``members`` for each image tried, the largest and the median range, the
+            ``discs`` of the largest range, and the paths that were written; plain values for JSON.
+        """
         return _facts(self.evidence, self.found) | {
             "reconstruction": str(self.evidence.image_path), "seconds": round(self.found.seconds, 3),
             "written": {what: str(path) for what, path in self.written.items()},

@@ -1,6 +1,7 @@
 """Public functions say in sections what they take, give and raise, so that a site can be made of them.
 
-What ``import ctrecon`` offers and every name of ``docs/api.md`` has them.
+What ``import ctrecon`` offers and every name of ``docs/api.md`` has them, and every public method of these classes. An
+override that adds nothing has no docstring of its own: pages then show the one of the method that it overrides.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 from test_api_page import NAMES, resolve
 
 import ctrecon
@@ -38,14 +40,26 @@ def raises(function: Callable[..., Any]) -> bool:
     return any(isinstance(node, ast.Raise) and node.exc is not None for node in ast.walk(tree))
 
 
+def methods_of(cls: type) -> dict[str, Callable[..., Any]]:
+    """The public functions that a class has from classes of this package, by the names of these.
+
+    But for what only serves torch's own interface, and fields that hold a function.
+    """
+    of_torch = set(dir(torch.nn.Module)) - {"forward"} if issubclass(cls, torch.nn.Module) else set()
+    return {
+        f"{base.__module__}.{base.__qualname__}.{name}": function
+        for base in cls.__mro__ if base.__module__.startswith(("ctrecon.", "test_"))
+        for name, raw in vars(base).items() if not name.startswith("_") and name not in of_torch
+        if inspect.isfunction(function := getattr(raw, "__func__", raw)) and function.__name__ != "<lambda>"
+    }  # fmt: skip
+
+
 def functions_of(thing: Any, name: str) -> dict[str, Callable[..., Any]]:
-    """A function itself, or the public methods that a class of this package writes."""
-    if inspect.isfunction(thing):
-        return {name: thing}
-    if not inspect.isclass(thing):
-        return {}
-    own = {k: v for k, v in vars(thing).items() if inspect.isfunction(v) and not k.startswith("_")}
-    return {f"{name}.{k}": v for k, v in own.items()}
+    """A function itself, or the public methods of a class."""
+    if inspect.isclass(thing):
+        return methods_of(thing)
+    function = getattr(thing, "__func__", thing)
+    return {name: function} if inspect.isfunction(function) else {}
 
 
 FRONT = {
@@ -54,7 +68,7 @@ FRONT = {
 }  # fmt: skip
 
 
-PAGE = {name: thing for name in NAMES if inspect.isfunction(thing := resolve(name))}
+PAGE = {name: one for listed in NAMES for name, one in functions_of(resolve(listed), listed).items()}
 
 
 @pytest.mark.parametrize("name", sorted(FRONT))
@@ -65,7 +79,43 @@ def test_the_front_door_is_complete(name: str) -> None:
 def test_the_page_of_names_is_complete() -> None:
     found = {name: sections for name, thing in PAGE.items() if (sections := lacking(thing))}
     assert found == {}, "write these sections"
-    assert len(PAGE) > 150
+    assert len(PAGE) > 400
+
+
+def test_methods_of_every_kind_count() -> None:
+    from ctrecon.energies.least_squares import LeastSquares
+    from ctrecon.geometry.vector_geometry import VectorGeometry
+
+    names = {name.rpartition(".")[2] for name in methods_of(VectorGeometry)}
+    assert {"of", "from_vectors", "views", "to_dict"} <= names
+    assert LeastSquares.at.__doc__ is None, "it has that of Energy.at"
+    assert lacking(LeastSquares.at) == []
+
+
+def test_a_method_without_would_be_noticed() -> None:
+    class Above:
+        def said(self, x: int) -> int:
+            """One.
+
+            Args:
+                x: a.
+
+            Returns:
+                b
+            """
+            return x
+
+    class Below(Above):
+        def bare(self, x: int) -> int:
+            return x
+
+        @classmethod
+        def made(cls, x: int) -> int:
+            """One line."""
+            return x
+
+    found = {name.rpartition(".")[2]: lacking(one) for name, one in methods_of(Below).items()}
+    assert found == {"said": [], "bare": ["a docstring"], "made": ["Args", "Returns"]}
 
 
 def test_it_would_be_noticed() -> None:

@@ -45,14 +45,31 @@ class HounsfieldScale:
                 raise SettingError(f"{name} must be a finite number > 0, got {value!r}")
 
     def store(self, image: Array) -> npt.NDArray[np.uint16]:
-        """``image`` in 1/mm, any shape, rounded to the nearest stored values. Raises InputError if one clips."""
+        """Round attenuation to stored values.
+
+        Args:
+            image: In 1/mm, of any shape.
+
+        Returns:
+            The nearest stored values, of the same shape.
+
+        Raises:
+            InputError: Where one is beyond 0 to 65535: nothing is clipped.
+        """
         levels = np.rint((hounsfield(image, self.water_mu) - self.intercept) / self.slope)
         if not bool(((levels >= 0) & (levels <= LARGEST_STORED)).all()):
             raise InputError(f"the image leaves the range of 16 bits at {self.slope} HU; give another --water-mu")
         return levels.astype(np.uint16)
 
     def decode(self, stored: Array) -> npt.NDArray[np.float64]:
-        """Stored values as attenuation in 1/mm, float64."""
+        """Stored values as attenuation.
+
+        Args:
+            stored: Of any shape.
+
+        Returns:
+            In 1/mm, float64, of the same shape.
+        """
         hu = stored.astype(np.float64) * self.slope + self.intercept
         return self.water_mu * (1 + hu / 1000)
 

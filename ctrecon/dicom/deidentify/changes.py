@@ -19,10 +19,20 @@ class Changes:
     counts: Counter[tuple[int, str]] = field(default_factory=Counter)
 
     def note(self, tag: int, action: str) -> None:
+        """Count one change.
+
+        Args:
+            tag: Of the attribute.
+            action: ``REMOVED``, ``EMPTIED``, ``REPLACED``, ``NEW_UID`` or ``MOVED``.
+        """
         self.counts[int(tag), action] += 1
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each attribute and action, by tag: no value, and of private attributes no creator either."""
+        """What was changed, by tag: no value, and of private attributes no creator either.
+
+        Returns:
+            One row for each attribute and action: ``tag``, ``keyword``, ``action`` and ``count``.
+        """
         return [
             {"tag": f"{tag >> 16:04X},{tag & 0xFFFF:04X}", "keyword": _keyword(tag), "action": action, "count": count}
             for (tag, action), count in sorted(self.counts.items())

@@ -99,7 +99,15 @@ class Choice:
     insist_hu: bool = False
 
     def takes(self, ds: FileDataset, name: str) -> bool:
-        """Whether a file is of this series: "000005" is number 5."""
+        """Whether a file is of this series: "000005" is number 5.
+
+        Args:
+            ds: The file's header.
+            name: Of the file, for messages.
+
+        Returns:
+            True where number and UID are as they are asked for; what is None is not asked for.
+        """
         number = text_of(ds, "SeriesNumber", name).strip()
         same = bool(re.fullmatch(r"[+-]?\d{1,12}", number)) and int(number) == self.number
         return (self.number is None or same) and (

@@ -40,7 +40,19 @@ class Web:
             raise SettingError("--url must not hold user or password; use --credentials FILE or the environment")
 
     def send(self, headers: Sequence[Header]) -> Sent:
-        """STOW-RS (PS3.18, 10.5). Raises NetworkError."""
+        """Store files by STOW-RS (PS3.18, 10.5), at most 64 MiB a request unless one file is larger.
+
+        Args:
+            headers: Of the files.
+
+        Returns:
+            What became of each object, as the service says.
+
+        Raises:
+            NetworkError: Where the service cannot be reached, or answers with an error or what cannot be used.
+            SettingError: Where the library for HTTP is missing.
+            InputError: Where a certificate cannot be read.
+        """
         from pydicom.dataset import Dataset
 
         result = Sent(headers=headers)
@@ -54,7 +66,21 @@ class Web:
         return result
 
     def find(self, level: str, match: Mapping[str, str], *, limit: int = 1000) -> list[dict[str, str]]:
-        """QIDO-RS (PS3.18, 10.6), as ``query.find``. Raises NetworkError."""
+        """Search by QIDO-RS (PS3.18, 10.6).
+
+        Args:
+            level: ``study``, or ``series`` for the series of one study.
+            match: Attributes by keyword, with DICOM's wildcards and ranges.
+            limit: At most so many are asked for.
+
+        Returns:
+            What matches, as text by keyword.
+
+        Raises:
+            NetworkError: Where the service cannot be reached, or answers with an error or what cannot be used.
+            SettingError: Where the library for HTTP is missing.
+            InputError: Where a certificate cannot be read.
+        """
         from pydicom.dataset import Dataset
 
         keys = list(dict.fromkeys((*keys_of(level), *match)))
@@ -72,7 +98,23 @@ class Web:
             return [{key: text_of(row.get(key)) for key in keys} for row in rows]
 
     def get(self, folder: Path, study: str, series: str | None = None, *, most_bytes: int = 1 << 36) -> Retrieved:
-        """WADO-RS (PS3.18, 10.4), in the transfer syntax the objects have. Raises NetworkError, OutputError."""
+        """Retrieve a study by WADO-RS (PS3.18, 10.4), in the transfer syntax the objects have.
+
+        Args:
+            folder: Where the files go.
+            study: UID of the study.
+            series: UID of one of its series; None for all.
+            most_bytes: No more is taken.
+
+        Returns:
+            The files, and how many objects came and were not kept.
+
+        Raises:
+            NetworkError: Where the service cannot be reached, or answers with an error or what cannot be used.
+            OutputError: Where the folder cannot be written.
+            SettingError: Where the library for HTTP is missing.
+            InputError: Where a certificate cannot be read.
+        """
         kept = Kept(folder=folder, expect_study=study, most_bytes=most_bytes)
         try:
             folder.mkdir(parents=True, exist_ok=True)

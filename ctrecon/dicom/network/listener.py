@@ -91,7 +91,18 @@ class Listener:
         self._threads: list[threading.Thread] = []
 
     def run(self, address: str, port: int, *, started: Callable[[int], None] = lambda port: None) -> None:
-        """Work until ``stop`` is set; ``started`` is told the port. Raises SettingError, NetworkError, InputError."""
+        """Work until ``stop`` is set.
+
+        Args:
+            address: Where to listen.
+            port: On which port; 0 for a free one.
+            started: Is told the port, once objects are taken.
+
+        Raises:
+            SettingError: Where pynetdicom is missing, or TLS lacks a certificate of ours.
+            NetworkError: Where nothing can listen on the address and port.
+            InputError: Where a certificate cannot be read.
+        """
         need_pynetdicom()
         silence()
         tls = self.connection.tls

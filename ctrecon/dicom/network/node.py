@@ -65,10 +65,18 @@ class Identity:
 
     @staticmethod
     def read(path: Path | None) -> Identity | None:
-        """From a file of two lines, user and password, or from the environment; None where neither is given.
+        """From a file of two lines, user and password, or from the environment.
 
         Never from the command line, which every process of the machine can read.
-        Raises InputError for a file that others may read, or that is no such file.
+
+        Args:
+            path: The file; None for the environment.
+
+        Returns:
+            The user; None where neither is given.
+
+        Raises:
+            InputError: For a file that others may read, or that is no such file.
         """
         if path is None:
             user = os.environ.get(USER)
@@ -100,12 +108,27 @@ class Tls:
     name: str | None = None
 
     def client(self) -> ssl.SSLContext:
-        """Checks the other side's certificate and its name. Raises InputError."""
+        """A context that checks the other side's certificate and its name.
+
+        Returns:
+            For whoever calls.
+
+        Raises:
+            InputError: Where certificates or key cannot be read.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._load(context)
 
     def server(self) -> ssl.SSLContext:
-        """Demands a certificate of whoever connects. Raises InputError."""
+        """A context that demands a certificate of whoever connects.
+
+        Returns:
+            For whoever listens.
+
+        Raises:
+            SettingError: Without a certificate of our own.
+            InputError: Where certificates or key cannot be read.
+        """
         if self.certificate is None:
             raise SettingError("a node that listens with TLS needs --tls-certificate and --tls-key")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -79,7 +79,17 @@ class Command:
 
     @staticmethod
     def parse(text: str) -> tuple[str, ...]:
-        """Words as a shell would split them. Raises SettingError where a placeholder is missing."""
+        """Read a command as people write it.
+
+        Args:
+            text: Words as a shell would split them, with ``{input}`` and ``{output}``.
+
+        Returns:
+            The words.
+
+        Raises:
+            SettingError: Where a placeholder is missing, or there are no words in it.
+        """
         words = words_of(text, "--command")
         for placeholder in ("{input}", "{output}"):
             if not any(placeholder in word for word in words):

@@ -10,10 +10,8 @@ is a hash. Objects are called ``input/SERIES/OBJECT-CONTENT.dcm``: the listing a
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,20 +26,11 @@ from ctrecon.dicom.network.attempts import (
 )
 from ctrecon.dicom.network.missing import Missing
 from ctrecon.dicom.network.objects import Header, content_digest, name_for, sync_file, sync_folder
-from ctrecon.dicom.network.study_folder import (
-    PROCESSED,
-    REASON,
-    RECEIPT,
-    journal_name,
-    names_of,
-    receipt_of,
-    size_of,
-)
-from ctrecon.dicom.network.study_folders import STATES, StudyFolders
-from ctrecon.support.atomic import atomic_write
+from ctrecon.dicom.network.outgoing import OutgoingStudies
+from ctrecon.dicom.network.study_folder import PROCESSED, names_of, receipt_of, size_of
+from ctrecon.dicom.network.study_folders import STATES
 
 _UNFINISHED = STATES[:4]
-_MOST_RECEIPTS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +52,7 @@ class ConflictError(Exception):
 
 
 @dataclass
-class Queue(StudyFolders):
+class Queue(OutgoingStudies):
     """The studies of a listening node: what may come in, when it is whole, how often it is tried."""
 
     limits: Limits = field(default_factory=Limits)
@@ -76,9 +65,21 @@ class Queue(StudyFolders):
     # --- arrival
 
     def add(self, path: Path, header: Header) -> str:
-        """Keep an object's file, on the disk itself when this returns; gives the study's key.
+        """Keep an object's file, on the disk itself when this returns.
 
-        An object that is there already is left as it is. Raises FullError, ConflictError, OSError.
+        An object that is there already is left as it is.
+
+        Args:
+            path: A complete file in ``arriving``, which is moved.
+            header: What it says it is.
+
+        Returns:
+            The study's key.
+
+        Raises:
+            FullError: Where there is no room.
+            ConflictError: Where an object of this UID has another content.
+            OSError: Where the disk refuses.
         """
         key, digest, size = name_for(header.study), content_digest(path), size_of(path)
         name = f"{name_for(header.sop_instance)}-{digest}.dcm"
@@ -126,7 +127,14 @@ class Queue(StudyFolders):
         return self._contents[key]
 
     def count(self, key: str) -> int:
-        """Objects of a study that is arriving."""
+        """How many objects of an arriving study are here.
+
+        Args:
+            key: Of the study.
+
+        Returns:
+            Their number; 0 for a study that is not arriving.
+        """
         return sum(1 for _ in self.at("incoming", key).glob("input/*/*.dcm"))
 
     def _make_room(self, size: int, *, new: bool) -> None:
@@ -143,16 +151,27 @@ class Queue(StudyFolders):
             raise FullError
 
     def is_full(self) -> bool:
-        """Whether nothing more would be taken: no disk, or no studies."""
+        """Whether nothing more would be taken.
+
+        Returns:
+            True where the disk is short of room, or there are too many unfinished studies.
+        """
         unfinished = sum(len(self.studies(state)) for state in _UNFINISHED)
         low = shutil.disk_usage(self.folder).free < self.limits.free_bytes
         return low or unfinished >= self.limits.most_studies
 
     def complete(self, key: str, tell: Callable[[str], None] = lambda outcome: None) -> str:
-        """What arrived is a study. Gives ``"ready"``, ``"known"`` (all of it was done before), ``"later"`` (the earlier
-        part is being worked on) or ``"failed"``; ``tell`` is told so, but for ``"later"``, just before it is so.
+        """What arrived is a study, to be processed.
 
         Objects that come after a study was finished make it a new one, of the old objects and the new ones together.
+
+        Args:
+            key: Of the study.
+            tell: Is told what is returned, but for ``"later"``, just before it is so.
+
+        Returns:
+            ``"ready"``; ``"known"`` where all of it was done before; ``"later"`` where the earlier part is being worked
+            on; or ``"failed"``.
         """
         with self.lock:
             if any(self.at(state, key).exists() for state in ("running", "sending", "ready")):
@@ -195,7 +214,12 @@ class Queue(StudyFolders):
         return missing
 
     def give_up_waiting(self, key: str, reason: str) -> None:
-        """What was missing of a study never came: put aside what did."""
+        """What was missing of a study never came: put aside what did.
+
+        Args:
+            key: Of the study, which is arriving.
+            reason: In a line, without patient data.
+        """
         with self.lock:
             earlier = self.at("failed", key)
             if earlier.exists():
@@ -206,7 +230,15 @@ class Queue(StudyFolders):
     # --- work
 
     def begin(self, key: str) -> Path | None:
-        """Take a study up: its folder, with an empty ``output``; None where it was begun too often already."""
+        """Take a study up.
+
+        Args:
+            key: Of the study.
+
+        Returns:
+            Its folder, with an empty ``output``; None where it is not ready, or was begun too often already and so
+            failed.
+        """
         with self.lock:
             if not self.at("ready", key).exists():
                 return None
@@ -220,7 +252,13 @@ class Queue(StudyFolders):
             return study
 
     def whole(self, key: str, series: str, *, certified: bool) -> None:
-        """The output of one series is complete, and stays whatever happens to the others."""
+        """The output of one series is complete, and stays whatever happens to the others.
+
+        Args:
+            key: Of the study, which is running.
+            series: The series' folder.
+            certified: Whether all of the series is certified.
+        """
         with self.lock:
             study = self.at("running", key)
             self._sync(study / "output" / series)
@@ -233,7 +271,11 @@ class Queue(StudyFolders):
         sync_folder(folder)
 
     def processed(self, key: str) -> None:
-        """The output is complete: bring it to the disk, then say so."""
+        """The output is complete: bring it to the disk, then say so.
+
+        Args:
+            key: Of the study, which is running and is to be sent now.
+        """
         with self.lock:
             study = self.at("running", key)
             self._sync(study / "output")
@@ -243,72 +285,22 @@ class Queue(StudyFolders):
             self.bytes = sum(size_of(path) for path in self.files())
 
     def back(self, key: str) -> None:
-        """Give up work that was interrupted by us, which does not count as an attempt."""
+        """Give up work that was interrupted by us, which does not count as an attempt.
+
+        Args:
+            key: Of the study, which is running and becomes ready again.
+        """
         with self.lock:
             study = self.at("running", key)
             set_attempts(study, attempts_of(study) - 1)
             self.again(key)
 
     def again(self, key: str) -> None:
-        """Work that something else ended is to be begun anew."""
+        """Work that something else ended is to be begun anew.
+
+        Args:
+            key: Of the study, which is running and becomes ready again.
+        """
         with self.lock:
             self.wipe_output(self.at("running", key))
             self.move("running", "ready", key)
-
-    def finish(self, key: str) -> None:
-        """All is delivered."""
-        with self.lock:
-            study = self.at("sending", key)
-            with atomic_write(study / RECEIPT) as partial:
-                partial.write_text(json.dumps(sorted(names_of(study))))
-            self.move("sending", "done", key)
-            for old in self.studies("done")[:-_MOST_RECEIPTS]:
-                self.discard(self.at("done", old))
-
-    def fail(self, state: str, key: str, reason: str) -> None:
-        """Put a study aside, with the reason in its folder."""
-        with self.lock:
-            with atomic_write(self.at(state, key) / REASON) as partial:
-                partial.write_text(reason + "\n", encoding="utf-8")
-            self.move(state, "failed", key)
-
-    # --- delivery
-
-    def output(self, key: str) -> list[Path]:
-        folder = self.at("sending", key) / "output"
-        return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-    def delivered(self, key: str) -> set[str]:
-        """Names of the files whose storing was confirmed."""
-        try:
-            lines = (self.at("sending", key) / "delivered").read_text().split("\n")
-        except FileNotFoundError:
-            return set()
-        return set(lines[:-1])  # a line that a crash cut off has no end, and its file is sent again
-
-    def note_delivery(self, key: str, path: Path) -> None:
-        study = self.at("sending", key)
-        with (study / "delivered").open("a") as stream:
-            stream.write(journal_name(path, study / "output") + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-
-    # --- keeping house
-
-    def give_up_objects(self, key: str) -> None:
-        """Delete the objects of a finished study; the list of them stays."""
-        with self.lock:
-            for part in ("input", "output"):
-                if (self.at("done", key) / part).exists():
-                    self.discard(self.at("done", key) / part)
-
-    def give_up_older_than(self, seconds: float) -> None:
-        """Delete the objects of studies that were finished so long ago."""
-        with self.lock:
-            self._give_up_older_than(seconds)
-
-    def _give_up_older_than(self, seconds: float) -> None:
-        for key in self.studies("done"):
-            path = self.at("done", key)
-            if time.time() - path.stat().st_mtime > seconds and (path / "input").exists():
-                self.give_up_objects(key)

@@ -55,6 +55,7 @@ class StudyFolders:
         self.bytes = sum(size_of(path) for path in self.files())
 
     def close(self) -> None:
+        """Let another process have the queue."""
         self._lock_file.close()
 
     @property
@@ -63,10 +64,26 @@ class StudyFolders:
         return self.folder / "arriving"
 
     def at(self, state: str, key: str) -> Path:
+        """Where a study's folder is, or would be.
+
+        Args:
+            state: One of ``STATES``.
+            key: Of the study.
+
+        Returns:
+            The folder in that of the state.
+        """
         return self.folder / state / key
 
     def studies(self, state: str) -> list[str]:
-        """Keys of the studies in a state, the longest waiting first."""
+        """Which studies are in a state.
+
+        Args:
+            state: One of ``STATES``.
+
+        Returns:
+            Their keys, the longest waiting first.
+        """
         found = []
         for path in (self.folder / state).iterdir():
             try:
@@ -76,6 +93,16 @@ class StudyFolders:
         return [name for _, name in sorted(found)]
 
     def move(self, state: str, to: str, key: str) -> Path:
+        """Change a study's state, on the disk itself when this returns; a study of the same key that is there goes.
+
+        Args:
+            state: In which it is.
+            to: In which it is then.
+            key: Of the study.
+
+        Returns:
+            Its folder.
+        """
         target = self.at(to, key)
         if target.exists():
             self.discard(target)
@@ -88,6 +115,11 @@ class StudyFolders:
         return target
 
     def discard(self, path: Path) -> None:
+        """Delete a file or folder, so that an end amidst leaves nothing half-deleted in its place.
+
+        Args:
+            path: In the queue.
+        """
         self.bytes -= sum(size_of(file) for file in path.rglob("*.dcm"))
         trash = self.folder / "trash" / secrets.token_hex(8)
         path.rename(trash)
@@ -97,11 +129,20 @@ class StudyFolders:
             trash.unlink()
 
     def files(self) -> Iterator[Path]:
+        """All objects, in whatever state their study is.
+
+        Yields:
+            Their paths.
+        """
         for state in STATES:
             yield from (self.folder / state).rglob("*.dcm")
 
     def wipe_output(self, study: Path) -> None:
-        """Nothing half-done stays but journals, by which a job goes on where it was (``reconstruction.pieces``)."""
+        """Nothing half-done stays but journals, by which a job goes on where it was (``reconstruction.pieces``).
+
+        Args:
+            study: Its folder.
+        """
         if (study / "output").exists():
             whole = whole_series(study)
             for path in list((study / "output").iterdir()):

@@ -53,18 +53,48 @@ class PatientAxes:
         return "HFS" if self.position == NOBODY else self.position
 
     def angles(self, angle_rad: Float64Array) -> Float64Array:
-        """Angles of the focal centre, in rad."""
+        """Turn angles.
+
+        Args:
+            angle_rad: Of the focal centre in the scanner's frame, in rad, any shape.
+
+        Returns:
+            In the patient's frame, in rad.
+        """
         return self.ends * angle_rad + self.turn_rad
 
     def along(self, values: Float64Array) -> Float64Array:
-        """Heights, or shifts in height or angle."""
+        """Turn what has a sense along the axis or about it.
+
+        Args:
+            values: Heights, or shifts in height or angle, any shape and unit.
+
+        Returns:
+            The same in the patient's frame.
+        """
         return self.ends * values
 
     def cells(self, values: Array) -> Array:
-        """Values of a detector, ``[rows, columns]`` or ``[columns]``."""
+        """Turn values of a detector.
+
+        Args:
+            values: ``[rows, columns]`` or ``[columns]``.
+
+        Returns:
+            In the patient's order: rows and columns change ends where ``ends`` is -1.
+        """
         return values if self.ends == 1 else np.flip(values)
 
     def centre(self, centre: tuple[float, float], columns: int, rows: int) -> tuple[float, float]:
-        """The central column and row, counted from 1."""
+        """Turn the central column and row, counted from 1.
+
+        Args:
+            centre: Column and row as the file says them.
+            columns: Of the detector.
+            rows: Of the detector.
+
+        Returns:
+            Column and row in the order of ``cells``.
+        """
         column, row = centre
         return centre if self.ends == 1 else (columns + 1 - column, rows + 1 - row)

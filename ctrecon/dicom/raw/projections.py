@@ -69,12 +69,30 @@ class ProjectionSet:
         return int(self.step[-1]) + 1
 
     def between(self, first: int, after: int) -> slice:
-        """Which projections have numbers from ``first`` to below ``after``."""
+        """Which projections have certain numbers.
+
+        Args:
+            first: The first number, as in ``step``.
+            after: The first that is not wanted.
+
+        Returns:
+            Where they stand in the arrays.
+        """
         low, high = np.searchsorted(self.step, (first, after))
         return slice(int(low), int(high))
 
     def view(self, k: int) -> tuple[Array, Array | None]:
-        """Line integrals ``[rows, columns]`` of projection ``k``, float64, and photons per column, or None."""
+        """Read one projection's pixels.
+
+        Args:
+            k: Where it stands in the arrays, from 0.
+
+        Returns:
+            Line integrals ``[rows, columns]``, float64, and photons per column, or None.
+
+        Raises:
+            InputError: Where the file cannot be read, or is not as the others.
+        """
         values, photons = read_projection(self.folder / self.files[k], self.common)
         return self.axes.cells(values), None if photons is None else self.axes.cells(photons)
 
@@ -101,13 +119,27 @@ class ProjectionSet:
         return self.common.row_pitch_mm * self.common.radius_mm / self.common.distance_mm
 
     def geometry(self, views: slice) -> ArcFanBeam:
-        """The fan of the central plane for some views, axes and order of cells as in ``ArcFanBeam``."""
+        """The fan of the central plane for some views.
+
+        Args:
+            views: Where they stand in the arrays.
+
+        Returns:
+            Axes and order of cells as in ``ArcFanBeam``, mm and rad.
+        """
         return self._fan(self.angle_rad[views], np.arange(len(self.files))[views])
 
     def geometry_of_steps(self, first: int, after: int) -> ArcFanBeam:
-        """The same for all projections with numbers from ``first`` to below ``after``, the missing ones too.
+        """The fan of the central plane for all projections with certain numbers, the missing ones too.
 
         A missing one stands between its neighbours, and its focal spot where it stood as often as it does (``steps``).
+
+        Args:
+            first: The first number, as in ``step``.
+            after: The first that is not wanted.
+
+        Returns:
+            ``after - first`` views, axes and order of cells as in ``ArcFanBeam``, mm and rad.
         """
         numbers = np.arange(first, after)
         return self._fan(np.interp(numbers, self.step, self.angle_rad), like(self.step, numbers))

@@ -90,16 +90,29 @@ class Protocol:
         return column, (self.rows + 1) / 2 if self.central_row is None else self.central_row
 
     def position(self, k: int) -> tuple[float, float]:
-        """Angle and height of the focal centre of projection ``k``."""
+        """Where the focal centre stands.
+
+        Args:
+            k: Number of the projection, from 0.
+
+        Returns:
+            Its angle in rad and its height in mm.
+        """
         angle = self.first_angle_rad + 2 * math.pi * k / self.per_turn
         if self.feed_mm:
             return angle, self.first_z_mm + self.feed_mm * k / self.per_turn
         return angle, self.first_z_mm + self.circle_spacing_mm * (k // self.per_turn)
 
     def shifts(self, k: int) -> tuple[float, float, float]:
-        """How far the focal spot stands from the focal centre: angle, height, radius.
+        """How far the focal spot stands from the focal centre.
 
         In z the anode's slope moves it outwards, too, as in scanners; in the plane by half a column at the axis.
+
+        Args:
+            k: Number of the projection, from 0.
+
+        Returns:
+            Angle in rad, height and radius in mm.
         """
         half_column = self.column_pitch_mm / self.source_to_detector_mm / 4
         angle = {"FFSXY": (k % 2) * 2 - 1, "FFSXYZ": (k // 2 % 2) * 2 - 1}.get(self.flying, 0)
@@ -107,9 +120,15 @@ class Protocol:
         return angle * half_column, height, radius
 
     def rays(self, k: int) -> tuple[Float64Array, Float64Array]:
-        """Focal spot ``[1, 1, 3]`` and directions to the cells, ``[columns, rows, 3]``, in the patient's axes.
+        """The lines that a projection measures, in the patient's axes.
 
         These are x to the left, y to the front and z to the head, as in the images made of it.
+
+        Args:
+            k: Number of the projection, from 0.
+
+        Returns:
+            Focal spot ``[1, 1, 3]`` and directions to the cells ``[columns, rows, 3]``, in mm.
         """
         (phi, z), (dphi, dz, drho) = self.position(k), self.shifts(k)
         rho, d0, (cx, cy) = self.source_to_axis_mm, self.source_to_detector_mm, self.centre

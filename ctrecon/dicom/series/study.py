@@ -60,11 +60,20 @@ class Study:
         return () if self.is_somebodys else (_OF_NOBODY,)
 
     def copy_to(self, dataset: Dataset) -> None:
+        """Add the attributes of patient and study to a dataset.
+
+        Args:
+            dataset: Of an image, a report or the like; attributes that it has are replaced.
+        """
         for element in self.attributes:
             dataset.add(element)
 
     def side_to(self, dataset: Dataset) -> None:
-        """Laterality of an image's or raw data's series: known or not, but where there are no sides, none."""
+        """Laterality of an image's or raw data's series: known or not, but where there are no sides, none.
+
+        Args:
+            dataset: That of the series; what it has of ``Laterality`` is replaced, unless the body part has no sides.
+        """
         if self.attributes.get("BodyPartExamined") not in UNPAIRED:
             dataset.Laterality = self.side
 

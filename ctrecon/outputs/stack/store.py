@@ -61,7 +61,15 @@ class StackTarget:
         return (self.path,) if self.suffix == ".zarr" else (self.path, self.evidence)
 
     def check(self, inputs: Iterable[Path] = ()) -> None:
-        """Before any work: raises OutputError where it cannot be written, is there, or would replace an input."""
+        """Before any work: whether the stack can be written.
+
+        Args:
+            inputs: Files and folders that are read, and must not be replaced.
+
+        Raises:
+            OutputError: For an unknown suffix, a folder that cannot be written to, a link, what is there already and is
+                not to be replaced or is no stack, or an input in its place.
+        """
         if stack_suffix(self.path) is None:
             raise OutputError(f"{self.path}: a stack is written as .zarr, .nii.gz, .tif or .h5; give another -o NAME")
         folder = self.path.resolve().parent
@@ -83,12 +91,15 @@ class StackTarget:
                 check_writable(place)
 
     def write(self, pieces: Pieces, manifest: Manifest, files: Mapping[int, Mapping[str, Any]]) -> dict[str, Path]:
-        """Put volume, evidence and manifest in their place, all of it or nothing; the paths by what they are.
+        """Put volume, evidence and manifest in their place, all of it or nothing.
 
         Args:
             pieces: Where the slices' files are.
             manifest: Of the whole.
             files: The parts of each slice, by its number from 0.
+
+        Returns:
+            The paths by what they are.
 
         Raises:
             OutputError: The disk is full, or the like.

@@ -24,6 +24,11 @@ class Claim:
         return self.number <= self.bar if self.sense == "<=" else self.number >= self.bar
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON.
+
+        Returns:
+            Sentence, number, bar, sense and whether it is met; a number that is not finite is None.
+        """
         # JSON has no infinity and no NaN.
         number = self.number if math.isfinite(self.number) else None
         return {"claim": self.claim, "number": number, "bar": self.bar, "sense": self.sense, "met": self.met}
@@ -51,4 +56,9 @@ class Figure:
         return all(claim.met for claim in self.claims)
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON, without the table.
+
+        Returns:
+            Name, settings and claims.
+        """
         return {"figure": self.name, "settings": self.settings, "claims": [claim.to_dict() for claim in self.claims]}

@@ -61,13 +61,28 @@ class Blob:
     contrast: float = WATER_MU_PER_MM
 
     def mask(self, shape: tuple[int, int]) -> Tensor:
-        """1 in the disc: ``[1, 1, rows, columns]``."""
+        """Where the disc is.
+
+        Args:
+            shape: Rows and columns of the image.
+
+        Returns:
+            1 in the disc and 0 elsewhere, ``[1, 1, rows, columns]``, float32.
+        """
         y = torch.arange(shape[0])[:, None] - (shape[0] - 1) / 2 - self.down
         x = torch.arange(shape[1])[None, :] - (shape[1] - 1) / 2 - self.right
         return (x * x + y * y <= self.radius**2).float()[None, None]
 
     def recovered(self, image: Tensor, clean: Tensor) -> float:
-        """The mean of ``image - clean`` over the disc, as a share of the contrast planted there."""
+        """How much of the disc an image shows.
+
+        Args:
+            image: ``[1, 1, rows, columns]``, 1/mm.
+            clean: The object without the disc, of the same shape.
+
+        Returns:
+            The mean of ``image - clean`` over the disc, as a share of the contrast planted there.
+        """
         mask = self.mask((image.shape[-2], image.shape[-1]))
         return float(((image - clean) * mask).sum() / mask.sum() / self.contrast)
 

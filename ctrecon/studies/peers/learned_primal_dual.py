@@ -78,6 +78,16 @@ class LearnedPrimalDual(StoredNetwork):
         )
 
     def forward(self, data: Tensor, operator: LinearOperator, start: Tensor) -> Tensor:
+        """Reconstruct by unrolled steps in data and image.
+
+        Args:
+            data: ``[batch, 1, views, cells]``.
+            operator: A.
+            start: The image to begin with, ``[batch, 1, H, W]``, 1/mm.
+
+        Returns:
+            ``[batch, 1, H, W]``, 1/mm, float32.
+        """
         norm = operator.norm()
         # About the root mean square of the image; of data that are all zero it does not matter.
         size = data.square().sum((1, 2, 3), keepdim=True).sqrt() / (norm * math.sqrt(start[0].numel()))

@@ -45,5 +45,15 @@ class PostProcessing(StoredNetwork):
         self.unet = UNet(self.shape)
 
     def forward(self, data: Tensor, operator: LinearOperator, start: Tensor) -> Tensor:
+        """Improve a filtered back projection.
+
+        Args:
+            data: Not used.
+            operator: Not used.
+            start: The filtered back projection, ``[batch, 1, H, W]``, 1/mm.
+
+        Returns:
+            ``[batch, 1, H, W]``, 1/mm.
+        """
         image: Tensor = self.unet(start)
         return image

@@ -34,6 +34,11 @@ class PeerScores:
         return "no" if hits == 0 else "all" if hits == len(self.certified) else f"{hits} of {len(self.certified)}"
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON: what explains the data, without the PSNR.
+
+        Returns:
+            ``misfit_over_delta`` and ``certified``, one entry per image.
+        """
         return {"misfit_over_delta": list(self.misfit), "certified": list(self.certified)}
 
 

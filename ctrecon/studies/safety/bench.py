@@ -34,6 +34,11 @@ class Plan:
         return tuple(Lesion(c, r) for c, r in product(self.contrasts_hu, self.radii))
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON.
+
+        Returns:
+            All fields by name.
+        """
         return asdict(self)
 
 

@@ -34,7 +34,15 @@ class Bench:
         return FilteredBackProjection(self.problem.geometry, self.problem.grid, window="hann")
 
     def reconstruct(self, data: Tensor, delta: Tensor) -> dict[str, Tensor]:
-        """``{method: images}`` ``[batch, 1, rows, columns]`` of sinograms, with ``delta`` ``[batch]`` for each."""
+        """Reconstruct the same data by all methods.
+
+        Args:
+            data: Sinograms ``[batch, 1, views, cells]``.
+            delta: ``||noise||`` of each, ``[batch]``, in the units of the data.
+
+        Returns:
+            By the names in ``METHODS``: images ``[batch, 1, rows, columns]``, 1/mm.
+        """
         energy = LeastSquares(self.problem.operator, data)
         smooth = smooth_image(self.problem.tv_solver, data, delta)
         seen = self.network, energy, self.problem.precondition, smooth

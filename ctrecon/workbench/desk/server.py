@@ -62,7 +62,12 @@ class DeskServer(ThreadingHTTPServer):
         self.guard = Guard(self.server_address[1])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke off: nothing to say, and nothing to end."""
+        """A connection that broke off: nothing to say, and nothing to end.
+
+        Args:
+            request: Its socket; not used.
+            client_address: Of the other side; not used.
+        """
 
     def server_close(self) -> None:
         """Close port and files."""

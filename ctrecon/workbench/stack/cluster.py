@@ -44,7 +44,19 @@ class Cluster:
         self._workers, self._scheduler = workers, scheduler
 
     def run(self, job: Job, numbers: list[int]) -> Iterator[Done]:
-        """See ``Executor``. Raises SettingError where there is no scheduler at the address."""
+        """Do batches as tasks of worker processes; those first in the list come first.
+
+        Args:
+            job: What is reconstructed, and how.
+            numbers: Of the batches, each once.
+
+        Yields:
+            What is said of a batch, in whatever order they end.
+
+        Raises:
+            SettingError: Where there is no scheduler at the address.
+            CtreconError: What a batch raises.
+        """
         with ExitStack() as stack:
             stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _WORKERS_LOST}))
             client = self._client(stack)
