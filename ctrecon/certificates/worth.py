@@ -19,6 +19,7 @@ from ctrecon.certificates.parts import Certificate, geometry_claim
 from ctrecon.certificates.rays import FEW_VIEWS, counting_views, different_rays, seen_by_few
 from ctrecon.certificates.unmeasured import said_of
 from ctrecon.certificates.verify import Json, Verdict, apply, blocks, residual, sparse
+from ctrecon.errors import GeometryError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.support.arrays import Array, BoolArray, Float64Array
 
@@ -95,13 +96,14 @@ def worth(verdict: Verdict) -> Worth:
     """
     if not verdict.valid:
         raise ValueError("a certificate that does not hold is worth nothing; see its reason")
+    verdict, strange = _of_a_scanner(verdict)
     v = verdict.claims
     f = verdict.arrays["data"].ravel().astype(np.float64)
     weights = verdict.arrays.get("weights")
     w = np.ones(f.size) if weights is None else weights.ravel().astype(np.float64)
     size = float(np.abs(f).max()) if v["norm"] == "max" else _length(np.sqrt(w) * f)
     nothing: list[str] = []
-    little: list[str] = []
+    little: list[str] = list(strange)
     counted = _counted(w)
     holds_zero = v.get("lo", 0.0) <= 0 <= v.get("hi", 0.0)
     if size <= v["delta"]:
@@ -123,6 +125,19 @@ def worth(verdict: Verdict) -> Worth:
         nothing=(*nothing, *more_nothing),
         little=(*little, *more_little),
     )
+
+
+def _of_a_scanner(verdict: Verdict) -> tuple[Verdict, list[str]]:
+    """The verdict as it is; or, where the checker can follow its rays and no scanner has them, without its geometry."""
+    v = verdict.claims
+    if "geometry" in v["operator"]:
+        try:
+            geometry_from_dict(v["operator"]["geometry"])
+            grid_from_dict(v["operator"]["grid"])
+        except GeometryError as why:
+            operator = {"projector": v["operator"]["projector"]}
+            return verdict._replace(claims={**v, "operator": operator}), [f"no scanner has its geometry: {why}"]
+    return verdict, []
 
 
 def _pixels(v: Json) -> int:
@@ -195,7 +210,8 @@ def _interval(verdict: Verdict, size: float) -> _Found:
     little += _unseen(verdict)
     if v["delta"] < EXACT * size:
         little.append("delta is no more than the rounding of data, which any noise exceeds")
-    if "member" in arrays and _computed_from(verdict, arrays["member"]):
+    known = "geometry" in v["operator"] or "matrix" in arrays
+    if "member" in arrays and known and _computed_from(verdict, arrays["member"]):
         little.append(_FITTED.replace("this image", "its member"))
     if "member" not in arrays:
         little.append("that any image is within delta, kappa and these values is not shown")

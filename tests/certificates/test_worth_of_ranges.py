@@ -1,5 +1,7 @@
 """True statements about all images that say nothing, or little: empty ranges, and exclusions of little."""
 
+import copy
+
 import dual_cases
 import numpy as np
 import pytest
@@ -145,3 +147,18 @@ def test_an_exclusion_for_no_delta_says_little(tmp_path):
     path = made.write(tmp_path / "s.npy")[""]
     forged(path, lambda v: v.update(delta=0.0))
     assert "rounding of data" in weighed(path)[1]
+
+
+def test_a_geometry_that_the_checker_follows_and_no_scanner_has_is_said_to_be_so(tmp_path, monkeypatch):
+    """An axis of half its length: the statement is true of these rays, so it is valid, and nobody's scan."""
+    strange = copy.deepcopy(dual_cases.OPERATORS["vectors"])
+    geometry = strange["geometry"]
+    geometry["detector_axis"] = [[x / 2, y / 2] for x, y in geometry["detector_axis"]]
+    monkeypatch.setitem(dual_cases.OPERATORS, "strange", strange)
+    found, said = weighed(dual_cases.interval("strange")[0].write(tmp_path / "s.npy")[""])
+    assert "no scanner has its geometry: u must have length 1" in found.little[0]
+    assert "it says little: no scanner has its geometry" in said
+    assert found.rays is None
+    assert not any("no scanner" in why for why in weighed(
+        dual_cases.interval("vectors")[0].write(tmp_path / "t.npy")[""]
+    )[0].little)
