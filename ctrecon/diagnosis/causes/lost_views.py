@@ -1,4 +1,4 @@
-"""Views that hold nothing like their neighbours: lost, doubled in brightness, or a copy of the one before."""
+"""Views that hold nothing like their neighbours: lost, or doubled in brightness."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ def lost_views(scan: Scan) -> Iterator[Suggestion]:
     sizes = np.sqrt((f**2).mean(axis=1))
     beside = median_filter(sizes, _AROUND, mode="nearest")
     lost = (sizes < _LEAST * beside) | (sizes > _MOST * beside)
-    lost[1:] |= (f[1:] == f[:-1]).all(axis=1) & (sizes[1:] > 0)
     if scan.mask is not None:
         lost &= scan.mask.any(axis=1)
     views = [int(view) for view in np.flatnonzero(lost)]

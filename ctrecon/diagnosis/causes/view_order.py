@@ -21,22 +21,40 @@ _NAMELESS = "none that has a name; which way round, the data cannot tell"
 
 
 def view_order(scan: Scan) -> Iterator[Suggestion]:
-    """The views in an order in which each is most like the next."""
-    angles = getattr(scan.geometry, "angles_rad", None)
-    count = scan.sinogram.shape[0]
-    if angles is None or scan.sinogram.ndim != 2 or count < _FEWEST:
+    """The views in an order that has a name, in which each is more like the next."""
+    found = _in_row(scan)
+    if found is not None:
+        yield from _smoother(scan, *found, named_orders(scan.sinogram.shape[0]))
+
+
+def shuffled_views(scan: Scan) -> Iterator[Suggestion]:
+    """The views in the order in which each is most like the next, whatever that is."""
+    found = _in_row(scan)
+    if found is None or scan.sinogram.shape[0] > _MOST_SHUFFLED:
         return
-    views = _coarse(scan)
-    by_angle = np.argsort(np.mod(angles, 2 * math.pi), kind="stable")
-    in_row = views[by_angle]
-    orders = named_orders(count)
+    in_row, _ = found
     # Where the views change little in the order of angles of many turns, the angles' unit is wrong, not their order.
-    as_said = roughness(views[np.argsort(angles, kind="stable")], closed=True)
-    if count <= _MOST_SHUFFLED and as_said >= roughness(in_row, closed=True):
-        orders[_NAMELESS] = shortest_tour(in_row)
+    angles = getattr(scan.geometry, "angles_rad")  # noqa: B009
+    as_said = roughness(_coarse(scan)[np.argsort(angles, kind="stable")], closed=True)
+    if as_said >= roughness(in_row, closed=True):
+        yield from _smoother(scan, *found, {_NAMELESS: shortest_tour(in_row)})
+
+
+def _in_row(scan: Scan) -> tuple[Float64Array, IntArray] | None:
+    """Coarse views by their angles within a turn, and which these are."""
+    angles = getattr(scan.geometry, "angles_rad", None)
+    if angles is None or scan.sinogram.ndim != 2 or scan.sinogram.shape[0] < _FEWEST:
+        return None
+    by_angle = np.argsort(np.mod(angles, 2 * math.pi), kind="stable")
+    return _coarse(scan)[by_angle], by_angle
+
+
+def _smoother(
+    scan: Scan, in_row: Float64Array, by_angle: IntArray, orders: dict[str, IntArray]
+) -> Iterator[Suggestion]:
     words = "the views are in another order than their angles"
     for name, order in smoother(in_row, orders, closed=True):
-        place: IntArray = np.empty(count, dtype=np.intp)
+        place: IntArray = np.empty(len(in_row), dtype=np.intp)
         place[by_angle] = by_angle[order]
         mended = dataclasses.replace(scan, **reordered(scan, itemgetter(place)))
         yield Suggestion(cause="views-out-of-order", words=f"{words} ({name})", scan=mended)
@@ -52,6 +70,8 @@ def named_orders(count: int) -> dict[str, IntArray]:
     measured = {f"every {stride} views apart": interleaved(count, stride) for stride in range(2, 9)}
     measured |= {f"{name}, from the last": order[::-1] for name, order in measured.items()}
     measured["the second of each pair first"] = np.concatenate([turns[1::2], turns[::2]])
+    pairs = turns[: count // 2 * 2].reshape(-1, 2)[:, ::-1].ravel()
+    measured["exchanged in pairs"] = np.concatenate([pairs, turns[len(pairs) :]])
     measured["by halves of halves"] = bit_reversed(count)
     measured["by golden angles"] = np.argsort(turns * (3 - math.sqrt(5)) / 2 % 1)
     measured["by golden angles of half a turn"] = np.argsort(turns * (math.sqrt(5) - 1) / 2 % 1)

@@ -1,0 +1,80 @@
+"""What a scan holds twice, has left out, or has rounded off: each is named, though an image explains it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+
+import ctrecon as ct
+from ctrecon.diagnosis.causes import SPEAKING
+from ctrecon.diagnosis.causes.angle_gap import angle_gap
+from ctrecon.diagnosis.causes.copies import copies
+from ctrecon.diagnosis.causes.few_values import few_values
+from ctrecon.diagnosis.causes.view_order import view_order
+from ctrecon.diagnosis.suggestion import Cause
+from ctrecon.measurement.scan import Scan
+
+VIEWS, LEFT_OUT = 60, 6
+
+
+@cache
+def honest() -> Scan:
+    return ct.simulate("chest", size=64, views=VIEWS, noise=0.01, seed=4).scan
+
+
+@cache
+def longer() -> np.ndarray:
+    return ct.simulate("chest", size=64, views=VIEWS + LEFT_OUT, noise=0.01, seed=4).scan.sinogram
+
+
+def repeated(f: np.ndarray, at: int) -> np.ndarray:
+    f = f.copy()
+    f[at] = f[at - 1]
+    return f
+
+
+def paired(f: np.ndarray) -> np.ndarray:
+    return f.reshape(-1, 2, f.shape[1])[:, ::-1].reshape(f.shape)
+
+
+FAULTS: dict[str, tuple[Cause, str, str, Callable[[np.ndarray], np.ndarray]]] = {
+    "the last view twice": (copies, "lost-views", "view 59 repeats the view before", lambda f: repeated(f, 59)),
+    "a stuck cell": (copies, "bad-columns", "cell 30 repeats", lambda f: repeated(f.T, 30).T),
+    "pairs of views exchanged": (view_order, "views-out-of-order", "exchanged in pairs", paired),
+    "five bits": (few_values, "few-values", "few bits", lambda f: np.round(f / f.max() * 32) / 32 * f.max()),
+    "an arc left out": (
+        angle_gap, "angles-left-out", "after view 19", lambda f: np.delete(longer(), np.s_[20 : 20 + LEFT_OUT], axis=0)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_is_named_and_no_honest_scan_is(fault: str) -> None:
+    cause, name, words, make = FAULTS[fault]
+    assert cause in SPEAKING, "and so a sign in every reconstruction"
+    assert not list(cause(honest()))
+    bad = np.ascontiguousarray(make(honest().sinogram).astype(np.float32))
+    found = next(iter(cause(dataclasses.replace(honest(), sinogram=bad))))
+    assert found.cause == name
+    assert words in found.words
+    assert (found.scan is None) == (name == "few-values")
+
+
+def test_the_gap_is_as_wide_as_what_was_left_out() -> None:
+    bad = FAULTS["an arc left out"][3](honest().sinogram)
+    found = next(iter(angle_gap(dataclasses.replace(honest(), sinogram=bad))))
+    assert found.scan is not None
+    angles = np.asarray(found.scan.geometry.angles_rad)  # type: ignore[union-attr]
+    step = 2 * math.pi / (VIEWS + LEFT_OUT)
+    np.testing.assert_allclose(angles[20] - angles[19], (LEFT_OUT + 1) * step, atol=2 * step)
+    np.testing.assert_allclose(np.delete(np.diff(angles), 19), step, rtol=0.05)
+
+
+def test_all_views_alike_are_a_cylinder_and_no_copies() -> None:
+    alike = np.repeat(honest().sinogram[:1], VIEWS, axis=0)
+    assert not list(copies(dataclasses.replace(honest(), sinogram=alike)))
