@@ -20,7 +20,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from ctrecon.classical.inversion import inversion
-from ctrecon.corrections.metal import widened
+from ctrecon.corrections.metal import above_limit, widened
 from ctrecon.errors import InputError, SettingError
 from ctrecon.measurement.mask import Mask
 from ctrecon.measurement.scan import Scan
@@ -54,7 +54,7 @@ def nmar(scan: Scan, *, above: float | None = None, mu: float | None = None, bor
         border: Cells beside the metal's shadow that are replaced, too.
 
     Raises:
-        SettingError: For a limit that is not > 0, or none where lengths are not in mm.
+        SettingError: For a limit that is not > 0 or most of the object is above, or none where lengths are not in mm.
         InputError: For a volume, a matrix alone, or a scan in which metal hides all of a view.
         GeometryError: For a scanner without an inversion formula.
     """
@@ -77,7 +77,7 @@ def nmar(scan: Scan, *, above: float | None = None, mu: float | None = None, bor
         return inverse(data)[0, 0].numpy().astype(np.float64)
 
     if above is not None:
-        rays = scan.sinogram > above
+        rays = above_limit("nmar", scan, above)
     else:
         limit = _limit(scan, mu)
         rays = _projected(operator, image_of(scan.sinogram) > limit) > _TOUCHED * pixel
@@ -139,7 +139,8 @@ def _limit(scan: Scan, mu: float | None) -> float:
         return mu
     water = scan.water_mu_per_mm
     if not scan.in_mm or water is None:
-        raise SettingError(f"what metal is does not follow from lengths in {scan.units.length}; give nmar:above=NUMBER")
+        lacks = "a scan without the attenuation of water" if scan.in_mm else f"lengths in {scan.units.length}"
+        raise SettingError(f"what metal is does not follow from {lacks}; give nmar:above=NUMBER, a line integral")
     return _TIMES_WATER * water
 
 

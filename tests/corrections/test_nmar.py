@@ -103,7 +103,10 @@ def test_what_it_cannot_do_is_said() -> None:
     with pytest.raises(SettingError, match="give nmar:above=NUMBER"):
         corrected(replace(scan, length_unit="cell"), {"nmar": {}})
     with pytest.raises(InputError, match="metal hides all of view 0"):
-        corrected(scan, {"nmar": {"above": 1e-9, "border": 99}})
+        corrected(scan, {"nmar": {"above": 0.8 * float(scan.sinogram.max()), "border": 99}})
+    for name in ("nmar", "metal"):  # an attenuation, taken for a line integral
+        with pytest.raises(SettingError, match=f"{name}:above=0.02 takes .* most of the object"):
+            corrected(scan, {name: {"above": 0.02}})
     cone = ct.simulate("trunk", beam="cone", size=16, views=12).scan
     with pytest.raises(InputError, match="nmar needs one slice"):
         corrected(cone, {"nmar": {"above": 1.0}})

@@ -13,9 +13,11 @@ import pytest
 import ctrecon as ct
 from ctrecon.diagnosis.causes import SPEAKING
 from ctrecon.diagnosis.causes.angle_gap import angle_gap
+from ctrecon.diagnosis.causes.angle_range import ends_meet
 from ctrecon.diagnosis.causes.copies import copies
 from ctrecon.diagnosis.causes.few_values import few_values
 from ctrecon.diagnosis.causes.view_order import view_order
+from ctrecon.diagnosis.fit import fit
 from ctrecon.diagnosis.suggestion import Cause
 from ctrecon.measurement.scan import Scan
 
@@ -73,6 +75,22 @@ def test_the_gap_is_as_wide_as_what_was_left_out() -> None:
     step = 2 * math.pi / (VIEWS + LEFT_OUT)
     np.testing.assert_allclose(angles[20] - angles[19], (LEFT_OUT + 1) * step, atol=2 * step)
     np.testing.assert_allclose(np.delete(np.diff(angles), 19), step, rtol=0.05)
+
+
+def test_ends_that_are_stated_to_meet_and_do_not_are_a_sign() -> None:
+    """``linspace`` has both ends of a turn, a scanner one: no view is a step off, and a coarse image fits well."""
+    angles = tuple(np.linspace(0, 2 * math.pi, VIEWS))
+    stated = dataclasses.replace(honest().geometry, angles_rad=angles)  # type: ignore[type-var]
+    bad = dataclasses.replace(honest(), geometry=stated)
+    (found,) = ends_meet(bad)
+    assert found.cause == "angles-end-included"
+    assert found.scan is not None
+    assert fit(found.scan).share < 0.88 * fit(bad).share
+    f = honest().sinogram.copy()
+    f[-1] = f[0] + 0.01 * np.random.default_rng(1).standard_normal(f.shape[1])  # measured there again
+    for right in (honest(), dataclasses.replace(bad, sinogram=f)):
+        assert not list(ends_meet(right))
+    assert ends_meet in SPEAKING
 
 
 def test_all_views_alike_are_a_cylinder_and_no_copies() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctrecon.diagnosis.causes.air_level import air_level
 from ctrecon.diagnosis.causes.angle_gap import angle_gap
-from ctrecon.diagnosis.causes.angle_range import angle_range
+from ctrecon.diagnosis.causes.angle_range import angle_range, ends_meet
 from ctrecon.diagnosis.causes.angle_unit import angle_unit
 from ctrecon.diagnosis.causes.angles_negated import angles_negated
 from ctrecon.diagnosis.causes.axis import axis
@@ -63,7 +63,7 @@ CAUSES: tuple[Cause, ...] = (
 """In the order in which equals are named: the simplest slip first."""
 
 SPEAKING: tuple[Cause, ...] = (
-    not_logged, air_level, wrapped, filtered, values_unit, few_values, view_order, cell_order, angle_gap, copies,
-    bad_columns, lost_views, saturated, correctable, view_mass, shared_noise,
+    not_logged, air_level, wrapped, filtered, values_unit, few_values, ends_meet, view_order, cell_order, angle_gap,
+    copies, bad_columns, lost_views, saturated, correctable, view_mass, shared_noise,
 )  # fmt: skip
 """Those that look at the values alone, which costs little: they are asked in every reconstruction."""

@@ -82,9 +82,11 @@ def straightened(scan: Scan, bend: Bend, *, instead_of: Suggestion) -> Suggestio
         if at > 0
         else f"dense parts read about {missing:.0%} too much (dark current taken off twice, or too much scatter)"
     )
+    # Nothing but a bend makes views follow their dense parts, however little of the misfit it is.
+    little = least > _BETTER * shares[0]
     return Suggestion(
         cause="bent-scale", words=f"{words}; which of these, the data do not tell",
-        scan=_bent(scan, best * bend.per_value), certain=True, last=least > _BETTER * shares[0],
+        scan=_bent(scan, best * bend.per_value), certain=little, last=little,
         evidence=f"{bend.explains:.0%} of what views differ by in scale follows how dense they are",
     )  # fmt: skip
 
