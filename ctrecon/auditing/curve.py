@@ -40,6 +40,14 @@ class Line:
     slope: float
 
     def at(self, kappa: float) -> float:
+        """The bound at another roughness.
+
+        Args:
+            kappa: Bound on TV, in the image's unit.
+
+        Returns:
+            What ``<c, u>`` is at least for all images with ``TV <= kappa``, rounding taken off.
+        """
         fall = self.slope * (kappa - self.kappa)
         return self.bound - fall - ROUNDING * abs(fall)
 
@@ -62,7 +70,14 @@ class Curve:
     away: tuple[Line, ...]
 
     def range_at(self, kappa: float) -> tuple[float, float]:
-        """The proved range of ``<c, u>`` over all images that explain the scan with ``TV <= kappa``."""
+        """The proved range of ``<c, u>`` over all images that explain the scan with ``TV <= kappa``.
+
+        Args:
+            kappa: Bound on TV, in the image's unit.
+
+        Returns:
+            Lower and upper end, in the image's unit.
+        """
         near = max(line.at(kappa) for line in self.towards)
         far = max(line.at(kappa) for line in self.away)
         return (near, -far) if self.sign > 0 else (far, -near)

@@ -61,7 +61,11 @@ class Finding:
         return f"{self.words}{seen}: with that mended, what no image explains falls {shares}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """The same for machines.
+
+        Returns:
+            All but the scan, in whose place it says whether there is one; plain values for JSON.
+        """
         return {
             "cause": self.cause, "words": self.words, "misfit_before": self.before, "misfit_after": self.after,
             "evidence": self.evidence, "mirrored": self.mirrored, "can_be_applied": self.scan is not None,

@@ -51,17 +51,28 @@ class Fit:
     block: int
 
     def columns_that_stand_out(self) -> list[int]:
-        """Coarse cells whose residual keeps its sign over the views, beyond chance and beyond their neighbours."""
+        """Coarse cells whose residual keeps its sign over the views, beyond chance and beyond their neighbours.
+
+        Returns:
+            Their numbers, from 0.
+        """
         return _standing_out(self.residual)
 
     def views_that_stand_out(self) -> list[int]:
-        """Views (counted among those looked at) whose residual keeps its sign over the cells."""
+        """Views whose residual keeps its sign over the cells.
+
+        Returns:
+            Their numbers among those looked at, from 0.
+        """
         return _standing_out(self.residual.T)
 
     def factors(self) -> Float64Array:
         """What each view's data would have to be multiplied by to come nearest to the image, over the median of all.
 
         Nearest to 1 of what is so: an image follows gains of the views in part, slow ones above all.
+
+        Returns:
+            One factor for each view looked at; all 1 where their median is not above 0.
         """
         square = (self.data**2).sum(axis=1)
         factors = 1 + (self.residual * self.data).sum(axis=1) / np.where(square > 0, square, np.inf)

@@ -96,7 +96,11 @@ class Structure:
         return f"{found} (cells, views, shifts and streaks: p = {self.p_value:.2g})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """The same for machines.
+
+        Returns:
+            Whether there is a structure, its p-value, words, row and traits; plain values for JSON.
+        """
         return {
             "structured": self.structured, "p_value": self.p_value, "said": self.said, "row": self.row,
             "traits": [vars(trait) for trait in self.traits],

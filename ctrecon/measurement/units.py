@@ -25,7 +25,14 @@ class Units:
         return self.attenuation and f" {self.attenuation}"
 
     def named(self, name: str) -> str:
-        """The name of a value as people read it: ``spacing_mm`` of a scan in cells is ``spacing_cells``."""
+        """The name of a value as people read it: ``spacing_mm`` of a scan in cells is ``spacing_cells``.
+
+        Args:
+            name: As in the program.
+
+        Returns:
+            The name, whose ``_mm`` became the unit that lengths have here.
+        """
         return name if self is MM or not name.endswith("_mm") else f"{name.removesuffix('_mm')}_{self.short or 'units'}"
 
 

@@ -24,11 +24,19 @@ class Part(Protocol):
     """What can be drawn both ways."""
 
     def svg(self) -> str:
-        """As an SVG element."""
+        """As an SVG element.
+
+        Returns:
+            The text of the element.
+        """
         ...
 
     def draw(self, pen: ImageDraw.ImageDraw) -> None:
-        """On a picture that is so much finer."""
+        """On a picture that is twice as fine.
+
+        Args:
+            pen: Of the picture.
+        """
         ...
 
 

@@ -84,7 +84,15 @@ class Target:
         return target
 
     def accept(self, scan: Scan) -> None:
-        """Before any work is done: raises InputError where a volume is asked of a scan whose pixels have no mm."""
+        """Before any work is done: whether a scan's result can be written here.
+
+        Args:
+            scan: What will be reconstructed.
+
+        Raises:
+            InputError: Where a volume is asked of a scan whose pixels have no mm or whose values can be no tissue, or a
+                height or thickness of a scan whose own grid states them.
+        """
         if self.volume is not None:
             need_pixels(scan, self.volume.name)
             check_tissue(scan, self.volume.name, self.water_mu)
@@ -92,6 +100,14 @@ class Target:
             raise InputError(f"{scan.source}: its grid says where slices stand; drop z and --slice-mm")
 
     def beside(self, suffix: str) -> Path:
+        """Where a file of the same stem is.
+
+        Args:
+            suffix: Such as ``.certificate.json``.
+
+        Returns:
+            ``S`` with that suffix.
+        """
         return self.path.with_name(self.path.name.removesuffix(".npy") + suffix)
 
     def write(self, result: Conclusion, *, preview: bool = True) -> dict[str, Path]:
@@ -143,7 +159,18 @@ class Target:
         return written
 
     def remove_stale(self, place: Files, written: Mapping[str, Path]) -> dict[str, Path]:
-        """What an older result leaves and this one does not write goes with the swap; names its certificate."""
+        """What an older result leaves and this one does not write goes with the swap.
+
+        Args:
+            place: The files that are written together.
+            written: What this result writes, by what it is.
+
+        Returns:
+            The older certificate as ``"removed"``, where one goes.
+
+        Raises:
+            OutputError: Where one of them is no regular file.
+        """
         stale = [self.beside(suffix) for suffix in _SIDE_FILES]
         stale = [path for path in stale if path.exists() and path not in written.values()]
         for path in stale:

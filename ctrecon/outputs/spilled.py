@@ -18,7 +18,15 @@ class Spill:
         self._folder = folder
 
     def keep(self, index: int, one: SeriesSlice) -> SeriesSlice:
-        """The same slice, as it lies on disk: what is not looked at takes no memory."""
+        """Put a slice on disk: what is not looked at takes no memory.
+
+        Args:
+            index: Of the slice, which names its files.
+            one: The slice in memory.
+
+        Returns:
+            The same slice, as it lies on disk.
+        """
         arrays = {}
         for name in ("stored", "misfit"):
             path = self._folder / f"{index}.{name}.npy"

@@ -67,7 +67,15 @@ class Lines:
 
     @classmethod
     def through(cls, points: Float64Array, directions: Float64Array) -> Lines:
-        """The lines through ``points`` along ``directions``, ``[views, lines, 2]``, directions of any length but 0."""
+        """The lines through points along directions.
+
+        Args:
+            points: ``[views, lines, 2]``.
+            directions: ``[views, lines, 2]``, of any length but 0.
+
+        Returns:
+            ``views`` times ``lines`` of them, in the same order.
+        """
         dx, dy = directions[..., 0], directions[..., 1]
         length = np.sqrt(dx * dx + dy * dy)
         nx, ny = dy / length, -dx / length
@@ -79,15 +87,33 @@ class Primitive(ABC):
 
     @abstractmethod
     def value_at(self, x: Float64Array, y: Float64Array) -> Float64Array:
-        """The attenuation at the points ``(x, y)``, of any shapes that broadcast."""
+        """The attenuation at points.
+
+        Args:
+            x: To the right, of any shape.
+            y: Upwards, of a shape that broadcasts with that of ``x``.
+
+        Returns:
+            One value for each point.
+        """
 
     @abstractmethod
     def draw(self, raster: Raster, out: Float64Array) -> None:
-        """Add the mean of ``value_at`` over each pixel's sub-samples to ``out``, ``[rows, columns]``."""
+        """Add the mean of ``value_at`` over each pixel's sub-samples.
+
+        Args:
+            raster: Where pixels and sub-samples are.
+            out: ``[rows, columns]``, which is added to.
+        """
 
     @abstractmethod
     def project(self, lines: Lines, out: Float64Array) -> None:
-        """Add the integral along each line to ``out``, ``[views, lines]``."""
+        """Add the exact integral along each line.
+
+        Args:
+            lines: In order, as ``Lines`` wants them.
+            out: ``[views, lines]``, which is added to.
+        """
 
     @property
     @abstractmethod
@@ -96,10 +122,28 @@ class Primitive(ABC):
 
     @abstractmethod
     def moved(self, *, scale: float, turn_rad: float, shift: tuple[float, float], gain: float) -> Self:
-        """The same shape with lengths times ``scale``, turned about the origin, shifted, values times ``gain``."""
+        """The same shape scaled, then turned counter-clockwise about the origin, then shifted.
+
+        Args:
+            scale: Times which lengths become longer.
+            turn_rad: Angle of the turn, in rad.
+            shift: To the right and up, after the shape was scaled.
+            gain: Times which attenuation becomes larger.
+
+        Returns:
+            A new shape; this one stays as it is.
+        """
 
     def line_integral(self, points: Float64Array, directions: Float64Array) -> Float64Array:
-        """The exact integral along the whole lines through ``points`` along ``directions``: ``[..., 2] -> [...]``."""
+        """The exact integral along whole lines.
+
+        Args:
+            points: On each line, ``[..., 2]``.
+            directions: Of each line, of any length but 0, ``[..., 2]``; broadcast with ``points``.
+
+        Returns:
+            ``[...]``.
+        """
         points, directions = np.broadcast_arrays(points, directions)
         out = np.zeros((points[..., 0].size, 1))
         self.project(Lines.through(points.reshape(-1, 1, 2), directions.reshape(-1, 1, 2)), out)

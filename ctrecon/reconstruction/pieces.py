@@ -127,7 +127,15 @@ class Pieces:
         self.folder = folder
 
     def path(self, index: int, part: str) -> Path:
-        """The file ``part`` of slice ``index`` (from 0)."""
+        """Where a part of a slice is, or would be.
+
+        Args:
+            index: Of the slice, from 0.
+            part: Such as ``image``.
+
+        Returns:
+            The file's path.
+        """
         return self.folder / (slice_name(index + 1) + _PARTS[part])
 
     def keep(self, number: int, key: str, pieces: Sequence[Piece]) -> None:

@@ -28,7 +28,16 @@ from ctrecon.support.arrays import Array
 class PhantomFamily(Protocol):
     """Draws phantoms in the unit disc, or bodies in the unit ball."""
 
-    def sample(self, rng: np.random.Generator) -> AnalyticPhantom: ...
+    def sample(self, rng: np.random.Generator) -> AnalyticPhantom:
+        """Draw a phantom.
+
+        Args:
+            rng: Decides everything: the same state gives the same phantom.
+
+        Returns:
+            In the unit disc or ball, water about 1.
+        """
+        ...
 
 
 BEAMS = ("fan", "parallel", "cone")

@@ -59,6 +59,11 @@ class Scored:
     certified: bool
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON.
+
+        Returns:
+            All fields by name.
+        """
         return dict(self.__dict__)
 
 

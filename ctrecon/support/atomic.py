@@ -122,11 +122,23 @@ class Files:
         return temporary
 
     def remove(self, path: Path) -> None:
-        """``path`` goes, where it is, in the same swap. Raises OutputError where it is no regular file."""
+        """A file goes, where it is, in the same swap.
+
+        Args:
+            path: Of the file; it need not be there.
+
+        Raises:
+            OutputError: Where it is no regular file.
+        """
         check_writable(path)
         self._leaving.append(path)
 
     def commit(self) -> None:
+        """Swap: all files stand under their names, on the disk itself, or none does.
+
+        Raises:
+            OSError: Where the disk refuses; ``last`` says at which file.
+        """
         for path, temporary in self._waiting.items():
             self.last = path
             with temporary.open("rb+") as stream:
@@ -168,6 +180,7 @@ class Files:
                 old.unlink()
 
     def clean(self) -> None:
+        """Remove the temporary files that are left."""
         for temporary in self._waiting.values():
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)

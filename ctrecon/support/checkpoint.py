@@ -20,11 +20,22 @@ class Checkpoint(Protocol):
     """Keeps the last state of one computation."""
 
     def recall(self, device: torch.device) -> State | None:
-        """What an earlier run of the same computation left, its tensors on ``device``; None to begin."""
+        """What an earlier run of the same computation left.
+
+        Args:
+            device: Where its tensors are to be.
+
+        Returns:
+            Its state; None to begin.
+        """
         ...
 
     def offer(self, state: Callable[[], State]) -> None:
-        """The computation could go on from ``state()``, which is asked at once or never."""
+        """Offer to keep a state, from which the computation could go on.
+
+        Args:
+            state: Gives it; asked at once or never.
+        """
         ...
 
 

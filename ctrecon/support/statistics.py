@@ -45,14 +45,26 @@ class Estimate:
         return self.said(".4g")
 
     def said(self, form: str, *, difference: bool = False) -> str:
-        """The mean and its interval, each in the ``form``; of a ``difference`` also where it is not significant."""
+        """The mean and its interval in words.
+
+        Args:
+            form: How a number is written, such as ``.2f``.
+            difference: Whether it is one, of which it is said where it is not significant.
+
+        Returns:
+            Such as ``1.20 (1.05 to 1.35)``.
+        """
         if not self.known:
             return f"{self.mean:{form}} (no interval: {self.groups} of a kind)"
         doubt = ", n.s." if difference and not self.significant else ""
         return f"{self.mean:{form}} ({self.low:{form}} to {self.high:{form}}{doubt})"
 
     def to_dict(self) -> dict[str, float | int | bool | None]:
-        """Plain values; the ends are None where nothing is known."""
+        """For JSON.
+
+        Returns:
+            Plain values; the ends are None where nothing is known.
+        """
         low, high = (self.low, self.high) if self.known else (None, None)
         return {"mean": self.mean, "low": low, "high": high, "images": self.images, "patients": self.groups}
 

@@ -72,7 +72,15 @@ class Lane:
         return len(self.states.u)
 
     def loss(self, network: nn.Module, which: int) -> Tensor:
-        """Mean error in dB of the images one network step ahead, seen in one mirror image; the states move on."""
+        """The error one network step ahead; the states move on.
+
+        Args:
+            network: The one that is trained.
+            which: The mirror image in which it sees the problems, from 0 to 7.
+
+        Returns:
+            The mean over the batch in dB, ``10 log10(||u + d - truth||^2 / ||truth||^2)``, a scalar.
+        """
         s, now = self.starts, self.states
         operator, truth, weights = s.scanner.operator, s.truth[now.index], s.weights[now.index]
         g = -operator.adjoint(weights * now.residual)

@@ -32,13 +32,21 @@ class Processes:
         return self.rank == 0
 
     def share_weights(self, network: nn.Module) -> None:
-        """Give every process the weights of the first."""
+        """Give every process the weights of the first.
+
+        Args:
+            network: The one that is trained, here.
+        """
         if self.count > 1:
             for value in network.state_dict().values():
                 torch.distributed.broadcast(value, 0)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over the processes. With batches of one size, that is one large batch."""
+        """Replace each gradient by its mean over the processes. With batches of one size, that is one large batch.
+
+        Args:
+            parameters: Of the network, in the same order everywhere.
+        """
         if self.count == 1:
             return
         wanted = [p for p in parameters if p.requires_grad]
@@ -52,7 +60,15 @@ class Processes:
             p.grad = mean.reshape(p.shape)
 
     def mean(self, value: float, device: torch.device) -> float:
-        """The mean of a number over the processes, the same to the bit in all of them."""
+        """The mean of a number over the processes.
+
+        Args:
+            value: That of this process.
+            device: Over which the processes speak.
+
+        Returns:
+            The same to the bit in all of them.
+        """
         if self.count == 1:
             return value
         number = torch.tensor(value, dtype=torch.float64, device=device)

@@ -60,7 +60,6 @@ class ScanOperator(LinearOperator):
         return self._filters[key](f)
 
     def norm(self) -> float:
-        """``||A||``, by power iterations."""
         return self.projector.norm()
 
     def _forward(self, x: Tensor) -> Tensor:

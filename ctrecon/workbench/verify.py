@@ -67,7 +67,12 @@ class Verified:
         return "\n".join([first, *(f"       {printable(line)}" for line in self.words)])
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for machines."""
+        """The same for machines.
+
+        Returns:
+            Plain values for JSON: what was checked, whether it is valid, statement and reason; of a certificate its
+            numbers, words and what it was compared with, too.
+        """
         name = "file" if self.about == "certificate" else self.about
         common: dict[str, Any] = {name: str(self.path), "valid": self.valid}
         said = {"statement": self.statement, "reason": self.reason}

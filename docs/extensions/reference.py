@@ -13,11 +13,12 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from sphinx.application import Sphinx
+from typing import TYPE_CHECKING, Any
 
 import ctrecon
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 NAME = re.compile(r"`(ctrecon(?:\.\w+)+)`")
 FRONT = "ctrecon"

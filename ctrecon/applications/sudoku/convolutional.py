@@ -48,10 +48,25 @@ class SudokuConvolutional(StoredNetwork):
         self.norms = nn.ModuleList(nn.GroupNorm(1, shape.width) for _ in range(shape.depth - 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """The chances of each digit.
+
+        Args:
+            x: ``[batch, inputs, 9, 9, 9]``.
+
+        Returns:
+            ``[batch, 9, 9, 9]``, of sum one over the digits.
+        """
         return self.logits(x)[-1].softmax(1)
 
     def logits(self, x: Tensor) -> list[Tensor]:
-        """The unnormalised log-chances, as the one entry of a list: ``[batch, 9, 9, 9]``."""
+        """The unnormalised log-chances.
+
+        Args:
+            x: ``[batch, inputs, 9, 9, 9]``.
+
+        Returns:
+            One entry, ``[batch, 9, 9, 9]``.
+        """
         y = x.flatten(1, 2)
         for layer, norm in zip(self.layers[:-1], self.norms, strict=True):
             y = functional.relu(norm(layer(y)))

@@ -70,10 +70,26 @@ class SudokuRules(StoredNetwork):
         self.leave = nn.Linear(H, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The chances of each digit, after as many rounds as the shape asks for.
+
+        Args:
+            x: ``[batch, inputs, 9, 9, 9]``.
+
+        Returns:
+            ``[batch, 9, 9, 9]``, of sum one over the digits.
+        """
         return self.logits(x, self.shape.asked)[-1].softmax(1)
 
     def logits(self, x: Tensor, rounds: int | None = None) -> list[Tensor]:
-        """The unnormalised log-chances after every round, each ``[batch, 9, 9, 9]``."""
+        """The unnormalised log-chances after every round.
+
+        Args:
+            x: ``[batch, inputs, 9, 9, 9]``.
+            rounds: How many; None for as many as are taught.
+
+        Returns:
+            One entry a round, each ``[batch, 9, 9, 9]``.
+        """
         batch = x.shape[0]
         # [batch, digit, band, row, stack, column, channel]: sums over one rule are sums over axes.
         seen = self.enter(x.movedim(1, -1)).view(batch, 9, 3, 3, 3, 3, -1)

@@ -100,6 +100,14 @@ class LowResNet(StoredNetwork):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
+        """An estimate of the image.
+
+        Args:
+            x: ``u``, ``-grad E / L`` and the repeated data, ``[batch, 3, H, W]``; ``scale`` divides H and W.
+
+        Returns:
+            ``[batch, 1, H, W]``.
+        """
         scale = self.shape.scale
         u, descent, data = x[:, 0:1], x[:, 1:2], x[:, 2:3]
         fine = functional.pixel_unshuffle(u + descent - data, scale)

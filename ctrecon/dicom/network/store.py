@@ -53,6 +53,11 @@ class Sent:
         return len(self.statuses) == len(self.headers) and all(map(stored, self.statuses.values()))
 
     def counts(self) -> Counter[int]:
+        """How the sending ended.
+
+        Returns:
+            How many objects there are of each status.
+        """
         return Counter(self.statuses.values())
 
 

@@ -24,7 +24,15 @@ class Reduced:
     full: tuple[int, int, int]
 
     def packed(self, low: float, high: float) -> str:
-        """Base64 of little-endian uint16, 0 at ``low`` and 65535 at ``high``."""
+        """As a page takes it.
+
+        Args:
+            low: What is 0, in the values' unit.
+            high: What is 65535; values beyond the two are as at the end, for display alone.
+
+        Returns:
+            Base64 of little-endian uint16, slice by slice and row by row.
+        """
         share = (self.values.astype(np.float64) - low) / max(high - low, 1e-300)
         return base64.b64encode(np.rint(65535 * share.clip(0, 1)).astype("<u2").tobytes()).decode("ascii")
 

@@ -62,7 +62,11 @@ class Manifest:
         return sum(one["status"] == "certified" for one in self.slices)
 
     def to_bytes(self) -> bytes:
-        """The one form that it has."""
+        """The one form that it has.
+
+        Returns:
+            JSON in UTF-8 with sorted keys, which states its own SHA-256 (taken with zeros in its place).
+        """
         values = {"format": FORMAT, "manifest_sha256": _ZEROS, **{f.name: getattr(self, f.name) for f in fields(self)}}
         if self.whole is None:
             del values["whole"]

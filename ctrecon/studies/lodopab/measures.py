@@ -26,6 +26,11 @@ class Measures:
     ssim_fr: float
 
     def to_dict(self) -> dict[str, float]:
+        """For JSON.
+
+        Returns:
+            All fields by name.
+        """
         return asdict(self)
 
 

@@ -35,6 +35,11 @@ class Scored:
     certified: bool
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON.
+
+        Returns:
+            Method, patient, the measures by name, misfit over delta and whether it is certified.
+        """
         return {
             "method": self.method, "patient": self.patient, **self.measures.to_dict(), "misfit_over_delta": self.misfit,
             "certified": self.certified,

@@ -98,6 +98,14 @@ class Overfitting(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """The network's answer.
+
+        Args:
+            x: ``[batch, 3, rows, columns]``, 1/mm.
+
+        Returns:
+            ``[batch, 1, rows, columns]``, 1/mm.
+        """
         answer: Tensor = self.layers((x / WATER_MU_PER_MM).flatten(1))
         return WATER_MU_PER_MM * answer.view(-1, 1, *self._shape)
 

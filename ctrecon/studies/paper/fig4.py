@@ -63,6 +63,11 @@ class Curve:
         return f"{'energy dissipation' if self.network else 'gradient descent'}, {self.energy}"
 
     def rows(self) -> Iterator[dict[str, Any]]:
+        """The curve as a table.
+
+        Yields:
+            For each iteration: noise, method, iteration, PSNR in dB, energy and data term.
+        """
         for k, (db, value, term) in enumerate(zip(self.psnr, self.value, self.data_term, strict=True)):
             yield {
                 "noise": self.level, "method": self.name, "iteration": k, "psnr_db": db, "energy": value,

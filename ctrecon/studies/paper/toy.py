@@ -52,6 +52,14 @@ class Knowing(nn.Module):
         self.layers = nn.Sequential(nn.Linear(4, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 2))
 
     def forward(self, point: Point) -> Tensor:
+        """Propose a step.
+
+        Args:
+            point: The energy at images of two pixels.
+
+        Returns:
+            The direction, of the shape of ``point.u``.
+        """
         answer: Tensor = self.layers(torch.cat([point.u, point.gradient], dim=-1) / SUM)
         return SHARE * answer
 

@@ -27,6 +27,14 @@ class Place:
     column: int
 
     def inner(self, shape: tuple[int, int]) -> bool:
+        """Whether it is near the middle of the image.
+
+        Args:
+            shape: Rows and columns of the image.
+
+        Returns:
+            True within the share ``INNER`` of half the image's shorter side.
+        """
         down, right = self.row - (shape[0] - 1) / 2, self.column - (shape[1] - 1) / 2
         return float(np.hypot(down, right)) < INNER * min(shape) / 2
 

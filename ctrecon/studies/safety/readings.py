@@ -90,6 +90,11 @@ class ReadingRow:
     over_huber_tv: Estimate | None
 
     def to_dict(self) -> dict[str, Any]:
+        """For JSON.
+
+        Returns:
+            All fields by name, numbers rounded to four places, estimates as ``Estimate.to_dict`` gives them.
+        """
         plain = {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
         over = None if self.over_huber_tv is None else self.over_huber_tv.to_dict()
         return plain | {"interval": self.interval.to_dict(), "over_huber_tv": over}

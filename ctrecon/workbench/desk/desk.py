@@ -52,7 +52,12 @@ class Desk:
         self._secret = secrets.token_bytes(32)
 
     def listed(self) -> dict[str, Any]:
-        """The folder and its entries."""
+        """The folder and its entries.
+
+        Returns:
+            Plain values for JSON: the folder's name, what is shown first, and number, name, group and kind of each
+            entry.
+        """
         return {
             "folder": printable(str(self.index.folder)), "chosen": self.chosen, "evidence": self.index.evidence,
             "left_out": self.index.left_out,
@@ -64,12 +69,32 @@ class Desk:
         }  # fmt: skip
 
     def status(self, number: int) -> dict[str, Any]:
-        """What is known of whether an entry is certified, without reading more than its evidence."""
+        """What is known of whether an entry is certified, without reading more than its evidence.
+
+        Args:
+            number: Of the entry.
+
+        Returns:
+            Plain values for JSON.
+
+        Raises:
+            InputError: Where there is no such entry.
+        """
         entry = self.index.entry(number)
         return self._said(entry, _STATUS[entry.kind](entry.path) if entry.kind in _STATUS else UNSAID)
 
     def look(self, number: int) -> dict[str, Any]:
-        """All that is said of an entry that is chosen."""
+        """All that is said of an entry that is chosen.
+
+        Args:
+            number: Of the entry.
+
+        Returns:
+            Plain values for JSON: its name and kind, words, facts, and the shape of its planes where it has any.
+
+        Raises:
+            InputError: Where there is no such entry, or it cannot be read.
+        """
         entry = self.index.entry(number)
         common = {"number": number, "name": printable(entry.path.name), "kind": entry.kind}
         if entry.kind == "report":
@@ -87,14 +112,35 @@ class Desk:
         }  # fmt: skip
 
     def plane(self, number: int, k: int) -> Float32Array:
-        """Plane ``k`` of an entry, as ``Planes.sent``. Raises InputError."""
+        """One plane of an entry, as it is sent.
+
+        Args:
+            number: Of the entry.
+            k: Of the plane, from 0.
+
+        Returns:
+            ``[rows, columns]``, of colours ``[rows, columns, 3]``.
+
+        Raises:
+            InputError: Where there is no such entry or plane, or it cannot be read.
+        """
         entry = self.index.entry(number)
         if entry.kind not in OPENERS:
             raise InputError(f"{entry.path.name}: is a {entry.kind}, which has no planes")
         return self._shelf.sent(entry.kind, entry.path, state_of(entry.path), k)[1]
 
     def sinogram(self, number: int) -> bytes:
-        """The picture of a scan, PNG. Raises InputError."""
+        """The picture of a scan.
+
+        Args:
+            number: Of the entry.
+
+        Returns:
+            The bytes of a PNG file.
+
+        Raises:
+            InputError: Where the entry is no scan, or cannot be read.
+        """
         entry = self.index.entry(number)
         if entry.kind != "scan":
             raise InputError(f"{entry.path.name}: is a {entry.kind}, no scan")
@@ -156,7 +202,14 @@ class Desk:
         return render(gather(entry.path), water_mu_per_mm=self._water).encode()
 
     def key_of(self, number: int) -> str:
-        """The secret part of a report's address."""
+        """The secret part of a report's address.
+
+        Args:
+            number: Of the entry.
+
+        Returns:
+            64 hexadecimal digits, others each time the desk is opened.
+        """
         return hmac.new(self._secret, str(number).encode(), hashlib.sha256).hexdigest()
 
     def close(self) -> None:

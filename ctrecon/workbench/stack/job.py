@@ -60,11 +60,22 @@ class Job:
         return self.count // 2
 
     def slices(self, number: int) -> range:
-        """Which slices batch ``number`` (from 1) holds, from 0."""
+        """Which slices a batch holds.
+
+        Args:
+            number: Of the batch, from 1.
+
+        Returns:
+            Their numbers, from 0.
+        """
         return range((number - 1) * self.together, min(number * self.together, self.count))
 
     def order(self) -> list[int]:
-        """The numbers of the batches as they are done: that of the middle slice first, for the picture."""
+        """The order in which batches are done: that of the middle slice first, for the picture.
+
+        Returns:
+            Their numbers, from 1, each once.
+        """
         first = self.middle // self.together + 1
         return [first, *(number for number in range(1, self.batches + 1) if number != first)]
 

@@ -18,7 +18,18 @@ class Executor(Protocol):
     """Does batches, in whatever order they end."""
 
     def run(self, job: Job, numbers: list[int]) -> Iterator[Done]:
-        """Each of ``numbers`` once. Raises what a batch raises."""
+        """Do batches.
+
+        Args:
+            job: What is reconstructed, and how.
+            numbers: Of the batches, from 1, each once.
+
+        Yields:
+            What is said of a batch, in whatever order they end.
+
+        Raises:
+            CtreconError: What a batch raises.
+        """
         ...
 
 
