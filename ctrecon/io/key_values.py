@@ -10,6 +10,8 @@ from pathlib import Path
 from ctrecon.errors import InputError
 
 _LARGEST = 16 * 2**20
+# Of whatever is measured, in whatever unit a scanner writes it.
+_FARTHEST, _NEAREST = 1e12, 1e-6
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class KeyValues:
         return self.values.get(key.lower(), "")
 
     def number(self, key: str, default: float | None = None) -> float:
-        """A finite number. Raises InputError where it is missing without a default, or none."""
+        """A number that can be measured. Raises InputError where it is missing without a default, or none."""
         text = self.text(key)
         if not text and default is not None:
             return default
@@ -34,9 +36,16 @@ class KeyValues:
             value = float(text.replace(",", "."))
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
+        if not abs(value) <= _FARTHEST:
             found = repr(text[:40]) if text else "nothing"
             raise InputError(f"{self.path}: {key} must be a number, got {found}; give the geometry by --geometry")
+        return value
+
+    def distance(self, key: str) -> float:
+        """A number by which others are divided. Raises InputError where it is not positive, or next to nothing."""
+        value = self.number(key)
+        if value < _NEAREST:
+            raise InputError(f"{self.path}: {key} must be a distance, got {value:g}; give the geometry by --geometry")
         return value
 
     def count(self, key: str) -> int:

@@ -41,7 +41,7 @@ def read_nikon(path: Path, ask: Ask) -> Measured:
     if (frames.rows, frames.columns) != (said.count("DetectorPixelsY"), said.count("DetectorPixelsX")):
         raise InputError(f"{path}: says {said.count('DetectorPixelsY')} x {said.count('DetectorPixelsX')} pixels, its "
                          f"frames are {frames.rows} x {frames.columns}")  # fmt: skip
-    axis, detector = said.number("SrcToObject"), said.number("SrcToDetector")
+    axis, detector = said.distance("SrcToObject"), said.distance("SrcToDetector")
     beside = said.number("ObjectOffsetX", 0.0)
     if "ObjectOffsetX" not in said:
         ends = said.number("CentreOfRotationTop", 0.0), said.number("CentreOfRotationBottom", 0.0)

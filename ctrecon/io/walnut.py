@@ -28,6 +28,7 @@ GEOMETRY = "scan_geom_corrected.geom"
 _WHITE, _DARK = ("io000000.tif", "io000001.tif"), ("di000000.tif",)
 _LARGEST = 64 * 2**20
 _VECTOR = 12
+_FARTHEST_MM = 1e9
 
 
 def is_walnut(path: Path) -> bool:
@@ -99,7 +100,7 @@ def _vectors(path: Path) -> Float64Array:
         values = np.array([[float(word) for word in words] for words in lines if words], dtype=np.float64)
     except (OSError, ValueError):
         raise InputError(f"{path}: is no table of numbers; copy it again") from None
-    if values.ndim != 2 or values.shape[1] != _VECTOR or not bool(np.isfinite(values).all()):
+    if values.ndim != 2 or values.shape[1] != _VECTOR or not bool((np.abs(values) <= _FARTHEST_MM).all()):
         raise InputError(f"{path}: must hold {_VECTOR} finite numbers in each line, ASTRA's cone_vec; copy it again")
     return values
 

@@ -47,6 +47,11 @@ def test_nikon(tmp_path):
         read_scan(nikon(tmp_path / "b", [], Name="../x"))
     with pytest.raises(InputError, match="SrcToObject must be a number"):
         read_scan(nikon(tmp_path / "c", corrected(expected, WHITE), SrcToObject="far"))
+    # What nobody can measure, or divide by.
+    for k, changed in enumerate(({"SrcToObject": "0"}, {"SrcToDetector": "-0"}, {"AngularStep": "1e308"},
+                                 {"SrcToObject": "1e-308"}, {"InitialAngle": "-9e18"})):  # fmt: skip
+        with pytest.raises(InputError, match=f"{next(iter(changed))} must be a"):
+            read_scan(nikon(tmp_path / f"n{k}", corrected(expected, WHITE), **changed))
 
 
 def test_skyscan(tmp_path):
