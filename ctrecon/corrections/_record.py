@@ -30,7 +30,7 @@ def recorded(name: str, before: Scan, after: Scan, numbers: Mapping[str, float |
     said = ", ".join(f"{key} = {value:g}" for key, value in numbers.items() if value is not None)
     what = f"correction {name}{f' ({said})' if said else ''}"
     if after is before:
-        return replace(after, notes=(*after.notes, f"{what}: nothing to correct"))
+        return replace(after, notes=(*after.notes, f"{what}: nothing was changed"))
     hashes = f"data {sinogram_hash(before.sinogram)} before, {sinogram_hash(after.sinogram)} after"
     return replace(after, notes=(*after.notes, f"{what}: {_change(before, after)}; {hashes}"))
 

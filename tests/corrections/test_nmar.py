@@ -73,7 +73,7 @@ def test_a_scan_without_metal_is_the_very_same() -> None:
     _, clean, truth, _ = scans("chest")
     after = corrected(clean, {"nmar": {"mu": 2.2 * truth.max()}})
     np.testing.assert_array_equal(after.sinogram, clean.sinogram)
-    assert after.notes[-1].endswith("nothing to correct")
+    assert after.notes[-1].endswith("nothing was changed")
 
 
 def test_of_a_perfect_prior_nothing_is_lost_and_of_none_straight_lines_are_left() -> None:
