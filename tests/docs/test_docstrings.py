@@ -40,6 +40,16 @@ def lacking(function: Callable[..., Any]) -> list[str]:
     return [name for name, needed in wanted.items() if needed and not re.search(f"^({found[name]}):$", said, re.M)]
 
 
+def invented(function: Callable[..., Any]) -> set[str]:
+    """The arguments that a docstring tells of and the function does not take."""
+    told = re.search(r"^Args:\n((?:    .*\n?|\n)+)", inspect.getdoc(function) or "", re.M)
+    names = re.findall(r"^    \*{0,2}(\w+)(?: \([^)]*\))?:", told[1], re.M) if told else []
+    code = inspect.unwrap(function).__code__
+    stars = bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    taken = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + stars]  # also where a signature is stated
+    return set(names) - {*inspect.signature(function).parameters, *taken}
+
+
 def raises(function: Callable[..., Any]) -> bool:
     """Whether its own body raises."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -89,6 +99,7 @@ def test_the_site_is_complete() -> None:
     functions = site()
     found = {name: sections for name, one in functions.items() if (sections := lacking(one))}
     assert found == {}, "write these sections"
+    assert {name: more for name, one in functions.items() if (more := invented(one))} == {}
     assert len(functions) > 450
 
 
@@ -138,3 +149,6 @@ def test_it_would_be_noticed() -> None:
     assert lacking(bare) == ["Args", "Returns", "Raises"]
     bare.__doc__ = "One.\n\nArgs:\n    x: a.\n\nReturns:\n    b\n\nRaises:\n    ValueError: c"
     assert lacking(bare) == []
+    assert invented(bare) == set()
+    bare.__doc__ = "One.\n\nArgs:\n    x: a.\n    y: b."
+    assert invented(bare) == {"y"}
