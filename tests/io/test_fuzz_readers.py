@@ -7,10 +7,12 @@ import json
 import h5py
 import numpy as np
 import pytest
+import SimpleITK
 from fuzz_readers import GEOMETRY, outcome, run
 
 from ctrecon.errors import InputError
 from ctrecon.io.arrays import read_scan
+from ctrecon.io.nifti import read_stored_volume
 from ctrecon.io.pictures import read_picture
 from ctrecon.support.json_text import MAX_DEPTH, TOO_DEEP, parse_json
 
@@ -88,3 +90,20 @@ def test_a_tiff_without_dimensions(tmp_path):
     (tmp_path / "a.tif").write_bytes(raw + bytes(4))
     with pytest.raises(InputError, match="cannot be read as a picture"):
         read_picture(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("field", ["dimension", "sizes", "encoding", "endian", "whatever"])
+def test_a_header_that_would_end_the_process_is_not_handed_on(field, tmp_path):
+    """ITK's reader of NRRD quotes a line in a message that has less room than the line."""
+    path = tmp_path / "a.nrrd"
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.ones((1, 12, 16), np.float32)), str(path))
+    whole = path.read_bytes()
+    noted = whole.replace(b"\n\n", b"\n# " + b"c" * 5000 + b"\nkey:=" + b"v" * 5000 + b"\n\n", 1)
+    path.write_bytes(noted)
+    assert read_stored_volume(path).values.shape == (1, 12, 16)
+    path.write_bytes(whole.replace(b"\n\n", f"\n{field}: {'1' * 5000}\n\n".encode(), 1))
+    with pytest.raises(InputError, match=r"a line of its header has 50\d\d bytes"):
+        read_stored_volume(path)
+    path.write_bytes(whole.replace(b"\n\n", b"\n# " + b"c" * 70_000 + b"\ndata file: /etc/passwd\n\n", 1))
+    with pytest.raises(InputError, match="does not end within"):
+        read_stored_volume(path)
