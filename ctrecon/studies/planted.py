@@ -43,10 +43,11 @@ class Case:
     noise: float
     views: int
     method: str
+    seed: int
 
     @property
     def key(self) -> str:
-        return f"{self.number} {self.family} {self.contrast:g} {self.noise:g} {self.views} {self.method}"
+        return f"{self.seed} {self.family} {self.contrast:g} {self.noise:g} {self.views} {self.method}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,15 +116,15 @@ def _lesion(x: float, y: float, radius: float, gain: float) -> Ellipse:
     return Ellipse(center=(x, y), semi_axes=(radius, radius), value=gain)
 
 
-def cases(count: int = 100) -> list[Case]:
-    """``count`` lesions over families, contrasts, noises, views and methods in turn; the same ones each time."""
+def cases(count: int = 100, first_seed: int = FIRST_SEED) -> list[Case]:
+    """``count`` lesions over families, contrasts, noises, views and methods in turn; the same for a ``first_seed``."""
     if count < 1:
         raise SettingError(f"there must be at least 1 lesion, got {count}")
     return [
         Case(
             number=k, family=KINDS[k % len(KINDS)].name, contrast=CONTRASTS[(k // len(KINDS)) % len(CONTRASTS)],
             noise=NOISES[(k + k // 3) % len(NOISES)], views=VIEWS[(k // 2) % len(VIEWS)],
-            method=METHODS[(k + k // len(KINDS)) % len(METHODS)],
+            method=METHODS[(k + k // len(KINDS)) % len(METHODS)], seed=first_seed + k,
         )
         for k in range(count)
     ]  # fmt: skip
@@ -135,9 +136,8 @@ def plant(case: Case) -> tuple[Simulated, Ellipse]:
     planted = _With(family=family, gain=case.contrast * (1 if case.number % 2 == 0 else -1))
     geometry, grid = standard_scanner("fan" if case.number % 3 else "parallel", SIZE, case.views)
     kind = {"photons": case.noise} if case.noise >= 1 else {"relative_noise": case.noise}
-    seed = FIRST_SEED + case.number
-    made = simulate(planted, geometry, grid, seed=seed, **kind)
-    placed = planted.sample(np.random.default_rng(seed)).primitives[-1]
+    made = simulate(planted, geometry, grid, seed=case.seed, **kind)
+    placed = planted.sample(np.random.default_rng(case.seed)).primitives[-1]
     assert isinstance(placed, Ellipse)
     return made, placed
 

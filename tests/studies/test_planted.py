@@ -20,6 +20,9 @@ def test_a_hundred_lesions_are_of_all_kinds_and_the_same_each_time():
     all_of_them = cases()
     assert len(all_of_them) == 100
     assert cases() == all_of_them
+    others = cases(first_seed=50)
+    assert not {case.key for case in others} & {case.key for case in all_of_them}
+    assert not np.array_equal(plant(others[0])[0].truth, plant(all_of_them[0])[0].truth)
     assert len({case.key for case in all_of_them}) == 100
     for name, wanted in (("family", [kind.name for kind in KINDS]), ("contrast", CONTRASTS), ("noise", NOISES),
                          ("method", METHODS)):  # fmt: skip
