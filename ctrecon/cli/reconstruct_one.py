@@ -1,4 +1,4 @@
-"""``ctrecon reconstruct`` of one image, into files or a DICOM series of one slice."""
+"""``ctrecon reconstruct`` of one image, or one volume, into files or a DICOM series."""
 
 from __future__ import annotations
 
@@ -70,12 +70,13 @@ def volume_notes(volume: Path | None, scan: Scan, water_mu: float | None) -> lis
     return [said, *unoriented_notes(volume.name, scan.patient_position)]
 
 
-def to_series_of_one(
+def to_one_series(
     scan_file: Path, settings: Settings, series: SeriesTarget, *, page: Path | None, as_json: bool,
     slice_mm: float | None, water_mu: float | None,
 ) -> int:
-    """Write a DICOM series of one slice; the exit code."""
+    """Write a DICOM series of one slice, or of one volume; the exit code."""
     from ctrecon.errors import SettingError
+    from ctrecon.outputs.millimetres import grid_places
     from ctrecon.workbench.reconstruct import reconstruct_checked
 
     if page is not None:
@@ -83,8 +84,14 @@ def to_series_of_one(
             f"a series brings its own reports, so drop --report {page}; `ctrecon report` makes the page of a slice "
             "from its certificate"
         )
+
+    def accept(scan: Scan) -> None:
+        series.accept(scan)
+        grid_places(scan, slice_mm)
+        tell_memory(scan, settings, as_json=as_json)
+
     with shown(quiet=as_json) as progress:
-        result = reconstruct_checked(scan_file, settings, series.accept, progress=progress)
+        result = reconstruct_checked(scan_file, settings, accept, progress=progress)
     noted, series = series.study.notes, series.of(result.scan)
     said = list[str]()
     stored, written = series.write(
@@ -95,6 +102,14 @@ def to_series_of_one(
         for note in (*series.study.notes[len(noted) :], *said):
             click.echo(f"note: {printable(note)}")
     return tell(stored[0], written, as_json=as_json, notes=(*series.study.notes, *said))
+
+
+def tell_memory(scan: Scan, settings: Settings, *, as_json: bool) -> None:
+    """Say what memory a volume will take, before the work."""
+    from ctrecon.reconstruction.memory import memory_said
+
+    if scan.in_space and not as_json:
+        click.echo(f"note: {printable(memory_said(scan.with_grid(), settings.method))}", err=True)
 
 
 def tell(

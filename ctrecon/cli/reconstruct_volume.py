@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ctrecon.cli.progress import shown
-from ctrecon.cli.reconstruct_one import tell
+from ctrecon.cli.reconstruct_one import tell, tell_memory
 from ctrecon.support.text import printable
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ def to_volume(
     from ctrecon.io.unoriented import unoriented_notes
     from ctrecon.outputs.stack.whole import accept_whole
     from ctrecon.reconstruction.checkpoint_file import checkpoint_of, remove_checkpoint
-    from ctrecon.reconstruction.memory import memory_said
     from ctrecon.workbench.reconstruct import reconstruct_checked
 
     target.check([scan_file])
@@ -36,8 +35,7 @@ def to_volume(
 
     def accept(scan: Scan) -> None:
         accept_whole(scan, target)
-        if not as_json:
-            click.echo(f"note: {printable(memory_said(scan.with_grid(), settings.method))}", err=True)
+        tell_memory(scan, settings, as_json=as_json)
 
     with shown(quiet=as_json) as progress:
         result = reconstruct_checked(scan_file, settings, accept, progress=progress, checkpoint=checkpoint)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, hounsfield
-from ctrecon.errors import InputError, OutputError
+from ctrecon.errors import OutputError
 from ctrecon.io.unoriented import is_oriented
 from ctrecon.io.volume_names import VOLUME_SUFFIXES, volume_suffix
 from ctrecon.io.write import put_array
 from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.history import SUFFIX, history_of
-from ctrecon.outputs.millimetres import check_tissue, need_pixels, need_tissue, place_mm
+from ctrecon.outputs.millimetres import check_tissue, grid_places, need_pixels, need_tissue, place_mm
 from ctrecon.support.atomic import Files, atomic_files
 from ctrecon.support.places import check_places
 from ctrecon.support.signatures import SIGNATURE
@@ -96,8 +96,7 @@ class Target:
         if self.volume is not None:
             need_pixels(scan, self.volume.name)
             check_tissue(scan, self.volume.name, self.water_mu)
-        if scan.in_space and (self.z_mm is not None or self.slice_mm is not None):
-            raise InputError(f"{scan.source}: its grid says where slices stand; drop z and --slice-mm")
+        grid_places(scan, self.z_mm, self.slice_mm)
 
     def beside(self, suffix: str) -> Path:
         """Where a file of the same stem is.

@@ -1,4 +1,4 @@
-"""What needs lengths in mm, or a single slice: HU, volumes, DICOM, reports."""
+"""What needs lengths in mm, and says where slices stand: HU, volumes, DICOM, reports."""
 
 from __future__ import annotations
 
@@ -61,13 +61,10 @@ def check_tissue(scan: Scan, what: str, water_mu: float | None) -> None:
             need_tissue(scan, [np.full((1, 1), least)], what, water_mu)
 
 
-def one_slice(scan: Scan, what: str) -> None:
-    """Raises InputError for a scan of a volume, which ``what`` does not serve yet."""
-    if scan.in_space:
-        raise InputError(
-            f"{scan.source}: measures a volume, and {what} serves one slice; write the volume as NAME.npy or "
-            "NAME.nii.gz"
-        )
+def grid_places(scan: Scan, *given: float | None) -> None:
+    """Raises InputError where a place or thickness of slices is ``given`` of a volume, whose grid says both."""
+    if scan.in_space and any(value is not None for value in given):
+        raise InputError(f"{scan.source}: its grid says where slices stand; drop z and --slice-mm")
 
 
 def place_mm(scan: Scan, given: float | None) -> float:

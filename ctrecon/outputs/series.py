@@ -15,20 +15,20 @@ import torch
 from ctrecon.certificates.parts import data_hash
 from ctrecon.certificates.verify import FILES
 from ctrecon.dicom.common.hounsfield import HounsfieldScale, finest_scale
-from ctrecon.dicom.series.ct_image import SeriesSlice
+from ctrecon.dicom.series.ct_image import SeriesPart
 from ctrecon.dicom.series.said import study_said
-from ctrecon.dicom.series.series import CERTIFICATES, certificate_name, image_name, is_ours, write_series
+from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name, image_name, is_ours, write_series
 from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
 from ctrecon.measurement.patient_position import position_of
 from ctrecon.measurement.scan import Scan
 from ctrecon.measurement.terms import NOBODY
 from ctrecon.outputs.history import history_of
-from ctrecon.outputs.millimetres import check_tissue, need_pixels, one_slice
+from ctrecon.outputs.millimetres import check_tissue, need_pixels
 from ctrecon.outputs.nameless import nameless, nameless_notes
 from ctrecon.outputs.seen_slices import look_at
 from ctrecon.outputs.spilled import Spill
-from ctrecon.outputs.stored_pixels import StoredReconstruction, certify_stored
+from ctrecon.outputs.stored_pixels import StoredReconstruction, stored_part
 from ctrecon.reconstruction.conclude import Conclusion
 from ctrecon.reconstruction.problem import Problem
 from ctrecon.support.places import check_new_folder
@@ -79,12 +79,17 @@ class SeriesTarget:
             scan: What will be reconstructed.
 
         Raises:
-            InputError: Where it is of a volume, has no pixel size, does not say how the patient lay, or its values can
-                be no tissue.
+            InputError: Where it has no pixel size or too many slices, does not say how the patient lay, or its values
+                can be no tissue.
             SettingError: Where what was given contradicts what the scan says of patient, study or position.
         """
-        one_slice(scan, _WHAT)
         need_pixels(scan, _WHAT)
+        grid = scan.with_grid().grid
+        assert grid is not None
+        if len(grid.z_mm) > MOST_SLICES:
+            raise InputError(
+                f"{scan.source}: has {len(grid.z_mm)} slices, and {_WHAT} at most {MOST_SLICES}; write -o NAME.zarr"
+            )
         check_tissue(scan, _WHAT, self.water_mu)
         self._position({scan.patient_position}, scan.source, self.of(scan).study, of_program=scan.of_program)
 
@@ -114,7 +119,7 @@ class SeriesTarget:
         frame_of_reference: str | None = None,
         said: Callable[[str], object] = lambda note: None,
     ) -> tuple[tuple[Conclusion, ...], dict[str, Path]]:
-        """Write results as one DICOM series, a slice each; all of it or nothing.
+        """Write results as one DICOM series, a slice or a volume each; all of it or nothing.
 
         Patient position, and without a template patient and study, are those of the scans.
 
@@ -122,8 +127,8 @@ class SeriesTarget:
             results: What was reconstructed and proved.
             method: Names how the images were made.
             iterative: False for filtered back projection.
-            z_mm: Where each slice stands; None for where the scans say, else 0.
-            thickness_mm: Of the slices; None for what the scans say.
+            z_mm: Where each slice stands; None for where the scans say, else 0. The grid of a volume says it.
+            thickness_mm: Of the slices; None for what the scans say, of a volume its grid.
             frame_of_reference: UID of a frame that the slices are known to stand in; None for a new one.
             said: Hears what the series says of itself beyond the notes of the scans: axes, patient, water.
 
@@ -132,8 +137,8 @@ class SeriesTarget:
             are.
 
         Raises:
-            InputError: Where a scan has no pixel size or its values can be no tissue, or there are not as many
-                positions as slices.
+            InputError: Where a scan has no pixel size or its values can be no tissue, there are not as many
+                positions as slices, or a volume misses delta once it is rounded.
             OutputError: Where the folder cannot be written or holds other things.
         """
         stored: list[Conclusion] = []
@@ -162,8 +167,8 @@ class SeriesTarget:
             results: What was reconstructed and proved.
             method: Names how the images were made.
             iterative: False for filtered back projection.
-            z_mm: Where each slice stands; None for where the scans say, else 0.
-            thickness_mm: Of the slices; None for what the scans say.
+            z_mm: Where each slice stands; None for where the scans say, else 0. The grid of a volume says it.
+            thickness_mm: Of the slices; None for what the scans say, of a volume its grid.
             frame_of_reference: UID of a frame that the slices are known to stand in; None for a new one.
             spill: Where slices wait; None for in memory.
             watch: Hears of each result, by its number from 0, as it is stored.
@@ -174,12 +179,12 @@ class SeriesTarget:
 
         Raises:
             InputError: Where a scan has no pixel size or its values can be no tissue, there are not as many positions
-                as slices, or the slices were calibrated to different waters.
+                as slices, the slices were calibrated to different waters, or a volume misses delta once it is rounded.
             OutputError: Where the folder cannot be written or holds other things.
         """
-        seen = look_at(results, _WHAT, self.water_mu)
+        seen = look_at(results, _WHAT, self.water_mu, given=(thickness_mm, *(z_mm or ())))
         unplaced = [] if z_mm is not None or all(seen.placed) else [_UNPLACED]
-        places = seen.z_mm if z_mm is None else z_mm
+        places = seen.z_mm if z_mm is None else [(z,) for z in z_mm]
         if len(places) != len(results):
             raise InputError(f"there are {len(results)} slices and {len(places)} positions; give one for each")
         if len(seen.waters) > 1:
@@ -188,9 +193,9 @@ class SeriesTarget:
         scale = finest_scale(seen.ranges, water)
         slices = []
         for k, (result, z) in enumerate(zip(results, places, strict=True)):
-            stored = certify_stored(result, scale, z_mm=z)
-            picture = partial(_drawn, results, k, scale, z) if self.pictures else None
-            one = _slice(stored, z, thickness_mm, picture)
+            stored = stored_part(result, scale, z)
+            again = partial(_drawn, results, k, scale, z) if len(results) > 1 else partial(_draw, stored.result)
+            one = _part(stored, z, thickness_mm, again if self.pictures else None)
             slices.append(one if spill is None else spill.keep(k, one))
             watch(k, stored.result)
         study = self._study(seen.studies, seen.source)
@@ -242,10 +247,15 @@ class SeriesTarget:
         return found, f"The patient position is {found}, {how}. {_AXES}."
 
 
-def _drawn(results: Sequence[Conclusion], k: int, scale: HounsfieldScale, z_mm: float) -> bytes:
+def _drawn(results: Sequence[Conclusion], k: int, scale: HounsfieldScale, z_mm: tuple[float, ...]) -> bytes:
+    """A picture of one of many, made again since none is kept."""
+    return _draw(stored_part(results[k], scale, z_mm).result)
+
+
+def _draw(result: Conclusion) -> bytes:
     from ctrecon.outputs.preview import draw_preview
 
-    return draw_preview(certify_stored(results[k], scale, z_mm=z_mm).result)
+    return draw_preview(result)
 
 
 def paths_of_slice(folder: Path, index: int, *, certified: bool) -> dict[str, Path]:
@@ -279,33 +289,34 @@ def describe(scale: HounsfieldScale, *, how: str) -> str:
     )
 
 
-def _slice(
-    one: StoredReconstruction, z_mm: float, thickness_mm: float | None, picture: Callable[[], bytes] | None
-) -> SeriesSlice:
-    problem = one.result.problem
-    assert problem.grid is not None
+def _part(
+    one: StoredReconstruction, z_mm: tuple[float, ...], thickness_mm: float | None, picture: Callable[[], bytes] | None
+) -> SeriesPart:
+    problem, grid = one.result.problem, one.result.problem.grid
+    assert grid is not None
+    shape = (len(z_mm), *grid.plane)
     certificate = one.result.certificate
     notes = nameless_notes(problem.scan, one.result.settings)
     image = data_hash(one.result.image) if certificate is None else certificate.values["image"]["sha256"]
-    return SeriesSlice(
+    return SeriesPart(
         history=nameless(replace(history_of(one.result, image), notes=notes)).to_bytes(),
-        stored=one.stored,
-        grid=problem.grid,
+        stored=one.stored.reshape(shape),
+        grid=grid,
         z_mm=z_mm,
-        thickness_mm=problem.scan.slice_mm if thickness_mm is None else thickness_mm,
+        thickness_mm=next((mm for mm in (thickness_mm, grid.slice_mm) if mm is not None), problem.scan.slice_mm),
         kvp=problem.scan.kvp,
         certificate=certificate,
         residual=one.result.residual,
         delta=problem.delta.value,
         norm=problem.delta.norm,
         data_sha256=data_hash(problem.scan.sinogram),
-        misfit=mean_misfit(problem, one.result.image),
+        misfit=mean_misfit(problem, one.result.image).reshape(shape),
         picture=picture,
     )
 
 
-def mean_misfit(problem: Problem, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """The mean of ``Au - f`` over the rays through each pixel, weighted by their length: ``[rows, columns]``.
+def mean_misfit(problem: Problem, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The mean of ``Au - f`` over the rays through each pixel, weighted by their length, of the shape of the image.
 
     Zero where no ray passes.
     """
@@ -314,5 +325,5 @@ def mean_misfit(problem: Problem, image: npt.NDArray[np.float32]) -> npt.NDArray
     residual = operator(u) - problem.energy.data
     total, length = operator.adjoint(residual), operator.adjoint(torch.ones_like(residual))
     mean = torch.where(length > 1e-6 * length.max(), total / length.clamp_min(1e-30), torch.zeros_like(total))
-    found: npt.NDArray[np.float64] = mean[0, 0].cpu().numpy().astype(np.float64)
+    found: npt.NDArray[np.float32] = mean[0, 0].cpu().numpy()
     return found

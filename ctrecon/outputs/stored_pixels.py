@@ -22,7 +22,7 @@ from ctrecon.support.arrays import Array
 
 @dataclass(frozen=True, kw_only=True)
 class StoredReconstruction:
-    """``stored`` (uint16 ``[rows, columns]``) and the reconstruction whose image, certificate and residual are those
+    """``stored`` (uint16, of the image's shape) and the reconstruction whose image, certificate and residual are those
     of the decoded pixels; its ``image`` is the float32 nearest to them, for pictures. ``steps``: how many were needed.
     """
 
@@ -43,7 +43,7 @@ def certify_stored(
     Args:
         result: What was reconstructed and proved.
         scale: Slope and intercept, in HU.
-        z_mm: Where the slice stands, which the certificate then names.
+        z_mm: Where the slice stands, which the certificate then names; None of a volume, whose grid says it.
 
     Returns:
         The stored numbers, and the result with the decoded image; without certificate where that misses delta.
@@ -84,6 +84,31 @@ def certify_stored(
             break
         image = lower
     return best
+
+
+def stored_part(result: Conclusion, scale: HounsfieldScale, z_mm: tuple[float, ...]) -> StoredReconstruction:
+    """A slice or a volume as a series holds it.
+
+    Args:
+        result: What was reconstructed and proved.
+        scale: Slope and intercept, in HU.
+        z_mm: Where its slices stand.
+
+    Returns:
+        As ``certify_stored``.
+
+    Raises:
+        InputError: Where a volume would lose its certificate. Of a stack one slice may be without; of a volume there
+            would be nothing left. Or the image is beyond the scale.
+    """
+    in_space = result.problem.scan.in_space
+    found = certify_stored(result, scale, z_mm=None if in_space else z_mm[0])
+    if in_space and result.certified and not found.result.certified:
+        raise InputError(
+            f"{result.problem.scan.source}: rounded to {scale.slope:g} HU, as DICOM stores it, the volume misses delta "
+            f"({found.result.residual:.6g} > {result.problem.delta.value:.6g}); give -o NAME.npy, or a larger --delta"
+        )
+    return found
 
 
 def _too_coarse(scale: HounsfieldScale) -> str:

@@ -215,7 +215,9 @@ class Reconstruction:
         z_mm: float | None = None, slice_mm: float | None = None, patient_position: str | None = None,
         pictures: bool = True, overwrite: bool = False,
     ) -> dict[str, Path]:
-        """Write a DICOM series of one slice in HU, with report and certificates; certified as it is stored.
+        """Write a DICOM series of the slice, or of all slices of the volume, in HU, with report and certificates.
+
+        Certified as it is stored: of a volume all slices together.
 
         Args:
             folder: Where it goes: new, empty, or an earlier series with ``overwrite``.
@@ -226,11 +228,11 @@ class Reconstruction:
             study_date: ``YYYYMMDD``, where no template gives it.
             accession_number: Where no template gives it.
             water_mu: Attenuation of water in 1/mm; None for what the scan says, else 0.02.
-            z_mm: Where the slice stands; None for what the scan says, else 0.
-            slice_mm: Its thickness, None where not known.
+            z_mm: Where the slice stands; None for what the scan says, else 0, and of a volume, whose grid says it.
+            slice_mm: Its thickness; None where not known, and of a volume.
             patient_position: How the patient lay, where the scan does not say it: a term of DICOM such as ``"HFS"``, or
                 ``"none"`` for a phantom or a specimen.
-            pictures: Whether the report shows the slice.
+            pictures: Whether the report shows the slice, of a volume the middle one.
             overwrite: Whether to replace the series that is there.
 
         Returns:
@@ -238,8 +240,8 @@ class Reconstruction:
 
         Raises:
             OutputError: Where it cannot be written.
-            InputError: Where a pixel has no size in mm, or nobody says how the patient lay. A scan put together in a
-                program, with nobody's name on it, is of no patient.
+            InputError: Where a pixel has no size in mm, nobody says how the patient lay, or rounding to HU would take a
+                volume beyond delta. A scan put together in a program, with nobody's name on it, is of no patient.
 
         """
         from ctrecon.dicom.series.study import study_of

@@ -268,11 +268,11 @@ def _series(
     # Here, because a certificate alone is checked without loading what reads DICOM.
     from ctrecon.dicom.series.series_check import check_series
 
-    of_slice, trusted = {}, ON_TRUST
+    of_part, trusted = {}, ON_TRUST
     if reading is not None:
         from ctrecon.workbench.verify_slices import compare_slices
 
-        of_slice = {"of_slice": compare_slices(reading, folder, certificates)}
+        of_part = {"of_part": compare_slices(reading, folder, certificates)}
         trusted = f"data and geometry are those of {reading.name}, value by value"
     verdict = check_series(
         folder,
@@ -281,7 +281,7 @@ def _series(
         strict=strict,
         pixels_only=pixels_only,
         trusted=key,
-        **of_slice,
+        **of_part,
     )
     found = _said(folder, "series", verdict.valid, verdict.said, readable=verdict.readable)
     found = replace(found, coerced=verdict.coerced)

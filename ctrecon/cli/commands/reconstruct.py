@@ -190,9 +190,9 @@ def command(
             slice_mm=options["slice_mm"], as_json=as_json,
         )  # fmt: skip
     else:
-        from ctrecon.cli.reconstruct_one import to_series_of_one
+        from ctrecon.cli.reconstruct_one import to_one_series
 
-        code = to_series_of_one(scan_file, settings, series, page=report, as_json=as_json, **where)
+        code = to_one_series(scan_file, settings, series, page=report, as_json=as_json, **where)
     ctx.exit(code)
 
 

@@ -56,6 +56,8 @@ class HounsfieldScale:
         Raises:
             InputError: Where one is beyond 0 to 65535: nothing is clipped.
         """
+        if image.ndim > 2:  # slice by slice, since float64 takes four times the room
+            return np.stack([self.store(plane) for plane in image])
         levels = np.rint((hounsfield(image, self.water_mu) - self.intercept) / self.slope)
         if not bool(((levels >= 0) & (levels <= LARGEST_STORED)).all()):
             raise InputError(f"the image leaves the range of 16 bits at {self.slope} HU; give another --water-mu")
@@ -70,6 +72,11 @@ class HounsfieldScale:
         Returns:
             In 1/mm, float64, of the same shape.
         """
+        if stored.ndim > 2:
+            found = np.empty(stored.shape)
+            for plane, part in zip(found, stored, strict=True):
+                plane[...] = self.decode(part)
+            return found
         hu = stored.astype(np.float64) * self.slope + self.intercept
         return self.water_mu * (1 + hu / 1000)
 
@@ -89,7 +96,7 @@ def no_tissue(image: Array, water_mu: float) -> str:
     Returns:
         Words that go before "water would".
     """
-    densest = float(np.percentile(hounsfield(image, water_mu), DENSEST_PERCENT))
+    densest = float(hounsfield(np.percentile(image, DENSEST_PERCENT, keepdims=True), water_mu).item())
     if densest < LEAST_TISSUE_HU:
         return "hardly anything here attenuates as"
     return "much here attenuates far more than" if densest > MOST_TISSUE_HU else ""
@@ -112,8 +119,8 @@ def finest_scale(images: Iterable[Array], water_mu: float) -> HounsfieldScale:
     HounsfieldScale(water_mu=water_mu, slope=1, intercept=0)
     low, high = math.inf, -math.inf
     for image in images:
-        hu = hounsfield(image, water_mu)
-        low, high = min(low, float(hu.min())), max(high, float(hu.max()))
+        ends = hounsfield(np.array([image.min(), image.max()]), water_mu)
+        low, high = min(low, float(ends[0])), max(high, float(ends[1]))
     if not (math.isfinite(low) and math.isfinite(high) and max(-low, high) < 1e8):
         raise InputError(f"the image spans {low:.4g} to {high:.4g} HU with --water-mu {water_mu:g}; give another one")
     least, most = math.floor(low) - ROOM_HU, math.ceil(high) + ROOM_HU

@@ -132,9 +132,11 @@ def _check(files: dict[str, bytes]) -> None:
     """Raises Refused, or what a damaged certificate leads to."""
     v = verify.parse_certificate(files[""])
     limits, kind = {verify.LIMITS["feasible"]}, verify.KINDS["feasible"]
-    image = {**kind["image"], "z_mm": verify.NUMBER}
+    whole = "slices" in v["operator"].get("grid", {})  # of a volume the grid says where slices stand
+    image = {**kind["image"], **({} if whole else {"z_mm": verify.NUMBER})}
     verify.fits(v, {**kind, "image": image, "kind": {"feasible"}, "limits": limits}, "the certificate")
-    require(abs(v["image"]["z_mm"]) < _FARTHEST_MM, "it stands where no slice does")
+    z_mm = v["operator"]["grid"]["centre_mm"][2] if whole else v["image"]["z_mm"]
+    require(abs(z_mm) < _FARTHEST_MM, "it stands where no slice does")
     require(v["source"] is None, "it names the file that the data came from")
     require(set(v["made_with"]) == _MADE_WITH, "it was made with other programs")
     require(all(_VERSION.fullmatch(text) for text in v["made_with"].values()), "its versions are none")

@@ -1,4 +1,4 @@
-"""One slice as CT Image Storage (PS3.3 A.3)."""
+"""A slice, of a stack or of a volume, as CT Image Storage (PS3.3 A.3)."""
 
 from __future__ import annotations
 
@@ -30,21 +30,23 @@ WINDOWS = (("soft tissue", 40, 400), ("lung", -600, 1500), ("bone", 500, 2000))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SeriesSlice:
-    """One reconstructed slice and its evidence.
+class SeriesPart:
+    """What one certificate speaks of, and its evidence: a slice, or the slices of a volume measured in space.
 
-    ``stored``: uint16 ``[rows, columns]``, what ``HounsfieldScale.store`` gave; row 0 is at the top of the image.
-    ``z_mm``: where it stands along the axis, growing towards the head. ``thickness_mm``, ``kvp``: None where not known.
+    ``stored``: uint16 ``[slices, rows, columns]``, what ``HounsfieldScale.store`` gave; row 0 is at the top.
+    ``z_mm``: where each slice stands along the axis, growing towards the head. ``thickness_mm`` of a slice, ``kvp``:
+    None where not known.
     ``certificate``: of the decoded pixels, or None where they miss ``delta``; ``residual`` is then the true one.
     ``norm``: "2-norm" or "whitened". ``data_sha256``: of the data that it explains.
-    ``misfit``: the residual back-projected, ``[rows, columns]``, without unit.
+    ``misfit``: the residual back-projected, ``[slices, rows, columns]``, without unit.
     ``history``: how it came about, as a file beside its certificate; None: no such file.
-    ``picture``: draws a PNG of image, residual and convergence, asked of a few slices only; None: no picture.
+    ``picture``: draws a PNG of image (of a volume its middle slice), residual and convergence, asked of a few only;
+    None: no picture.
     """
 
     stored: npt.NDArray[np.uint16]
     grid: Grid
-    z_mm: float
+    z_mm: tuple[float, ...]
     certificate: FeasibleCertificate | None
     residual: float
     delta: float
@@ -68,13 +70,16 @@ class SeriesSlice:
 
     def __post_init__(self) -> None:
         for name in ("stored", "misfit"):
-            shape = getattr(self, name).shape
-            if shape != self.grid.shape:
-                raise InputError(
-                    f"the slice at z = {self.z_mm} mm: {name} has shape {shape}, the grid {self.grid.shape}"
-                )
+            shape, expected = getattr(self, name).shape, (len(self.z_mm), *self.grid.plane)
+            if shape != expected:
+                raise InputError(f"the slices at z = {self.span} mm: {name} has shape {shape}, not {expected}")
         if self.stored.dtype != np.uint16:
-            raise InputError(f"the slice at z = {self.z_mm} mm holds {self.stored.dtype}, not uint16")
+            raise InputError(f"the slices at z = {self.span} mm hold {self.stored.dtype}, not uint16")
+
+    @property
+    def span(self) -> str:
+        """From where to where it stands, in mm."""
+        return " to ".join(f"{end:g}" for end in dict.fromkeys((self.z_mm[0], self.z_mm[-1])))
 
 
 def program_version() -> str:
@@ -123,32 +128,34 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split())) or "?"
 
 
-def _worth_said(slice_: SeriesSlice) -> str:
-    said = "" if slice_.worth is None else slice_.worth.said
+def _worth_said(part: SeriesPart) -> str:
+    said = "" if part.worth is None else part.worth.said
     return f" {said[0].upper()}{said[1:]}." if said else ""
 
 
-def derivation(slice_: SeriesSlice, method: str) -> str:
+def derivation(part: SeriesPart, method: str) -> str:
     """How the image came about and what is proved, at most 1024 characters."""
-    bound = f"||Au - f|| <= {slice_.delta:.9g} ({slice_.norm})"
+    bound, count = f"||Au - f|| <= {part.delta:.9g} ({part.norm})", len(part.z_mm)
+    of_all = f" of all {count} slices together" if count > 1 else ""
     proved = (
-        f"Certified for the stored pixels: {bound}.{_worth_said(slice_)}"
-        if slice_.certificate is not None
-        else f"NOT certified: the residual is {slice_.residual:.9g}, {bound} does not hold."
+        f"Certified for the stored pixels{of_all}: {bound}.{_worth_said(part)}"
+        if part.certificate is not None
+        else f"NOT certified: the residual{of_all} is {part.residual:.9g}, {bound} does not hold."
     )
     return f"{NOT_FOR_DIAGNOSIS} Reconstructed by ctrecon {program_version()}, method {method}. {proved}"
 
 
 def describe_image(
-    slice_: SeriesSlice, index: int, count: int, *, scale: HounsfieldScale, study: Study, frame_of_reference: str,
-    method: str, iterative: bool, patient_position: str = "", notes: Sequence[str] = (),
+    part: SeriesPart, place: int, index: int, count: int, *, scale: HounsfieldScale, study: Study,
+    frame_of_reference: str, method: str, iterative: bool, patient_position: str = "", notes: Sequence[str] = (),
 ) -> Dataset:
-    """The dataset of slice ``index`` (from 1) of ``count``, without its series and instance UIDs.
+    """The dataset of slice ``place`` (from 0) of a part, without its series and instance UIDs.
 
+    In the series it is the image ``index`` (from 1) of ``count``.
     Columns run to the patient's left, rows to the back, z to the head, and the rotation axis is x = y = 0: the axes
     of a scan whatever ``patient_position`` says, which is only passed on. ``notes``: assumed, and in ImageComments.
     """
-    grid = slice_.grid
+    grid, z_mm = part.grid, part.z_mm[place]
     ds = Dataset()
     study.copy_to(ds)
     ds.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
@@ -156,18 +163,20 @@ def describe_image(
     ds.Modality = "CT"
     ds.Manufacturer = ds.ManufacturerModelName = "ctrecon"
     ds.SoftwareVersions = program_version()
-    certified = "certified" if slice_.certificate is not None else "NOT certified"
-    certified = "certificate says nothing:" if slice_.says_nothing else certified
+    certified = "certified" if part.certificate is not None else "NOT certified"
+    certified = "certificate says nothing:" if part.says_nothing else certified
     ds.SeriesDescription = f"RESEARCH {certified} {method}, not for diagnosis"[:64]
     ds.SeriesNumber = SERIES_NUMBERS["images"]
     ds.ImageComments = comments(notes)
-    ds.DerivationDescription = derivation(slice_, method)
+    ds.DerivationDescription = derivation(part, method)
     ds.DerivationCodeSequence = DicomSequence([ITERATIVE if iterative else FILTERED])
     ds.ContributingEquipmentSequence = DicomSequence([contributing_equipment()])
     study.side_to(ds)
     ds.PatientPosition = patient_position
-    ds.KVP = None if slice_.kvp is None else number(slice_.kvp)
-    ds.SliceThickness = None if slice_.thickness_mm is None else number(slice_.thickness_mm)
+    ds.KVP = None if part.kvp is None else number(part.kvp)
+    ds.SliceThickness = None if part.thickness_mm is None else number(part.thickness_mm)
+    if part.grid.slice_mm is not None:
+        ds.SpacingBetweenSlices = number(part.grid.slice_mm)
     ds.ReconstructionDiameter = number(max(grid.size_mm))
     ds.ConvolutionKernel = method.upper()[:16]
     ds.AcquisitionNumber = 1
@@ -176,12 +185,12 @@ def describe_image(
     ds.FrameOfReferenceUID = frame_of_reference
     ds.PositionReferenceIndicator = ""
     # Our y points up in the image, DICOM's to the patient's back, down in the image.
-    ds.ImagePositionPatient = [number(grid.x_mm[0]), number(-grid.y_mm[0]), number(slice_.z_mm)]
+    ds.ImagePositionPatient = [number(grid.x_mm[0]), number(-grid.y_mm[0]), number(z_mm)]
     ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    ds.SliceLocation = number(slice_.z_mm)
+    ds.SliceLocation = number(z_mm)
     ds.PixelSpacing = [number(side) for side in grid.spacing_mm]
-    _add_pixels(ds, slice_, scale)
-    sha256 = "" if slice_.certificate is None else certificate_hash(slice_.certificate)
+    _add_pixels(ds, part.stored[place], scale)
+    sha256 = "" if part.certificate is None else certificate_hash(part.certificate)
     write_tie(ds, Tie(water_mu=scale.water_mu, spacing_mm=grid.spacing_mm, certificate_sha256=sha256))
     return ds
 
@@ -216,10 +225,10 @@ def without_pixels(image: Dataset) -> Dataset:
     return bare
 
 
-def _add_pixels(ds: Dataset, slice_: SeriesSlice, scale: HounsfieldScale) -> None:
+def _add_pixels(ds: Dataset, stored: npt.NDArray[np.uint16], scale: HounsfieldScale) -> None:
     ds.SamplesPerPixel = 1
     ds.PhotometricInterpretation = "MONOCHROME2"
-    ds.Rows, ds.Columns = slice_.stored.shape
+    ds.Rows, ds.Columns = stored.shape
     ds.BitsAllocated = ds.BitsStored = 16
     ds.HighBit = 15
     ds.PixelRepresentation = 0
@@ -227,10 +236,10 @@ def _add_pixels(ds: Dataset, slice_: SeriesSlice, scale: HounsfieldScale) -> Non
     ds.LossyImageCompression = "00"
     ds.RescaleIntercept, ds.RescaleSlope = number(scale.intercept), number(scale.slope)
     ds.RescaleType = "HU"
-    low, high = (int(level) * scale.slope + scale.intercept for level in (slice_.stored.min(), slice_.stored.max()))
+    low, high = (int(level) * scale.slope + scale.intercept for level in (stored.min(), stored.max()))
     windows = (*WINDOWS, ("whole range", (low + high) / 2, max(high - low, 1)))
     ds.WindowCenterWidthExplanation = [name for name, _, _ in windows]
     ds.WindowCenter = [number(center) for _, center, _ in windows]
     ds.WindowWidth = [number(width) for _, _, width in windows]
-    raw = slice_.stored.astype("<u2").tobytes()
+    raw = stored.astype("<u2").tobytes()
     ds.add_new("PixelData", "OW", raw)

@@ -39,12 +39,15 @@ def check_evidence(ds: Dataset, images: Sequence[Dataset], claims: Sequence[Json
     if what is None or not named:
         raise Refused("it is neither an image of the series nor a report on it; move it elsewhere")
     if ds.SOPClassUID == RawDataStorage:
-        certified = ds.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID
-        ties = [read_tie(image) for image in images if image.SOPInstanceUID == certified]
-        require(len(ties) == 1 and ties[0] is not None, f"the {what} refers to an image that is not here")
-        assert ties[0] is not None
+        ties = {str(image.SOPInstanceUID): read_tie(image) for image in images}
+        certified = [str(item.ReferencedSOPInstanceUID) for item in ds.ReferencedInstanceSequence]
+        lost = any(ties.get(uid) is None for uid in certified)
+        require(not lost, f"the {what} refers to an image that is not here")
         require(CREATOR in ds.private_creators(GROUP), f"the {what} holds none: its private block CTRECON was removed")
-        require(hash_of(ds) == ties[0].certificate_sha256, f"the {what} is not the one of the image it refers to")
+        own = hash_of(ds)
+        theirs = {uid for uid, tie in ties.items() if tie is not None and tie.certificate_sha256 == own}
+        require(theirs >= set(certified), f"the {what} is not the one of the image it refers to")
+        require(theirs == set(certified), f"the {what} does not refer to {len(theirs) - len(certified)} of its images")
         said = f"{what}, as its image names it{changes(ds, UNTOUCHED)}"
         ds.remove_private_tags()
         return said

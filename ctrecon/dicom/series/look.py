@@ -13,7 +13,6 @@ from ctrecon.certificates.verify import Refused, Verdict
 from ctrecon.dicom.series.bound_histories import check_histories
 from ctrecon.dicom.series.manifest import HISTORIES
 from ctrecon.dicom.series.manifest_check import MISSING, Manifest, manifest_in
-from ctrecon.dicom.series.misfit_check import misfit_again
 from ctrecon.support.arrays import Float64Array
 
 if TYPE_CHECKING:
@@ -21,17 +20,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CertifiedSlice:
-    """One slice whose certificate holds: the checker's ``verdict``, and its place, ``index`` from 1 of ``count``."""
+class CertifiedPart:
+    """A slice, or a volume of several, whose certificate holds: the checker's ``verdict``, where its slices stand, the
+    number of the first in the series, and of how many such parts the series is.
+    """
 
     verdict: Verdict
-    z_mm: float
-    index: int
+    z_mm: tuple[float, ...]
+    first: int
     count: int
 
+    @property
+    def in_space(self) -> bool:
+        """Whether it was measured as one volume."""
+        return "slices" in self.verdict.claims["operator"].get("grid", {})
 
-OfSlice: TypeAlias = Callable[[CertifiedSlice], object]
-"""Raises Refused where more was demanded of a slice and does not hold."""
+
+OfPart: TypeAlias = Callable[[CertifiedPart], object]
+"""Raises Refused where more was demanded of a slice or volume and does not hold."""
 
 
 @dataclass
@@ -39,7 +45,7 @@ class Look:
     """With what a series is compared."""
 
     certificates: Path
-    of_slice: OfSlice
+    of_part: OfPart
     manifest: Manifest | None
     pixels_only: bool
     trusted: PublicKey | None = None
@@ -66,11 +72,9 @@ class Look:
         if self.manifest is not None:
             self.manifest.check(ds)
 
-    def keep_misfit(self, verdict: Verdict, z_mm: float) -> None:
-        """Of a valid certificate, what the map of the residual must show at ``z_mm``."""
-        found = misfit_again(verdict)
-        if found is not None:
-            self.misfits[round(z_mm, 4)] = found
+    def keep_misfit(self, found: Float64Array, z_mm: float) -> None:
+        """What the map of the residual must show at ``z_mm``, of a valid certificate."""
+        self.misfits[round(z_mm, 4)] = found
 
     def fault(self, datasets: Sequence[Dataset]) -> str:
         try:

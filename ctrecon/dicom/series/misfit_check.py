@@ -17,20 +17,26 @@ from ctrecon.support.arrays import Array, Float64Array
 _BLOCKS, _TOLERANCE = 32, 0.25
 
 
-def misfit_again(verdict: Verdict) -> Float64Array | None:
-    """``(A^T (A u - f)) / (A^T 1)`` of a valid certificate, in blocks; None where its operator is a stored matrix."""
+def misfit_again(verdict: Verdict) -> list[Float64Array] | None:
+    """``(A^T (A u - f)) / (A^T 1)`` of a valid certificate, in blocks, of each slice; None for a stored matrix."""
     operator, image = verdict.claims["operator"], verdict.arrays["image"]
     if "grid" not in operator or "entries" in operator:
         return None
     sides = tuple(side + 3 for side in image.shape)
-    u, data = np.pad(image, (1, 2)).ravel().astype(np.float64), verdict.arrays["data"].ravel().astype(np.float64)
+    u = np.pad(image, (1, 2)).astype(np.float64, copy=False).ravel()
+    data = verdict.arrays["data"].ravel().astype(np.float64)
     total, length = np.zeros(u.size), np.zeros(u.size)
     for at, rows, _, _ in blocks(operator, None):
-        total += rows.T @ (rows @ u - data[at])
-        length += rows.T @ np.ones(len(at))
-    total, length = (values.reshape(sides)[1:-2, 1:-2] for values in (total, length))
-    seen = length > 1e-6 * length.max()
-    return in_blocks(np.where(seen, total / np.where(seen, length, 1.0), 0.0))
+        # Where the rays pass alone: a volume is much larger than what some rays of a view see of it.
+        np.add.at(total, rows.indices, rows.data * np.repeat(rows @ u - data[at], np.diff(rows.indptr)))
+        np.add.at(length, rows.indices, rows.data)
+    inner = (slice(1, -2),) * image.ndim
+    planes = [values.reshape(sides)[inner].reshape(-1, *image.shape[-2:]) for values in (total, length)]
+    least, found = 1e-6 * planes[1].max(), []
+    for summed, seen in zip(*planes, strict=True):
+        mean = np.divide(summed, seen, out=np.zeros_like(summed), where=seen > least)
+        found.append(in_blocks(mean))
+    return found
 
 
 def in_blocks(values: Array) -> Float64Array:

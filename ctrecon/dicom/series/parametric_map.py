@@ -16,7 +16,7 @@ from ctrecon.dicom.common.uids import uid_of
 from ctrecon.dicom.series.ct_image import (
     NOT_FOR_DIAGNOSIS,
     SERIES_NUMBERS,
-    SeriesSlice,
+    SeriesPart,
     contributing_equipment,
     nameless,
     program_version,
@@ -28,15 +28,15 @@ QUANTITY = Code("residual-mean", SCHEME, "Mean residual Au - f of the rays throu
 EXPLANATION = "mean of Au - f over the rays through the pixel, weighted by their length"
 
 
-def misfit_map(images: Sequence[Dataset], slices: Sequence[SeriesSlice], *, study: Study) -> Dataset:
+def misfit_map(images: Sequence[Dataset], parts: Sequence[SeriesPart], *, study: Study) -> Dataset:
     """One frame per slice on the grid of the images, without its own UIDs.
 
     Zero is always the stored value 32768, and the most extreme value of the series 1 or 65535.
     """
-    step = short_step(max(float(np.abs(one.misfit).max()) for one in slices) or 1.0)
-    stored = np.empty((len(slices), *slices[0].misfit.shape), np.uint16)
-    for k, one in enumerate(slices):
-        stored[k] = np.rint(one.misfit.astype(np.float64) / step).astype(np.int32) + 32768
+    step = short_step(max(float(np.abs(one.misfit).max()) for one in parts) or 1.0)
+    stored = np.empty((len(images), *parts[0].grid.plane), np.uint16)
+    for k, plane in enumerate(plane for one in parts for plane in one.misfit):
+        stored[k] = np.rint(plane.astype(np.float64) / step).astype(np.int32) + 32768
     mapping = hd.pm.RealWorldValueMapping(
         lut_label="RESIDUAL",
         lut_explanation=EXPLANATION[:64],

@@ -20,7 +20,7 @@ from ctrecon.certificates import verify
 from ctrecon.dicom.series.ct_image import (
     NOT_FOR_DIAGNOSIS,
     SERIES_NUMBERS,
-    SeriesSlice,
+    SeriesPart,
     certificate_hash,
     clean,
     code,
@@ -38,10 +38,10 @@ HOW_TO_CHECK = (
 
 
 def encapsulated_pdf(
-    images: Sequence[Dataset], slices: Sequence[SeriesSlice], *, study: Study, method: str, notes: Sequence[str]
+    images: Sequence[Dataset], parts: Sequence[SeriesPart], *, study: Study, method: str, notes: Sequence[str]
 ) -> Dataset:
-    """The report on ``images`` (finished CT datasets, in the order of ``slices``), without its own UIDs."""
-    raw = draw_pdf(slices, method=method, notes=notes)
+    """The report on ``images`` (finished CT datasets, in the order of ``parts``), without its own UIDs."""
+    raw = draw_pdf(parts, method=method, notes=notes)
     ds = Dataset()
     study.copy_to(ds)
     ds.SOPClassUID = EncapsulatedPDFStorage
@@ -74,7 +74,7 @@ def _reference(image: Dataset) -> Dataset:
     return item
 
 
-def draw_pdf(slices: Sequence[SeriesSlice], *, method: str, notes: Sequence[str]) -> bytes:
+def draw_pdf(parts: Sequence[SeriesPart], *, method: str, notes: Sequence[str]) -> bytes:
     """The pages: what is proved, slice by slice, what is not, and pictures of some. The same input, the same bytes."""
     pdf = fpdf.FPDF(format="A4")
     pdf.set_creation_date(datetime.datetime(1900, 1, 1, tzinfo=datetime.UTC))
@@ -87,18 +87,19 @@ def draw_pdf(slices: Sequence[SeriesSlice], *, method: str, notes: Sequence[str]
     pdf.add_page()
     _heading(pdf, "Certificates of a CT reconstruction", 16)
     _paragraph(pdf, NOT_FOR_DIAGNOSIS, bold=True)
-    certified = sum(one.certificate is not None for one in slices)
+    what = "volume" if max(len(one.z_mm) for one in parts) > 1 else "slice"
+    certified = sum(one.certificate is not None for one in parts)
     _paragraph(
         pdf,
-        f"Made by ctrecon {program_version()}, method {clean(method)}. {certified} of {len(slices)} "
-        f"slice{'s are' if len(slices) != 1 else ' is'} certified: projected again, the pixels as they are stored "
+        f"Made by ctrecon {program_version()}, method {clean(method)}. {certified} of {len(parts)} "
+        f"{what}{'s are' if len(parts) != 1 else ' is'} certified: projected again, the pixels as they are stored "
         "miss the stored data by at most delta. That these are the data of a scan is taken on trust here.",
     )
-    _worth(pdf, slices)
-    first = next((one for one in slices if one.certificate is not None), None)
+    _worth(pdf, parts)
+    first = next((one for one in parts if one.certificate is not None), None)
     if first is not None and first.certificate is not None:
         _heading(pdf, "What is proved", 12)
-        others = " So for each certified slice, with its own delta." if len(slices) > 1 else ""
+        others = f" So for each certified {what}, with its own delta." if len(parts) > 1 else ""
         _paragraph(pdf, first.certificate.statement + others)
     _heading(pdf, "What is not proved", 12)
     _paragraph(pdf, verify.LIMITS["feasible"])
@@ -108,26 +109,37 @@ def draw_pdf(slices: Sequence[SeriesSlice], *, method: str, notes: Sequence[str]
             _paragraph(pdf, f"- {clean(note)}")
     _heading(pdf, "How to check", 12)
     _paragraph(pdf, HOW_TO_CHECK)
-    for index, one in key_slices(slices):
+    numbers = _numbers(parts)
+    for index, one in key_slices(parts):
         if one.picture is not None:
-            _picture(pdf, index, one, one.picture())
-    _heading(pdf, "All slices", 12)
-    _table(pdf, slices)
+            _picture(pdf, numbers[index - 1], one, one.picture())
+    _heading(pdf, f"All {what}s", 12)
+    _table(pdf, numbers, parts)
     return bytes(pdf.output())
 
 
-def _worth(pdf: fpdf.FPDF, slices: Sequence[SeriesSlice]) -> None:
+def _worth(pdf: fpdf.FPDF, parts: Sequence[SeriesPart]) -> None:
     """Of certificates that are empty or weak: how many, and why."""
-    found = [one.worth.said for one in slices if one.worth is not None and one.worth.said]
+    found = [one.worth.said for one in parts if one.worth is not None and one.worth.said]
     for said in dict.fromkeys(found):
         count = found.count(said)
         _paragraph(pdf, f"Of {count} of these certificates: {said}.", bold=True)
 
 
-def key_slices(slices: Sequence[SeriesSlice]) -> list[tuple[int, SeriesSlice]]:
-    """The first, the middle, the last and the one closest to (or farthest beyond) delta, numbered from 1."""
-    worst = max(range(len(slices)), key=lambda k: slices[k].residual / slices[k].delta)
-    return [(k + 1, slices[k]) for k in sorted({0, len(slices) // 2, len(slices) - 1, worst})]
+def key_slices(parts: Sequence[SeriesPart]) -> list[tuple[int, SeriesPart]]:
+    """Of the parts first, middle, last and the one closest to (or farthest beyond) delta, numbered from 1."""
+    worst = max(range(len(parts)), key=lambda k: parts[k].residual / parts[k].delta)
+    return [(k + 1, parts[k]) for k in sorted({0, len(parts) // 2, len(parts) - 1, worst})]
+
+
+def _numbers(parts: Sequence[SeriesPart]) -> list[str]:
+    """Of the images that each part has."""
+    found, first = [], 1
+    for one in parts:
+        last = first + len(one.z_mm) - 1
+        found.append(str(first) if last == first else f"{first}-{last}")
+        first = last + 1
+    return found
 
 
 def _heading(pdf: fpdf.FPDF, text: str, size: int) -> None:
@@ -142,22 +154,22 @@ def _paragraph(pdf: fpdf.FPDF, text: str, *, bold: bool = False) -> None:
     pdf.ln(1)
 
 
-def _table(pdf: fpdf.FPDF, slices: Sequence[SeriesSlice]) -> None:
+def _table(pdf: fpdf.FPDF, numbers: Sequence[str], parts: Sequence[SeriesPart]) -> None:
     pdf.set_font("DejaVu", "", 6)
     pdf.ln(1)
     with pdf.table(col_widths=(9, 13, 13, 18, 18, 14, 89), line_height=3.6, text_align="LEFT") as table:
         table.row(("slice", "z in mm", "certified", "residual", "delta", "norm", "SHA-256 of the certificate"))
-        for k, one in enumerate(slices[:MOST_ROWS], start=1):
+        for number, one in zip(numbers[:MOST_ROWS], parts, strict=False):
             sha256 = "-" if one.certificate is None else certificate_hash(one.certificate)
             word = "NO" if one.certificate is None else "empty" if one.says_nothing else "yes"
-            table.row((str(k), f"{one.z_mm:g}", word, f"{one.residual:.7g}", f"{one.delta:.7g}", one.norm, sha256))
-    if len(slices) > MOST_ROWS:
-        _paragraph(pdf, f"{len(slices) - MOST_ROWS} more slices stand in the structured report.")
+            table.row((number, one.span, word, f"{one.residual:.7g}", f"{one.delta:.7g}", one.norm, sha256))
+    if len(parts) > MOST_ROWS:
+        _paragraph(pdf, f"{len(parts) - MOST_ROWS} more slices stand in the structured report.")
 
 
-def _picture(pdf: fpdf.FPDF, index: int, one: SeriesSlice, picture: bytes) -> None:
+def _picture(pdf: fpdf.FPDF, number: str, one: SeriesPart, picture: bytes) -> None:
     width = pdf.epw
     if pdf.will_page_break(width * 0.42):
         pdf.add_page()
-    _heading(pdf, f"Slice {index}, z = {one.z_mm:g} mm", 11)
+    _heading(pdf, f"{'Slices' if len(one.z_mm) > 1 else 'Slice'} {number}, z = {one.span} mm", 11)
     pdf.image(io.BytesIO(picture), w=width)

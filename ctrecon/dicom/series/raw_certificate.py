@@ -1,13 +1,14 @@
 """A certificate with its data as Raw Data Storage (PS3.3 A.37), so that a study can be checked wherever it went.
 
 The private block ``CTRECON`` holds the certificate's files, byte for byte, but for the image: that is what the CT
-image it refers to decodes to.
+images it refers to decode to.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,12 @@ ELEMENTS = {"": 0x10, "data": 0x11, "weights": 0x12, "matrix": 0x13}
 LENGTHS = 0x1F
 
 
-def raw_certificate(image: Dataset, certificate: FeasibleCertificate, index: int, *, study: Study) -> Dataset:
-    """The certificate of slice ``index`` (from 1), which ``image`` shows, without its own UIDs."""
-    ds = raw_data(image, "raw", "certificates with their data", index, study=study)
-    reference = Dataset()
-    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
-    ds.ReferencedInstanceSequence = DicomSequence([_with_purpose(reference)])
+def raw_certificate(
+    images: Sequence[Dataset], certificate: FeasibleCertificate, first: int, *, study: Study
+) -> Dataset:
+    """The certificate of what ``images`` show, from that of number ``first`` on, without its own UIDs."""
+    ds = raw_data(images[0], "raw", "certificates with their data", first, study=study)
+    ds.ReferencedInstanceSequence = DicomSequence([_reference(image) for image in images])
     block = ds.private_block(GROUP, CREATOR, create=True)
     lengths = []
     for name, element in ELEMENTS.items():
@@ -45,7 +46,9 @@ def raw_certificate(image: Dataset, certificate: FeasibleCertificate, index: int
     return ds
 
 
-def _with_purpose(reference: Dataset) -> Dataset:
+def _reference(image: Dataset) -> Dataset:
+    reference = Dataset()
+    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
     reference.PurposeOfReferenceCodeSequence = DicomSequence([code("certified-image", "99CTRECON", "Certified image")])
     return reference
 
@@ -71,10 +74,17 @@ def hash_of(ds: Dataset) -> str:
     return hashlib.sha256(files_of(ds)[""]).hexdigest()
 
 
-def unpack(ds: Dataset, decoded: npt.NDArray[np.float64], image_path: Path) -> None:
-    """Write the certificate's files around ``image_path`` (``S.npy``), the image from its decoded pixels."""
-    stem = image_path.name.removesuffix(verify.FILES["image"])
-    stream = io.BytesIO()
-    np.lib.format.write_array(stream, np.ascontiguousarray(decoded), version=(1, 0), allow_pickle=False)
-    for name, raw in {**files_of(ds), "image": stream.getvalue()}.items():
+def unpack(ds: Dataset, decoded: Iterable[npt.NDArray[np.float64]], image_path: Path) -> None:
+    """Write the certificate's files around ``image_path`` (``S.npy``), the image from its decoded slices.
+
+    Where slices are lost there is no such image: how many there should be, the certificate says.
+    """
+    stem, files = image_path.name.removesuffix(verify.FILES["image"]), files_of(ds)
+    for name, raw in files.items():
         image_path.with_name(stem + verify.FILES[name]).write_bytes(raw)
+    shape = verify.parse_certificate(files[""])["image"]["shape"]
+    slices = list(decoded)
+    if len(slices) == math.prod(shape[:-2]):
+        with image_path.open("wb") as stream:
+            whole = np.concatenate(slices).reshape(shape)
+            np.lib.format.write_array(stream, whole, version=(1, 0), allow_pickle=False)

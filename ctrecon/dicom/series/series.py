@@ -4,7 +4,7 @@
 ``residual.dcm`` what the images leave of the data, ``certificate-0001.dcm`` ... the certificates with their data, for
 whoever has the study from a PACS; ``manifest.dcm`` lists them all.
 ``certificates/slice-0001.certificate.json`` ... with the files beside each are the same for anyone with numpy and scipy
-alone.
+alone. A volume measured in space has one certificate of all its slices, under the number of its first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.uids import digest, identify, uid_of
-from ctrecon.dicom.series.ct_image import SeriesSlice, describe_image, without_pixels
+from ctrecon.dicom.series.ct_image import SeriesPart, describe_image, without_pixels
 from ctrecon.dicom.series.manifest import Listing, manifest_object
 from ctrecon.dicom.series.parametric_map import misfit_map
 from ctrecon.dicom.series.pdf import encapsulated_pdf
@@ -48,12 +48,12 @@ def raw_name(index: int) -> str:
 
 
 def history_name(index: int) -> str:
-    """The file that says how slice ``index`` came about, from 1."""
+    """The file that says how the slice or volume came about that begins at image ``index``, from 1."""
     return certificate_name(index).replace(".npy", HISTORY)
 
 
 def certificate_name(index: int) -> str:
-    """The certificate's image ``S.npy`` of slice ``index``, from 1."""
+    """The certificate's image ``S.npy`` of the slice or volume that begins at image ``index``, from 1."""
     return f"slice-{index:04d}.npy"
 
 
@@ -70,7 +70,7 @@ class WrittenSeries:
 
 def write_series(
     folder: Path,
-    slices: Sequence[SeriesSlice],
+    parts: Sequence[SeriesPart],
     *,
     scale: HounsfieldScale,
     study: Study,
@@ -88,7 +88,7 @@ def write_series(
 
     Args:
         folder: Where it goes; new, empty, or holding such a series where ``overwrite``.
-        slices: In any order; they are sorted by z.
+        parts: Slices, or volumes of them, in any order; they are sorted by z.
         scale: From attenuation to stored Hounsfield units.
         study: Patient and study.
         method: Names how the images were made.
@@ -106,16 +106,19 @@ def write_series(
         InputError: For slices that do not make a series.
         OutputError: Where ``folder`` cannot be written or holds other things.
     """
-    slices = sorted(slices, key=lambda one: one.z_mm)
-    _check(slices)
-    seeds = [part for one in slices for part in (one.data_sha256, repr(one.z_mm))]
+    parts = sorted(parts, key=lambda one: one.z_mm)
+    _check(parts)
+    seeds = [seed for one in parts for seed in (one.data_sha256, *map(repr, one.z_mm))]
     study = _known(study, seeds)
     study_uid = str(study.attributes.StudyInstanceUID)
     frame = frame_of_reference or uid_of("frame of reference", study_uid, *seeds)
 
+    places = [(one, k) for one in parts for k in range(len(one.z_mm))]
+    firsts = list(itertools.accumulate((len(one.z_mm) for one in parts[:-1]), initial=1))
+
     def image(k: int) -> Dataset:
         return describe_image(
-            slices[k], k + 1, len(slices), scale=scale, study=study, frame_of_reference=frame, method=method,
+            *places[k], k + 1, len(places), scale=scale, study=study, frame_of_reference=frame, method=method,
             iterative=iterative, patient_position=patient_position, notes=notes,
         )  # fmt: skip
 
@@ -123,59 +126,61 @@ def write_series(
         # Of what there is one for each slice, one at a time is in memory; images go on without their pixels.
         listed = Listing()
         images = []
-        for k, ds in enumerate(_identified(image, range(len(slices)), study_uid)):
+        for k, ds in enumerate(_identified(image, range(len(places)), study_uid)):
             ds.save_as(partial / image_name(k + 1), enforce_file_format=True)
             listed.add(ds)
             images.append(without_pixels(ds))
         evidence = {
-            REPORT: structured_report(images, slices, study=study, method=method, notes=notes),
-            PDF: encapsulated_pdf(images, slices, study=study, method=method, notes=notes),
-            MISFIT: misfit_map(images, slices, study=study),
+            REPORT: structured_report(images, parts, study=study, method=method, notes=notes),
+            PDF: encapsulated_pdf(images, parts, study=study, method=method, notes=notes),
+            MISFIT: misfit_map(images, parts, study=study),
         }
         for name in tuple(evidence):
             dataset = evidence.pop(name)
             _identify_together([dataset], study_uid)
             dataset.save_as(partial / name, enforce_file_format=True)
             listed.add(dataset)
-        certified = [k for k, one in enumerate(slices) if one.certificate is not None]
+        certified = [k for k, one in enumerate(parts) if one.certificate is not None]
 
         def raw(k: int) -> Dataset:
-            certificate = slices[k].certificate
+            certificate, first = parts[k].certificate, firsts[k]
             assert certificate is not None
-            return raw_certificate(images[k], certificate, k + 1, study=study)
+            shown = images[first - 1 : first - 1 + len(parts[k].z_mm)]
+            return raw_certificate(shown, certificate, first, study=study)
 
         for k, ds in zip(certified, _identified(raw, certified, study_uid), strict=True):
-            ds.save_as(partial / raw_name(k + 1), enforce_file_format=True)
+            ds.save_as(partial / raw_name(firsts[k]), enforce_file_format=True)
             listed.add(ds)
-            certificate = slices[k].certificate
+            certificate = parts[k].certificate
             assert certificate is not None
             (partial / CERTIFICATES).mkdir(exist_ok=True)
-            certificate.write(partial / CERTIFICATES / certificate_name(k + 1))
-        for k, one in enumerate(slices):
+            certificate.write(partial / CERTIFICATES / certificate_name(firsts[k]))
+        for first, one in zip(firsts, parts, strict=True):
             if one.history is not None:
                 (partial / CERTIFICATES).mkdir(exist_ok=True)
-                (partial / CERTIFICATES / history_name(k + 1)).write_bytes(one.history)
-                listed.add_history(k + 1, one.history)
+                (partial / CERTIFICATES / history_name(first)).write_bytes(one.history)
+                listed.add_history(first, one.history)
         manifest = manifest_object(images, listed, study=study, key=key)
         _identify_together([manifest], study_uid)
         manifest.save_as(partial / MANIFEST, enforce_file_format=True)
     return WrittenSeries(
-        images=tuple(folder / image_name(k) for k in range(1, len(slices) + 1)),
+        images=tuple(folder / image_name(k) for k in range(1, len(places) + 1)),
         report=folder / REPORT,
         pdf=folder / PDF,
         misfit=folder / MISFIT,
-        certificates=folder / CERTIFICATES if any(one.certificate for one in slices) else None,
+        certificates=folder / CERTIFICATES if any(one.certificate for one in parts) else None,
     )
 
 
-def _check(slices: Sequence[SeriesSlice]) -> None:
-    if not 1 <= len(slices) <= MOST_SLICES:
-        raise InputError(f"a series has 1 to {MOST_SLICES} slices, got {len(slices)}")
-    if len({one.grid for one in slices}) > 1:
+def _check(parts: Sequence[SeriesPart]) -> None:
+    z_mm = [z for one in parts for z in one.z_mm]
+    if not 1 <= len(z_mm) <= MOST_SLICES:
+        raise InputError(f"a series has 1 to {MOST_SLICES} slices, got {len(z_mm)}")
+    if len({one.grid for one in parts}) > 1:
         raise InputError("the slices of a series must stand on one grid; write one series for each")
-    for below, above in itertools.pairwise(slices):
-        if above.z_mm - below.z_mm < 1e-3:
-            raise InputError(f"two slices stand at z = {above.z_mm:g} mm; leave one out")
+    for below, above in itertools.pairwise(z_mm):
+        if above - below < 1e-3:
+            raise InputError(f"two slices stand at z = {above:g} mm; leave one out")
 
 
 def _known(study: Study, seeds: Sequence[str]) -> Study:

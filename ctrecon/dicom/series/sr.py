@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from ctrecon.dicom.common.uids import IMPLEMENTATION, uid_of
 from ctrecon.dicom.series.ct_image import (
     NOT_FOR_DIAGNOSIS,
     SERIES_NUMBERS,
-    SeriesSlice,
+    SeriesPart,
     certificate_hash,
     clean,
     contributing_equipment,
@@ -29,6 +30,7 @@ from ctrecon.dicom.series.study import Study
 SCHEME = "99CTRECON"
 CERTIFICATE = Code("certificate", SCHEME, "Certificate of a CT reconstruction")
 SLICE = Code("slice", SCHEME, "Reconstructed slice")
+VOLUME = Code("volume", SCHEME, "Reconstructed volume")
 STATEMENT = Code("statement", SCHEME, "What is proved")
 WORTH = Code("worth", SCHEME, "What the statement is worth")
 SHORTFALL = Code("shortfall", SCHEME, "Why nothing is proved")
@@ -46,14 +48,14 @@ YES, NO = Code("373066001", "SCT", "Yes"), Code("373067005", "SCT", "No")
 
 
 def structured_report(
-    images: Sequence[Dataset], slices: Sequence[SeriesSlice], *, study: Study, method: str, notes: Sequence[str]
+    images: Sequence[Dataset], parts: Sequence[SeriesPart], *, study: Study, method: str, notes: Sequence[str]
 ) -> Dataset:
-    """The report on ``images`` (finished CT datasets, in the order of ``slices``), without its own UIDs."""
+    """The report on ``images`` (finished CT datasets, in the order of ``parts``), without its own UIDs."""
     date, time = study.moment
     placeholder = uid_of("placeholder")
     report: Dataset = hd.sr.ComprehensiveSR(
         evidence=[nameless(image) for image in images],
-        content=_tree(images, slices, method, notes),
+        content=_tree(images, parts, method, notes),
         series_instance_uid=placeholder,
         series_number=SERIES_NUMBERS["report"],
         sop_instance_uid=placeholder,
@@ -74,10 +76,10 @@ def structured_report(
 
 
 def _tree(
-    images: Sequence[Dataset], slices: Sequence[SeriesSlice], method: str, notes: Sequence[str]
+    images: Sequence[Dataset], parts: Sequence[SeriesPart], method: str, notes: Sequence[str]
 ) -> hd.sr.ContainerContentItem:
     contains, observed = hd.sr.RelationshipTypeValues.CONTAINS, hd.sr.RelationshipTypeValues.HAS_OBS_CONTEXT
-    root = hd.sr.ContainerContentItem(name=CERTIFICATE)
+    root, shown = hd.sr.ContainerContentItem(name=CERTIFICATE), iter(images)
     items: list[Any] = [
         hd.sr.CodeContentItem(
             name=codes.DCM.LanguageOfContentItemAndDescendants,
@@ -92,14 +94,14 @@ def _tree(
         hd.sr.TextContentItem(name=codes.DCM.Comment, value=NOT_FOR_DIAGNOSIS, relationship_type=contains),
         hd.sr.TextContentItem(name=METHOD, value=method, relationship_type=contains),
         *(hd.sr.TextContentItem(name=ASSUMED, value=clean(note), relationship_type=contains) for note in notes),
-        *(_slice(image, one, method) for image, one in zip(images, slices, strict=True)),
+        *(_part(list(itertools.islice(shown, len(one.z_mm))), one, method) for one in parts),
         hd.sr.TextContentItem(name=LIMITS, value=verify.LIMITS["feasible"], relationship_type=contains),
     ]
     root.ContentSequence = hd.sr.ContentSequence(items)
     return root
 
 
-def _slice(image: Dataset, one: SeriesSlice, method: str) -> hd.sr.ContainerContentItem:
+def _part(images: Sequence[Dataset], one: SeriesPart, method: str) -> hd.sr.ContainerContentItem:
     contains = hd.sr.RelationshipTypeValues.CONTAINS
     bound = one.residual if one.certificate is None else one.certificate.residual_upper_bound
 
@@ -110,13 +112,16 @@ def _slice(image: Dataset, one: SeriesSlice, method: str) -> hd.sr.ContainerCont
     def text(name: Code, value: str) -> hd.sr.TextContentItem:
         return hd.sr.TextContentItem(name=name, value=value, relationship_type=contains)
 
-    part = hd.sr.ContainerContentItem(name=SLICE, relationship_type=contains)
+    part = hd.sr.ContainerContentItem(name=SLICE if len(images) == 1 else VOLUME, relationship_type=contains)
     items: list[Any] = [
-        hd.sr.ImageContentItem(
-            name=codes.DCM.SourceOfMeasurement,
-            referenced_sop_class_uid=image.SOPClassUID,
-            referenced_sop_instance_uid=image.SOPInstanceUID,
-            relationship_type=contains,
+        *(
+            hd.sr.ImageContentItem(
+                name=codes.DCM.SourceOfMeasurement,
+                referenced_sop_class_uid=image.SOPClassUID,
+                referenced_sop_instance_uid=image.SOPInstanceUID,
+                relationship_type=contains,
+            )
+            for image in images
         ),
         hd.sr.CodeContentItem(
             name=CERTIFIED, value=YES if one.certificate is not None and not one.says_nothing else NO,
