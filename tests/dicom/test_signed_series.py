@@ -16,7 +16,8 @@ from ctrecon.certificates.verify import Refused
 from ctrecon.dicom.common.private import CREATOR, GROUP, KEY, MANIFEST, SIGNATURE
 from ctrecon.dicom.series.manifest import canonical, entry_of, manifest_bytes, read_manifest, slice_of
 from ctrecon.dicom.series.manifest_check import manifest_in
-from ctrecon.dicom.series.series_check import _placed, check_series
+from ctrecon.dicom.series.part_check import _placed
+from ctrecon.dicom.series.series_check import check_series
 from ctrecon.support.site_key import PublicKey, SiteKey
 
 SITE, OTHER = (SiteKey(Ed25519PrivateKey.from_private_bytes(bytes([k]) * 32)) for k in (1, 2))
@@ -153,8 +154,7 @@ def test_a_slice_that_is_moved_with_its_manifest_is_refused_by_its_certificate(s
 
 def test_a_certificate_without_a_place_is_of_no_series(series: Path) -> None:
     ds = dcmread(series / "ct-0001.dcm")
-    grid = GRID.to_dict()
-    _placed(ds, grid, GRID.spacing_mm, float(ds.ImagePositionPatient[2]))
+    _placed(ds, GRID, GRID.spacing_mm, float(ds.ImagePositionPatient[2]))
     for z, said in ((None, "does not say where"), (-12.4999, "its certificate at")):
         with pytest.raises(Refused, match=said):
-            _placed(ds, grid, GRID.spacing_mm, z)
+            _placed(ds, GRID, GRID.spacing_mm, z)

@@ -68,7 +68,6 @@ class PartCheck:
         require(1 <= index <= MOST_SLICES, f"InstanceNumber {index} is no slice")
         found = self._certificate(tie.certificate_sha256)
         count = len(found.slices)
-        require(len(self._part) == count, f"its certificate is of {count} slices, and {len(self._part)} are here")
         _placed(ds, found.grid, tie.spacing_mm, found.z_mm[place])
         require(str(ds.get("RescaleType", "")) == "HU", "its values are not in HU")
         stored, certified = ds.pixel_array, found.slices[place]
@@ -93,7 +92,7 @@ class PartCheck:
         """Checked once; what it was refused for holds for every image."""
         if self._found is None:
             try:
-                self._found = _checked(self._look.certificates, self._first(sha256), sha256)
+                self._found = _checked(self._look.certificates, self._first(sha256), sha256, len(self._part))
             except Exception as why:
                 self._found = why
         if isinstance(self._found, Exception):
@@ -137,11 +136,14 @@ class _Certificate:
         return CertifiedPart(verdict=self.verdict, z_mm=places, first=self.first, count=images // count)
 
 
-def _checked(certificates: Path, first: int, sha256: str) -> _Certificate:
+def _checked(certificates: Path, first: int, sha256: str, count: int) -> _Certificate:
     place, image = _place(certificates, first), certificates / certificate_name(first)
     if not place.exists():
         raise FileNotFoundError(f"its certificate {place.name} is missing, and none came as raw data")
     claims = verify.parse_certificate(verify.read(place, verify.MAX_BYTES, sha256))
+    shape = claims["image"]["shape"]
+    expected = 1 if len(shape) == 2 else shape[0]
+    require(count == expected, f"its certificate is of {expected} slices, and {count} are here")
     verdict = verify.check(place)
     require(verdict.valid, verdict.reason)
     claimed = claims["operator"].get("grid")
