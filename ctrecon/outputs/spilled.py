@@ -17,8 +17,7 @@ class Spill:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-<<<<<<< HEAD
-    def keep(self, index: int, one: SeriesSlice) -> SeriesSlice:
+    def keep(self, index: int, one: SeriesPart) -> SeriesPart:
         """Put a slice on disk: what is not looked at takes no memory.
 
         Args:
@@ -28,10 +27,6 @@ class Spill:
         Returns:
             The same slice, as it lies on disk.
         """
-=======
-    def keep(self, index: int, one: SeriesPart) -> SeriesPart:
-        """The same slice, as it lies on disk: what is not looked at takes no memory."""
->>>>>>> 075a350 (A volume measured in space is written as a DICOM series, one certificate for all of its slices)
         arrays = {}
         for name in ("stored", "misfit"):
             path = self._folder / f"{index}.{name}.npy"
