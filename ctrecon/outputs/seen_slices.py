@@ -16,7 +16,7 @@ from ctrecon.support.arrays import Float64Array
 
 @dataclass
 class SeenSlices:
-    """Lists with an entry for each slice or volume; ``waters``, ``positions``, ``studies`` hold each different one once."""
+    """Lists with an entry for each slice or volume; ``waters``, ``positions``, ``studies`` hold each one once."""
 
     source: str = ""
     of_program: bool = False
