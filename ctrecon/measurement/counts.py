@@ -18,7 +18,7 @@ from scipy.special import gammaincinv
 
 from ctrecon.errors import InputError, SettingError
 from ctrecon.measurement.dead import MOST_DEAD, dead_rays
-from ctrecon.measurement.few_counts import FEWEST_COUNTS, expected_photons, relative_variance, whitened_moments
+from ctrecon.measurement.few_counts import FEWEST_COUNTS, noise_law
 from ctrecon.measurement.given import LARGEST_VALUE
 from ctrecon.measurement.mask import as_mask, missing_note
 from ctrecon.support.arrays import Array, BoolArray, Float64Array
@@ -164,17 +164,15 @@ def line_integrals(
         notes.append(
             f"{int(few.sum())} of {N.size} rays counted less than {FEWEST_COUNTS} and are taken as {FEWEST_COUNTS}"
         )
-    sigma, least = electronic_sigma / gain, FEWEST_COUNTS / gain
-    expected, few_photons = expected_photons(N / gain, sigma, least)
-    mean, broader = whitened_moments(N / gain, expected, few_photons, sigma, least)
+    law = noise_law(N / gain, electronic_sigma / gain, alive, FEWEST_COUNTS / gain)
     return LineIntegrals(
         values=np.log(W / np.maximum(N, FEWEST_COUNTS)),
-        variance=relative_variance(expected, few_photons, sigma, least),
+        variance=law.variance,
         counts=np.maximum(N, 0.0),
         white=np.ascontiguousarray(W),
         mask=None if bool(alive.all()) else alive,
-        whitened_mean=mean,
-        whitened_spread=broader,
+        whitened_mean=law.mean,
+        whitened_spread=law.spread,
         notes=tuple(notes),
     )
 
