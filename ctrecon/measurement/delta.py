@@ -187,7 +187,7 @@ def _noise(scan: Scan, quantile: float) -> _Noise:
             how += f", of {scan.whitened_spread:.3g} times the spread since there are rays of few counts"
         return _Noise(
             mean=mean, variance=variance, largest=_scaled_chi_square(mean, variance, quantile), norm="whitened",
-            each=scan.variance.astype(np.float64), how=f"{how}, each weighted by 1 / variance",
+            each=scan.variance.astype(np.float64) * scan.whitened_mean, how=f"{how}, each weighted by 1 / variance",
         )  # fmt: skip
     level, where = _sigma(scan)
     sigma = level.most
