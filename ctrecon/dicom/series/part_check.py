@@ -34,10 +34,15 @@ Images = Sequence[tuple[Path, Dataset]]
 
 
 def parts_of(images: Images) -> Iterator[list[tuple[Path, Dataset]]]:
-    """The images that name one certificate, by their instance numbers; each by itself that names none."""
+    """The images that name one certificate, by their instance numbers; by itself each that names none, or whose number
+    another has: it was added, and what is wrong with it is no fault of the others.
+    """
     parts: dict[object, list[tuple[Path, Dataset]]] = {}
+    seen: set[tuple[str, int]] = set()
     for path, ds in images:
-        parts.setdefault(_hash_of(ds) or path, []).append((path, ds))
+        own = _hash_of(ds), _number_of(ds)
+        parts.setdefault(path if own in seen or not own[0] else own[0], []).append((path, ds))
+        seen.add(own)
     for part in parts.values():
         yield sorted(part, key=lambda one: _number_of(one[1]))
 
