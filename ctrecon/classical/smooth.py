@@ -19,17 +19,9 @@ from ctrecon.energies.least_squares import values_that_count
 from ctrecon.errors import SettingError
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
-# The weight in units of the noise's pull at a pixel, in the plane and in space. In the plane the best one by PSNR lies
-# between 0.35 and 1.2; in space between 0.8 (32 voxels across) and 3 (64 and more), for the image that follows, too.
-STRENGTH, STRENGTH_IN_SPACE = 0.8, 1.6
+# The weight in units of the noise's pull at a pixel. The best one by PSNR lies between 0.35 and 1.2.
+STRENGTH = 0.8
 TOLERANCE = 1e-2
-_AXES_OF_AN_IMAGE = 3  # channel, rows, columns
-
-
-def usual_strength(solver: HuberTVSolver) -> float:
-    """The weight for images or for volumes, whichever the solver makes, in units of the noise's pull at a pixel."""
-    in_space = len(solver.operator.domain_shape) > _AXES_OF_AN_IMAGE
-    return STRENGTH_IN_SPACE if in_space else STRENGTH
 
 
 def smooth_image(
@@ -38,22 +30,20 @@ def smooth_image(
     delta: Tensor,
     weights: Tensor | None = None,
     *,
-    strength: Tensor | float | None = None,
+    strength: Tensor | float = STRENGTH,
     most_iterations: int = 100,
     state: Mapping[str, Any] | None = None,
     checkpoint: Checkpoint = NOWHERE,
 ) -> Tensor:
     """Non-negative images ``[batch, 1, rows, columns]``, about 1% from the minimiser; homogeneous of degree one.
 
-    ``data`` ``[batch, 1, views, detectors]``, ``delta`` ``[batch]`` is taken for the norm of the (whitened) noise;
-    ``strength`` is the weight in units of the noise's pull at a pixel, None the usual one.
+    ``data`` ``[batch, 1, views, detectors]``, ``delta`` ``[batch]`` is taken for the norm of the (whitened) noise.
     ``checkpoint`` is offered what, as ``state``, it goes on from. Raises SettingError for ``delta <= 0``.
     """
     if not bool((delta > 0).all()):
         raise SettingError(f"delta must be > 0, got {float(delta.min())}")
     image = cgls(solver.operator, data, most_iterations=8, weights=weights).image
     span = image.flatten(1).amax(1).clamp_min(0) - image.flatten(1).amin(1).clamp_min(0)
-    strength = usual_strength(solver) if strength is None else strength
     count = torch.as_tensor(values_that_count(data, weights), dtype=torch.float64, device=data.device)
     pull = delta.double().to(data.device) / count.sqrt() * solver.column
     if weights is not None:
