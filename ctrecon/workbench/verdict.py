@@ -76,6 +76,8 @@ def _advice(result: Conclusion, residual: float) -> str:
     length = result.problem.scan.units.length
     finer = "" if grid is None else f"try pixels smaller than {max(grid.spacing_mm):.3g} {length} (--pixel-mm)"
     share = residual / _size(result)
+    if result.doubts is not None:
+        return "; ".join(part for part in (f"likely, {_doubt(result)}", finer) if part)
     known = "no known slip explains it (`ctrecon diagnose`)"
     if share <= _PLAUSIBLE:
         last = f"if an error of {share:.1%} of the data is what your scanner makes, --delta {residual * 1.01:.4g}"

@@ -23,8 +23,10 @@ _FOLLOWS = 0.5
 _BETTER = 0.88
 # One number that leaves no more than so many times what a number for each view does is the better reason.
 _NO_MORE = 1.5
-# Beyond it the scale is no longer one that is a little bent, as a share of the largest line integral.
-_MOST = 1.5
+# Of the densest parts no more than this share is missing from any scan that scatter or hardening bends; more is another
+# fault, or none: of a few coarse cells.
+_MOST_MISSING = 0.4
+_MOST = _MOST_MISSING / (1 - _MOST_MISSING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ def straightened(scan: Scan, bend: Bend, *, instead_of: Suggestion) -> Suggestio
     before, once, twice = (share**2 for share in shares)
     rising = before + twice - 2 * once
     best = min(max((before - twice) / (2 * rising) + 1, 0.5), 2.0) if rising > 0 else 1.0
+    best = min(best, _MOST / abs(at))
     least = _share(scan, best * bend.per_value)
     if least > shares[1]:
         best, least = 1.0, shares[1]
