@@ -107,7 +107,7 @@ def test_every_file_is_a_correction_that_says_what_it_does() -> None:
 
 
 def test_the_order_is_that_of_the_places() -> None:
-    """What was added to the signal last is taken off first; before 2027 this was the order of a list."""
+    """What was added to the signal last is taken off first."""
     before = "saturation dead zingers scatter flicker rings hardening bimodal metal nmar truncation".split()
     assert [name for name in all_corrections() if name in before] == before
 

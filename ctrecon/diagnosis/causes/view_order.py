@@ -30,11 +30,11 @@ def view_order(scan: Scan) -> Iterator[Suggestion]:
 def shuffled_views(scan: Scan) -> Iterator[Suggestion]:
     """The views in the order in which each is most like the next, whatever that is."""
     found = _in_row(scan)
-    if found is None or scan.sinogram.shape[0] > _MOST_SHUFFLED:
+    angles = getattr(scan.geometry, "angles_rad", None)
+    if found is None or angles is None or scan.sinogram.shape[0] > _MOST_SHUFFLED:
         return
     in_row, _ = found
     # Where the views change little in the order of angles of many turns, the angles' unit is wrong, not their order.
-    angles = getattr(scan.geometry, "angles_rad")  # noqa: B009
     as_said = roughness(_coarse(scan)[np.argsort(angles, kind="stable")], closed=True)
     if as_said >= roughness(in_row, closed=True):
         yield from _smoother(scan, *found, {_NAMELESS: shortest_tour(in_row)})
