@@ -90,6 +90,13 @@ FAULTS: tuple[tuple[str, Fault, Correct], ...] = (
 )
 """What a scanner does that delta knows nothing of, and what ``--correct`` does about it, if anything."""
 
+FINELY = 16
+"""A cell's line integral is the mean of so many rays, a pixel's the mean over so many points a side.
+
+Of 4, the phantoms' default, the pixels' error of the true image is 6% too large, of objects of the size of a pixel up
+to 28%; of 16 both are within 1% of what 64 give (2% for objects of the size of a pixel).
+"""
+
 BEAMS = ("fan", "parallel")
 FAULTS_AT = ("Gaussian, 0.5%", "counts, 100,000 photons")
 
@@ -187,9 +194,9 @@ def placed(
     phantom: Phantom, geometry: Geometry, grid: Grid, thickest: float, *, family: str, scanner: str
 ) -> Object:
     """The phantom in a scanner, as bright as makes its largest line integral ``thickest``."""
-    sinogram = phantom.sinogram(geometry).astype(np.float64)
+    sinogram = phantom.sinogram(geometry, oversample=FINELY).astype(np.float64)
     gain = thickest / float(sinogram.max())
-    truth = gain * phantom.image(grid).astype(np.float64)
+    truth = gain * phantom.image(grid, oversample=FINELY).astype(np.float64)
     projected = JosephOperator(geometry, grid)(torch.from_numpy(truth)[None, None])[0, 0].numpy()
     clean = Scan(sinogram=gain * sinogram, geometry=geometry, grid=grid, source="a simulated scan")
     return Object(
