@@ -149,7 +149,7 @@ class Audit:
         """
         kappa, unit = answer.certain_up_to, self.evidence.units.after
         if kappa < self.least_roughness:
-            return "no sign is certain for any kappa that an image found for this scan has"
+            return "no sign is proved for any kappa that an image found for this scan has"
         if math.isinf(kappa):
             return "the sign is certain for every kappa"
         own = f", {kappa / self.own_roughness:.3g} times {self.called}" if self.own_roughness > 0 else ""

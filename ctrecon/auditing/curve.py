@@ -101,6 +101,8 @@ class Asked(Protocol):
     def inside(self) -> Tensor | None: ...
     @property
     def start(self) -> Tensor: ...
+    @property
+    def least_roughness(self) -> float: ...
 
 
 def trace(
@@ -114,16 +116,16 @@ def trace(
     lower, upper = (_line(audit, kappa, sign * c, dual) for sign, dual in zip((1, -1), ends, strict=True))
     sign = 1 if lower.bound - upper.bound >= 0 else -1  # of the middle of the range
     towards, away, dual = (lower, upper, ends[0]) if sign > 0 else (upper, lower, ends[1])
-    lines = [towards]
+    lines, least = [towards], audit.least_roughness
     for _ in range(STEPS):
-        best = max(lines, key=lambda line: line.root)
-        if not 0 < best.root < math.inf:
+        # Where nothing is proved for images as smooth as the smoothest at hand, that is asked of them first: a line
+        # from a large kappa says nothing of small ones.
+        at = max(least, *(line.root for line in lines))
+        if not 0 < at < math.inf or any(line.kappa == at for line in lines):
             break
-        found = _solve(audit, best.root, sign * c, dual, most_iterations)
-        line = _line(audit, best.root, sign * c, found)
-        lines.append(line)
-        dual = found
-        if line.root <= best.root * (1 + CLOSE):
+        dual = _solve(audit, at, sign * c, dual, most_iterations)
+        lines.append(_line(audit, at, sign * c, dual))
+        if lines[-1].root <= at * (1 + CLOSE):
             break
     return Curve(sign=sign, towards=tuple(lines), away=(away,))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ctrecon.certificates.by_limits import hardly_limited, without_data
 from ctrecon.certificates.parts import Certificate, geometry_claim
 from ctrecon.certificates.rays import FEW_VIEWS, counting_views, different_rays, seen_by_few
 from ctrecon.certificates.unmeasured import said_of
@@ -201,12 +202,13 @@ def _interval(verdict: Verdict, size: float) -> _Found:
         nothing.append("the limits on the values alone give this range")
     elif not (arrays["lower_y"].any() or arrays["upper_y"].any()):
         nothing.append("the proof uses no value of the data")
-    elif _without_data(verdict):
+    elif without_data(verdict):
         nothing.append("the limits on values and roughness alone give this range")
     elif lo < hi and (min(lo * c.sum(), hi * c.sum()) > room or max(lo * c.sum(), hi * c.sum()) < -room):
         little.append("images of a single value have this sign already, so that it is no contrast")
     if lo < hi and v["kappa"] < 1e-6 * (hi - lo):
         little.append("kappa leaves room for images of a single value only")
+    little += hardly_limited(verdict)
     little += _unseen(verdict)
     if v["delta"] < EXACT * size:
         little.append("delta is no more than the rounding of data, which any noise exceeds")
@@ -216,26 +218,6 @@ def _interval(verdict: Verdict, size: float) -> _Found:
     if "member" not in arrays:
         little.append("that any image is within delta, kappa and these values is not shown")
     return nothing, little
-
-
-def _without_data(verdict: Verdict) -> bool:
-    """Whether the same ``p`` prove nearly the same range with ``y = 0``: then the data hardly enter."""
-    v, c = verdict.claims, verdict.arrays["functional"]
-    lower = _by_limits(v, c, verdict.arrays["lower_p"])
-    upper = -_by_limits(v, -c, verdict.arrays["upper_p"])
-    room = 1e-3 * (v["upper"] - v["lower"])
-    return bool(lower >= v["lower"] - room and upper <= v["upper"] + room)
-
-
-def _by_limits(v: Json, c: Array, p: Array) -> float:
-    """Below ``<c, u>`` for all images in the box with ``TV(u) <= kappa``, whatever the data (docs/guarantees.md)."""
-    s = c.astype(np.float64)
-    for axis in range(2):
-        along, q = np.moveaxis(s, axis, 0), np.moveaxis(p[axis], axis, 0)
-        along[1:] += q[:-1]
-        along[:-1] -= q[:-1]
-    steepest = float(np.sqrt(np.square(p).sum(0).max()))
-    return float(np.minimum(v["lo"] * s, v["hi"] * s).sum() - v["kappa"] * steepest)
 
 
 def _computed_from(verdict: Verdict, image: Array) -> bool:

@@ -117,7 +117,14 @@ def test_a_region_of_noise_has_no_certain_sign(audit):
     found = audit.ask(faint, most_iterations=1500)
     assert not found.decided
     assert found.certain_up_to < audit.assumptions.kappa
-    assert "no sign is certain" in audit.certainty(found) or "up to TV" in audit.certainty(found)
+    assert "no sign is proved" in audit.certainty(found) or "up to TV" in audit.certainty(found)
+
+
+def test_a_large_kappa_does_not_hide_the_sign_that_a_small_one_proves(evidence, answer):
+    limits = Assumptions(kappa=1e9, kappa_from="", lo=0.0, hi=HI, hi_from="")
+    wide = Audit(evidence=evidence, assumptions=limits).ask(REGION, most_iterations=1500)
+    assert not wide.decided
+    assert wide.certain_up_to == pytest.approx(answer.certain_up_to, rel=0.03)
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 30])

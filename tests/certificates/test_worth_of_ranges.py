@@ -10,6 +10,7 @@ from dual_cases import GRID, forged
 from worth_cases import STATED, balancing, contrast, differences, interval, solving, weighed
 
 from ctrecon.certificates import verify
+from ctrecon.certificates.by_limits import hardly_limited
 from ctrecon.certificates.infeasible import exclude
 from ctrecon.certificates.interval import Dual, Empty, certify_interval, is_member
 
@@ -86,6 +87,7 @@ def test_a_member_needs_room_for_another_machine():
         ({"y": 0.01, "lo": 0.2}, "little", "leave out 0"),
         ({"y": 0.01, "kappa": 1e-9}, "little", "images of a single value only"),
         ({"y": 0.01, "hi": 1e-3}, "little", "no ray reaches half"),
+        ({"y": 0.01, "kappa": 1e9}, "little", "not limited at all"),
         ({"y": 0.01}, "little", "is not shown"),
     ],
 )  # fmt: skip
@@ -100,6 +102,29 @@ def test_ranges_of_nothing_and_of_little(change, where, words, tmp_path):
     if where == "nothing":
         assert "in the data" not in said
         assert "decide" not in said
+
+
+def test_a_kappa_that_limits_hardly_anything_is_said_where_the_sign_is_open(tmp_path):
+    """Beside the TV of the member; where the sign is decided a large kappa makes the statement the stronger."""
+    A, truth, f, _ = dual_cases.scan("parallel")
+    delta, rough = (
+        1.001 * float(np.linalg.norm(A @ truth.ravel() - f.ravel())), float(np.hypot(*differences(truth)).sum())
+    )
+    for times, loose in ((9.9, False), (10.2, True)):
+        made = {"y": 0.01, "delta": delta, "kappa": times * rough, "lo": -9.0, "hi": 9.0, "member": truth}
+        for old in tmp_path.iterdir():
+            old.unlink()
+        path = interval(tmp_path, contrast(), **made)
+        found, _ = weighed(path)
+        assert any("hardly limits anything" in one for one in found.little) is loose, found
+    # A chessboard is the roughest image of its values: one step above its TV nothing is excluded.
+    verdict = verify.check(path)
+    board = 18.0 * (np.indices(GRID.shape).sum(axis=0) % 2) - 9
+    most = float(np.hypot(*differences(board)).sum())
+    for kappa, limited in ((most * (1 - 1e-9), True), (most * (1 + 1e-9), False)):
+        said = hardly_limited(verdict._replace(claims={**verdict.claims, "kappa": kappa}))
+        assert ("not limited at all" in "; ".join(said)) is not limited
+    assert not hardly_limited(verdict._replace(claims={**verdict.claims, "kappa": 1e9, "lower": 1e-3}))
 
 
 def test_a_region_that_no_ray_sees_is_said_to_be_unseen(tmp_path):

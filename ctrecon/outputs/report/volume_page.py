@@ -45,7 +45,9 @@ def render_volume(content: Content, *, water_mu_per_mm: float | None = None, wri
     first, step = _places(content)
     return fill(
         "volume.html", content, ["volume.js"], written=written, said=words.say(content), stack=None, bad=(), more=0,
-        tag=content.status if content.status != "certified" else "in doubt", figures=drawn,
+        tag=content.status if content.status != "certified"
+        else "the certificate says nothing" if content.empty else "the scan is in doubt",
+        figures=drawn,
         residual_reduced=residual_reduced, **_shown(reduced, scale, first, step, content.units, [], content.axes),
     )  # fmt: skip
 

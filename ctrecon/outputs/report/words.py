@@ -134,7 +134,7 @@ def _infeasible(content: Content) -> Said:
     unit = content.units.per
     return Said(
         headline=HEADLINES["infeasible"],
-        lead=f"No image with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the "
+        lead=f"No image on this grid with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the "
         f"{_measured(content)} stored values than {downward(lower, 5)}; {number(delta, 5)} was demanded.",
         proved=(
             f"Every such image misses the stored data by at least {downward(lower, 5)}. Any smaller delta is excluded, "
@@ -145,7 +145,8 @@ def _infeasible(content: Content) -> Said:
             "The picture on this page is the best that was found. It is not certified: it shows how far the attempt "
             "came, and must not be read as a result." + _outside(content, lo, hi),
             "It is not said why nothing fits: the geometry may be wrong, the detector may be faulty, the patient may "
-            "have moved, delta may have been set too small for the noise, or the limits too narrow.",
+            "have moved, delta may have been set too small for the noise, the pixels too large or the limits too "
+            "narrow.",
             _TRUSTED,
         ),
     )

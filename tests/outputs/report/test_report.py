@@ -87,6 +87,8 @@ def test_a_changed_pixel_is_refused_in_red(head: Path) -> None:
     assert "Nothing is proved about the picture on this page" in page.words
     assert {"class": "verdict refused", "aria-labelledby": "verdict-head"} in page.all("section")
     assert "speaks of another image" in page.words  # so does the history
+    assert "The proof is in the files" not in page.words
+    assert "was refused when it was written" in page.words
     assert gather(head).residual is None
 
 
