@@ -73,15 +73,15 @@ def _uneven(found: Fit) -> bool:
     return scatter > max(_UNEVEN, _UNEVEN_TIMES * found.share / math.sqrt(found.data.shape[1]))
 
 
-def _coarse(scan: Scan) -> Fit:
-    return fit(scan, side=64, cells=96, most_views=45, uses="many")
+def _coarse(scan: Scan, like: Fit | None = None) -> Fit:
+    return fit(scan, side=64, cells=96, most_views=45, uses="many", like=like)
 
 
 def _worth_it(suggestion: Suggestion, found: Fit) -> bool:
     # A ray or two that stand out by chance are no reason to try all that could be wrong.
     if suggestion.scan is None or suggestion.certain:
         return True
-    return _coarse(suggestion.scan).share < _MENDED * found.share
+    return _coarse(suggestion.scan, found).share < _MENDED * found.share
 
 
 def _off_axis(scan: Scan) -> bool:

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from ctrecon.errors import InputError
+from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.field_of_view import cell_at_axis_mm, covered_mm
 from ctrecon.geometry.grid import Grid, default_grid
 from ctrecon.measurement.extent import object_radius_mm
 from ctrecon.measurement.scan import Scan
+from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import Uses, choose_operator
 from ctrecon.support.arrays import Array, Float64Array
 
@@ -40,6 +42,8 @@ class Fit:
         views: Which views of the scan these are.
         grid: That of the image.
         block: How many cells make a coarse one.
+        geometry: Of these views.
+        operator: The projector of geometry and grid.
     """
 
     share: float
@@ -49,6 +53,8 @@ class Fit:
     views: slice
     grid: Grid
     block: int
+    geometry: Geometry
+    operator: LinearOperator
 
     def columns_that_stand_out(self) -> list[int]:
         """Coarse cells whose residual keeps its sign over the views, beyond chance and beyond their neighbours.
@@ -81,7 +87,8 @@ class Fit:
 
 
 def fit(
-    scan: Scan, *, side: int = SIDE, cells: int = CELLS, most_views: int = VIEWS, steps: int = STEPS, uses: Uses = "few"
+    scan: Scan, *, side: int = SIDE, cells: int = CELLS, most_views: int = VIEWS, steps: int = STEPS,
+    uses: Uses = "few", like: Fit | None = None,
 ) -> Fit:
     """The coarse misfit of a scan.
 
@@ -92,6 +99,7 @@ def fit(
         most_views: About so many views.
         steps: Conjugate gradients.
         uses: ``"many"`` where no other fit will follow: a small matrix is made quicker than numba is loaded.
+        like: A fit whose projector serves here too, where geometry and grid are the same.
 
     Returns:
         The fit, the same for the same scan and numbers.
@@ -107,7 +115,11 @@ def fit(
     step = max(1, round(scan.sinogram.shape[0] / most_views))
     views = slice(None, None, step - 1 + step % 2)
     grid = _coarse(scan, side)
-    operator = choose_operator(scan.geometry.views(views), grid, uses=uses)
+    geometry = scan.geometry.views(views)
+    if like is not None and (like.geometry, like.grid) == (geometry, grid):
+        operator = like.operator
+    else:
+        operator = choose_operator(geometry, grid, uses=uses)
     data = torch.from_numpy(np.array(scan.sinogram[views], dtype=np.float32))[None, None]
     usable = torch.ones_like(data)
     if scan.mask is not None:
@@ -133,7 +145,8 @@ def fit(
     residual = -r[0, 0].double().numpy()
     return Fit(
         share=float(np.linalg.norm(residual)) / size, image=u[0, 0].numpy(), residual=residual,
-        data=f[0, 0].double().numpy(), views=views, grid=grid, block=block,
+        data=f[0, 0].double().numpy(), views=views, grid=grid, block=block, geometry=geometry,
+        operator=operator,
     )
 
 

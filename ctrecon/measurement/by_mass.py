@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scipy.optimize import minimize_scalar
-
 from ctrecon.errors import InputError
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array
@@ -35,6 +33,9 @@ def by_mass(scan: Scan, straight: Callable[[float], Float64Array], most: float, 
         raise InputError(
             f"{scan.source}: how much the beam hardens shows in parallel beams alone; give {otherwise}=NUMBER"
         )
+
+    # Here, because the import is slow and hardly any scan asks for this.
+    from scipy.optimize import minimize_scalar
 
     def spread(coefficient: float) -> float:
         mass = straight(coefficient).sum(axis=1)

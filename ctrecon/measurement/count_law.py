@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.interpolate import BSpline
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import gammaln
 
 from ctrecon.support.arrays import Float64Array
@@ -94,6 +92,9 @@ class CountLaw:
         # some more, since it is the same in every scan of an object.
         normal = self.splines.T @ ((weight @ self.chance)[:, None] * self.splines)
         normal += (_SURE * number - 1) * mean.T @ (weight[:, None] * mean)
+        # Here and below, because these imports are slow and most scans have no law of few counts.
+        from scipy.linalg import cho_factor
+
         normal += 1e-10 * float(np.trace(normal)) / len(normal) * np.eye(len(normal))
         fitted = Fitted(self.splines, cho_factor(normal), _SURE * number * weight[:, None] * mean)
         return fitted(wanted), fitted
@@ -115,6 +116,8 @@ class Fitted:
     right: Float64Array
 
     def __call__(self, wanted: Float64Array) -> Float64Array:
+        from scipy.linalg import cho_solve
+
         return np.asarray(self.splines @ cho_solve(self.factor, self.right.T @ wanted))
 
 
@@ -138,6 +141,8 @@ def _counts(steps: Float64Array, sigma: float) -> Float64Array:
 @lru_cache(maxsize=8)
 def count_law(sigma: float, least: float, most: float) -> CountLaw:
     """The law for ``least`` to ``most`` expected photons beneath electronic noise ``sigma``, all in photons."""
+    from scipy.interpolate import BSpline
+
     reach = np.array([-_REACH * sigma, most + _REACH * math.sqrt(most + sigma**2)])
     low, high = _steps(reach, sigma).tolist()
     at = np.arange(low, high + _BIN, _BIN)

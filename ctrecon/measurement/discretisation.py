@@ -233,7 +233,7 @@ def _finer_than_pixels(v: Float64Array) -> Float64Array:
 @lru_cache(maxsize=1)
 def _alias_table() -> tuple[Float64Array, Float64Array]:
     v = np.linspace(0, _REACH, 40 * _REACH + 1)
-    phi = (np.arange(120) + 0.5) * math.pi / 240  # a quarter of a turn stands for all
+    phi = (np.arange(60) + 0.5) * math.pi / 240  # an eighth of a turn stands for all
     kx, ky = v[:, None] * np.cos(phi), v[:, None] * np.sin(phi)
     total = np.zeros_like(kx)
     whole = range(-2, _REACH + 3)

@@ -46,22 +46,26 @@ def _entries(table: Footprint, grid: Grid, dtype: npt.DTypeLike) -> _Entries:
     rows, columns = grid.shape
     lines, width = np.where(table.by_row, rows, columns), np.where(table.by_row, columns, rows)
     along, across = np.where(table.by_row, columns, 1), np.where(table.by_row, 1, columns)
-    every = np.arange(max(rows, columns))
+    every = np.arange(max(rows, columns), dtype=np.int32)
     # One more than the crossing: what counts is then positive, and truncating is taking the floor.
     crossing = table.start[:, None] + table.slope[:, None] * every + 1.0
     inside = (crossing >= 0) & (crossing < width[:, None] + 1) & (every < lines[:, None])
-    ray, line = np.nonzero(inside)
+    met = inside.sum(axis=1)
     crossing = crossing[inside]
-    k = crossing.astype(np.int64)
+    k = crossing.astype(np.int32)
     weight = np.empty((k.size, 2))
     np.subtract(crossing, k, out=weight[:, 1])
     np.subtract(1.0, weight[:, 1], out=weight[:, 0])
-    pixel = np.stack([k - 1, k], axis=1)
-    kept = (weight != 0) & (pixel >= 0) & (pixel < width[ray, None])
-    weight *= table.length_mm[ray, None]
-    column = pixel * across[ray, None] + (line * along[ray])[:, None]
-    counts = np.bincount(ray, weights=kept.sum(axis=1), minlength=table.by_row.size)
-    return _Entries(counts.astype(np.int64), column[kept].astype(np.int32), weight[kept].astype(dtype))
+    # The first weight is never 0, the second one is where a ray meets a pixel's middle.
+    kept = np.stack([k >= 1, (k < np.repeat(width, met)) & (weight[:, 1] != 0)], axis=1)
+    weight *= np.repeat(table.length_mm, met)[:, None]
+    step = np.repeat(across.astype(np.int32), met)
+    second = k * step + (every * along[:, None].astype(np.int32))[inside]
+    column = np.stack([second - step, second], axis=1)
+    alone = np.flatnonzero(~kept.all(axis=1))
+    ray = np.searchsorted(np.cumsum(met), alone, side="right")
+    lost = np.bincount(ray, weights=2 - kept[alone].sum(axis=1), minlength=met.size)
+    return _Entries(2 * met - lost.astype(np.int64), column[kept], weight[kept].astype(dtype))
 
 
 def joseph_matrix(
