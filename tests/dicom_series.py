@@ -18,7 +18,7 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.delta import Delta
 from ctrecon.outputs.series import SeriesTarget
 from ctrecon.reconstruction.conclude import Conclusion, conclude
-from ctrecon.reconstruction.methods.cgls import conjugate_gradients
+from ctrecon.reconstruction.methods.cgls import cgls
 from ctrecon.reconstruction.problem import prepare
 from ctrecon.simulation.simulate import simulate
 
@@ -55,7 +55,7 @@ def reconstruct(image: npt.NDArray[np.float32], *, share: float = 1.02, photons:
     assert bound is not None
     delta = Delta(value=share * bound, norm="2-norm" if photons is None else "whitened", how="true")
     problem = prepare(made.scan, delta)
-    return conclude(problem, conjugate_gradients(problem))
+    return conclude(problem, cgls(problem))
 
 
 def write(folder: Path, slices: int = 3, **options: object) -> Path:

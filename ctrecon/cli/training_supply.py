@@ -146,7 +146,8 @@ def training_data(
     ct_slices: Path | None, ct_objects: Path | None, images: tuple[Path, ...], own: Sequence[OwnFamily] = ()
 ) -> tuple[TrainingData, list[str]]:
     """What the options give to train on, and its description for the model card; ``own`` phantoms instead of ours."""
-    from ctrecon.phantoms import FAMILIES, Polygons
+    from ctrecon.phantoms import FAMILIES
+    from ctrecon.phantoms.families.polygons import Polygons
     from ctrecon.training.image_sets import read_ct_patients, read_natural_images
     from ctrecon.training.objects import read_objects
     from ctrecon.training.whole import TrainingData

@@ -14,9 +14,7 @@ from functools import cache
 from ctrecon.corrections._record import recorded
 from ctrecon.errors import SettingError
 from ctrecon.measurement.scan import Scan
-from ctrecon.support.folder import members, says
-
-_LAST = 1000
+from ctrecon.support.folder import in_place, says
 
 
 @cache
@@ -26,9 +24,7 @@ def all_corrections() -> dict[str, str]:
     Returns:
         What a person is told of it (the first line of its file), by name.
     """
-    found = {name: says(f"{__name__}.{name}") for name in members(__name__)}
-    order = sorted(found, key=lambda name: (found[name][1].get("PLACE", _LAST), name))
-    return {name: found[name][0] for name in order}
+    return {name: says(f"{__name__}.{name}")[0] for name in in_place(__name__)}
 
 
 def load_correction(name: str) -> Callable[..., Scan]:

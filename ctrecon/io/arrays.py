@@ -18,7 +18,7 @@ from ctrecon.geometry.parallel import ParallelBeam
 from ctrecon.geometry.parallel_rows import ParallelRows
 from ctrecon.io.ask import Ask
 from ctrecon.io.data_exchange import is_data_exchange, read_data_exchange
-from ctrecon.io.formats import FORMATS, Format, format_of
+from ctrecon.io.formats import Format, all_formats, format_of
 from ctrecon.io.hdf5 import Hdf5File
 from ctrecon.io.helsinki import helsinki_struct, read_helsinki
 from ctrecon.io.lodopab import is_lodopab, read_lodopab
@@ -171,7 +171,7 @@ def _asked(path: Path, form: Format | None, *, row: int | None, image: int | Non
     stacks = stacks or (cells == 1 and form is None and path.is_dir() and not is_zarr(path))  # of CT projections
     if (all_rows or cells > 1) and not stacks and (form is None or not form.volumes):
         what = "--all-rows" if all_rows else f"--bin {cells}"
-        known = ", ".join(one.name for one in FORMATS if one.volumes)
+        known = ", ".join(one.name for one in all_formats() if one.volumes)
         raise InputError(f"{path}: {what} is for projections of {known}; drop it (arrays [views, rows, detectors] "
                          "need a geometry in space, docs/units.md)")  # fmt: skip
     return Ask(row=row, image=image, all_rows=all_rows, bin=cells)

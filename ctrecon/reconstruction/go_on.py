@@ -20,7 +20,7 @@ from ctrecon.descent.descend import descend
 from ctrecon.descent.directions import NegativeGradient
 from ctrecon.descent.stopping import Discrepancy, Plateau
 from ctrecon.energies.least_squares import LeastSquares
-from ctrecon.reconstruction.methods.following import followed
+from ctrecon.reconstruction.methods._following import followed
 from ctrecon.reconstruction.problem import IterationRecord, Outcome, Problem
 from ctrecon.support.arrays import Array
 

@@ -20,7 +20,7 @@ from ctrecon.auditing.image_set import variation
 from ctrecon.auditing.roughness import allowance, smoothest
 from ctrecon.measurement.delta import Delta, Norm
 from ctrecon.phantoms import FAMILIES, Family, Walnut
-from ctrecon.reconstruction.methods.energy_dissipation import energy_dissipation
+from ctrecon.reconstruction.methods.energy import energy
 from ctrecon.reconstruction.problem import prepare
 from ctrecon.simulation.simulate import simulate, standard_scanner
 from ctrecon.support.statistics import shares
@@ -96,7 +96,7 @@ def measure(case: Case, network: nn.Module) -> Rough:
         truth / variation(smoothest(problem.operator, problem.energy.data, times * delta, weights=weights))
         for times in DELTAS
     )
-    learned = energy_dissipation(problem, prior=network).image
+    learned = energy(problem, prior=network).image
     root = 1.0 if made.scan.variance is None else 1 / np.sqrt(made.scan.variance)
     return Rough(
         key=case.key, family=case.family, size=case.size, views=case.views, noise=case.noise, norm=norm,

@@ -13,6 +13,8 @@ import pkgutil
 from functools import cache
 from typing import Any
 
+_LAST = 1000
+
 
 @cache
 def members(package: str) -> tuple[str, ...]:
@@ -27,6 +29,32 @@ def members(package: str) -> tuple[str, ...]:
     path = importlib.import_module(package).__path__
     found = (one.name for one in pkgutil.iter_modules(path) if not one.ispkg)
     return tuple(sorted(name for name in found if not name.startswith("_")))
+
+
+@cache
+def in_place(package: str) -> tuple[str, ...]:
+    """The files of a package in the order that they ask for.
+
+    Args:
+        package: Its full name.
+
+    Returns:
+        The names of its modules: by the constant ``PLACE`` of each, those without one at the end, by their names.
+    """
+    return tuple(sorted(members(package), key=lambda name: says(f"{package}.{name}")[1].get("PLACE", _LAST)))
+
+
+def one_of_each(package: str) -> tuple[Any, ...]:
+    """Of a package whose files hold one class each, an instance of each class.
+
+    Args:
+        package: Its full name.
+
+    Returns:
+        In the order of ``in_place``: of ``head_in_space.py`` a ``HeadInSpace()``.
+    """
+    found = ((importlib.import_module(f"{package}.{name}"), name) for name in in_place(package))
+    return tuple(getattr(file, name.title().replace("_", ""))() for file, name in found)
 
 
 @cache

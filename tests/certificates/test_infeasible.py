@@ -25,10 +25,10 @@ from ctrecon.io.write import write_scan
 from ctrecon.measurement.delta import Delta
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.sparse import SparseOperator, joseph_matrix
-from ctrecon.phantoms.head import Head
+from ctrecon.phantoms.families.head import Head
 from ctrecon.reconstruction.conclude import conclude
-from ctrecon.reconstruction.methods.cgls import conjugate_gradients
-from ctrecon.reconstruction.methods.gradient import gradient_descent
+from ctrecon.reconstruction.methods.cgls import cgls
+from ctrecon.reconstruction.methods.gradient import gradient
 from ctrecon.reconstruction.problem import prepare
 from ctrecon.simulation.simulate import simulate, standard_scanner
 
@@ -165,7 +165,7 @@ def test_what_only_negative_pixels_explain_is_certified_and_not_stopped_as_infea
     assert delta > 0.01
     scan = Scan(sinogram=data.astype(np.float32), geometry=BEAM, grid=GRID)
     problem = prepare(scan, Delta(value=delta, norm="2-norm", how="half of what the box allows"), most_attenuation=0.4)
-    outcome = gradient_descent(problem)
+    outcome = gradient(problem)
     assert conclude(problem, outcome).certified
     # An image that stays in the box ends with the proof for the same scan.
     boxed = conclude(problem, replace(outcome, image=np.maximum(outcome.image, 0)))
@@ -173,7 +173,7 @@ def test_what_only_negative_pixels_explain_is_certified_and_not_stopped_as_infea
     assert boxed.missed.certificate is not None
 
 
-@pytest.mark.parametrize("method", [gradient_descent, conjugate_gradients])
+@pytest.mark.parametrize("method", [gradient, cgls])
 @pytest.mark.parametrize("kind", ["2-norm", "whitened", "matrix"])
 def test_what_misses_delta_is_concluded_with_a_proof(method, kind, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     data = noisy(6).astype(np.float32)

@@ -10,7 +10,8 @@ import pytest
 
 import ctrecon as ct
 from ctrecon.diagnosis.causes.shared_noise import shared_noise
-from ctrecon.diagnosis.causes.view_gain import view_gain, view_mass
+from ctrecon.diagnosis.causes.view_gain import view_gain
+from ctrecon.diagnosis.causes.view_mass import view_mass
 from ctrecon.diagnosis.diagnose import diagnose
 from ctrecon.diagnosis.doubts import a_sign, doubts_about
 from ctrecon.diagnosis.fit import fit

@@ -13,8 +13,8 @@ import pytest
 import ctrecon as ct
 from ctrecon.diagnosis.causes import SPEAKING
 from ctrecon.diagnosis.causes.angle_gap import angle_gap
-from ctrecon.diagnosis.causes.angle_range import ends_meet
 from ctrecon.diagnosis.causes.copies import copies
+from ctrecon.diagnosis.causes.ends_meet import ends_meet
 from ctrecon.diagnosis.causes.few_values import few_values
 from ctrecon.diagnosis.causes.view_order import view_order
 from ctrecon.diagnosis.fit import fit

@@ -36,7 +36,7 @@ from ctrecon.outputs import series as writing
 from ctrecon.outputs.series import SeriesTarget, mean_misfit
 from ctrecon.outputs.stored_pixels import certify_stored
 from ctrecon.reconstruction.conclude import Conclusion, conclude
-from ctrecon.reconstruction.methods.cgls import conjugate_gradients
+from ctrecon.reconstruction.methods.cgls import cgls
 from ctrecon.reconstruction.problem import prepare
 from ctrecon.support.site_key import read_public_key, read_site_key
 
@@ -50,7 +50,7 @@ SMALL = {"detector_count": 22, "detector_rows": 14, "detector_spacing_mm": 7.0, 
 def made() -> tuple[Scan, Conclusion]:
     scan, noise = noisy(cone(12, **SMALL), grid=GRID)
     problem = prepare(scan, Delta(value=2.5 * noise, norm="2-norm", how="what pixels cost"))
-    result = conclude(problem, conjugate_gradients(problem))
+    result = conclude(problem, cgls(problem))
     assert result.certified
     # A hair above its residual: rounding alone would break it.
     delta = replace(problem.delta, value=result.residual * (1 + 1e-6))

@@ -24,7 +24,7 @@ from ctrecon.io.volume_names import VOLUME_SUFFIXES
 from ctrecon.outputs.files import Target
 from ctrecon.outputs.series import SeriesTarget
 from ctrecon.reconstruction.conclude import conclude
-from ctrecon.reconstruction.methods.cgls import conjugate_gradients
+from ctrecon.reconstruction.methods.cgls import cgls
 from ctrecon.reconstruction.problem import prepare
 
 itk: Any = SimpleITK
@@ -169,7 +169,7 @@ def test_a_volume_stands_where_the_series_of_the_same_scan_stands(tmp_path):
     image = np.random.default_rng(0).uniform(0, 0.03, GRID.shape).astype(np.float32)
     delta = replace(problem.delta, value=1e6)
     problem = prepare(replace(problem.scan, water_mu_per_mm=0.0193, patient_position="HFS"), delta)
-    result = conclude(problem, replace(conjugate_gradients(problem), image=image))
+    result = conclude(problem, replace(cgls(problem), image=image))
     target = SeriesTarget(folder=tmp_path / "series", study=study_of(None, {}), pictures=False)
     target.write([result], method="cgls", z_mm=[-42.5], thickness_mm=2.5)
     series = itk.ReadImage(str(tmp_path / "series" / "ct-0001.dcm"))

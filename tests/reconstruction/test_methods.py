@@ -21,16 +21,18 @@ from ctrecon.reconstruction.methods import METHODS, load_method, settings_of
 from ctrecon.reconstruction.objectives import load_energy, load_regulariser
 from ctrecon.reconstruction.settings import Settings
 
-HELPERS = {"__init__", "following"}
 FIELDS = {field.name: field.default for field in dataclasses.fields(Settings)}
 # What run() gives beside settings.
 OBJECTS = {"direction", "objective"}
 
 
-def test_every_file_is_a_method_and_every_method_has_a_file() -> None:
-    files = {path.stem for path in Path(str(methods.__file__)).parent.glob("*.py")}
-    assert files - HELPERS == {file for file, _ in METHODS.values()}
-    for names, load in ((objectives.ENERGIES, load_energy), (objectives.REGULARISERS, load_regulariser)):
+def test_every_file_has_a_function_of_its_name() -> None:
+    files = {path.stem.replace("_", "-") for path in Path(str(methods.__file__)).parent.glob("[!_]*.py")}
+    assert files == set(METHODS)
+    assert METHODS[0] == Settings().method, "what is taken where none is named comes first"
+    for names, load in (
+        (METHODS, load_method), (objectives.ENERGIES, load_energy), (objectives.REGULARISERS, load_regulariser)
+    ):
         assert names
         assert all(callable(load(name)) for name in names), "a file has a function of its name"
 

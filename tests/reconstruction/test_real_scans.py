@@ -16,14 +16,14 @@ from ctrecon.measurement.delta import delta_for
 from ctrecon.measurement.noise_level import estimate_sigma
 from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.reconstruction.conclude import Conclusion, conclude
-from ctrecon.reconstruction.methods.energy_dissipation import energy_dissipation
+from ctrecon.reconstruction.methods.energy import energy
 from ctrecon.reconstruction.problem import prepare
 
 
 def reconstruct(path: Path, delta: str, **options: object) -> Conclusion:
     scan = read_scan(path, **options)  # type: ignore[arg-type]
     problem = prepare(scan, delta_for(scan, delta))
-    return conclude(problem, energy_dissipation(problem, prior=load_ct_network("ct-default")[0]), source=str(path))
+    return conclude(problem, energy(problem, prior=load_ct_network("ct-default")[0]), source=str(path))
 
 
 def matthews(a: np.ndarray, b: np.ndarray) -> float:

@@ -23,10 +23,10 @@ from ctrecon.networks.unet import UNet, UNetShape
 from ctrecon.operators.sparse import joseph_matrix
 from ctrecon.phantoms import FAMILIES
 from ctrecon.reconstruction.conclude import conclude
-from ctrecon.reconstruction.methods.cgls import conjugate_gradients
-from ctrecon.reconstruction.methods.energy_dissipation import energy_dissipation
-from ctrecon.reconstruction.methods.fbp import filtered_back_projection
-from ctrecon.reconstruction.methods.gradient import gradient_descent
+from ctrecon.reconstruction.methods.cgls import cgls
+from ctrecon.reconstruction.methods.energy import energy
+from ctrecon.reconstruction.methods.fbp import fbp
+from ctrecon.reconstruction.methods.gradient import gradient
 from ctrecon.reconstruction.methods.huber_tv import huber_tv
 from ctrecon.reconstruction.problem import IterationRecord, Outcome, prepare
 from ctrecon.simulation.simulate import simulate
@@ -74,7 +74,7 @@ def test_a_random_network_cannot_disregard_the_measurement(
     value = case.delta if case.whitened_delta is None else case.whitened_delta
     norm = "2-norm" if photons is None else "whitened"
     problem = prepare(case.scan, Delta(value=value, norm=norm, how="the true residual"))  # type: ignore[arg-type]
-    outcome = energy_dissipation(problem, prior=random_network(), iterations=400)
+    outcome = energy(problem, prior=random_network(), iterations=400)
     energies = [progress.energy for progress in outcome.history]
     assert all(after < before for before, after in itertools.pairwise(energies))
     result = conclude(problem, outcome)
@@ -98,11 +98,11 @@ def test_all_methods_agree_on_where_things_are(geometry: ParallelBeam | FanBeam)
     fresh = UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1)))
     truth = case.truth / np.linalg.norm(case.truth)
     for outcome in (
-        energy_dissipation(problem, prior=fresh),
-        gradient_descent(problem),
-        conjugate_gradients(problem),
+        energy(problem, prior=fresh),
+        gradient(problem),
+        cgls(problem),
         huber_tv(problem),
-        filtered_back_projection(problem),
+        fbp(problem),
     ):
         image = outcome.image / np.linalg.norm(outcome.image)
         right = float((image * truth).sum())
@@ -111,7 +111,7 @@ def test_all_methods_agree_on_where_things_are(geometry: ParallelBeam | FanBeam)
             assert float((wrong * truth).sum()) < right
 
 
-@pytest.mark.parametrize("method", [gradient_descent, conjugate_gradients, huber_tv])
+@pytest.mark.parametrize("method", [gradient, cgls, huber_tv])
 def test_every_iteration_can_be_watched(method: Callable[..., Outcome]) -> None:
     """What is shown live is the history, it is no straight line from start to end, and it ends with the truth."""
     case = simulated()
@@ -147,17 +147,17 @@ def test_fbp_takes_the_smoothest_filter_that_meets_delta(geometry: ParallelBeam 
     for k in (3, 7, len(residuals) - 1):
         delta = Delta(value=1.001 * residuals[k], norm="2-norm", how="given")
         first = next(i for i, value in enumerate(residuals) if value <= residuals[k])
-        outcome = filtered_back_projection(replace(problem, delta=delta))
+        outcome = fbp(replace(problem, delta=delta))
         assert conclude(replace(problem, delta=delta), outcome).certified
         assert outcome.history[-1].residual == pytest.approx(residuals[first], rel=1e-6)
         assert outcome.reason.startswith(f"filter {SMOOTHEST_FIRST[first][0]}")
         assert len(outcome.history) == first + 2, "no sharper one is tried"
     # Out of reach: the best of all, with its true residual. A window that was asked for is taken.
     delta = Delta(value=0.5 * min(residuals), norm="2-norm", how="given")
-    result = conclude(replace(problem, delta=delta), filtered_back_projection(replace(problem, delta=delta)))
+    result = conclude(replace(problem, delta=delta), fbp(replace(problem, delta=delta)))
     assert not result.certified
     assert result.residual == pytest.approx(min(residuals), rel=1e-4)
-    fixed = filtered_back_projection(problem, window="cosine")
+    fixed = fbp(problem, window="cosine")
     assert fixed.history[-1].residual == pytest.approx(residuals[SMOOTHEST_FIRST.index(("cosine", 1.0))], rel=1e-6)
 
 
@@ -166,13 +166,13 @@ def test_a_scan_with_its_own_matrix(tmp_path: Path) -> None:
     matrix = joseph_matrix(PARALLEL, GRID)
     scan = Scan(sinogram=case.scan.sinogram, matrix=matrix, source="matrix.mat")
     problem = prepare(scan, delta_for(scan, str(case.delta)))
-    result = conclude(problem, energy_dissipation(problem, prior=UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1)))))
+    result = conclude(problem, energy(problem, prior=UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1)))))
     assert result.certified
     assert result.certificate is not None
     result.certificate.write(tmp_path / "u.npy")
     assert check(tmp_path / "u.certificate.json").valid
     with pytest.raises(InputError, match="geometry"):
-        filtered_back_projection(problem)
+        fbp(problem)
     with pytest.raises(SettingError, match="matrix"):
         prepare(scan, problem.delta, operator="joseph")
 
@@ -182,7 +182,7 @@ def test_the_whitened_norm_is_that_of_the_variances() -> None:
     delta = delta_for(case.scan, "auto")
     assert delta.norm == "whitened"
     problem = prepare(case.scan, delta)
-    result = conclude(problem, energy_dissipation(problem, prior=random_network(), iterations=400))
+    result = conclude(problem, energy(problem, prior=random_network(), iterations=400))
     assert case.scan.variance is not None
     matrix = joseph_matrix(FAN, GRID, np.float64)
     r = (matrix @ result.image.astype(np.float64).ravel()).reshape(case.scan.sinogram.shape) - case.scan.sinogram
@@ -192,8 +192,8 @@ def test_the_whitened_norm_is_that_of_the_variances() -> None:
 def test_scaling_the_data_scales_the_image() -> None:
     case = simulated()
     scaled = Scan(sinogram=1000 * case.scan.sinogram, geometry=FAN, grid=GRID)
-    one = energy_dissipation(prepare(case.scan, delta_for(case.scan, "3%")), prior=random_network(), iterations=5)
-    many = energy_dissipation(prepare(scaled, delta_for(scaled, "3%")), prior=random_network(), iterations=5)
+    one = energy(prepare(case.scan, delta_for(case.scan, "3%")), prior=random_network(), iterations=5)
+    many = energy(prepare(scaled, delta_for(scaled, "3%")), prior=random_network(), iterations=5)
     assert np.linalg.norm(many.image - 1000 * one.image) <= 1e-3 * np.linalg.norm(many.image)
 
 
@@ -202,6 +202,6 @@ def test_a_wrong_geometry_does_not_certify_a_sharp_delta() -> None:
     half_turned = FanBeam(**{**vars(FAN), "angles_rad": tuple(-a for a in FAN.angles_rad)})
     wrong = Scan(sinogram=case.scan.sinogram, geometry=half_turned, grid=GRID)
     problem = prepare(wrong, Delta(value=case.delta, norm="2-norm", how="the true residual"))
-    result = conclude(problem, energy_dissipation(problem, prior=UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1)))))
+    result = conclude(problem, energy(problem, prior=UNet(UNetShape(widths=(8, 8, 8), blocks=(1, 1, 1)))))
     assert not result.certified
     assert result.residual > case.delta

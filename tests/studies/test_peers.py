@@ -15,7 +15,8 @@ from ctrecon.cli.main import cli
 from ctrecon.errors import SettingError, WeightsError
 from ctrecon.networks.pretrained import load_ct_network, save_network
 from ctrecon.networks.unet import UNet, UNetShape
-from ctrecon.phantoms import FAMILIES, Ellipses
+from ctrecon.phantoms import FAMILIES
+from ctrecon.phantoms.families.ellipses import Ellipses
 from ctrecon.simulation.scanners import walnut_scanner
 from ctrecon.studies.benchmarks import Gaussian, TestSet, compare
 from ctrecon.studies.peers.learned_primal_dual import LearnedPrimalDual, LearnedPrimalDualShape

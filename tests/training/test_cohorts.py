@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ctrecon.errors import InputError
-from ctrecon.phantoms import FAMILIES, Ellipses
+from ctrecon.phantoms import FAMILIES
+from ctrecon.phantoms.families.ellipses import Ellipses
 from ctrecon.simulation.scanners import walnut_scanner
 from ctrecon.training.cohorts import CohortPlan, Cohorts
 from ctrecon.training.held_images import HeldImages, ImageGroup

@@ -27,9 +27,9 @@ from ctrecon.networks.looks import look_and_descend
 from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.networks.slices import fitted
 from ctrecon.networks.symmetries import SYMMETRIES
-from ctrecon.reconstruction.methods.cgls import conjugate_gradients
-from ctrecon.reconstruction.methods.energy_dissipation import ITERATIONS
-from ctrecon.reconstruction.methods.following import followed
+from ctrecon.reconstruction.methods._following import followed
+from ctrecon.reconstruction.methods.cgls import cgls
+from ctrecon.reconstruction.methods.energy import ITERATIONS
 from ctrecon.support.arrays import Array
 
 LIGHTER = 4.0
@@ -112,7 +112,7 @@ def _lighter(asked: Asked) -> tuple[Array, str]:
 
 
 def _cgls(asked: Asked) -> tuple[Array, str]:
-    return conjugate_gradients(asked.ground.problem).image, "conjugate gradients from zero, stopped at delta"
+    return cgls(asked.ground.problem).image, "conjugate gradients from zero, stopped at delta"
 
 
 def _from_field(k: int, asked: Asked) -> tuple[Array, str]:

@@ -67,7 +67,7 @@ GROUPS = {
     help="With auto: the share of scans whose true image meets delta, if nothing but noise and pixels is in the way.",
 )
 @click.option("--correct", metavar="NAME,NAME:KEY=NUMBER", help="Corrections of the data; see ctrecon correct --help.")
-@click.option("--method", type=click.Choice(tuple(METHODS)), default="energy", show_default=True)
+@click.option("--method", type=click.Choice(METHODS), default="energy", show_default=True)
 @click.option("--window", type=click.Choice(WINDOWS), help="Filter of fbp. Default: the smoothest that meets delta.")
 @click.option(
     "--prior", metavar="NAME|FILE",

@@ -93,7 +93,7 @@ def _truths(
     import numpy as np
     import torch
 
-    from ctrecon.phantoms.chest import Chest
+    from ctrecon.phantoms.families.chest import Chest
     from ctrecon.studies.benchmarks import images_as_set
     from ctrecon.training.data import PhantomSource
     from ctrecon.training.image_sets import slices_of

@@ -11,6 +11,9 @@ import numpy as np
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.measurement.scan import Scan
 
+PLACE = 100
+SPEAKS = True
+
 # Of the largest line integral: what is taken for zero, and what is no longer air.
 _ZERO, _MOST = 0.02, 0.6
 # The outermost cells at both ends must agree so well, and so must neighbours, as shares of the level.

@@ -13,6 +13,9 @@ from ctrecon.errors import CtreconError
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array
 
+PLACE = 50
+SPEAKS = True
+
 _FEWEST, _EVEN = 24, 0.02
 # A step stands out if a view changes by so many times what most do, and by so much more than the next largest change.
 _TIMES, _ABOVE = 2.0, 1.3

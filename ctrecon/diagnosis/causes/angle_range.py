@@ -1,48 +1,24 @@
-"""The right kind of scan over the wrong arc: half for whole, or an end that was counted twice or not at all.
-
-Angles by NumPy's or MATLAB's ``linspace`` from 0 to a turn have both ends, which are one; a scanner seldom measures
-there twice. Then the first and the last view are stated to be the same, and differ as much as any two neighbours.
-"""
+"""The right kind of scan over the wrong arc: half for whole, or an end that was counted twice or not at all."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-
-import numpy as np
 
 from ctrecon.diagnosis.suggestion import Suggestion, changed, with_geometry
 from ctrecon.measurement.scan import Scan
 
-_FEWEST = 3
-# The ends meet within this share of a step.
-_MEET = 0.05
-# Two views at one angle change by less than this share of what neighbours do; where both are noise, the fit decides.
-_SAME = 0.6
+PLACE = 40
 
-
-def ends_meet(scan: Scan) -> Iterator[Suggestion]:
-    """The angles without the end that is stated twice, where the views there are not the same."""
-    angles = getattr(scan.geometry, "angles_rad", None)
-    if angles is None or scan.sinogram.ndim != 2 or len(angles) < _FEWEST:
-        return
-    count, span = len(angles), angles[-1] - angles[0]
-    if abs(abs(span) - 2 * math.pi) > _MEET * 2 * math.pi / count:
-        return
-    f = scan.sinogram.astype(np.float64)
-    beside = float(((f[1] - f[0]) ** 2).mean() + ((f[-1] - f[-2]) ** 2).mean()) / 2
-    if float(((f[-1] - f[0]) ** 2).mean()) < _SAME * beside:
-        return
-    yield from _stretched(scan, "angles-end-included")
+FEWEST_ANGLES = 3
 
 
 def angle_range(scan: Scan) -> Iterator[Suggestion]:
     """The angles stretched about the first one."""
     angles = getattr(scan.geometry, "angles_rad", None)
-    if angles is None or len(angles) < _FEWEST:
+    if angles is None or len(angles) < FEWEST_ANGLES:
         return
     for cause in _STRETCHES:
-        yield from _stretched(scan, cause)
+        yield from stretched(scan, cause)
 
 
 _STRETCHES: dict[str, tuple[Callable[[int], float], str]] = {
@@ -57,7 +33,8 @@ _STRETCHES: dict[str, tuple[Callable[[int], float], str]] = {
 }  # fmt: skip
 
 
-def _stretched(scan: Scan, cause: str) -> Iterator[Suggestion]:
+def stretched(scan: Scan, cause: str) -> Iterator[Suggestion]:
+    """The angles of one of the causes here."""
     angles = scan.geometry.angles_rad  # type: ignore[union-attr]
     factor, words = _STRETCHES[cause]
     times = factor(len(angles))

@@ -10,6 +10,8 @@ import numpy as np
 from ctrecon.diagnosis.suggestion import Suggestion, changed, with_geometry
 from ctrecon.measurement.scan import Scan
 
+PLACE = 30
+
 _TURN_DEG = 360.0
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from ctrecon.diagnosis.suggestion import Suggestion, changed, with_geometry
 from ctrecon.measurement.scan import Scan
 
+PLACE = 10
+
 
 def angles_negated(scan: Scan) -> Iterator[Suggestion]:
     """The same views at the negative angles."""

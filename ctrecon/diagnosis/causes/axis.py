@@ -12,6 +12,8 @@ from ctrecon.errors import CtreconError
 from ctrecon.measurement.center import estimate_center
 from ctrecon.measurement.scan import Scan
 
+PLACE = 250
+
 _TRIED, _QUICK = 17, 7
 # Nearer to an end than this share of the detector, the axis leaves one side of the object unseen in every view.
 _HALF_FAN = 0.2

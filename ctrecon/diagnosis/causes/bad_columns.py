@@ -12,6 +12,9 @@ from ctrecon.measurement.mask import mask_of_lines
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array
 
+PLACE = 180
+SPEAKS = True
+
 _WIDTH = 9
 # A bad column stands out so many times as far as nine in ten do, and by this share of the size of the data at least.
 # Beside a dead cell, what the anatomy does to its neighbours is no fault.

@@ -13,6 +13,9 @@ from ctrecon.diagnosis.suggestion import Suggestion, reordered
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Array, IntArray
 
+PLACE = 160
+SPEAKS = True
+
 _FEWEST, _BOARDS = 16, (2, 3, 4, 8, 16)
 # A view is turned if it is so much liker its neighbour then, squared.
 _LIKER = 0.5

@@ -15,6 +15,9 @@ from ctrecon.measurement.mask import mask_of_lines
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Array
 
+PLACE = 170
+SPEAKS = True
+
 _FEWEST, _MOST = 10, 0.2
 
 

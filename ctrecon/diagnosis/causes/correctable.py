@@ -11,6 +11,9 @@ from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.errors import CtreconError
 from ctrecon.measurement.scan import Scan
 
+PLACE = 210
+SPEAKS = True
+
 WORDS = {
     "zingers": "single rays stand out from all their neighbours (zingers)",
     "flicker": "the views differ in brightness (the source flickers)",

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from ctrecon.diagnosis.suggestion import Suggestion, reordered
 from ctrecon.measurement.scan import Scan
 
+PLACE = 20
+
 
 def detector_reversed(scan: Scan) -> Iterator[Suggestion]:
     """Every view read from its other end."""

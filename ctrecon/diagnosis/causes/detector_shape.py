@@ -13,6 +13,8 @@ from ctrecon.geometry.checks import PerView
 from ctrecon.geometry.fan import FanBeam
 from ctrecon.measurement.scan import Scan
 
+PLACE = 70
+
 _OTHER: dict[str, tuple[type[FanBeam] | type[ArcFanBeam], str]] = {
     FanBeam.kind: (ArcFanBeam, "the detector stands on an arc about the source, and is not flat"),
     ArcFanBeam.kind: (FanBeam, "the detector is flat, and does not stand on an arc about the source"),

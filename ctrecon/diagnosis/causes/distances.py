@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from ctrecon.diagnosis.suggestion import Suggestion, changed, scaled, with_geometry
 from ctrecon.measurement.scan import Scan
 
+PLACE = 60
+
 
 def distances(scan: Scan) -> Iterator[Suggestion]:
     """Other readings of the two distances and of the size of a cell."""

@@ -9,6 +9,9 @@ import numpy as np
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.measurement.scan import Scan
 
+PLACE = 270
+SPEAKS = True
+
 # Steps of a hundredth of the range are as large as the noise of a poor scan; so many rays could show more of them.
 _FEW, _RAYS = 100, 2000
 

@@ -9,6 +9,9 @@ import numpy as np
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.measurement.scan import Scan
 
+PLACE = 120
+SPEAKS = True
+
 # What is left of a view's sum, as a share of that of its sizes, and how alike neighbouring views must be.
 _LEFT, _ALIKE = 0.35, 0.5
 

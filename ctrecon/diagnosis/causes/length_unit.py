@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from ctrecon.diagnosis.suggestion import Suggestion, scaled, with_geometry
 from ctrecon.measurement.scan import Scan
 
+PLACE = 80
+
 UNITS = {"m": 1000.0, "cm": 10.0, "um": 0.001}
 """What one of each is in mm."""
 

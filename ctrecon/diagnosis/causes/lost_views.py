@@ -11,6 +11,9 @@ from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.measurement.mask import mask_of_lines
 from ctrecon.measurement.scan import Scan
 
+PLACE = 190
+SPEAKS = True
+
 _AROUND, _FEWEST = 5, 10
 # A view beside this share of what its neighbours hold in all is none of them.
 _LEAST, _MOST = 0.75, 1.33

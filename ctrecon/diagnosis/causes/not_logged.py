@@ -12,6 +12,9 @@ from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Array
 
+PLACE = 90
+SPEAKS = True
+
 
 def not_logged(scan: Scan) -> Iterator[Suggestion]:
     """Line integrals are smallest beside the object; counts are largest there."""

@@ -11,6 +11,9 @@ from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.errors import CtreconError
 from ctrecon.measurement.scan import Scan
 
+PLACE = 200
+SPEAKS = True
+
 # The fit judges here, so that a scan of which most is saturated may be asked about, too.
 _MOST = 0.75
 # Beyond this share of the rays, and so many times as many as hold the next value below, no chance explains it.

@@ -18,6 +18,9 @@ from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array
 
+PLACE = 240
+SPEAKS = True
+
 _FEWEST_VIEWS, _FEWEST_RAYS = 16, 600
 # A ray below this share of the largest value, with all its neighbours, is one through air.
 _AIR, _BESIDE = 0.03, 4

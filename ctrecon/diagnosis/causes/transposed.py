@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from ctrecon.diagnosis.suggestion import Suggestion, reordered
 from ctrecon.measurement.scan import Scan
 
+PLACE = 130
+
 
 def transposed(scan: Scan) -> Iterator[Suggestion]:
     """Views read as cells."""

@@ -16,6 +16,9 @@ from ctrecon.geometry.field_of_view import covered_mm
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.scan import WATER_MU_PER_MM, Scan
 
+PLACE = 280
+SPEAKS = True
+
 # From lung at 140 keV to teeth at 20 keV, and from a grain to a container.
 _PLAUSIBLE_1_PER_MM, _PLAUSIBLE_MM = (0.003, 0.15), (1.0, 3000.0)
 

@@ -1,8 +1,7 @@
 """Views whose line integrals are all too large or too small by one factor: tube voltage, or a normalisation that jumps.
 
 By how much follows from the image that explains all views best: each view's factor is the one that brings it nearest
-to that image's projection. Where the beams are parallel and see the whole object, the totals of all views are one and
-the same mass (the zeroth of the conditions of S. Helgason and D. Ludwig), and say it exactly.
+to that image's projection. Where the views' own masses say it exactly, ``view_mass.py`` does.
 """
 
 from __future__ import annotations
@@ -12,69 +11,50 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy.ndimage import median_filter
 
-from ctrecon.diagnosis.causes.bent_scale import bend_of, straightened
+from ctrecon.diagnosis.bent_scale import bend_of, straightened
 from ctrecon.diagnosis.fit import fit
-from ctrecon.diagnosis.noise import noise_share
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.measurement.cut_off import cut_off
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.choose import choose_operator
 from ctrecon.support.arrays import Array, Float64Array
 
+PLACE = 230
+
 _FEWEST, _ROUNDS = 12, 3
 # Views that scatter by less than this are as even as those of any tube; beyond the other it is no matter of scale.
-_LEAST, _MOST = 0.004, 0.5
-# A mass that scatters by so many times what noise, rather too large, makes of it is no matter of how an image fits.
-_SURE, _SLOW = 2.0, 7
-
-
-def view_mass(scan: Scan) -> Iterator[Suggestion]:
-    """The scan with each view's values times one factor, by the masses of parallel views: the data alone say it."""
-    if not _enough(scan) or not _weighed(scan):
-        return
-    f = scan.sinogram.astype(np.float64)
-    factors = _by_mass(f)
-    if factors is not None:
-        # What single rays or views do to their sums, as zingers, is another matter: what stays for long is not.
-        slow = float(np.std(median_filter(factors, _SLOW, mode="nearest")))
-        sure = slow > max(_LEAST, _SURE * noise_share(scan, 1) * _scatter_of_noise(f))
-        yield from _named(scan, factors, f**2, f, certain=sure)
+LEAST_SCATTER, _MOST = 0.004, 0.5
 
 
 def view_gain(scan: Scan) -> Iterator[Suggestion]:
     """The scan with each view's values times one factor, by the image that explains all of them best."""
-    if not _enough(scan) or _weighed(scan):
+    if not enough_views(scan) or is_weighed(scan):
         return
     factors = _by_fit(scan)
     if factors is not None:
         f = scan.sinogram.astype(np.float64) * (1.0 if scan.mask is None else scan.mask)
-        yield from _named(scan, factors, f**3, f**2, certain=False)
+        yield from suggested(scan, factors, f**3, f**2, certain=False)
 
 
-def _enough(scan: Scan) -> bool:
+def enough_views(scan: Scan) -> bool:
+    """Whether views can be told from each other by their scale."""
     return scan.geometry is not None and scan.sinogram.ndim == 2 and scan.sinogram.shape[0] >= _FEWEST
 
 
-def _weighed(scan: Scan) -> bool:
+def is_weighed(scan: Scan) -> bool:
     """Whether the sum of each view is the mass of one and the same object."""
     assert scan.geometry is not None
     orbit = scan.geometry.orbit
     return orbit is not None and orbit.parallel and scan.mask is None and not cut_off(scan.sinogram, scan.geometry)
 
 
-def _scatter_of_noise(f: Float64Array) -> float:
-    """What noise of the size of the data would make their sums scatter by, as a share of these."""
-    return float(np.sqrt((f**2).mean() * f.shape[1])) / float(np.median(f.sum(axis=1)))
-
-
-def _named(
+def suggested(
     scan: Scan, factors: Float64Array, bent: Float64Array, straight: Float64Array, *, certain: bool
 ) -> Iterator[Suggestion]:
     """A bend of the scale where it explains the factors, which would follow the object's dense parts; else gains."""
     scatter = float(np.std(factors))
-    if not _LEAST < scatter < _MOST or (factors <= 0).any():
+    if not LEAST_SCATTER < scatter < _MOST or (factors <= 0).any():
         return
     # Times the factors, for a gain makes a view seem as much denser as it is brighter.
     bend = bend_of(factors, factors * bent.sum(axis=1) / straight.sum(axis=1))
@@ -94,14 +74,6 @@ def _scaled(scan: Scan, factors: Float64Array, *, certain: bool) -> Suggestion:
         cause="view-gain", words=f"the views differ in scale, by {scatter:.1%} rms", scan=mended, evidence=evidence,
         certain=certain,
     )  # fmt: skip
-
-
-def _by_mass(f: Float64Array) -> Float64Array | None:
-    totals = f.sum(axis=1)
-    if (totals <= 0).any():
-        return None
-    factors: Float64Array = float(np.median(totals)) / totals
-    return factors
 
 
 def _by_fit(scan: Scan) -> Float64Array | None:

@@ -1,4 +1,4 @@
-"""Views stored in another order than their angles: interleaved turns, halves of halves, golden angles, or shuffled."""
+"""Views stored in another order than their angles: interleaved turns, halves of halves, golden angles."""
 
 from __future__ import annotations
 
@@ -9,49 +9,39 @@ from operator import itemgetter
 
 import numpy as np
 
-from ctrecon.diagnosis.ordering import bit_reversed, interleaved, roughness, shortest_tour, smoother
+from ctrecon.diagnosis.ordering import bit_reversed, interleaved, roughness, smoother
 from ctrecon.diagnosis.suggestion import Suggestion, reordered
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array, IntArray
 
-_CELLS, _FEWEST, _MOST_SHUFFLED = 64, 12, 720
+PLACE = 140
+SPEAKS = True
+
+_CELLS, _FEWEST = 64, 12
 # Views that change, squared, so much less in another order than as they stand are out of order, whatever the fit says.
 _PLAIN = 0.25
-_NAMELESS = "none that has a name; which way round, the data cannot tell"
 
 
 def view_order(scan: Scan) -> Iterator[Suggestion]:
     """The views in an order that has a name, in which each is more like the next."""
-    found = _in_row(scan)
+    found = views_in_row(scan)
     if found is not None:
-        yield from _smoother(scan, *found, named_orders(scan.sinogram.shape[0]))
+        yield from suggested(scan, *found, named_orders(scan.sinogram.shape[0]))
 
 
-def shuffled_views(scan: Scan) -> Iterator[Suggestion]:
-    """The views in the order in which each is most like the next, whatever that is."""
-    found = _in_row(scan)
-    angles = getattr(scan.geometry, "angles_rad", None)
-    if found is None or angles is None or scan.sinogram.shape[0] > _MOST_SHUFFLED:
-        return
-    in_row, _ = found
-    # Where the views change little in the order of angles of many turns, the angles' unit is wrong, not their order.
-    as_said = roughness(_coarse(scan)[np.argsort(angles, kind="stable")], closed=True)
-    if as_said >= roughness(in_row, closed=True):
-        yield from _smoother(scan, *found, {_NAMELESS: shortest_tour(in_row)})
-
-
-def _in_row(scan: Scan) -> tuple[Float64Array, IntArray] | None:
+def views_in_row(scan: Scan) -> tuple[Float64Array, IntArray] | None:
     """Coarse views by their angles within a turn, and which these are."""
     angles = getattr(scan.geometry, "angles_rad", None)
     if angles is None or scan.sinogram.ndim != 2 or scan.sinogram.shape[0] < _FEWEST:
         return None
     by_angle = np.argsort(np.mod(angles, 2 * math.pi), kind="stable")
-    return _coarse(scan)[by_angle], by_angle
+    return coarse_views(scan)[by_angle], by_angle
 
 
-def _smoother(
+def suggested(
     scan: Scan, in_row: Float64Array, by_angle: IntArray, orders: dict[str, IntArray]
 ) -> Iterator[Suggestion]:
+    """The orders by name in which the views are more like their neighbours than as they stand."""
     words = "the views are in another order than their angles"
     for name, order in smoother(in_row, orders, closed=True):
         place: IntArray = np.empty(len(in_row), dtype=np.intp)
@@ -82,7 +72,7 @@ def named_orders(count: int) -> dict[str, IntArray]:
     }
 
 
-def _coarse(scan: Scan) -> Float64Array:
+def coarse_views(scan: Scan) -> Float64Array:
     """Views of few cells, each a mean, so that noise weighs little."""
     f = scan.sinogram.astype(np.float64)
     block = max(1, f.shape[1] // _CELLS)

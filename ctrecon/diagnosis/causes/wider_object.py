@@ -12,6 +12,8 @@ from ctrecon.geometry.field_of_view import covered_mm
 from ctrecon.geometry.grid import default_grid
 from ctrecon.measurement.scan import Scan
 
+PLACE = 260
+
 _WIDER = 1.5
 # An outermost cell above this share of the largest value, in most views, sees the object.
 _SEEN = 0.06

@@ -10,6 +10,9 @@ import numpy as np
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.measurement.scan import Scan
 
+PLACE = 110
+SPEAKS = True
+
 # From one cell to the next nothing real falls or rises by so much of the whole range, in so many rays of all.
 _JUMP, _FEWEST, _ENDS = 0.6, 0.003, 3
 

@@ -1,10 +1,13 @@
-"""Bodies with exact line integrals in space, one family per file. ``BODIES`` holds one of each."""
+"""Families of bodies with exact line integrals in space: a file in this folder is one, by being here.
 
-from ctrecon.phantoms.bodies.base import BodyFamily
-from ctrecon.phantoms.bodies.ellipsoids import Ellipsoids
-from ctrecon.phantoms.bodies.head_in_space import HeadInSpace
-from ctrecon.phantoms.bodies.trunk import Trunk
+Its class is a ``BodyFamily`` that bears the name of its file, as words in capitals: ``head_in_space.py`` has
+``HeadInSpace``.
+"""
 
-BODIES: tuple[BodyFamily, ...] = (Ellipsoids(), HeadInSpace(), Trunk())
+from __future__ import annotations
 
-__all__ = ["BODIES", "BodyFamily", "Ellipsoids", "HeadInSpace", "Trunk"]
+from ctrecon.phantoms.body_family import BodyFamily
+from ctrecon.support.folder import one_of_each
+
+BODIES: tuple[BodyFamily, ...] = one_of_each(__name__)
+"""One of each, in the order of the ``PLACE`` of their files."""

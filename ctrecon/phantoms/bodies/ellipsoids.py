@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.phantoms.bodies.base import Inside, grains
+from ctrecon.phantoms.body_family import Inside, grains
 from ctrecon.phantoms.solids import Body, Ellipsoid, Solid
+
+PLACE = 10
 
 
 @dataclass(frozen=True)

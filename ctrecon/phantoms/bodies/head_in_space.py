@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.phantoms.bodies.base import Inside, grains
+from ctrecon.phantoms.body_family import Inside, grains
 from ctrecon.phantoms.shapes import AIR, log_uniform
 from ctrecon.phantoms.solids import Body, Ellipsoid, Solid
+
+PLACE = 20
 
 SKIN, FLUID = 1.0, 1.01
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctrecon.phantoms.bodies.base import Inside, grains
+from ctrecon.phantoms.body_family import Inside, grains
 from ctrecon.phantoms.solids import Body, Ellipsoid, Solid
+
+PLACE = 30
 
 FAT, MUSCLE, BONE = 0.9, 1.05, 1.7
 

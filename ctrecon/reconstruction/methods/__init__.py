@@ -1,9 +1,10 @@
-"""The methods by the name a person gives them: one line here and one file in this folder make a new one.
+"""The methods by the name a person gives them: a file in this folder is one, by being here.
 
-A method is a function ``(problem, *, ..., watch=None, checkpoint=NOWHERE) -> Outcome``. Its other keyword parameters
-bear the names of those ``Settings`` that it has a use for, and it is called with what was set of them; what it has no
-use for is refused before any work. It offers ``checkpoint`` what it could go on from, and begins from what that
-recalls. Only the file of the method that runs is imported.
+Its function bears the name of its file; ``--method`` takes it with hyphens, in the order of ``PLACE``. A method is a
+function ``(problem, *, ..., watch=None, checkpoint=NOWHERE) -> Outcome``. Its other keyword parameters bear the names
+of those ``Settings`` that it has a use for, and it is called with what was set of them; what it has no use for is
+refused before any work. It offers ``checkpoint`` what it could go on from, and begins from what that recalls. Only the
+file of the method that runs is imported.
 """
 
 from __future__ import annotations
@@ -14,22 +15,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ctrecon.errors import SettingError
+from ctrecon.support.folder import in_place
 
 if TYPE_CHECKING:
     from ctrecon.reconstruction.problem import Outcome
 
-METHODS: dict[str, tuple[str, str]] = {
-    "energy": ("energy_dissipation", "energy_dissipation"),
-    "gradient": ("gradient", "gradient_descent"),
-    "cgls": ("cgls", "conjugate_gradients"),
-    "huber-tv": ("huber_tv", "huber_tv"),
-    "fista-tv": ("fista_tv", "fista_tv"),
-    "sirt": ("sirt", "sirt"),
-    "os-sart": ("os_sart", "os_sart"),
-    "mlem": ("mlem", "mlem"),
-    "fbp": ("fbp", "filtered_back_projection"),
-}
-"""Every method by the name that ``--method`` takes: the file in this folder, and the function in it."""
+METHODS = tuple(name.replace("_", "-") for name in in_place(__name__))
+"""Every method by the name that ``--method`` takes, in the order of the ``PLACE`` of their files."""
 
 
 def load_method(name: str) -> Callable[..., Outcome]:
@@ -46,8 +38,8 @@ def load_method(name: str) -> Callable[..., Outcome]:
     """
     if name not in METHODS:
         raise SettingError(f"there is no method {name[:60]!r}; use {', '.join(METHODS)}")
-    file, function = METHODS[name]
-    method: Callable[..., Outcome] = getattr(importlib.import_module(f"{__name__}.{file}"), function)
+    file = name.replace("-", "_")
+    method: Callable[..., Outcome] = getattr(importlib.import_module(f"{__name__}.{file}"), file)
     return method
 
 

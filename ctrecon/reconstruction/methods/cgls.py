@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from ctrecon.classical.cgls import cgls_iterates
 from ctrecon.classical.iterated import Iterated
-from ctrecon.reconstruction.methods.following import until_delta
+from ctrecon.reconstruction.methods._following import until_delta
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State
 
+PLACE = 30
 
-def conjugate_gradients(
+
+def cgls(
     problem: Problem, *, iterations: int = 500, watch: Watch | None = None, checkpoint: Checkpoint = NOWHERE
 ) -> Outcome:
     """CGLS (``ctrecon/classical/cgls.py``), stopped at delta.

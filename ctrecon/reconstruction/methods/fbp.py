@@ -12,10 +12,12 @@ from ctrecon.classical.fbp import SMOOTHEST_FIRST, Window
 from ctrecon.classical.filled import refilled
 from ctrecon.classical.inversion import inversion
 from ctrecon.energies.base import inner
-from ctrecon.reconstruction.methods.following import ROUNDING, Following
+from ctrecon.reconstruction.methods._following import ROUNDING, Following
 from ctrecon.reconstruction.needs import at_once, inversion_formula, needs
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch, kept
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint
+
+PLACE = 90
 
 
 def several(problems: Sequence[Problem], *, window: Window | None = None) -> list[Outcome]:
@@ -49,7 +51,7 @@ def _said(name: str, cutoff: float) -> str:
 
 @at_once(several)
 @needs(inversion_formula)
-def filtered_back_projection(
+def fbp(
     problem: Problem, *, window: Window | None = None, watch: Watch | None = None, checkpoint: Checkpoint = NOWHERE
 ) -> Outcome:
     """FBP with the smoothest filter of a known family that meets delta; each filter tried is one "iteration".

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ctrecon.classical.fista_tv import fista_tv_iterates
 from ctrecon.classical.tv_solver import HuberTVSolver
-from ctrecon.reconstruction.methods.following import until_delta
+from ctrecon.reconstruction.methods._following import until_delta
 from ctrecon.reconstruction.objective import pull_of
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
+PLACE = 50
 # The first weight in units of the noise's pull at a pixel: several times what meets delta.
 FIRST = 8.0
 

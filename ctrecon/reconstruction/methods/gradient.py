@@ -10,18 +10,19 @@ from ctrecon.descent.descend import Iterate, descend
 from ctrecon.descent.directions import NegativeGradient
 from ctrecon.descent.step import Armijo
 from ctrecon.descent.stopping import Discrepancy, Plateau
-from ctrecon.reconstruction.methods.following import followed
+from ctrecon.reconstruction.methods._following import followed
 from ctrecon.reconstruction.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State
 
+PLACE = 20
 # 2 / L turns the steepest part of the misfit over and leaves it as large as it was; whoever demands hardly any fall
 # takes that step again and again, or not, by the last digits of L (with a dead ray or two, L is 1% less). A quarter of
 # what the slope promises lets it fall by half at least.
 _FALL = 0.25
 
 
-def gradient_descent(
+def gradient(
     problem: Problem, *, objective: Objective | None = None, iterations: int = 2000, watch: Watch | None = None,
     checkpoint: Checkpoint = NOWHERE,
 ) -> Outcome:

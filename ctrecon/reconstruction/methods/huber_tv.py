@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from ctrecon.classical.tv import tv_at_discrepancy
-from ctrecon.reconstruction.methods.following import ROUNDING, Following
+from ctrecon.reconstruction.methods._following import ROUNDING, Following
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch, kept
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State, Within
+
+PLACE = 40
 
 
 def huber_tv(problem: Problem, *, watch: Watch | None = None, checkpoint: Checkpoint = NOWHERE) -> Outcome:

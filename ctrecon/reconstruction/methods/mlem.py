@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ctrecon.classical.mlem import mlem_iterates
-from ctrecon.reconstruction.methods.following import until_delta
+from ctrecon.reconstruction.methods._following import until_delta
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint
+
+PLACE = 80
 
 
 def mlem(

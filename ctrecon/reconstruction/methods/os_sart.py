@@ -10,10 +10,11 @@ from ctrecon.classical.sirt import os_sart_iterates
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import choose, place_matrix
 from ctrecon.operators.sparse import SparseOperator
-from ctrecon.reconstruction.methods.following import until_delta
+from ctrecon.reconstruction.methods._following import until_delta
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
+PLACE = 70
 # Views in each subset, about; fewer of these draw streaks before they agree.
 SUBSET = 12
 

@@ -11,6 +11,8 @@ from ctrecon.phantoms.base import Phantom, Primitive
 from ctrecon.phantoms.ellipse import Ellipse
 from ctrecon.phantoms.shapes import AIR, Point, Room, ellipse_outline, log_uniform
 
+PLACE = 10
+
 
 @dataclass(frozen=True)
 class Ellipses:

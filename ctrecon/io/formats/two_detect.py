@@ -21,16 +21,19 @@ from ctrecon.io.measured import Measured, from_counts
 from ctrecon.io.tiff import frames_of
 from ctrecon.support.arrays import Float64Array
 
+NAME = "2DeteCT"
+PLACE = 90
+
 _FILES = ("sinogram.tif", "dark.tif", "flat1.tif", "flat2.tif")
 _VIEWS, _CELLS, _CELL_MM = 3601, 1912, 0.0748
 _SHIFTED = (*range(1, 2831), *range(5521, 5871))
 
 
-def is_2detect(path: Path) -> bool:
+def takes(path: Path) -> bool:
     return path.is_dir() and all((path / name).is_file() for name in _FILES)
 
 
-def read_2detect(path: Path, ask: Ask) -> Measured:
+def read(path: Path, ask: Ask) -> Measured:
     """Raises InputError for files of another size, or a folder whose name tells no slice."""
     if ask.row is not None:
         raise InputError(f"{path}: holds one sinogram, without detector rows to choose from; drop --row")

@@ -19,19 +19,23 @@ from ctrecon.io.rtk_geometry import Projection, rtk_geometry
 from ctrecon.io.shots import SUFFIXES, Shots, shots_in
 from ctrecon.io.xml_file import number_of, read_xml
 
+NAME = "Varian .hnd and .xim, Elekta .his"
+PLACE = 60
+VOLUMES = True
+
 _ABOVE = 2
 _ELEKTA = {"SourceToIsocenterDistance": 1000.0, "SourceToDetectorDistance": 1536.0}
 _MM = 10.0
 
 
-def is_linac(path: Path) -> bool:
+def takes(path: Path) -> bool:
     """A folder of such pictures, or one of them."""
     if path.is_dir():
         return any(p.suffix.lower() in SUFFIXES for p in path.iterdir())
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def read_linac(path: Path, ask: Ask) -> Measured:
+def read(path: Path, ask: Ask) -> Measured:
     """Raises InputError where pictures or the machine's XML file are missing or damaged."""
     folder = path if path.is_dir() else path.parent
     shots = shots_in(folder)

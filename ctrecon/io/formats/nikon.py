@@ -19,12 +19,16 @@ from ctrecon.io.measured import Measured
 from ctrecon.io.tiff import SUFFIXES, frames_of, in_order
 from ctrecon.io.transmitted import line_integrals_of
 
+NAME = "Nikon .xtekct"
+PLACE = 10
+VOLUMES = True
 
-def is_nikon(path: Path) -> bool:
+
+def takes(path: Path) -> bool:
     return path.suffix.lower() == ".xtekct"
 
 
-def read_nikon(path: Path, ask: Ask) -> Measured:
+def read(path: Path, ask: Ask) -> Measured:
     """Raises InputError where frames are missing or the axis is moved or tilted in a way that no fan beam has."""
     said = read_key_values(path)
     views, stem = said.count("Projections"), said.text("Name") or path.stem

@@ -11,6 +11,8 @@ from ctrecon.phantoms.base import Phantom, Primitive
 from ctrecon.phantoms.shapes import AIR, Point, Room, filled, log_uniform, shrunk
 from ctrecon.support.arrays import Float64Array
 
+PLACE = 20
+
 
 @dataclass(frozen=True)
 class Polygons:

@@ -24,6 +24,9 @@ from ctrecon.io.tiff import in_order
 from ctrecon.support.arrays import Float64Array
 from ctrecon.support.limits import check_claim
 
+NAME = "EDF with .info"
+PLACE = 30
+
 _BLOCK, _LONGEST_HEADER = 512, 64 * 1024
 _TYPES = {
     "unsignedbyte": "u1", "signedbyte": "i1", "unsignedshort": "u2", "signedshort": "i2", "unsignedinteger": "u4",
@@ -33,11 +36,11 @@ _TYPES = {
 _ORDERS = {"lowbytefirst": "<", "highbytefirst": ">"}
 
 
-def is_edf(path: Path) -> bool:
+def takes(path: Path) -> bool:
     return path.suffix.lower() == ".info"
 
 
-def read_edf(path: Path, ask: Ask) -> Measured:
+def read(path: Path, ask: Ask) -> Measured:
     """Raises InputError where frames are missing, damaged or of different sizes."""
     said = read_key_values(path)
     stem = said.text("Prefix") or path.stem

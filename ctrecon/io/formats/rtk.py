@@ -21,18 +21,22 @@ from ctrecon.io.xml_file import number_of, read_xml
 from ctrecon.support.arrays import Array
 from ctrecon.support.limits import check_claim, reason
 
+NAME = "RTK geometry .xml"
+PLACE = 40
+VOLUMES = True
+
 _STACK = ".mha"
 _ROOT = b"RTKThreeDCircularGeometry"
 
 
-def is_rtk(path: Path) -> bool:
+def takes(path: Path) -> bool:
     if path.suffix.lower() != ".xml" or not path.is_file():
         return False
     with path.open("rb") as stream:
         return _ROOT in stream.read(1024)
 
 
-def read_rtk(path: Path, ask: Ask) -> Measured:
+def read(path: Path, ask: Ask) -> Measured:
     """Raises InputError where projections are missing or do not fit, or no row of the scan is a plane of its own."""
     said = read_projections(path)
     shots = shots_in(path.parent)

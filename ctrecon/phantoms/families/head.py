@@ -24,6 +24,8 @@ from ctrecon.phantoms.shapes import (
 )
 from ctrecon.support.arrays import Float64Array
 
+PLACE = 30
+
 SKIN = 1.0
 FLUID = 1.01
 

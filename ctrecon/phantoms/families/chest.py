@@ -22,6 +22,8 @@ from ctrecon.phantoms.shapes import (
 )
 from ctrecon.support.arrays import Float64Array
 
+PLACE = 40
+
 FAT = 0.9
 MUSCLE = 1.05
 

@@ -19,15 +19,16 @@ from ctrecon.descent.stopping import Discrepancy, Plateau
 from ctrecon.networks.looks import LOOKS, look_and_descend
 from ctrecon.networks.pretrained import load_ct_network, usual_ct_weights
 from ctrecon.networks.slices import fitted
-from ctrecon.reconstruction.methods.following import followed
+from ctrecon.reconstruction.methods._following import followed
 from ctrecon.reconstruction.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State, Within
 
+PLACE = 10
 ITERATIONS, ITERATIONS_ALONG = 30, 200
 
 
-def energy_dissipation(
+def energy(
     problem: Problem,
     *,
     prior: nn.Module | str | Path | None = None,

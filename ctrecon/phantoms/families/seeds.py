@@ -12,6 +12,8 @@ from ctrecon.phantoms.ellipse import Ellipse
 from ctrecon.phantoms.shapes import Room, bent_path, clearance, filled, log_uniform, outline, ribbon, shrunk
 from ctrecon.support.arrays import Float64Array
 
+PLACE = 60
+
 
 @dataclass(frozen=True)
 class Seeds:

@@ -19,12 +19,16 @@ from ctrecon.io.measured import Measured
 from ctrecon.io.tiff import SUFFIXES, frames_of, in_order
 from ctrecon.io.transmitted import line_integrals_of
 
+NAME = "SkyScan .log"
+PLACE = 20
+VOLUMES = True
 
-def is_skyscan(path: Path) -> bool:
+
+def takes(path: Path) -> bool:
     return path.suffix.lower() == ".log"
 
 
-def read_skyscan(path: Path, ask: Ask) -> Measured:
+def read(path: Path, ask: Ask) -> Measured:
     """Raises InputError for a log of another program, missing frames, and trajectories that are no circle."""
     said = read_key_values(path)
     if "Rotation Step (deg)" not in said:

@@ -21,16 +21,19 @@ from ctrecon.io.transmitted import line_integrals_of
 from ctrecon.support.json_text import parse_json
 from ctrecon.support.limits import as_rays, check_claim
 
+NAME = "raw numbers with a sidecar"
+PLACE = 50
+
 _TYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 _ORDERS = {"little": "<", "big": ">"}
 _KEYS = {"type", "order", "shape", "offset", "white"}
 
 
-def is_raw(path: Path) -> bool:
+def takes(path: Path) -> bool:
     return path.suffix.lower() in (".raw", ".bin")
 
 
-def read_raw(path: Path, ask: Ask) -> Measured:
+def read(path: Path, ask: Ask) -> Measured:
     """Raises InputError where the entry is missing or the file has another length than it says."""
     said = _said(path)
     shape, dtype = said["shape"], np.dtype(_ORDERS[said["order"]] + np.dtype(said["type"]).str[1:])

@@ -23,17 +23,21 @@ from ctrecon.io.tiff import SUFFIXES, Frames, frames_of, in_order
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.limits import as_rays
 
+NAME = "TIFF"
+PLACE = 100
+VOLUMES = True
+
 _WHITE = re.compile(r"(white|flat|blank|bright|open|ff|i0|io)(field|s|beam|frame|fields|frames)?")
 _BEFORE, _AFTER = {"before", "pre", "start", "begin"}, {"after", "post", "end"}
 _DARK = re.compile(r"(dark|df|di|offset|background)(field|s|current|frame|fields|frames)?")
 
 
-def is_tiff_scan(path: Path) -> bool:
+def takes(path: Path) -> bool:
     """A TIFF file, or a folder in which some are."""
     return path.suffix.lower() in SUFFIXES if path.is_file() else path.is_dir() and bool(_tiffs(path))
 
 
-def read_tiff_scan(path: Path, ask: Ask) -> Measured:
+def read(path: Path, ask: Ask) -> Measured:
     """Raises InputError where white frames are missing, or files do not belong together."""
     if path.is_file():
         whole = frames_of([path])

@@ -12,6 +12,8 @@ from ctrecon.phantoms.ellipse import Ellipse
 from ctrecon.phantoms.gaussian import Gaussian
 from ctrecon.phantoms.shapes import AIR, Room, clearance, filled, log_uniform, outline
 
+PLACE = 50
+
 
 @dataclass(frozen=True)
 class Textured:

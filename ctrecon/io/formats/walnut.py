@@ -24,6 +24,10 @@ from ctrecon.io.stack import Cut
 from ctrecon.io.tiff import Frames, frames_of, in_order
 from ctrecon.support.arrays import Array, Float64Array
 
+NAME = "walnuts"
+PLACE = 80
+VOLUMES = True
+
 GEOMETRY = "scan_geom_corrected.geom"
 _WHITE, _DARK = ("io000000.tif", "io000001.tif"), ("di000000.tif",)
 _LARGEST = 64 * 2**20
@@ -31,7 +35,7 @@ _VECTOR = 12
 _FARTHEST_MM = 1e9
 
 
-def is_walnut(path: Path) -> bool:
+def takes(path: Path) -> bool:
     return path.is_dir() and (path / GEOMETRY).is_file() and (path / "di000000.tif").is_file()
 
 
@@ -56,7 +60,7 @@ class _Turned:
         return (np.flipud(frame).T for frame in self.frames)
 
 
-def read_walnut(path: Path, ask: Ask) -> Measured:
+def read(path: Path, ask: Ask) -> Measured:
     """The volume; no row of it is a plane of its own. Raises InputError where files are missing or do not fit."""
     if not ask.all_rows:
         raise InputError(f"{path}: its views are given one by one in space, and no detector row is a plane of its own; "

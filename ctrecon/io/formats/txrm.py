@@ -29,6 +29,10 @@ from ctrecon.io.tiff import MOST_FRAMES
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.limits import reason
 
+NAME = "Zeiss .txrm"
+PLACE = 70
+VOLUMES = True
+
 _REAL = 10
 _TYPES: dict[int, np.dtype[Any]] = {5: np.dtype("<u2"), _REAL: np.dtype("<f4")}
 _PARALLEL, _CONE = 2, 1
@@ -37,7 +41,7 @@ _IN_FOLDER = 100
 _DAMAGE = (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError, OverflowError)
 
 
-def is_txrm(path: Path) -> bool:
+def takes(path: Path) -> bool:
     return path.suffix.lower() == ".txrm"
 
 
@@ -65,7 +69,7 @@ class _File:
         return np.frombuffer(raw, dtype, self.rows * self.columns).reshape(self.rows, self.columns)
 
 
-def read_txrm(path: Path, ask: Ask) -> Measured:
+def read(path: Path, ask: Ask) -> Measured:
     """Raises InputError for damaged files, mosaics and reconstructions, and where the white frame is missing."""
     try:
         ole = olefile.OleFileIO(str(path), raise_defects=olefile.DEFECT_INCORRECT)
