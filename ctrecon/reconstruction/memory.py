@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from ctrecon.measurement.scan import Scan
+from ctrecon.reconstruction.methods import volumes_held
 
 # Counted, not measured: the arrays that a method holds at once with those of the proof in float64, each in float32
 # volumes and sets of data, generously; what Python and its libraries take beside them.
-_VOLUMES = {"fbp": 6.0, "huber-tv": 14.0, "energy": 24.0}
-_USUAL, _DATA, _START_BYTES = 8.0, 7.0, 0.5e9
+_DATA, _START_BYTES = 7.0, 0.5e9
 
 
 def peak_bytes(scan: Scan, method: str) -> float:
@@ -23,7 +23,7 @@ def peak_bytes(scan: Scan, method: str) -> float:
         In bytes, what the interpreter and the libraries take included.
     """
     voxels = math.prod(scan.grid.shape) if scan.grid is not None else 0
-    return _START_BYTES + 4 * (_VOLUMES.get(method, _USUAL) * voxels + _DATA * scan.sinogram.size)
+    return _START_BYTES + 4 * (volumes_held(method) * voxels + _DATA * scan.sinogram.size)
 
 
 def memory_said(scan: Scan, method: str) -> str:

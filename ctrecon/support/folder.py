@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
 import pkgutil
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 _LAST = 1000
@@ -21,14 +21,12 @@ def members(package: str) -> tuple[str, ...]:
     """The files of a package, in the order of their names; those that begin with ``_`` are not counted.
 
     Args:
-        package: Its full name.
+        package: Its full name; only the outermost package that it is in is imported.
 
     Returns:
         The names of its modules.
     """
-    path = importlib.import_module(package).__path__
-    found = (one.name for one in pkgutil.iter_modules(path) if not one.ispkg)
-    return tuple(sorted(name for name in found if not name.startswith("_")))
+    return tuple(sorted(name for name in _sources(package) if not name.startswith("_")))
 
 
 @cache
@@ -51,7 +49,7 @@ def one_of_each(package: str) -> tuple[Any, ...]:
         package: Its full name.
 
     Returns:
-        In the order of ``in_place``: of ``head_in_space.py`` a ``HeadInSpace()``.
+        In the order of ``in_place``: of ``soft_parts.py`` a ``SoftParts()``.
     """
     found = ((importlib.import_module(f"{package}.{name}"), name) for name in in_place(package))
     return tuple(getattr(file, name.title().replace("_", ""))() for file, name in found)
@@ -62,16 +60,14 @@ def says(module: str) -> tuple[str, dict[str, Any]]:
     """What a file says of itself.
 
     Args:
-        module: Its full name; the package that it is in is imported, it is not.
+        module: Its full name; it is not imported, nor is the package that it is in.
 
     Returns:
         The first line of its docstring (empty where there is none, or no source), and its constants by name: what is
         assigned to one name in capitals and is plain numbers and texts.
     """
-    spec = importlib.util.find_spec(module)
-    read = getattr(None if spec is None else spec.loader, "get_source", None)
-    source = None if read is None else read(module)
-    tree = ast.parse(source or "")
+    package, _, name = module.rpartition(".")
+    tree = ast.parse(_sources(package).get(name, ""))
     constants: dict[str, Any] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
@@ -81,3 +77,17 @@ def says(module: str) -> tuple[str, dict[str, Any]]:
             except ValueError:
                 continue
     return (ast.get_docstring(tree) or "").partition("\n")[0], constants
+
+
+@cache
+def _sources(package: str) -> dict[str, str]:
+    """The text of each file of a package by its name, "" where there is none."""
+    outermost, *rest = package.split(".")
+    folders = [str(Path(folder, *rest)) for folder in importlib.import_module(outermost).__path__]
+    texts = {}
+    for one in pkgutil.iter_modules(folders):
+        if not one.ispkg:
+            spec = one.module_finder.find_spec(one.name, None)
+            read = getattr(None if spec is None else spec.loader, "get_source", None)
+            texts[one.name] = (read(one.name) if read is not None else None) or ""
+    return texts

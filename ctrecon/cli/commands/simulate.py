@@ -12,11 +12,15 @@ import click
 from ctrecon.cli.help import Command
 from ctrecon.cli.main import printable
 from ctrecon.cli.options import FilePath, ScanPath, overwrite_option, percent
+from ctrecon.support.folder import in_place
 
 if TYPE_CHECKING:
     from ctrecon.simulation.simulated import Simulated
 
-FAMILY_NAMES = ("ellipses", "polygons", "head", "chest", "textured", "seeds", "ellipsoids", "trunk")
+IN_THE_PLANE, IN_SPACE = (
+    tuple(name.replace("_", "-") for name in in_place(f"ctrecon.phantoms.{one}")) for one in ("families", "bodies")
+)
+FAMILY_NAMES = tuple(dict.fromkeys((*IN_THE_PLANE, *IN_SPACE)))
 
 
 def _phantom(context: click.Context, option: click.Parameter, given: str | None) -> str | None:
@@ -36,7 +40,7 @@ def _phantom(context: click.Context, option: click.Parameter, given: str | None)
 )  # fmt: skip
 @click.option("-o", "--output", type=FilePath, default=Path("scan.npz"), show_default=True, help=".npz or .npy")
 @click.option("--phantom", metavar="NAME|FILE.py", callback=_phantom, show_default="chest; of a cone trunk",
-    help=f"{', '.join(FAMILY_NAMES)} (of a cone the last two, or head), or a Python file of your own, which is run.")
+    help=f"{', '.join(FAMILY_NAMES)} (of a cone {', '.join(IN_SPACE)}), or a Python file of your own, which is run.")
 @click.option("--image", "image_file", type=FilePath, help="Scan this image (.npy, 1/mm) instead of a phantom.")
 @click.option("--from-dicom", type=ScanPath, help="Scan slices of this CT series (folder, .zip, file; or NIfTI in HU).")
 @click.option("--slice", "which", metavar="N|all", help="Of --from-dicom, from 1. Default: the middle one.")

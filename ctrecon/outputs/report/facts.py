@@ -11,17 +11,11 @@ import numpy as np
 from ctrecon.outputs.history import History
 from ctrecon.outputs.report.content import Content
 from ctrecon.outputs.report.words import number
+from ctrecon.reconstruction.methods import title_of
 
 Rows = tuple[tuple[str, str], ...]
 
 MOST_STEPS = 60
-_METHODS = {
-    "energy": "learned directions, bent downhill (energy dissipation)",
-    "gradient": "gradient descent",
-    "cgls": "conjugate gradients (CGLS)",
-    "huber-tv": "Huber total variation",
-    "fbp": "filtered back projection",
-}
 _TIMED = {
     "read": "reading the scan",
     "prepare": "preparing the operator",
@@ -78,7 +72,7 @@ def details(content: Content) -> Rows:
         return ()
     rows = [
         ("Scan file, as the history has it; not compared here", history.source),
-        ("Method", _METHODS.get(history.method, history.method or "not named")),
+        ("Method", title_of(history.method) if history.method else "not named"),
         *_weights(history),
         ("Ended because", history.reason),
         ("Delta", f"{number(history.delta)} ({history.norm}; {history.delta_from})"),

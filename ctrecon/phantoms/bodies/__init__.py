@@ -1,7 +1,6 @@
 """Families of bodies with exact line integrals in space: a file in this folder is one, by being here.
 
-Its class is a ``BodyFamily`` that bears the name of its file, as words in capitals: ``head_in_space.py`` has
-``HeadInSpace``.
+Its class is a ``BodyFamily`` of this ``name`` and bears it in capitals: ``soft_part.py`` has ``SoftPart``, "soft-part".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Families of phantoms in the plane: a file in this folder is one, by being here.
 
-Its class is a ``Family`` that bears the name of its file, as words in capitals: ``soft_parts.py`` has ``SoftParts``.
+Its class is a ``Family`` of this ``name`` and bears it in capitals: ``soft_parts.py`` has ``SoftParts``, "soft-parts".
 """
 
 from __future__ import annotations

@@ -12,13 +12,15 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctrecon.errors import SettingError
-from ctrecon.support.folder import in_place
+from ctrecon.support.folder import in_place, says
 
 if TYPE_CHECKING:
     from ctrecon.reconstruction.problem import Outcome
+
+_USUAL_VOLUMES = 8.0
 
 METHODS = tuple(name.replace("_", "-") for name in in_place(__name__))
 """Every method by the name that ``--method`` takes, in the order of the ``PLACE`` of their files."""
@@ -41,6 +43,20 @@ def load_method(name: str) -> Callable[..., Outcome]:
     file = name.replace("-", "_")
     method: Callable[..., Outcome] = getattr(importlib.import_module(f"{__name__}.{file}"), file)
     return method
+
+
+def title_of(name: str) -> str:
+    """What a method is called in a report: its ``TITLE``, without one its name, as for a method that is no more."""
+    return str(_constant(name, "TITLE", name))
+
+
+def volumes_held(name: str) -> float:
+    """About how many images a method holds at once with those of the proof: its ``VOLUMES_HELD``."""
+    return float(_constant(name, "VOLUMES_HELD", _USUAL_VOLUMES))
+
+
+def _constant(name: str, constant: str, otherwise: object) -> Any:
+    return says(f"{__name__}.{name.replace('-', '_')}")[1].get(constant, otherwise) if name in METHODS else otherwise
 
 
 def settings_of(method: Callable[..., Outcome]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State
 
 PLACE = 30
+TITLE = "conjugate gradients (CGLS)"
 
 
 def cgls(

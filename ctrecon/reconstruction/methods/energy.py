@@ -25,6 +25,8 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State, Within
 
 PLACE = 10
+TITLE = "learned directions, bent downhill (energy dissipation)"
+VOLUMES_HELD = 24.0
 ITERATIONS, ITERATIONS_ALONG = 30, 200
 
 

@@ -18,6 +18,8 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch, kept
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
 PLACE = 90
+TITLE = "filtered back projection"
+VOLUMES_HELD = 6.0
 
 
 def several(problems: Sequence[Problem], *, window: Window | None = None) -> list[Outcome]:

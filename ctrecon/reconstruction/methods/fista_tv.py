@@ -10,6 +10,7 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
 PLACE = 50
+TITLE = "FISTA with total variation"
 # The first weight in units of the noise's pull at a pixel: several times what meets delta.
 FIRST = 8.0
 

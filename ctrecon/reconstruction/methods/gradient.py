@@ -16,6 +16,7 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State
 
 PLACE = 20
+TITLE = "gradient descent"
 # 2 / L turns the steepest part of the misfit over and leaves it as large as it was; whoever demands hardly any fall
 # takes that step again and again, or not, by the last digits of L (with a dead ray or two, L is 1% less). A quarter of
 # what the slope promises lets it fall by half at least.

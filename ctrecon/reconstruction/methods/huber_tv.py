@@ -10,6 +10,8 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch, kept
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State, Within
 
 PLACE = 40
+TITLE = "Huber total variation"
+VOLUMES_HELD = 14.0
 
 
 def huber_tv(problem: Problem, *, watch: Watch | None = None, checkpoint: Checkpoint = NOWHERE) -> Outcome:

@@ -15,6 +15,7 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
 PLACE = 70
+TITLE = "OS-SART (SIRT by ordered subsets)"
 # Views in each subset, about; fewer of these draw streaks before they agree.
 SUBSET = 12
 

@@ -8,6 +8,7 @@ from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint
 
 PLACE = 60
+TITLE = "SIRT"
 
 
 def sirt(

@@ -19,7 +19,7 @@ SKIN, FLUID = 1.0, 1.01
 
 
 @dataclass(frozen=True)
-class HeadInSpace:
+class Head:
     """The face looks along y."""
 
     name: str = "head"
