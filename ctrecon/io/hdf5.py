@@ -26,6 +26,8 @@ else:
     h5py = Later("h5py")
 
 _MOST_LINKS = 8
+# So many names of a file are looked at for its arrays; those of a large experiment are a few hundred.
+_MOST_NAMES = 2000
 _LONGEST_TEXT = 10_000
 
 
@@ -59,7 +61,31 @@ class Hdf5File:
         self._file.close()
 
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name in self._top() if self._is_numbers(name))
+        """The arrays of numbers at the top; where there are none, those with two axes and more, wherever they are.
+
+        Raises InputError where there are none of these either, and a link leads to another file.
+        """
+        top = tuple(name for name in self._top() if self._is_numbers(name))
+        return top or self._deeper()
+
+    def _deeper(self) -> tuple[str, ...]:
+        found: list[str] = []
+        ahead, seen, away = self._top(), 0, ""
+        while ahead and seen < _MOST_NAMES:
+            name, seen = ahead.pop(0), seen + 1
+            try:
+                one = self.find(name)
+            except InputError as leaves:
+                away = away or str(leaves)
+                continue
+            with suppress(InputError), _whole(self.path, name):
+                if isinstance(one, h5py.Group) and name.count("/") < MAX_DEPTH:
+                    ahead += [f"{name}/{part}" for part in one]
+                elif isinstance(one, h5py.Dataset) and one.dtype.kind in "fiuc" and len(one.shape or ()) > 1:
+                    found.append(name)
+        if away and not found:
+            raise InputError(away)
+        return tuple(found)
 
     def _top(self) -> list[str]:
         with _whole(self.path, "its table of contents"):
@@ -128,7 +154,8 @@ class Hdf5File:
                 raise InputError(
                     f"{self.path}: {'/'.join(parts)} is a link into another file "
                     f"({links_here.get_val(key)[0].decode('utf-8', 'replace')!r}), which is not followed; "
-                    "copy the data into one file"
+                    f"copy the data into one file, for instance by `h5copy -f ext -i {self.path.name} -o one.h5 "
+                    f"-s {parts[0]} -d {parts[0]}`"
                 )
             if kind == h5py.h5l.TYPE_SOFT:
                 if links == 0:
@@ -156,7 +183,10 @@ class Hdf5File:
                 "opened; copy the data into one file"
             )
         if found.is_virtual:
-            raise InputError(f"{self.path}: {name} is put together from other files; copy the data into one file")
+            raise InputError(
+                f"{self.path}: {name} is put together from other files, which are not opened; copy its values into one "
+                "file (by h5py: new[name] = old[name][()])"
+            )
         check_number_type(self.path, name, found.dtype)
         if found.shape is None:
             raise InputError(f"{self.path}: {name} is empty; write the values")

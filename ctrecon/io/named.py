@@ -24,6 +24,7 @@ from ctrecon.support.limits import as_rays
 T = TypeVar("T")
 Open = Callable[[Path], AbstractContextManager[ArrayFile]]
 
+_MOST_NAMED = 12
 _WHITE_NAMES = ("white", "blank", "flat")
 _NUMBERS = ("detector_spacing_mm", "detector_offset_mm", "source_to_axis_mm", "source_to_detector_mm")
 
@@ -83,8 +84,9 @@ def _guess(file: ArrayFile) -> Arrays:
     one = [name for name in names if name != mask]
     if len(one) == 1:
         return Arrays(sinogram=one[0], mask=mask)
+    said = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
     raise InputError(
-        f"{file.path}: it is not clear which of its arrays ({', '.join(names) or 'none of numbers'}) is the sinogram; "
+        f"{file.path}: it is not clear which of its arrays ({said or 'none of numbers'}) is the sinogram; "
         'name it by "arrays" in the JSON file beside it (docs/units.md)'
     )
 

@@ -16,6 +16,8 @@ from ctrecon.diagnosis.causes.angle_gap import angle_gap
 from ctrecon.diagnosis.causes.copies import copies
 from ctrecon.diagnosis.causes.ends_meet import ends_meet
 from ctrecon.diagnosis.causes.few_values import few_values
+from ctrecon.diagnosis.causes.rings import rings
+from ctrecon.diagnosis.causes.saturated import saturated
 from ctrecon.diagnosis.causes.view_order import view_order
 from ctrecon.diagnosis.fit import fit
 from ctrecon.diagnosis.suggestion import Cause
@@ -44,11 +46,25 @@ def paired(f: np.ndarray) -> np.ndarray:
     return f.reshape(-1, 2, f.shape[1])[:, ::-1].reshape(f.shape)
 
 
+def at_cell(f: np.ndarray, cell: int, share: float, *, from_: float | None = None) -> np.ndarray:
+    along = np.linspace(share if from_ is None else from_, share, len(f))[:, None]
+    return np.asarray(f.max() * along * (np.arange(f.shape[1]) == cell))
+
+
 FAULTS: dict[str, tuple[Cause, str, str, Callable[[np.ndarray], np.ndarray]]] = {
     "the last view twice": (copies, "lost-views", "view 59 repeats the view before", lambda f: repeated(f, 59)),
     "a stuck cell": (copies, "bad-columns", "cell 30 repeats", lambda f: repeated(f.T, 30).T),
     "pairs of views exchanged": (view_order, "views-out-of-order", "exchanged in pairs", paired),
     "five bits": (few_values, "few-values", "few bits", lambda f: np.round(f / f.max() * 32) / 32 * f.max()),
+    "eight bits": (few_values, "few-values", "few bits", lambda f: np.round(np.clip(f / f.max(), 0, 1) * 255) / 255),
+    "a cell that reads too much": (rings, "rings", "cell 30", lambda f: f + at_cell(f, 30, 0.03)),
+    "a cell that drifts": (rings, "rings", "neighbours", lambda f: f + at_cell(f, 36, 0.1, from_=0.0)),
+    "cells that differ": (
+        rings, "rings", "from one to the next", lambda f: f * np.random.default_rng(2).normal(1, 0.05, f.shape[1])
+    ),
+    "a limit few rays reach": (
+        saturated, "saturation", "many rays hold one", lambda f: np.minimum(f, np.sort(f, axis=None)[-7])
+    ),
     "an arc left out": (
         angle_gap, "angles-left-out", "after view 19", lambda f: np.delete(longer(), np.s_[20 : 20 + LEFT_OUT], axis=0)
     ),
@@ -96,3 +112,19 @@ def test_ends_that_are_stated_to_meet_and_do_not_are_a_sign() -> None:
 def test_all_views_alike_are_a_cylinder_and_no_copies() -> None:
     alike = np.repeat(honest().sinogram[:1], VIEWS, axis=0)
     assert not list(copies(dataclasses.replace(honest(), sinogram=alike)))
+
+
+def test_edges_of_what_is_round_about_the_axis_are_no_rings() -> None:
+    """They lie at the same cells in all views, as a ring does."""
+    y, x = np.mgrid[-1:1:96j, -1:1:96j]
+    away = np.hypot(x, y)
+    discs = (0.02 * (away < 0.7) + 0.02 * (away < 0.3)).astype(np.float32)
+    scan = ct.simulate(discs, size=96, views=90, noise=0.003, seed=2).scan
+    assert not list(rings(scan))
+    f = scan.sinogram.copy()
+    f[:, 70] += 0.03 * f.max()
+    (found,) = rings(dataclasses.replace(scan, sinogram=f))
+    assert found.scan is not None
+    assert found.scan.mask is not None
+    assert not found.scan.mask[:, 70].any()
+    assert found.scan.mask.sum() >= 0.95 * f.size

@@ -57,6 +57,11 @@ def with_cells(scan: Scan, factor: float) -> Scan:
     return with_fields(scan, detector_spacing_mm=factor * fan(scan).detector_spacing_mm)
 
 
+def with_distances(scan: Scan, factor: float) -> Scan:
+    near, far = fan(scan).source_to_axis_mm, fan(scan).source_to_detector_mm
+    return with_fields(scan, source_to_axis_mm=factor * near, source_to_detector_mm=factor * far)
+
+
 def all_lengths(scan: Scan, factor: float) -> Scan:
     assert scan.geometry is not None
     return dataclasses.replace(scan, geometry=scaled(scan.geometry, factor), grid=None, image_shape=None)
@@ -139,6 +144,7 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "cells at the axis": ("cells-at-axis", lambda s: with_cells(s, 1 / fan(s).magnification)),
     "cells in m": ("detector-in-m", lambda s: with_cells(s, 1e-3)),
     "cells in cm": ("detector-in-cm", lambda s: with_cells(s, 0.1)),
+    "distances in inches": ("distances-in-inches", lambda s: with_distances(s, 1 / 25.4)),
     "all in m": ("lengths-in-m", lambda s: all_lengths(s, 1e-3)),
     "all in um": ("lengths-in-um", lambda s: all_lengths(s, 1e3)),
     "shares": ("not-logged", lambda s: with_data(s, np.exp(-s.sinogram))),

@@ -73,3 +73,20 @@ def test_plain_hdf5_with_a_sinogram(tmp_path):
     np.testing.assert_array_equal(read_scan(tmp_path / "p.hdf5").sinogram, sinogram())
     write_json(tmp_path / "p.json", SIDECAR | {"arrays": {"sinogram": "link"}})
     np.testing.assert_array_equal(read_scan(tmp_path / "p.hdf5").sinogram, sinogram())
+
+
+def test_what_lies_deeper_is_found_and_what_lies_elsewhere_is_named(tmp_path):
+    """Programs of beamlines write groups, and a file that only links to the detector's own."""
+    write_json(tmp_path / "deep.json", SIDECAR)
+    with h5py.File(tmp_path / "deep.h5", "w") as file:
+        file["entry/detector/detector"] = sinogram()
+        file["entry/detector/time"] = np.zeros(VIEWS)
+    np.testing.assert_array_equal(read_scan(tmp_path / "deep.h5").sinogram, sinogram())
+    with h5py.File(tmp_path / "deep.h5", "a") as file:
+        file["entry/other/data"] = sinogram()
+    with pytest.raises(InputError, match=r"its arrays \(entry/detector/detector, entry/other/data\)"):
+        read_scan(tmp_path / "deep.h5")
+    with h5py.File(tmp_path / "links.h5", "w") as file:
+        file["entry/imaging/data"] = h5py.ExternalLink("deep.h5", "/entry/detector/detector")
+    with pytest.raises(InputError, match=r"data is a link into another file .*`h5copy -f ext -i links\.h5"):
+        read_scan(tmp_path / "links.h5")

@@ -11,6 +11,7 @@ PLACE = 80
 
 UNITS = {"m": 1000.0, "cm": 10.0, "um": 0.001}
 """What one of each is in mm."""
+_OF_SOME = {"inches": 25.4}
 
 
 def length_unit(scan: Scan) -> Iterator[Suggestion]:
@@ -18,7 +19,7 @@ def length_unit(scan: Scan) -> Iterator[Suggestion]:
     geometry = scan.geometry
     if geometry is None or not scan.in_mm:
         return
-    for name, factor in UNITS.items():
+    for name, factor in (UNITS | _OF_SOME).items():
         for cause, what, wanted in (
             (f"detector-in-{name}", "the detector's lengths are", _of_detector),
             (f"distances-in-{name}", "the distances of source and detector are", _of_source),
