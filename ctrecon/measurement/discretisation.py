@@ -32,6 +32,7 @@ import numpy as np
 
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.filling import filling
 from ctrecon.measurement.object_spectrum import LIKELY, LIKELY_WITHIN, RAGGED, folded
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.cosine import dct, idct
@@ -51,6 +52,8 @@ _EXPONENTS = np.arange(1.3, 3.55, 0.1)
 _REACH = 8
 # Where noise hides an object's edges their weight is not known; then rays across it count for so much at least.
 _LEAST_ACROSS = 0.2
+# Rays of a larger variance, known to no better than a factor of e, say nothing of detail and hide that of others.
+_LOST = 1.0
 _BLOCK = 1 << 20
 
 
@@ -112,6 +115,8 @@ def discretisation(
         return Discretisation(square=0.0, exponent=LIKELY)
     noise = np.broadcast_to(np.asarray(variance, dtype=np.float64), sinogram.shape)
     weights = 1 / noise if whitened else np.ones((1, 1))
+    if whitened:
+        sinogram, noise = _without_lost(sinogram, noise, geometry)
     scan = _Spectrum(sinogram, noise, np.broadcast_to(weights, sinogram.shape))
     rays = _Rays.of(geometry)
     # Rays of a fan are closer on the source's side of the axis: the mean over the image's disc takes two points.
@@ -144,6 +149,20 @@ def discretisation(
     if whitened:
         aliased *= scan.weight_across(along)
     return Discretisation(square=max(blurred + aliased, 0.0), exponent=exponent)
+
+
+def _without_lost(sinogram: Array, noise: Float64Array, geometry: Geometry) -> tuple[Array, Float64Array]:
+    """With starved rays, which counted hardly anything, as their neighbours suggest; and the noise that they then have.
+
+    Their own values are no line integrals with noise of this variance: of no counts the logarithm is a convention.
+    """
+    lost = noise > _LOST
+    if not lost.any() or lost.all():
+        return sinogram, noise
+    found = filling(~lost, geometry)
+    spread = found(noise)
+    spread.flat[found.missing] = found.matrix.multiply(found.matrix) @ noise.ravel()
+    return found(sinogram), spread
 
 
 class _Spectrum:

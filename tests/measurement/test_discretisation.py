@@ -10,13 +10,14 @@ import pytest
 import torch
 from scipy import sparse
 
+import ctrecon.measurement.discretisation as measured
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.counts import add_poisson_noise
 from ctrecon.measurement.delta import delta_for, mean_of_repeats
 from ctrecon.measurement.discretisation import discretisation
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.joseph import JosephOperator
-from ctrecon.phantoms import FAMILIES
+from ctrecon.phantoms import FAMILIES, Ellipse, Phantom
 from ctrecon.simulation.simulate import standard_scanner
 
 
@@ -80,6 +81,31 @@ def test_small_dense_objects_weigh_what_the_rays_through_them_do():
     made = add_poisson_noise(gain * clean, 1e5, 61005)
     found = discretisation(made.values, geometry, grid, made.variance, whitened=True).square
     assert 0.9 < math.sqrt(found) / float(np.linalg.norm(left / np.sqrt(made.variance))) < 1.27
+
+
+def test_rays_that_counted_nothing_do_not_hide_the_object_in_the_others(monkeypatch):
+    """Thin shells behind which 50 photons of 1,000 come through, beneath electronic noise of 20: some count none."""
+    geometry, grid = standard_scanner("fan", 80, 60)
+    shells = []
+    for radius, turned, value in ((0.95, 0.3, 1.0), (0.78, 1.1, 1.6), (0.6, 2.0, 0.8), (0.42, 0.7, 1.8)):
+        for less, sign in ((0.0, 1), (0.02, -1)):
+            axes = (radius - less, 0.85 * radius - less)
+            shells.append(Ellipse(center=(0.0, 0.0), semi_axes=axes, value=sign * value, angle_rad=turned))
+    body = Ellipse(center=(0.0, 0.0), semi_axes=(0.9, 0.65), value=0.1)
+    phantom = Phantom((*shells, body)).scaled(0.45 * 80 * grid.pixel_mm, 0.02)
+    clean = phantom.sinogram(geometry, oversample=16).astype(np.float64)
+    gain = 3 / clean.max()
+    truth = gain * torch.from_numpy(phantom.image(grid, oversample=16)).double()[None, None]
+    left = JosephOperator(geometry, grid)(truth)[0, 0].numpy() - gain * clean
+    for lost, holds in ((1.0, True), (math.inf, False)):
+        monkeypatch.setattr(measured, "_LOST", lost)
+        ratios = []
+        for seed in range(5):
+            made = add_poisson_noise(gain * clean, 1e3, seed, electronic_sigma=20)
+            noise = made.variance * made.whitened_mean
+            found = discretisation(made.values, geometry, grid, noise, whitened=True).square
+            ratios.append(math.sqrt(found) / float(np.linalg.norm(left / np.sqrt(made.variance))))
+        assert all(0.85 < ratio < 1.3 for ratio in ratios) is holds, ratios
 
 
 def test_noise_alone_has_none():
