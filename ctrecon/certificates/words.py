@@ -83,7 +83,7 @@ def still_decided(verdict: Verdict) -> float:
 def _delta(verdict: Verdict, found: Worth) -> str:
     v = verdict.claims
     whose = {"max": "the largest value", "whitened": "the weighted norm"}.get(v["norm"], "the norm")
-    share = "all" if math.isinf(found.share) else f"{100 * found.share:.3g}%"
+    share = "all" if math.isinf(found.share) else f"{100 * found.share + 0.0:.3g}%"
     said = f"delta is {share} of {whose} of the data: {_values(verdict, found)}"
     if v["weights"] is not None:
         said += f"; the weights make {found.values} values worth {found.counted:.0f} of equal weight"

@@ -16,7 +16,7 @@ from ctrecon.io.npy import read_npy
 from ctrecon.outputs.report.content import Content, Status, StoredFile, gather
 from ctrecon.outputs.report.facts import Rows, quoted
 from ctrecon.outputs.report.reduced import Reduced, reduce_volume
-from ctrecon.outputs.report.words import Said
+from ctrecon.outputs.report.words import EMPTY, Said
 from ctrecon.outputs.stack.check import StackVerdict, check_stack
 from ctrecon.outputs.stack.lookup import stack_of
 from ctrecon.outputs.stack.manifest import NAME, WHOLE, Manifest, read_manifest
@@ -56,6 +56,11 @@ class StackContent:
     def certified(self) -> int:
         """How many slices are certified, as was found anew."""
         return sum(one.status == "certified" for one in self.slices)
+
+    @property
+    def empty(self) -> int:
+        """Of how many slices the certificate says nothing, as the check compares it with the manifest."""
+        return sum(bool(one.get("says_nothing")) for one in self.manifest.slices)
 
     @property
     def commands(self) -> tuple[tuple[str, str], ...]:
@@ -168,7 +173,9 @@ def say_stack(stack: StackContent) -> Said:
         "refused": f"The checker says: {stack.verdict.said}.",
     }.get(status, f"Of these nothing is proved, and what they show must not be read as a result: {names}. The other "
           f"{good} are certified.")
-    empty = sum(bool(one.get("says_nothing")) for one in stack.manifest.slices)
+    empty = stack.empty
+    if empty and status == "certified":
+        headline = EMPTY if empty == count else f"Of {empty} of {count} slices the certificate says nothing"
     if empty:
         lead += f" Of {empty} slices the certificate is true and says nothing: an empty slice would meet it as well."
     proved = [

@@ -139,6 +139,19 @@ def test_a_stack_that_was_changed_is_refused(stack: Path, tmp_path: Path) -> Non
         gather_stack(stack)
 
 
+def test_a_stack_whose_certificates_say_nothing_is_not_praised(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, [
+        "reconstruct", str(npy_stack(tmp_path, rows=2, cells=16, views=8)), "-o", str(tmp_path / "v.zarr"), "--method",
+        "fbp", "--delta", "150%", "--no-preview", "--report", str(tmp_path / "v.html"),
+    ])  # fmt: skip
+    assert done.exit_code == 0, done.output
+    page = page_of((tmp_path / "v.html").read_text())
+    assert "Certified: each of" not in page.words
+    assert "True, but it says nothing" in page.words
+    assert "certificates say nothing" in page.words
+    assert {"class": "verdict not-certified", "aria-labelledby": "verdict-head"} in page.all("section")
+
+
 def test_a_stack_without_a_certified_slice_has_a_page_that_says_so(stack: Path, tmp_path: Path) -> None:
     shutil.copytree(stack / "v.zarr", tmp_path / "v.zarr")
     place = tmp_path / "v.zarr" / "evidence" / "manifest.json"
