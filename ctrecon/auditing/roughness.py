@@ -18,7 +18,7 @@ from ctrecon.operators.base import LinearOperator
 SHARE = 0.985
 
 # Measured by `ctrecon reproduce roughness`, at 1.1 times the true delta.
-SMOOTHEST, LEARNED = 2.6, 0.5
+SMOOTHEST, LEARNED = 2.8, 0.75
 
 
 def allowance(share: float, *, views: int, side: int, learned: bool = False) -> float:
