@@ -42,9 +42,8 @@ def missing(text):
     return found
 
 
-PAGES = [
-    ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "ctrecon/networks/weights").glob("*.md")),
-]  # fmt: skip
+WEIGHTS = ROOT / "ctrecon" / "networks" / "weights"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(WEIGHTS.glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
