@@ -2,8 +2,8 @@
 
     .venv/bin/python .ci/release.py [FOLDER]
 
-Needs the extra ``release``. On a commit with a tag ``vVERSION`` the tag must be that of pyproject.toml; without one the
-files are made all the same, to look at. Nothing is uploaded.
+Needs the extra ``release``. The version is that of the commit's tag ``vVERSION`` (setuptools-scm), which must be the
+one that pyproject.toml prepares; without a tag the files are made all the same, to look at. Nothing is uploaded.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ import tomllib
 from hashlib import sha256
 from pathlib import Path
 
+from setuptools_scm import get_version
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
     """Build, check, list, hash; ends with exit code 1 at the first that fails."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "dist"
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    tags = said("git", "tag", "--points-at", "HEAD", "v*").split()
-    assert tags in ([], [f"v{version}"]), f"the tags {tags} are not v{version}, the version in pyproject.toml"
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools_scm"]
+    prepared, version = settings["fallback_version"], get_version(root=str(ROOT), **settings)
+    tags = said("git", "tag", "--points-at", "HEAD", "v[0-9]*").split()
+    assert tags in ([], [f"v{prepared}"]), f"the tags {tags} are not v{prepared}, the version in pyproject.toml"
     assert not tags or not said("git", "status", "--porcelain"), "a tagged release is made from a clean tree"
     folder.mkdir(parents=True, exist_ok=True)
     assert not list(folder.iterdir()), f"{folder} is not empty"

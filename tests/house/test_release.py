@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 CONDA_NAMES = {"torch": "pytorch", "SimpleITK": "simpleitk", "matplotlib": "matplotlib-base"}
 
 
@@ -18,7 +19,8 @@ def text(name: str) -> str:
 
 
 def test_one_version_everywhere() -> None:
-    version = PROJECT["version"]
+    version = PYPROJECT["tool"]["setuptools_scm"]["fallback_version"]
+    assert PROJECT["dynamic"] == ["version"], "the version comes from the tags"
     assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", version)
     latest = re.search(r"^## (\S+) \((\S+)\)$", text("CHANGELOG.md"), re.MULTILINE)
     assert latest is not None
