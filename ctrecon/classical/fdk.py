@@ -25,6 +25,7 @@ from ctrecon.geometry.base import Geometry, orbit_of
 from ctrecon.geometry.grid import Grid
 from ctrecon.geometry.vectors import Vectors
 from ctrecon.support.arrays import Array, Float64Array
+from ctrecon.support.elsewhere import blocks
 from ctrecon.support.threads import split
 
 _LEVEL_MM = 1e-6
@@ -99,32 +100,50 @@ class FeldkampBackProjection:
         if data.ndim != 5 or tuple(data.shape[1:]) != expected:
             raise OperatorError(f"expected data [batch, {expected}], got {list(data.shape)}")
         measured = data.detach().to("cpu", torch.float32)
-        out = torch.empty((data.shape[0], 1, *self.grid.shape), dtype=torch.float32)
-        for one, volume in zip(measured[:, 0], out[:, 0], strict=True):
-            volume.copy_(torch.from_numpy(self._one(one)))
-        return out.to(data)
+        out = np.zeros((data.shape[0], 1, *self.grid.shape), dtype=np.float32)
+        room = self._room()
+        for one, volume in zip(measured[:, 0].numpy(), out[:, 0], strict=True):
+            for first, end in blocks(expected[1]):
+                self._add(one[first:end], first, volume, room)
+        return torch.from_numpy(out).to(data)
 
-    def _one(self, data: Tensor) -> Array:
-        from ctrecon.classical import fdk_kernels as kernels
+    def share(self, data: Array, first: int) -> Array:
+        """What a block of views adds, ``[slices, rows, columns]``.
 
-        views, rows, columns = self.geometry.shape
-        columns += 2 * self._beyond
+        Args:
+            data: ``[views, rows, columns]``, float32.
+            first: The first of these views.
+        """
+        volume = np.zeros(self.grid.shape, dtype=np.float32)
+        self._add(data, first, volume, self._room())
+        return volume
+
+    def _room(self) -> Array:
         slices, height, width = self.grid.shape
-        volume = np.zeros((height, width, slices), dtype=np.float32)
+        return np.zeros((height, width, slices), dtype=np.float32)
+
+    def _add(self, data: Array, begin: int, volume: Array, room: Array) -> None:
+        """The block's share is put together in ``room``, which is zero before and after."""
+        from ctrecon.classical import fdk_kernels as kernels
+        from ctrecon.operators.volume.columns import turn_back
+
+        views, rows, columns = data.shape
+        columns += 2 * self._beyond
         x, y = self.grid.x_mm, self.grid.y_mm
         first, step = self._rows()
         places, curved = self._places()
-        for v0 in range(0, views, _CHUNK):
-            v1 = min(v0 + _CHUNK, views)
-            filtered = np.zeros((v1 - v0, columns + 3, rows), dtype=np.float32)
-            filtered[:, 1:-2] = self._filter(data[v0:v1], slice(v0, v1)).transpose(0, 2, 1)
-            tables = (places[v0:v1], first[v0:v1], step[v0:v1])
+        for a in range(0, views, _CHUNK):
+            b = min(a + _CHUNK, views)
+            some = slice(begin + a, begin + b)
+            filtered = np.zeros((b - a, columns + 3, rows), dtype=np.float32)
+            filtered[:, 1:-2] = self._filter(torch.from_numpy(data[a:b]), some).transpose(0, 2, 1)
+            tables = (places[some], first[some], step[some])
 
-            def work(a: int, b: int, filtered: Array = filtered, tables: tuple[Array, ...] = tables) -> None:
-                kernels.back_project(filtered, *tables, curved, x, y, volume, a, b)
+            def work(y0: int, y1: int, filtered: Array = filtered, tables: tuple[Array, ...] = tables) -> None:
+                kernels.back_project(filtered, *tables, curved, x, y, room, y0, y1)
 
-            split(height, work)
-        return volume.transpose(2, 0, 1)
+            split(len(y), work)
+        split(len(y), lambda y0, y1: turn_back(room, volume, y0, y1))
 
     def _filter(self, data: Tensor, views: slice) -> Array:
         """Weighted and filtered along the rows, ``[views, rows, columns]``."""

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from ctrecon.outputs.series import SeriesTarget
     from ctrecon.reconstruction.conclude import Conclusion
     from ctrecon.reconstruction.settings import Settings
+    from ctrecon.support.elsewhere import Spreads
     from ctrecon.support.site_key import SiteKey
 
 
 def to_files(
     scan_file: Path, settings: Settings, inputs: list[Path], output: str | None, *, preview: bool, page: Path | None,
     overwrite: bool, as_json: bool, slice_mm: float | None, water_mu: float | None,
-    key: SiteKey | None,
+    key: SiteKey | None, executor: Spreads | None,
 ) -> int:
     """Write ``S.npy`` and what belongs to it; the exit code."""
     from ctrecon.outputs.files import Target
@@ -47,7 +48,9 @@ def to_files(
 
     checkpoint = checkpoint_of(target.path)
     with shown(quiet=as_json) as progress:
-        result = reconstruct_checked(scan_file, settings, accept, progress=progress, checkpoint=checkpoint)
+        result = reconstruct_checked(
+            scan_file, settings, accept, progress=progress, checkpoint=checkpoint, executor=executor
+        )
     written = target.write(result.conclusion, preview=preview)
     remove_checkpoint(checkpoint)
     said = volume_notes(written.get("volume"), result.scan, water_mu)
@@ -72,11 +75,12 @@ def volume_notes(volume: Path | None, scan: Scan, water_mu: float | None) -> lis
 
 def to_one_series(
     scan_file: Path, settings: Settings, series: SeriesTarget, *, page: Path | None, as_json: bool,
-    slice_mm: float | None, water_mu: float | None,
+    slice_mm: float | None, water_mu: float | None, executor: Spreads | None,
 ) -> int:
     """Write a DICOM series of one slice, or of one volume; the exit code."""
     from ctrecon.errors import SettingError
     from ctrecon.outputs.millimetres import grid_places
+    from ctrecon.reconstruction.checkpoint_file import checkpoint_of, remove_checkpoint
     from ctrecon.workbench.reconstruct import reconstruct_checked
 
     if page is not None:
@@ -90,14 +94,18 @@ def to_one_series(
         grid_places(scan, slice_mm)
         tell_memory(scan, settings, as_json=as_json)
 
+    checkpoint = checkpoint_of(series.folder)
     with shown(quiet=as_json) as progress:
-        result = reconstruct_checked(scan_file, settings, accept, progress=progress)
+        result = reconstruct_checked(
+            scan_file, settings, accept, progress=progress, checkpoint=checkpoint, executor=executor
+        )
     noted, series = series.study.notes, series.of(result.scan)
     said = list[str]()
     stored, written = series.write(
         [result.conclusion], method=settings.method, iterative=settings.method != "fbp", thickness_mm=slice_mm,
         said=said.append,
     )  # fmt: skip
+    remove_checkpoint(checkpoint)
     if not as_json:
         for note in (*series.study.notes[len(noted) :], *said):
             click.echo(f"note: {printable(note)}")

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from ctrecon.measurement.scan import Scan
     from ctrecon.outputs.stack.store import StackTarget
     from ctrecon.reconstruction.settings import Settings
+    from ctrecon.support.elsewhere import Spreads
 
 
 def to_volume(
-    scan_file: Path, settings: Settings, target: StackTarget, *, preview: bool, page: Path | None, as_json: bool
+    scan_file: Path, settings: Settings, target: StackTarget, *, executor: Spreads | None, preview: bool,
+    page: Path | None, as_json: bool,
 ) -> int:
     """Write the volume with its evidence; the exit code."""
     from ctrecon.io.unoriented import unoriented_notes
@@ -38,7 +40,9 @@ def to_volume(
         tell_memory(scan, settings, as_json=as_json)
 
     with shown(quiet=as_json) as progress:
-        result = reconstruct_checked(scan_file, settings, accept, progress=progress, checkpoint=checkpoint)
+        result = reconstruct_checked(
+            scan_file, settings, accept, progress=progress, checkpoint=checkpoint, executor=executor
+        )
     written = result.save_volume(target, preview=preview)
     remove_checkpoint(checkpoint)
     if page is not None:

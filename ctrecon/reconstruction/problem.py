@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.classical.cgls import cgls
+from ctrecon.classical.fdk import FeldkampBackProjection
 from ctrecon.classical.filled import Filled
 from ctrecon.classical.inversion import inversion
 from ctrecon.energies.least_squares import LeastSquares
@@ -25,6 +26,7 @@ from ctrecon.operators.choose import OperatorName, Uses, choose, place_matrix
 from ctrecon.operators.sparse import SparseOperator
 from ctrecon.support.arrays import Array
 from ctrecon.support.checkpoint import State
+from ctrecon.support.elsewhere import Elsewhere
 
 Watch = Callable[["IterationRecord"], None]
 
@@ -121,6 +123,7 @@ def prepare(
     uses: Uses = "many",
     norm: float | None = None,
     shared: Problem | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Problem:
     """Choose the operator and build the energy ``1/2 ||W^(1/2) (A u - f)||^2``; tensors are ``[1, 1, ...]``, float32.
 
@@ -138,6 +141,7 @@ def prepare(
         norm: ``||A||`` where it is known, which saves estimating it.
         shared: A problem of the same geometry and grid, whose operator serves this one, too, and where as much is
             cut off also its inverse.
+        elsewhere: Of a volume measured in space, who computes projector and filtered back projection.
 
     Returns:
         Everything that a method needs.
@@ -170,6 +174,8 @@ def prepare(
             precondition = _inverse(built, scan)
     missing = None if scan.mask is None else missing_note(scan.mask)
     scan = replace(scan, notes=(*scan.notes, *filter(None, (note, missing))))
+    if elsewhere is not None:
+        built, precondition = spread_out(built, precondition, elsewhere)
     if norm is not None:
         built.know_norm(norm)
     if built.norm() == 0:
@@ -210,6 +216,32 @@ def _inverse(operator: LinearOperator, scan: Scan) -> Precondition:
     except GeometryError:
         # A geometry without an inversion formula of its own.
         return _few_conjugate_gradients(operator)
+
+
+def spread_out(
+    operator: LinearOperator, precondition: Precondition, elsewhere: Elsewhere
+) -> tuple[LinearOperator, Precondition]:
+    """Projector and inverse of a volume, computed elsewhere.
+
+    Args:
+        operator: Of a volume measured in space.
+        precondition: Its inverse.
+        elsewhere: Who computes.
+
+    Returns:
+        The same two, whose results have the same bytes.
+
+    """
+    # Here, because numba is slow to import and slices do without.
+    from ctrecon.classical.spread import SpreadBackProjection
+    from ctrecon.operators.volume.joseph import VolumeJosephOperator
+    from ctrecon.operators.volume.spread import SpreadVolumeOperator
+
+    assert isinstance(operator, VolumeJosephOperator), "only volumes that are measured in space are shared"
+    spread = SpreadVolumeOperator(operator, elsewhere)
+    if type(precondition) is FeldkampBackProjection:
+        return spread, SpreadBackProjection(precondition, elsewhere)
+    return spread, _few_conjugate_gradients(spread)
 
 
 def _few_conjugate_gradients(operator: LinearOperator) -> Precondition:

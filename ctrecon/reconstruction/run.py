@@ -34,6 +34,7 @@ from ctrecon.reconstruction.pieces import batch_key, job_key
 from ctrecon.reconstruction.problem import IterationRecord, Outcome, Problem, prepare
 from ctrecon.reconstruction.settings import FROM_FILE, GIVEN, Settings
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, Within
+from ctrecon.support.elsewhere import Elsewhere
 from ctrecon.support.progress import Progress, Report
 
 QUANTILE = 0.95
@@ -85,6 +86,7 @@ def run(
     progress: Report | None = None,
     began: float | None = None,
     checkpoint: Path | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Conclusion:
     """Reconstruct ``scan`` as it is by the settings of delta, method and operator; say what is proved of the image.
 
@@ -103,6 +105,7 @@ def run(
         began: A ``time.monotonic()`` from which ``seconds`` count; None for now.
         checkpoint: The file that keeps now and then what is done, and that a run of the same scan and settings goes on
             from; it stays. None keeps nothing.
+        elsewhere: Of a volume measured in space, who computes projector and filtered back projection.
 
     Returns:
         The image with its evidence.
@@ -125,7 +128,9 @@ def run(
         if settings.prior is not None:
             saying.sentence("note", f"note: the network's weights are {settings.prior}")
     method = load_method(settings.method)
-    problem = ready(scan, settings, once, second=second, uses=uses, saying=saying, clock=clock)
+    problem = ready(
+        scan, settings, once, second=second, uses=uses, saying=saying, clock=clock, elsewhere=elsewhere
+    )
 
     def solved(problem: Problem) -> Conclusion:
         given = keywords(settings, method, once, problem, network, direction, energy)
@@ -180,7 +185,7 @@ def _kept_in(
 
 def ready(
     scan: Scan, settings: Settings, once: Once, *, second: Scan | None = None, uses: Uses = "many", saying: Saying,
-    clock: Clock,
+    clock: Clock, elsewhere: Elsewhere | None = None,
 ) -> Problem:
     """The problem of a scan: its delta, its operator. Raises as ``run``."""
     scan = scan.with_grid()
@@ -195,6 +200,7 @@ def ready(
     problem = prepare(
         scan, delta, operator=cast("OperatorName | None", settings.operator), device=settings.device,
         most_attenuation=settings.most_attenuation, uses=uses, norm=once.norm, shared=once.problem,
+        elsewhere=elsewhere,
     )  # fmt: skip
     once.norm = problem.operator.norm()
     if uses == "many":

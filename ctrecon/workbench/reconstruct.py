@@ -7,6 +7,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -23,6 +24,7 @@ from ctrecon.reconstruction.settings import GIVEN, Settings
 from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.arguments import checked
 from ctrecon.support.atomic import check_writable
+from ctrecon.support.elsewhere import Spreads
 from ctrecon.support.progress import Report
 from ctrecon.workbench.result import Reconstruction
 
@@ -68,6 +70,7 @@ def reconstruct(
     direction: Direction | None = None,
     progress: Report | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    executor: Spreads | None = None,
     **options: Unpack[Options],
 ) -> Reconstruction:
     """Reconstruct an image and prove, from the image alone, whether it explains the data to within delta.
@@ -81,6 +84,8 @@ def reconstruct(
         progress: Any callable that takes a ``Progress``, such as ``print``.
         checkpoint: A file, ``.safetensors``, that keeps what is done about once a minute: after a crash or ``kill -9``
             the same call goes on from there, to the same bytes. Gone once this returns.
+        executor: Of a volume measured in space, the processes that share its views
+            (``ctrecon.workbench.stack.cluster.Cluster``); the result has the same bytes. None for this process.
         **options: The fields of ``Settings``. ``prior`` may also be a network, a ``torch.nn.Module`` from
             ``[1, 5, rows, columns]`` to ``[1, 1, rows, columns]``, ``repeat`` a scan, and ``energy`` any
             ``ctrecon.energies.base.Energy`` of images ``[1, 1, rows, columns]``.
@@ -100,7 +105,7 @@ def reconstruct(
             raise SettingError(f"checkpoint {place} must end in .safetensors")
         check_writable(place)
     found = reconstruct_checked(
-        scan, settings, None, direction=direction, progress=progress, checkpoint=place, **options
+        scan, settings, None, direction=direction, progress=progress, checkpoint=place, executor=executor, **options
     )
     if place is not None:
         remove_checkpoint(place)
@@ -115,6 +120,7 @@ def reconstruct_checked(
     direction: Direction | None = None,
     progress: Report | None = None,
     checkpoint: Path | None = None,
+    executor: Spreads | None = None,
     **options: Unpack[Options],
 ) -> Reconstruction:
     """As ``reconstruct``; ``accept`` sees the scan once it is read, and raises where it cannot become what is asked.
@@ -136,16 +142,22 @@ def reconstruct_checked(
         plain["prior"] = f"{GIVEN}the direction {getattr(direction, '__qualname__', type(direction).__name__)}"
     settings = dataclasses.replace(Settings() if settings is None else settings, **plain)  # type: ignore[arg-type]
     ready, file = (apply_to_scan(scan, settings), None) if isinstance(scan, Scan) else read_as(scan, settings)
+    if executor is not None and not ready.in_space:
+        raise SettingError(
+            f"{ready.source}: other processes share the views of a volume that was measured in space, or all slices of "
+            "a stack, and this is one image; drop executor (--workers, --scheduler), or add --all-slices"
+        )
     if accept is not None:
         accept(ready)
     if not isinstance(second, Scan):
         named = settings.repeat is not None and not settings.repeat.startswith(GIVEN)
         second = read_as(str(settings.repeat), settings)[0] if named else None
-    concluded = run(
-        ready, settings, second=second, network=network if isinstance(network, nn.Module) else None,
-        direction=direction, energy=energy if isinstance(energy, Energy) else None, source=file, progress=progress,
-        began=began, checkpoint=checkpoint,
-    )  # fmt: skip
+    with nullcontext() if executor is None else executor.elsewhere() as elsewhere:
+        concluded = run(
+            ready, settings, second=second, network=network if isinstance(network, nn.Module) else None,
+            direction=direction, energy=energy if isinstance(energy, Energy) else None, source=file, progress=progress,
+            began=began, checkpoint=checkpoint, elsewhere=elsewhere,
+        )  # fmt: skip
     return Reconstruction(concluded)
 
 

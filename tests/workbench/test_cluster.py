@@ -89,6 +89,6 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="must be >= 1"):
         Cluster(workers=0)
     scan = npy_stack(tmp_path)
-    done = CliRunner().invoke(cli, f"reconstruct {scan} -o {tmp_path}/v.npy --workers 2 {QUICK}".split())
+    done = CliRunner().invoke(cli, f"reconstruct {scan} -o {tmp_path}/v.npy --row 0 --workers 2 {QUICK}".split())
     assert done.exit_code == 2
-    assert "go with all slices" in done.output
+    assert "add --all-slices" in done.output

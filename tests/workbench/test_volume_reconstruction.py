@@ -163,7 +163,7 @@ def test_the_command_writes_a_cone_to_a_store_says_its_memory_and_compares_it_wi
     line += ["-o", tmp_path / "u.zarr"]
     code, said = run(*line, "--workers", 2)
     assert code == 2
-    assert "one volume that one process makes" in said
+    assert "one volume whose grid says where slices stand" in said
     code, said = run(*line, "--report", tmp_path / "u.html", "--no-preview")
     assert code == 0, said
     assert "18 x 22 x 20 voxels from 30 x 24 x 30 values will take about 0." in said

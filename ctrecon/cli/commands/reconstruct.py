@@ -17,7 +17,7 @@ from ctrecon.support.text import printable
 if TYPE_CHECKING:
     from ctrecon.reconstruction.settings import Settings
     from ctrecon.support.site_key import SiteKey
-    from ctrecon.workbench.stack.run import Executor
+    from ctrecon.workbench.stack.cluster import Cluster
 
 WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 
@@ -109,7 +109,7 @@ GROUPS = {
     help="Of a file of several rows, or a folder of projections: a volume of all, or a series. NAME.zarr implies it.",
 )
 @click.option("--spacing", type=float, metavar="MM", help="Of all slices. Default: a detector row at the axis.")
-@click.option("--workers", type=click.IntRange(min=1), help="Of all slices: so many processes on this machine (Dask).")
+@click.option("--workers", type=click.IntRange(min=1), help="Slices, or views of a cone, on so many processes (Dask).")
 @click.option("--scheduler", metavar="ADDRESS", help="Likewise, by the Dask cluster at this address (docs/cluster.md).")
 @click.pass_context
 def command(
@@ -151,12 +151,13 @@ def command(
                 preview=preview, page=report, overwrite=options["overwrite"], key=options["key"], as_json=as_json,
             )  # fmt: skip
         except InSpaceError:
-            if spacing is not None or executor is not None:
+            if spacing is not None:
                 raise SettingError(
-                    f"{scan_file}: is measured in space, one volume that one process makes and whose grid says where "
-                    "slices stand; drop --spacing, --workers and --scheduler"
+                    f"{scan_file}: is measured in space, one volume whose grid says where slices stand; drop --spacing"
                 ) from None
-            code = to_volume(scan_file, settings, target, preview=preview, page=report, as_json=as_json)
+            code = to_volume(
+                scan_file, settings, target, executor=executor, preview=preview, page=report, as_json=as_json
+            )
         ctx.exit(code)
     series = series_target(
         output, options, [path for path in inputs if path.exists()], pictures=preview,
@@ -168,8 +169,7 @@ def command(
             "--all-slices and --spacing go with a folder of projections and -o FOLDER/, or with -o NAME.zarr, .nii.gz, "
             ".tif, .h5; drop them"
         )
-    if (workers is not None or scheduler is not None) and not many:
-        raise SettingError("--workers and --scheduler go with all slices of a scan; drop them, or add --all-slices")
+    executor = _executor(workers, scheduler)
     if series is not None and not as_json:
         for note in series.study.notes:
             click.echo(f"note: {printable(note)}")
@@ -180,19 +180,21 @@ def command(
 
         code = to_files(
             scan_file, settings, inputs, output, preview=preview, page=report, overwrite=options["overwrite"],
-            as_json=as_json, **where,
+            as_json=as_json, executor=executor, **where,
         )
     elif many:
         from ctrecon.cli.reconstruct_stack import to_series
 
         code = to_series(
-            scan_file, settings, series, spacing, executor=_executor(workers, scheduler),
+            scan_file, settings, series, spacing, executor=executor,
             slice_mm=options["slice_mm"], as_json=as_json,
         )  # fmt: skip
     else:
         from ctrecon.cli.reconstruct_one import to_one_series
 
-        code = to_one_series(scan_file, settings, series, page=report, as_json=as_json, **where)
+        code = to_one_series(
+            scan_file, settings, series, page=report, as_json=as_json, executor=executor, **where
+        )
     ctx.exit(code)
 
 
@@ -215,8 +217,8 @@ def settings_of(options: dict[str, Any]) -> Settings:
     return Settings(**{name: value for name, value in options.items() if name in names})
 
 
-def _executor(workers: int | None, scheduler: str | None) -> Executor | None:
-    """Who does the batches; None for this process. Raises SettingError where Dask is not installed."""
+def _executor(workers: int | None, scheduler: str | None) -> Cluster | None:
+    """Who does slices, or blocks of views; None for this process. Raises SettingError where Dask is not installed."""
     if workers is None and scheduler is None:
         return None
     from ctrecon.errors import SettingError

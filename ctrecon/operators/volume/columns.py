@@ -206,3 +206,19 @@ def weigh_columns(
                         out[v, c, r] = length * data[v, r, c]
                     else:
                         out[v, r, c] = length * data[v, c, r]
+
+
+@numba.njit(nogil=True, cache=True)
+def turn_back(upright: Array, volume: Array, y0: int, y1: int) -> None:
+    """Adds ``upright[y, x, z]`` to ``volume[z, y, x]`` in the rows ``y0..y1``, and leaves zeros.
+
+    A few slices at a time: so many lines of the volume stay in the first cache while ``x`` passes.
+    """
+    slices, _, columns = volume.shape
+    for y in range(y0, y1):
+        for z0 in range(0, slices, 16):
+            z1 = min(z0 + 16, slices)
+            for x in range(columns):
+                for z in range(z0, z1):
+                    volume[z, y, x] += upright[y, x, z]
+                    upright[y, x, z] = 0

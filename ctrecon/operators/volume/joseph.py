@@ -10,10 +10,11 @@ from ctrecon.errors import OperatorError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import LinearOperator
-from ctrecon.operators.volume.columns import back_project_columns, project_columns, weigh_columns
+from ctrecon.operators.volume.columns import back_project_columns, project_columns, turn_back, weigh_columns
 from ctrecon.operators.volume.rays import Columns, Steps, columns_of
 from ctrecon.operators.volume.singly import back_project_singly, cells_of, project_singly
 from ctrecon.support.arrays import Array
+from ctrecon.support.elsewhere import blocks
 from ctrecon.support.threads import split, threads
 
 # Views that are taken together: data of so many bytes wait in the cache while planes of voxels pass.
@@ -23,8 +24,8 @@ _CHUNK_BYTES = 8 << 20
 class VolumeJosephOperator(LinearOperator):
     """``[batch, 1, slices, rows, columns] -> [batch, 1, views, rows, columns]``: 1/mm to line integrals.
 
-    CPU only, float32 or float64 (half precision is computed in float32). The adjoint is the transpose up to rounding.
-    Results do not depend on the number of threads.
+    CPU only, float32 or float64 (half precision is computed in float32). The adjoint is the transpose up to rounding,
+    and adds up blocks of views (``support/elsewhere.py``). Results do not depend on the number of threads.
 
     Raises:
         GeometryError: for a grid without slices.
@@ -55,31 +56,67 @@ class VolumeJosephOperator(LinearOperator):
             raise OperatorError(f"{type(self).__name__} works on the CPU only, not on {device}")
 
     def _forward(self, x: Tensor) -> Tensor:
-        volumes = _numpy(x, self)[:, 0]
-        out = np.empty((volumes.shape[0], *self._measured), dtype=volumes.dtype)
+        volumes = on_the_cpu(x, self)[:, 0]
+        out = np.empty((len(volumes), *self._measured), dtype=volumes.dtype)
         for volume, data in zip(volumes, out, strict=True):
-            if self._columns is None:
-                self._singly(volume, data)
-            else:
-                self._by_columns(self._columns, volume, data)
+            self._project(volume, data, 0)
         return torch.from_numpy(out.reshape(-1, *self.range_shape))
 
     def _adjoint(self, y: Tensor) -> Tensor:
-        datas = _numpy(y, self).reshape(-1, *self._measured)
-        out = np.empty((datas.shape[0], *self.grid.shape), dtype=datas.dtype)
+        datas = on_the_cpu(y, self).reshape(-1, *self._measured)
+        out = np.zeros((len(datas), *self.grid.shape), dtype=datas.dtype)
+        room = self._room(datas.dtype)
         for data, volume in zip(datas, out, strict=True):
-            if self._columns is None:
-                self._singly_back(data, volume)
-            else:
-                self._by_columns_back(self._columns, data, volume)
+            for first, end in blocks(self._measured[0]):
+                self._add(data[first:end], first, volume, room)
         return torch.from_numpy(out[:, None])
+
+    def project(self, volume: Array, first: int, end: int) -> Array:
+        """Some views of a volume, ``[end - first, rows, columns]``: the same bytes as among all.
+
+        Args:
+            volume: ``[slices, rows, columns]``.
+            first: The first view.
+            end: One past the last.
+        """
+        data = np.empty((end - first, *self._measured[1:]), dtype=volume.dtype)
+        self._project(volume, data, first)
+        return data
+
+    def back_project(self, data: Array, first: int) -> Array:
+        """What a block of views adds to the adjoint, ``[slices, rows, columns]``.
+
+        Args:
+            data: ``[views, rows, columns]``.
+            first: The first of these views.
+        """
+        volume = np.zeros(self.grid.shape, dtype=data.dtype)
+        self._add(data, first, volume, self._room(data.dtype))
+        return volume
+
+    def _project(self, volume: Array, data: Array, first: int) -> None:
+        if self._columns is None:
+            self._singly(volume, data, first)
+        else:
+            self._by_columns(self._columns.views(first, first + len(data)), volume, data)
+
+    def _room(self, dtype: np.dtype[np.floating]) -> Array:
+        """Where the share of a block is put together."""
+        return np.empty(self.grid.shape, dtype) if self._columns is None else _upright(self.grid, dtype)
+
+    def _add(self, data: Array, first: int, volume: Array, room: Array) -> None:
+        if self._columns is None:
+            self._singly_back(data, room, first)
+            volume += room
+        else:
+            self._by_columns_back(self._columns.views(first, first + len(data)), data, volume, room)
 
     def _chunk(self, dtype: np.dtype[np.floating]) -> int:
         views, rows, columns = self._measured
         return int(np.clip(_CHUNK_BYTES // (rows * columns * dtype.itemsize), 1, views))
 
     def _by_columns(self, rays: Columns, volume: Array, data: Array) -> None:
-        views, rows, columns = self._measured
+        views, rows, columns = data.shape
         upright = _upright(self.grid, volume.dtype)
         _turn(upright, volume)
         each = max(1, self._chunk(volume.dtype) // threads())
@@ -95,10 +132,9 @@ class VolumeJosephOperator(LinearOperator):
 
         split(views, work)
 
-    def _by_columns_back(self, rays: Columns, data: Array, volume: Array) -> None:
-        views, rows, columns = self._measured
+    def _by_columns_back(self, rays: Columns, data: Array, volume: Array, upright: Array) -> None:
+        views, rows, columns = data.shape
         _, height, width = self.grid.shape
-        upright = _upright(self.grid, data.dtype)
         chunk = self._chunk(data.dtype)
         turned = np.empty((chunk, columns, rows), dtype=data.dtype)
         for v0 in range(0, views, chunk):
@@ -122,17 +158,19 @@ class VolumeJosephOperator(LinearOperator):
                 split(planes, work)
         _turn_back(upright, volume)
 
-    def _singly(self, volume: Array, data: Array) -> None:
+    def _cells_of(self, first: int, end: int) -> tuple[Array, ...]:
         assert self._cells is not None
-        cells = self._cells
+        return tuple(part[first:end] for part in self._cells)
+
+    def _singly(self, volume: Array, data: Array, first: int) -> None:
+        cells = self._cells_of(first, first + len(data))
         split(
-            self._measured[0],
+            len(data),
             lambda a, b: project_singly(volume, *cells, self._parallel, self._sides, data, a, b),
         )
 
-    def _singly_back(self, data: Array, volume: Array) -> None:
-        assert self._cells is not None
-        cells = self._cells
+    def _singly_back(self, data: Array, volume: Array, first: int) -> None:
+        cells = self._cells_of(first, first + len(data))
         volume[...] = 0
         for axis, planes in enumerate(volume.shape[::-1]):
             # Every piece looks at every ray, so few pieces.
@@ -167,15 +205,12 @@ def _turn(upright: Array, volume: Array) -> None:
 
 
 def _turn_back(upright: Array, volume: Array) -> None:
-    seen = volume.transpose(1, 2, 0)
-
-    def copy(a: int, b: int) -> None:
-        seen[a:b] = upright[a:b, : seen.shape[1], : seen.shape[2]]
-
-    split(len(upright), copy)
+    """Adds to the volume, and leaves zeros for the next block."""
+    split(volume.shape[1], lambda a, b: turn_back(upright, volume, a, b))
 
 
-def _numpy(x: Tensor, operator: LinearOperator) -> Array:
+def on_the_cpu(x: Tensor, operator: LinearOperator) -> Array:
+    """The values of a tensor that a projector in space can take. Raises OperatorError for others."""
     if x.device.type != "cpu":
         raise OperatorError(f"{type(operator).__name__} works on the CPU, got a tensor on {x.device}")
     if x.dtype not in (torch.float32, torch.float64):

@@ -8,7 +8,7 @@ the grid is 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -72,6 +72,10 @@ class Columns:
     along: Array
     first: Array
     last: Array
+
+    def views(self, first: int, end: int) -> Columns:
+        """Those of some views alone."""
+        return Columns(**{field.name: getattr(self, field.name)[first:end] for field in fields(self)})
 
 
 def columns_of(geometry: Geometry, grid: Grid) -> Columns | None:

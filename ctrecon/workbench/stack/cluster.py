@@ -11,13 +11,14 @@ Conference, 2015.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, as_completed
 
 from ctrecon.errors import SettingError
+from ctrecon.workbench.products import Products
 from ctrecon.workbench.stack.job import Done, Job, do_batch
 
 _PATIENCE = "10s"
@@ -67,6 +68,22 @@ class Cluster:
             ]
             for task in as_completed(tasks, loop=client.loop):
                 yield task.result()
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[Products]:
+        """The processes as those that compute blocks of views of a volume.
+
+        Yields:
+            An ``Elsewhere``.
+
+        Raises:
+            SettingError: Where there is no scheduler at the address.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _WORKERS_LOST}))
+            products = Products(self._client(stack))
+            stack.callback(products.close)
+            yield products
 
     def _client(self, stack: ExitStack) -> Any:
         if self._scheduler is not None:
