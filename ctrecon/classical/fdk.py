@@ -108,11 +108,14 @@ class FeldkampBackProjection:
         return torch.from_numpy(out).to(data)
 
     def share(self, data: Array, first: int) -> Array:
-        """What a block of views adds, ``[slices, rows, columns]``.
+        """What a block of views adds.
 
         Args:
             data: ``[views, rows, columns]``, float32.
             first: The first of these views.
+
+        Returns:
+            ``[slices, rows, columns]``.
         """
         volume = np.zeros(self.grid.shape, dtype=np.float32)
         self._add(data, first, volume, self._room())

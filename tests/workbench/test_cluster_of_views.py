@@ -22,6 +22,10 @@ from ctrecon.workbench.products import Products
 from ctrecon.workbench.stack.cluster import Cluster
 
 LOCAL: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+# Dask leaves a socket to the collector of garbage, which comes at any time.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +33,14 @@ def scan() -> ct.Scan:
     return ct.simulate("ellipsoids", beam="cone", size=12, views=14, noise=0.02, seed=3).scan
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_bytes_are_those_of_one_process(scan: ct.Scan, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a real scheduler and two workers, though in threads; the test with processes takes longer."""
     monkeypatch.setattr(elsewhere, "VIEWS", 4)
     used = []
     monkeypatch.setattr(Products, "close", lambda self: used.append(self) or setattr(self, "_client", None))
-    one = ct.reconstruct(scan, method="cgls", delta="10%")
+    one = ct.reconstruct(scan, method="cgls", delta="30%")
     with LocalCluster(**LOCAL, processes=False) as cluster:
-        two = ct.reconstruct(scan, method="cgls", delta="10%", executor=Cluster(scheduler=cluster.scheduler_address))
+        two = ct.reconstruct(scan, method="cgls", delta="30%", executor=Cluster(scheduler=cluster.scheduler_address))
     assert used
     assert two.certified
     assert np.array_equal(one.image, two.image)
@@ -55,7 +58,7 @@ def test_one_image_is_not_shared() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 def test_a_worker_that_is_killed_loses_nothing(scan: ct.Scan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,7 @@ def test_the_command_writes_a_cone_to_a_store_says_its_memory_and_compares_it_wi
     write_scan(tmp_path / "scan.npz", dataclasses.replace(SCAN, variance=None))
     line = ["reconstruct", tmp_path / "scan.npz", "--method", "cgls", "--delta", 1.35 * NOISE]
     line += ["-o", tmp_path / "u.zarr"]
-    code, said = run(*line, "--workers", 2)
+    code, said = run(*line, "--spacing", 2)
     assert code == 2
     assert "one volume whose grid says where slices stand" in said
     code, said = run(*line, "--report", tmp_path / "u.html", "--no-preview")

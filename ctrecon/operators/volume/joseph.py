@@ -72,23 +72,29 @@ class VolumeJosephOperator(LinearOperator):
         return torch.from_numpy(out[:, None])
 
     def project(self, volume: Array, first: int, end: int) -> Array:
-        """Some views of a volume, ``[end - first, rows, columns]``: the same bytes as among all.
+        """Some views of a volume: the same bytes as among all.
 
         Args:
             volume: ``[slices, rows, columns]``.
             first: The first view.
             end: One past the last.
+
+        Returns:
+            ``[end - first, rows, columns]``.
         """
         data = np.empty((end - first, *self._measured[1:]), dtype=volume.dtype)
         self._project(volume, data, first)
         return data
 
     def back_project(self, data: Array, first: int) -> Array:
-        """What a block of views adds to the adjoint, ``[slices, rows, columns]``.
+        """What a block of views adds to the adjoint.
 
         Args:
             data: ``[views, rows, columns]``.
             first: The first of these views.
+
+        Returns:
+            ``[slices, rows, columns]``.
         """
         volume = np.zeros(self.grid.shape, dtype=data.dtype)
         self._add(data, first, volume, self._room(data.dtype))
