@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from ctrecon.dicom.network.objects import MismatchError, header_in, name_for, re
 from ctrecon.dicom.network.pdu import User
 from ctrecon.dicom.network.promises import Promises
 from ctrecon.dicom.network.queue import ConflictError, FullError, Queue
+from ctrecon.dicom.network.repeated import Repeated
 from ctrecon.errors import InputError
 
 SUCCESS, OUT_OF_RESOURCES, MISMATCH, NOT_UNDERSTOOD, CONFLICT, NOT_AUTHORISED = (
@@ -36,7 +36,7 @@ class Arrivals:
 
     queue: Queue
     connection: Connection
-    log: Callable[[str], None]
+    log: Repeated
     promises: Promises
     delivery: Delivery
     figures: Figures
@@ -115,7 +115,7 @@ class Arrivals:
         self.figures.count("objects_total", f'status="0x{status:04X}"')
         if status:
             study = f", study {key[:12]}" if key else ""
-            self.log(f"refused an object from {printable(message.peer.title)} with 0x{status:04X}{study}")
+            self.log("refused an object from", f"{printable(message.peer.title)} with 0x{status:04X}{study}")
         return status
 
     def _keep(self, message: Message) -> tuple[int, str]:
@@ -166,7 +166,7 @@ class Arrivals:
         """A sender asks whether we hold its objects: it will be told where it listens, which we must know."""
         title = message.peer.title
         if not self.is_known(message.peer.user) or title not in self.promises.askers:
-            self.log(f"refused a storage commitment to {printable(title)}: it is not one of --peer")
+            self.log("refused a storage commitment to", f"{printable(title)}: it is not one of --peer")
             return NOT_AUTHORISED
         if message.command.sop_instance != PUSH_INSTANCE:
             return NO_SUCH_INSTANCE
@@ -179,7 +179,7 @@ class Arrivals:
             return INVALID_ARGUMENT
         except (FullError, OSError):
             return RESOURCE_LIMITATION
-        self.log(f"storage commitment asked for by {printable(title)}: {len(asked.held)} objects")
+        self.log("storage commitment asked for by", f"{printable(title)}: {len(asked.held)} objects")
         return SUCCESS
 
     def on_event(self, message: Message) -> int:

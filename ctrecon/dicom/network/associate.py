@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ctrecon.dicom.network.node import Connection, Node
+from ctrecon.dicom.network.tls_trouble import asked_again, trouble
 from ctrecon.errors import NetworkError, SettingError
 
 if TYPE_CHECKING:
@@ -162,9 +163,12 @@ def _open(
         )
     if association.is_aborted and not causes.cause and association.acceptor.primitive is not None:
         raise NetworkError(f"{node} accepts none of what was offered ({_offered(contexts)})")
+    if found := trouble(causes.cause):
+        raise NetworkError(f"{node}: no secure connection: {found[0]}; {found[1]}")
     if causes.cause:
-        remedy = "check the certificates" if "CERTIFICATE" in causes.cause else "check host, port and TLS"
-        raise _UnreachedError(f"{node} cannot be reached: {causes.cause}; {remedy}")
+        raise _UnreachedError(f"{node} cannot be reached: {causes.cause}; check host and port")
+    if tls is not None and (found := asked_again(node.host, node.port, tls, connection.timeout_s)):
+        raise _UnreachedError(f"{node}: no secure connection: {found[0]}; {found[1]}")
     secure = "" if tls is not None else ", or whether it wants TLS (--tls-ca)"
     raise _UnreachedError(f"{node} broke the connection off without an answer; check that it speaks DICOM{secure}")
 

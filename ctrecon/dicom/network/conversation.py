@@ -17,6 +17,7 @@ from ctrecon.dicom.network.command_set import Command
 from ctrecon.dicom.network.contexts import standard_name
 from ctrecon.dicom.network.patience import SMALL_BYTES, Patience
 from ctrecon.dicom.network.pdu import PduError, Request, User
+from ctrecon.dicom.network.repeated import Repeated
 from ctrecon.support.where import where
 
 NOT_SUPPORTED, PROCESSING_FAILURE, UNRECOGNISED_OPERATION = 0x0122, 0x0110, 0x0211
@@ -68,7 +69,7 @@ class Services:
     allowed: tuple[str, ...] = ()
     both_roles: tuple[str, ...] = ()
     known: Callable[[User], bool] = lambda user: True
-    log: Callable[[str], None] = lambda line: None
+    log: Repeated = field(default_factory=lambda: Repeated(lambda line: None))
     accepted: Callable[[], None] = lambda: None
     released: Callable[[int], None] = lambda association: None
     ended: Callable[[int], None] = lambda association: None
@@ -127,7 +128,7 @@ class Conversation:
             if self._negotiate():
                 self._messages()
         except PduError as why:
-            self.services.log(f"broke off an association of {printable(self.peer.title)}: {why}")
+            self.services.log("broke off an association of", f"{printable(self.peer.title)}: {why}")
             with suppress(OSError):
                 self._write(pdu.abort(why.reason))
         except OSError:
@@ -154,7 +155,7 @@ class Conversation:
         request = self._understood()
         if request.user is not None and not self.services.known(request.user):
             self._write(pdu.reject(pdu.WRONG_USER))
-            self.services.log(f"refused an association of {printable(self.peer.title)}: wrong user")
+            self.services.log("refused an association of", f"{printable(self.peer.title)}: wrong user")
             return False
         self.peer = Peer(title=self.peer.title, host=self.host, user=request.user)
         self._most_bytes = request.most_bytes
@@ -172,7 +173,7 @@ class Conversation:
             request.user is not None and request.user.wants_answer,
         )
         self.services.accepted()
-        self.services.log(f"association of {printable(self.peer.title)}{self._not_taken(request)}")
+        self.services.log("association of", f"{printable(self.peer.title)}{self._not_taken(request)}")
         self._write(pdu.accept(self.asked, chosen, information))
         self.active_at = time.monotonic()
         self.asked = b""
@@ -306,7 +307,8 @@ class Conversation:
         try:
             return handler(message)
         except Exception as why:  # only this request fails; what it says may quote what was received
-            self.services.log(f"a request of {printable(self.peer.title)} failed: {type(why).__name__} at {where(why)}")
+            said = f"{printable(self.peer.title)}: {type(why).__name__} at {where(why)}"
+            self.services.log("could not do what was asked for by", said)
             return PROCESSING_FAILURE
 
 

@@ -19,6 +19,7 @@ from ctrecon.dicom.network import pdu
 from ctrecon.dicom.network.conversation import FAREWELL_S, Conversation, Services, printable
 from ctrecon.dicom.network.pdu import PduError
 from ctrecon.dicom.network.room import Room
+from ctrecon.dicom.network.tls_trouble import trouble
 from ctrecon.errors import NetworkError
 
 # A connection must have said what it wants after so long, TLS included; and may wait so long for room.
@@ -26,6 +27,7 @@ REQUEST_S, ROOM_S = 5.0, 1.6
 # In all: connections, as far as there are file descriptors for them, and what they have said so far.
 MOST_WAITING, MOST_SAID_BYTES = 1024, 64 << 20
 _TICK_S, _PIECE, _REPORT_S = 0.05, 16 << 10, 60.0
+_TLS_HANDSHAKE = b"\x16"  # the first byte of who speaks TLS (RFC 8446, 5.1)
 # After so long a thread that computes lets another one go on (Python's own 5 ms): the door waits for that at each of
 # the thousand reads that a hundred long requests take, and everybody who connects waits for the door.
 _SWITCH_S = 2e-4
@@ -155,7 +157,13 @@ class Door:
             self._selector.modify(guest.connection, selectors.EVENT_READ, guest)
         except ssl.SSLWantWriteError:
             self._selector.modify(guest.connection, selectors.EVENT_WRITE, guest)
+        except ssl.SSLError as why:
+            said = trouble(str(why))
+            self._services.log("refused a secure connection of", f"{guest.host}: {said[0] if said else 'no TLS'}")
+            self._drop(guest)
         except PduError as why:
+            if self._secure is None and guest.content[:1] == _TLS_HANDSHAKE:
+                self._services.log("refused a connection of", f"{guest.host}: it speaks TLS, this node does not")
             self._strangers += 1
             self._say_farewell(guest, pdu.abort(why.reason))
         except OSError:
@@ -195,10 +203,10 @@ class Door:
         called, calling = pdu.titles(body)
         who = printable(calling)
         if called != self._services.title:
-            self._services.log(f"refused an association of {who}: it calls {printable(called)}")
+            self._services.log("refused an association of", f"{who}: it calls {printable(called)}")
             self._say_farewell(guest, pdu.reject(pdu.CALLED_UNKNOWN))
         elif self._services.allowed and calling not in self._services.allowed:
-            self._services.log(f"refused an association of {who}: it is not one of --allow")
+            self._services.log("refused an association of", f"{who}: it is not one of --allow")
             self._say_farewell(guest, pdu.reject(pdu.CALLING_UNKNOWN))
         else:
             guest.conversation = Conversation(guest.connection, self._services, body, guest.host)
@@ -224,14 +232,15 @@ class Door:
             if guest.conversation is not None and not guest.leaving:
                 self._try_to_enter(guest)
                 if now > guest.deadline and guest in self._guests.get(guest.host, ()):
-                    self._services.log(f"refused an association of {printable(guest.conversation.peer.title)}: no room")
+                    who = printable(guest.conversation.peer.title)
+                    self._services.log("refused an association of", f"{who}: no room")
                     self._say_farewell(guest, pdu.reject(pdu.NO_ROOM))
             elif now > guest.deadline:
                 self._strangers += not guest.leaving
                 self._drop(guest)
         if self._strangers and now - self._reported > _REPORT_S:
             # One line for all of them: noise must not fill the log.
-            self._services.log(f"closed {self._strangers} connections that asked for no association")
+            self._services.log("closed connections that asked for no association:", str(self._strangers))
             self._strangers, self._reported = 0, now
 
     def _in_turn(self) -> list[_Guest]:

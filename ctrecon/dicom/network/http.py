@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ctrecon.dicom.network.associate import silence
 from ctrecon.dicom.network.node import Connection
+from ctrecon.dicom.network.tls_trouble import asked_again, trouble
 from ctrecon.errors import NetworkError, SettingError
 
 _CHUNK_BYTES = 1 << 20
@@ -202,17 +204,31 @@ def session(url: str, connection: Connection) -> Iterator[Http]:
         code = why.response.status_code if why.response is not None else 0
         raise NetworkError(f"{url} answered {code}: {_EXPLAINED.get(code, 'the request failed')}") from None
     except requests.exceptions.SSLError as why:
-        raise NetworkError(f"{url}: no secure connection: {_cause(why)}; check the certificates") from None
+        what, remedy = trouble(str(why)) or _asked_again(url, connection) or (_cause(why), "check the certificates")
+        raise NetworkError(f"{url}: no secure connection: {what}; {remedy}") from None
     except requests.exceptions.ChunkedEncodingError:
         raise NetworkError(f"{url} broke off in the middle of its answer; try again") from None
     except requests.JSONDecodeError as why:
         raise NetworkError(f"{url} answered what is no DICOMweb: not JSON; check the path") from why
     except requests.RequestException as why:
-        raise NetworkError(f"{url} cannot be reached: {_cause(why)}; check the address") from None
+        if found := _asked_again(url, connection):
+            raise NetworkError(f"{url}: no secure connection: {found[0]}; {found[1]}") from None
+        broken = isinstance(why, requests.ConnectionError) and "aborted" in str(why)
+        secure = ", and whether it wants https://" if broken and urlsplit(url).scheme == "http" else ""
+        said = "it closed the connection without an answer" if broken else _cause(why)
+        raise NetworkError(f"{url} cannot be reached: {said}; check the address{secure}") from None
     except (ValueError, KeyError, TypeError) as why:
         raise NetworkError(f"{url} answered what is no DICOMweb: {type(why).__name__}; check the path") from why
     finally:
         opened.close()
+
+
+def _asked_again(url: str, connection: Connection) -> tuple[str, str] | None:
+    """Whether a server that answers nothing does not accept our certificate."""
+    address = urlsplit(url)
+    if connection.tls is None or address.scheme != "https" or address.hostname is None:
+        return None
+    return asked_again(address.hostname, address.port or 443, connection.tls, connection.timeout_s)
 
 
 def _cause(why: BaseException) -> str:

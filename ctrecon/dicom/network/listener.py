@@ -23,6 +23,7 @@ from ctrecon.dicom.network.objects import is_dicom
 from ctrecon.dicom.network.process import Command, KilledError, Process, ProcessError, StoppedError
 from ctrecon.dicom.network.promises import Promises
 from ctrecon.dicom.network.queue import Queue
+from ctrecon.dicom.network.repeated import Repeated
 from ctrecon.errors import CtreconError
 from ctrecon.support.where import trail, where
 
@@ -77,6 +78,7 @@ class Listener:
     def __post_init__(self) -> None:
         rules, outgoing = self.rules, self.outgoing or self.connection
         self.figures = Figures()
+        self.repeated = Repeated(self.log)
         self.queue.moved = self.figures.moved
         self.delivery = Delivery(
             self.queue, outgoing, self.send_to, self.log, most_refusals=rules.most_refusals,
@@ -85,8 +87,8 @@ class Listener:
         askers = {node.title: node for node in self.peers}
         self.promises = Promises(self.queue, outgoing, askers, self.log, keep_s=rules.keep_s)
         self.alerts = Alerts(
-            self.connection.title, self.queue, self.figures, self.log, self.alert,
-            most_waiting=rules.alert_studies, oldest_s=rules.alert_age_s,
+            self.connection.title, self.queue, self.figures, self.repeated, self.alert,
+            most_waiting=rules.alert_studies, oldest_s=rules.alert_age_s, stop=self.stop,
         )
         self._threads: list[threading.Thread] = []
 
@@ -107,7 +109,7 @@ class Listener:
         silence()
         tls = self.connection.tls
         arrivals = Arrivals(
-            self.queue, self.connection, self.log, self.promises, self.delivery, self.figures, allowed=self.allowed
+            self.queue, self.connection, self.repeated, self.promises, self.delivery, self.figures, allowed=self.allowed
         )
         health = None if self.health_port is None else self._health(self.health_port)
         try:
@@ -120,6 +122,7 @@ class Listener:
                 alerted = 0.0
                 while not self.stop.wait(_TICK_S):
                     self._look(arrivals)
+                    self.repeated.look()
                     if time.monotonic() - alerted > _ALERT_S:
                         alerted = time.monotonic()
                         self._guarded(self._alert, "")
@@ -128,6 +131,7 @@ class Listener:
                 door.close()
                 for worker in self._threads:
                     worker.join()
+                self.repeated.look(last=True)
         finally:
             if health is not None:
                 health.close()

@@ -19,6 +19,7 @@ from ctrecon.dicom.network.door import Door
 from ctrecon.dicom.network.node import Connection, Node
 from ctrecon.dicom.network.query import PENDING
 from ctrecon.dicom.network.receive import Kept, handlers, straight_to_disk
+from ctrecon.dicom.network.repeated import Repeated
 from ctrecon.errors import NetworkError, OutputError
 
 STUDY_ROOT_MOVE, STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"
@@ -113,11 +114,12 @@ def move(
     accepted: dict[str, tuple[str, ...]] = {}
     for sop_class, syntax in retrieved_pairs():
         accepted[sop_class] = (*accepted.get(sop_class, ()), syntax)
+    said: list[str] = []
     with _incoming(folder) as temporary:
         kept = Kept(folder=folder, expect_study=study, most_bytes=most_bytes)
         services = Services(
             title=connection.title, syntaxes=accepted, handlers={command_set.STORE_RQ: kept.on_message},
-            arriving=temporary, timeout_s=connection.timeout_s,
+            arriving=temporary, timeout_s=connection.timeout_s, log=Repeated(said.append),
         )
         tls = connection.tls
         door = Door(services, address, port, None if tls is None else tls.server())
@@ -126,6 +128,9 @@ def move(
             with associate(node, connection, [(STUDY_ROOT_MOVE, syntaxes)]) as association:
                 answers = association.send_c_move(_identifier(study, series), connection.title, STUDY_ROOT_MOVE)
                 return _follow(answers, kept, node, connection)
+        except NetworkError as why:
+            heard = [line for line in said if line.startswith("refused")]
+            raise NetworkError(f"{why}; meanwhile here: {heard[-1]}" if heard else str(why)) from None
         finally:
             door.close()
 
@@ -133,13 +138,18 @@ def move(
 @contextmanager
 def _incoming(folder: Path) -> Iterator[Path]:
     """A folder for half-received objects on the disk of the result, gone at the end. Raises OutputError."""
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = tempfile.TemporaryDirectory(prefix=".incoming.", dir=folder)
     except OSError as why:
         raise OutputError(f"{folder}: cannot be written: {why.strerror}; choose another folder") from None
-    with temporary as name:
-        yield Path(name)
+    try:
+        with temporary as name:
+            yield Path(name)
+    finally:
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _identifier(study: str, series: str | None) -> Any:

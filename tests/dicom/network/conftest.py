@@ -7,17 +7,21 @@ import json
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tls_certificates import write_certificates
 
+Handler = Callable[[BaseHTTPRequestHandler], None]
 ORTHANC = shutil.which("Orthanc") or next((p for p in ("/usr/sbin/Orthanc",) if Path(p).is_file()), None)
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 USER, PASSWORD = "tester", "a password of the test"
@@ -134,6 +138,31 @@ def start_orthanc(tmp_path: Path) -> Iterator[Callable[..., Orthanc]]:
     """Start another one, with other settings."""
     with ExitStack() as stack:
         yield lambda **changes: stack.enter_context(running(tmp_path / f"orthanc{free_port()}", **changes))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as :func:`tls_certificates.write_certificates` makes it."""
+    return write_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Handler], str]]:
+    servers = []
+
+    def start(handler: Handler) -> str:
+        kind = type("Kind", (BaseHTTPRequestHandler,), {
+            "do_GET": handler, "do_POST": handler, "log_message": lambda *_: None, "protocol_version": "HTTP/1.1",
+        })
+        server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,6 @@ import pytest
 from floods import Flood
 from pacs_nodes import Listening, wait_for
 from pacs_objects import ct, processing
-from test_security import certificates  # noqa: F401  # a fixture
 
 from ctrecon.dicom.network import command_set
 from ctrecon.dicom.network.conversation import Services
@@ -255,7 +254,7 @@ def test_who_talks_much_is_the_first_to_go_where_memory_ends(
 
 
 def test_handshakes_that_never_end_keep_nobody_out(
-    services: Services, certificates: Path, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    services: Services, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls = Tls(ca=certificates / "ca.pem", certificate=certificates / "ours.pem", key=certificates / "ours.key")
     monkeypatch.setattr("ctrecon.dicom.network.door.MOST_WAITING", 50)

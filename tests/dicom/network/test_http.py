@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -75,25 +74,6 @@ def test_a_part_too_large_is_refused_before_its_end() -> None:
         with pytest.raises(ValueError, match="too large"):
             list(parts_of(Endless(b"", 1, **kind), most_bytes=1 << 20))
     assert read < 40
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Handler], str]]:
-    servers = []
-
-    def start(handler: Handler) -> str:
-        kind = type("Kind", (BaseHTTPRequestHandler,), {
-            "do_GET": handler, "do_POST": handler, "log_message": lambda *_: None, "protocol_version": "HTTP/1.1",
-        })
-        server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 def told(request: BaseHTTPRequestHandler, code: int, body: bytes = b"") -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,12 +17,15 @@ from nodes_here import here
 from pacs_nodes import Listening, Sink, run, wait_for
 from pacs_objects import NAME, PATIENT, ct, processing, study
 
+from ctrecon.dicom.network.alerts import Alerts
 from ctrecon.dicom.network.associate import associate
+from ctrecon.dicom.network.figures import Figures
 from ctrecon.dicom.network.log import Log
 from ctrecon.dicom.network.node import Connection
 from ctrecon.dicom.network.objects import headers_of
 from ctrecon.dicom.network.process import Command, ProcessError
-from ctrecon.dicom.network.queue import Limits
+from ctrecon.dicom.network.queue import Limits, Queue
+from ctrecon.dicom.network.repeated import Repeated
 from ctrecon.dicom.network.store import send
 from ctrecon.errors import OutputError
 
@@ -109,11 +113,41 @@ def test_somebody_is_alerted_of_failures_and_of_what_piles_up_and_of_no_patient(
             assert len(alerts()) == before
 
 
-def test_an_alert_that_does_not_work_is_in_the_log_and_harms_nothing(tmp_path: Path) -> None:
-    with Sink() as sink, here(tmp_path / "queue", sink, alert=("/no/such/program",)) as node:
-        node.listener.figures.failed("k" * 32, "delivery")
-        wait_for(lambda: any("alert command did not work" in line for line in node.lines))
-        assert send(node.node, US, headers_of([ct(tmp_path / "1.dcm")])).complete
+def alerts_with(tmp_path: Path, script: str, lines: list[str], **changes: object) -> Alerts:
+    words = (sys.executable, "-c", script) if script else ("/no/such/program",)
+    queue = Queue(tmp_path / "queue", Limits(free_bytes=0))
+    return Alerts("NODE", queue, Figures(), Repeated(lines.append), words, **changes)
+
+
+@pytest.mark.parametrize(("script", "said"), [
+    ("", "cannot be started: No such file or directory; check --alert"),
+    ("import sys; print('x' * 1000000); sys.exit(3)", "ended with exit code 3"),
+    ("import os, time; os.fork(); os.close(0); time.sleep(1000)", "did not end within 0.2 s and was killed"),
+])  # fmt: skip
+def test_an_alert_that_does_not_work_is_in_the_log_and_harms_nothing(tmp_path: Path, script: str, said: str) -> None:
+    lines: list[str] = []
+    alerts = alerts_with(tmp_path, script, lines, most_s=0.2 if "within" in said else 60.0)
+    alerts.figures.failed("k" * 32, "delivery")
+    alerts.look()
+    wait_for(lambda: f"the alert command {said}" in lines, said)
+    alerts.queue.close()
+
+
+def test_however_many_alerts_wait_one_command_runs_at_a_time_and_ends_with_the_node(tmp_path: Path) -> None:
+    got, lines, stop = tmp_path / "got", [], threading.Event()
+    script = f"import sys, time; open({str(got)!r}, 'a').write(sys.stdin.read() + chr(10)); time.sleep(1000)"
+    alerts = alerts_with(tmp_path, script, lines, most_s=1000.0, stop=stop)
+    for k in range(150):
+        alerts.figures.failed(f"{k:032}", "processing")
+    alerts.look()
+    wait_for(lambda: got.exists() and got.read_text().endswith("\n"))
+    assert [thread.name for thread in threading.enumerate()].count("alert") == 1
+    assert len(got.read_text().splitlines()) == 1
+    assert (len(alerts._due), alerts._left_out) in {(99, 50), (100, 49)}
+    stop.set()
+    wait_for(lambda: "alert" not in [thread.name for thread in threading.enumerate()])
+    assert lines == []
+    alerts.queue.close()
 
 
 def test_a_log_rotates_and_its_troubles_are_nobody_elses(tmp_path: Path) -> None:
@@ -128,8 +162,25 @@ def test_a_log_rotates_and_its_troubles_are_nobody_elses(tmp_path: Path) -> None
     assert not any("\x1b" in file.read_text() for file in files)
     with pytest.raises(OutputError, match="choose another"):
         Log(tmp_path / "node.log" / "inside.log")
-    full = Log(Path("/dev/full"))
-    full("a line for which there is no room")
+
+
+def test_what_a_log_cannot_take_goes_to_standard_error_and_it_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Log(Path("/dev/full"))("a line for which there is no room")
+    assert capsys.readouterr().err.endswith("a line for which there is no room\n")
+    path = tmp_path / "logs" / "node.log"
+    log = Log(path)
+    log("before")
+    path.parent.rename(tmp_path / "away")
+    log("one")
+    log("two")
+    assert [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()] == ["one", "two"]
+    (tmp_path / "away").rename(path.parent)
+    log("after")
+    assert [line.partition(" ")[2] for line in path.read_text().splitlines()] == [
+        "before", "2 lines could not be written here and went to standard error", "after"
+    ]  # fmt: skip
 
 
 def test_the_command_takes_all_of_it(tmp_path: Path) -> None:
