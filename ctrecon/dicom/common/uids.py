@@ -25,7 +25,7 @@ def uid_of(*parts: str) -> UID:
     return UID(f"2.25.{uuid.UUID(bytes=bytes(raw)).int}")
 
 
-IMPLEMENTATION = uid_of("implementation")
+IMPLEMENTATION, IMPLEMENTATION_NAME = uid_of("implementation"), "CTRECON"
 
 
 def digest(dataset: Dataset) -> str:
@@ -51,5 +51,5 @@ def identify(dataset: Dataset, series_uid: UID, instance_uid: UID) -> None:
     meta.MediaStorageSOPInstanceUID = instance_uid
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION
-    meta.ImplementationVersionName = "CTRECON"
+    meta.ImplementationVersionName = IMPLEMENTATION_NAME
     dataset.file_meta = meta

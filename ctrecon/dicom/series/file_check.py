@@ -8,8 +8,10 @@ there is room for more.
 from __future__ import annotations
 
 import mmap
+import struct
 from pathlib import Path
 
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
@@ -18,6 +20,8 @@ from ctrecon.dicom.common.structure import Encoding, elements, read_header, tag_
 from ctrecon.errors import InputError
 
 _META_AT, _ITEM, _DELIMITERS = 132, 0xFFFEE000, 0xFFFE0000
+_ITEM_BYTES = b"\xfe\xff\x00\xe0"
+_OTHER_PIXELS = ("FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 
 
 def check_file(path: Path, ds: Dataset) -> None:
@@ -29,7 +33,7 @@ def check_file(path: Path, ds: Dataset) -> None:
 
     Raises:
         Refused: Where the preamble is not empty, the header is another object's, an element comes twice or out of
-            order, or there are more bytes than pixels.
+            order, there are more bytes than pixels, or tables of offsets that lead elsewhere than to the frames.
         OSError: Where it cannot be read again.
     """
     meta = getattr(ds, "file_meta", Dataset())
@@ -43,7 +47,13 @@ def check_file(path: Path, ds: Dataset) -> None:
             _check_order(path.name, data, encoding)
         except InputError as why:
             raise Refused(str(why).removeprefix(f"{path.name}: ")) from None
-    _check_length(ds)
+    shown = [name for name in _OTHER_PIXELS if name in ds]
+    require(not shown, f"{', '.join(shown)} was added, which other programs may show instead of its pixels")
+    if "PixelData" in ds and meta.TransferSyntaxUID.is_compressed:
+        _check_frames(ds)
+    else:
+        require("ExtendedOffsetTable" not in ds, "ExtendedOffsetTable was added: it has no compressed frames")
+        _check_length(ds)
 
 
 def _check_order(name: str, data: mmap.mmap, encoding: Encoding) -> None:
@@ -63,9 +73,30 @@ def _check_order(name: str, data: mmap.mmap, encoding: Encoding) -> None:
 
 def _check_length(ds: Dataset) -> None:
     """As many bytes of pixels as there are pixels, where they are not compressed."""
-    if "PixelData" not in ds or ds.file_meta.TransferSyntaxUID.is_compressed:
+    if "PixelData" not in ds:
         return
     bits = ds.Rows * ds.Columns * int(ds.get("NumberOfFrames", 1)) * ds.SamplesPerPixel * ds.BitsAllocated
     wanted = (bits + 7) // 8
     found = len(ds.PixelData)
     require(found == wanted + wanted % 2, f"PixelData has {found} bytes, its pixels {wanted}")
+
+
+def _check_frames(ds: Dataset) -> None:
+    """Every frame begins where the tables of offsets say, so that all programs find the same (PS3.5, A.4)."""
+    data, at = ds.PixelData, 0
+    items: list[tuple[int, int]] = []
+    while data[at : at + 4] == _ITEM_BYTES:
+        (length,) = struct.unpack_from("<L", data, at + 4)
+        items.append((at, length))
+        at += 8 + length
+    require(len(items) > 1 and at <= len(data), "its compressed pixels are in no fragments, or cut off")
+    (_, table_bytes), *fragments = items
+    starts = [place - 8 - table_bytes for place, _ in fragments]
+    frames = int(ds.get("NumberOfFrames") or 1)
+    tables = [np.frombuffer(data, "<u4", table_bytes // 4, 8).tolist()] if table_bytes else []
+    if "ExtendedOffsetTable" in ds:
+        tables.append(np.frombuffer(ds.ExtendedOffsetTable, "<u8").tolist())
+    for table in tables:
+        right = len(table) == frames and table[0] == 0 and table == sorted(set(table)) and set(table) <= set(starts)
+        require(right, "its table of offsets is wrong: other programs may show another frame")
+    require(bool(tables) or frames in (1, len(fragments)), f"its {frames} frames are in {len(fragments)} fragments")

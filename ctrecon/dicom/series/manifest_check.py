@@ -26,6 +26,7 @@ from ctrecon.dicom.series.manifest import (
     slice_of,
 )
 from ctrecon.dicom.series.raw_certificate import ELEMENTS, LENGTHS
+from ctrecon.dicom.series.study import CHARACTER_SET
 from ctrecon.support.text import printable
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ MISSING = (
     "again, or check the pixels alone (--pixels-only)"
 )
 _LONGEST, _MOST_NAMED = 60, 4
+# Of the header of a file: what every program writes there. Who wrote it is said by `encoded.py`.
+_HEADER = frozenset((0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013))
 
 
 @dataclass
@@ -165,9 +168,12 @@ def _require_own_block(ds: Dataset) -> None:
 
 
 def _private(ds: Dataset) -> set[str]:
-    """What others have put there: private elements, and private information in the header of the file."""
-    meta = getattr(ds, "file_meta", Dataset())
-    added = {name for name in ("PrivateInformation", "PrivateInformationCreatorUID") if name in meta}
+    """What others have put there: private elements, whatever the header of the file need not hold, another character
+    set, though the texts are the same.
+    """
+    added = {keyword_of(element) for element in getattr(ds, "file_meta", Dataset()) if element.tag not in _HEADER}
+    if ds.get("SpecificCharacterSet") != CHARACTER_SET:
+        added.add("SpecificCharacterSet")
     others = (e for e in ds if e.tag.is_private and e.tag.element != 0 and not _ours(ds, e))  # 0: a group's length
     return added | {keyword_of(element) for element in others}
 

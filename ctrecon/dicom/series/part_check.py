@@ -69,7 +69,7 @@ class PartCheck:
         check_file(path, ds)
         look.check_private(ds)
         require(tie.certificate_sha256 != "", "not certified, as it says itself: the residual is above delta")
-        index = int(ds.InstanceNumber)
+        index = _number_of(ds)
         require(1 <= index <= MOST_SLICES, f"InstanceNumber {index} is no slice")
         found = self._certificate(tie.certificate_sha256)
         count = len(found.slices)

@@ -20,6 +20,8 @@ _RECOMPRESSED = re.compile(
     re.DOTALL,
 )
 _LONGEST = 200
+# Compared by what they decode to; the tables belong to how they are compressed (file_check.py).
+_PIXELS = ("PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 _NUMBERS = frozenset(("DS", "FD", "FL", "OD", "OF"))
 _WHOLE = frozenset(("IS", "US", "SS", "UL", "SL", "UV", "SV"))
 
@@ -31,7 +33,7 @@ def plain(ds: Dataset) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for element in ds:
-        if not is_coercible(element) and element.keyword != "PixelData":
+        if not is_coercible(element) and element.keyword not in _PIXELS:
             found[keyword_of(element)] = _value(element)
     if "DerivationDescription" in found and _as_described(str(ds.DerivationDescription)) is None:
         del found["DerivationDescription"]
@@ -102,7 +104,8 @@ def _as_described(value: str) -> str | None:
 
 
 def _bytes(value: bytes) -> str:
-    return "sha256 " + hashlib.sha256(value.rstrip(b"\0")).hexdigest()
+    # Of an odd number of bytes one pads (PS3.5, 7.1.1); more of them would be somebody's.
+    return "sha256 " + hashlib.sha256(value.removesuffix(b"\0")).hexdigest()
 
 
 def _short(value: Any) -> Any:

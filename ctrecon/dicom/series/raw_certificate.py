@@ -70,8 +70,15 @@ def files_of(ds: Dataset) -> dict[str, bytes]:
 
 
 def hash_of(ds: Dataset) -> str:
-    """SHA-256 of the certificate that it carries."""
-    return hashlib.sha256(files_of(ds)[""]).hexdigest()
+    """SHA-256 of the certificate that it carries. Raises Refused where its other parts are not those of it."""
+    files = files_of(ds)
+    claims = verify.parse_certificate(files[""])
+    claimed = {**claims, "matrix": claims["operator"].get("entries")}
+    for part in (name for name in ELEMENTS if name):
+        expected = (claimed.get(part) or {}).get("sha256")
+        own = hashlib.sha256(files[part]).hexdigest() if part in files else None
+        require(own == expected, f"its {part} are not those of its certificate")
+    return hashlib.sha256(files[""]).hexdigest()
 
 
 def unpack(ds: Dataset, decoded: Iterable[npt.NDArray[np.float64]], image_path: Path) -> None:

@@ -22,6 +22,7 @@ from pydicom.uid import CTImageStorage, ParametricMapStorage, RawDataStorage
 
 from ctrecon.certificates import verify
 from ctrecon.certificates.verify import Json, Refused, require
+from ctrecon.dicom.series.encoded import written_anew
 from ctrecon.dicom.series.evidence_check import EVIDENCE, check_evidence
 from ctrecon.dicom.series.file_check import check_file
 from ctrecon.dicom.series.look import Look, OfPart
@@ -164,7 +165,7 @@ def _check(
     said = fault or (f"{bad} of {len(findings)} files are refused" if bad else _whole(images, datasets))
     coerced = () if look.manifest is None else tuple(sorted(look.manifest.coerced))
     said += look.remark() + _coerced(coerced)
-    said += beside
+    said += beside + written_anew([ds for _, ds in datasets])
     data = tuple(certificate["data"] for certificate in claims)
     return SeriesVerdict(tuple(findings), verify.one_line(said), complete=not fault, data=data, coerced=coerced)
 
@@ -200,6 +201,8 @@ def _guarded(path: Path, look: Callable[[], str]) -> Finding:
         return Finding(path, True, look())
     except OSError as why:
         return Finding(path, False, verify.one_line(why), readable=False)
+    except AttributeError as why:
+        return Finding(path, False, verify.one_line(f"its {why.name} is missing, or not what it should be"))
     except Exception as why:
         text = why if isinstance(why, Refused | CtreconError) else f"malformed content ({type(why).__name__}: {why})"
         return Finding(path, False, verify.one_line(text))

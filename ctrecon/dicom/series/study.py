@@ -31,6 +31,8 @@ _OF_NOBODY = (
 )
 # Where a type 1 date is demanded and the study's date is not known. Not the clock: same input, same bytes.
 NO_DATE, NO_TIME = "19000101", "000000"
+CHARACTER_SET = "ISO_IR 192"
+"""Of every object that is written: UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def study_of(template: Path | None, given: Mapping[str, str]) -> Study:
     """
     attributes = Dataset()
     notes: list[str] = []
-    attributes.SpecificCharacterSet = "ISO_IR 192"
+    attributes.SpecificCharacterSet = CHARACTER_SET
     if template is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's remarks on sloppy values, which are judged one by one here
@@ -111,7 +113,7 @@ def study_from_texts(source: str, texts: Mapping[str, Sequence[str]], given: Stu
     Raises InputError for what is not valid DICOM, SettingError where ``given`` contradicts it.
     """
     attributes = Dataset()
-    attributes.SpecificCharacterSet = "ISO_IR 192"
+    attributes.SpecificCharacterSet = CHARACTER_SET
     for keyword, values in texts.items():
         try:
             with warnings.catch_warnings():

@@ -1,0 +1,34 @@
+"""What is no change of a series and yet is to be known: files that another program has written anew, or compressed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from ctrecon.dicom.common.uids import IMPLEMENTATION_NAME
+from ctrecon.support.text import printable
+
+_MOST_NAMED = 3
+
+
+def written_anew(datasets: Sequence[Dataset]) -> str:
+    """The end of the last line: how many files are encoded otherwise than ctrecon does, or by whom; or nothing.
+
+    Args:
+        datasets: Of the series, with the headers of their files.
+    """
+    count, compressed, how = 0, False, set()
+    for ds in datasets:
+        meta = getattr(ds, "file_meta", Dataset())
+        syntax, by = meta.get("TransferSyntaxUID"), str(meta.get("ImplementationVersionName", ""))
+        others = {f"as {syntax.name}"} if syntax is not None and syntax != ExplicitVRLittleEndian else set()
+        others |= {f"by {printable(by)!r}"} if not by.startswith(IMPLEMENTATION_NAME) else set()
+        count, how = count + bool(others), how | others
+        compressed |= syntax is not None and syntax.is_compressed
+    if not count:
+        return ""
+    named = ", ".join(sorted(how)[:_MOST_NAMED]) + (f" and {len(how) - _MOST_NAMED} more" * (len(how) > _MOST_NAMED))
+    beside = ": what stands beside the pixels in compressed data was not looked at" if compressed else ""
+    return f"; {count} file{'s were' if count > 1 else ' was'} written anew, {named}{beside}"
