@@ -19,7 +19,8 @@ def written_anew(datasets: Sequence[Dataset]) -> str:
     Args:
         datasets: Of the series, with the headers of their files.
     """
-    count, compressed, how = 0, False, set()
+    count, compressed = 0, False
+    how: set[str] = set()
     for ds in datasets:
         meta = getattr(ds, "file_meta", Dataset())
         syntax, by = meta.get("TransferSyntaxUID"), str(meta.get("ImplementationVersionName", ""))
