@@ -9,7 +9,8 @@ dictionary says (not the file), and no more of them than it says, and
 - a number is finite, within 1e9 (whole numbers in text: below 1e6), and is written anew from its value: to seven
   significant digits unless it is one of single precision, and those to six in binary, so that letters are no number;
   from a million on to four, so that a date of birth or a number that somebody is filed by is none either; those that
-  place and scale pixels keep their digits below a million, for a certificate needs them;
+  place and scale pixels keep their digits below a million, for a certificate needs them; five or more that are the
+  codes of letters, and do not merely count, are no numbers;
 - a term (CS) is one that the standard defines for this attribute, ``terms.csv``;
 - a word (a kernel, a maker) is on a list, or of a form, that leaves no room for a name, ``terms.csv`` too;
 - a UID is registered by the standard; others become keyed hashes;
@@ -21,7 +22,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -56,7 +57,7 @@ _MOST_NUMBER, _MOSTPLACING, _SMALLEST = 1e9, 1_000_000, 1e-9
 # Several binary numbers in a row are a place for text: two letters are at least 0x2020.
 _MOST_OF_SEVERAL = 0x1FFF
 _MOST_VALUES = {"DS": 4096, "IS": 4096}
-_FEW = 16
+_FEW, _LETTERS = 16, 5
 _NEVER = re.compile("LUT|Palette|Pipeline|GridID|Private|Icon|Waveform")
 
 
@@ -132,6 +133,8 @@ def harmless_value(tag: int, value: Any) -> tuple[str, Any] | None:
     if keyword in terms():
         return _words(vr, keyword, [str(one) for one in values])
     several = len(values) > 1
+    if _spell(values):
+        return None
     if vr == "US or SS":
         vr = "SS" if any(isinstance(one, int) and one < 0 for one in values) else "US"
     found = [_PARSE[vr](one, several) for one in values]
@@ -140,6 +143,17 @@ def harmless_value(tag: int, value: Any) -> tuple[str, Any] | None:
     if None in found:
         return None
     return vr, found if several else found[0] if found else None
+
+
+def _spell(values: Sequence[Any]) -> bool:
+    """Whether numbers are the codes of letters, one each, as of a name: not so where they only count."""
+    try:
+        codes = [float(one) for one in values]
+    except (TypeError, ValueError):
+        return False
+    if len(codes) < _LETTERS or len(set(np.diff(codes))) == 1:
+        return False
+    return all(code.is_integer() and 0 < code < 128 and chr(int(code)).isalpha() for code in codes)
 
 
 def _fits(vm: str, count: int, most: int) -> bool:
