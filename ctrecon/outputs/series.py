@@ -18,6 +18,7 @@ from ctrecon.dicom.common.hounsfield import HounsfieldScale, finest_scale
 from ctrecon.dicom.series.ct_image import SeriesPart
 from ctrecon.dicom.series.said import study_said
 from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name, image_name, is_ours, write_series
+from ctrecon.dicom.series.series_files import MOST_BYTES
 from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError, OutputError
 from ctrecon.measurement.patient_position import position_of
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from ctrecon.support.site_key import SiteKey
 
 _WHAT = "a DICOM series"
+# Of the object with the data: certificate and header.
+_BESIDE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +82,8 @@ class SeriesTarget:
             scan: What will be reconstructed.
 
         Raises:
-            InputError: Where it has no pixel size or too many slices, does not say how the patient lay, or its values
-                can be no tissue.
+            InputError: Where it has no pixel size, too many slices or data, does not say how the patient lay, or its
+                values can be no tissue.
             SettingError: Where what was given contradicts what the scan says of patient, study or position.
         """
         need_pixels(scan, _WHAT)
@@ -89,6 +92,13 @@ class SeriesTarget:
         if len(grid.z_mm) > MOST_SLICES:
             raise InputError(
                 f"{scan.source}: has {len(grid.z_mm)} slices, and {_WHAT} at most {MOST_SLICES}; write -o NAME.zarr"
+            )
+        # The data, and what each ray counts, in float32, in one object.
+        evidence = 4 * scan.sinogram.size * (1 if scan.mask is None and scan.variance is None else 2)
+        if evidence > MOST_BYTES - _BESIDE_BYTES:
+            raise InputError(
+                f"{scan.source}: the data of the certificate are {evidence / 2**30:.3g} GiB, and an object of {_WHAT} "
+                f"is at most {MOST_BYTES >> 30} GiB here; write -o NAME.zarr, or use fewer views (--every)"
             )
         check_tissue(scan, _WHAT, self.water_mu)
         self._position({scan.patient_position}, scan.source, self.of(scan).study, of_program=scan.of_program)

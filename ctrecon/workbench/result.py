@@ -259,6 +259,7 @@ class Reconstruction:
             patient_position=patient_position,
         )
         target.check()
+        target.accept(self.scan)
         method = self.conclusion.method
         _, written = target.write(
             [self.conclusion], method=method, iterative=method != "fbp", z_mm=None if z_mm is None else (z_mm,),

@@ -255,7 +255,9 @@ def test_places_are_those_of_the_grid(made: tuple[Scan, Conclusion], tmp_path: P
     assert not (tmp_path / "s").exists()
 
 
-def test_the_command_writes_it(made: tuple[Scan, Conclusion], tmp_path: Path) -> None:
+def test_the_command_writes_it(
+    made: tuple[Scan, Conclusion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_scan(tmp_path / "cone.npz", made[0])
     delta = str(made[1].problem.delta.value * 1.2)
     words = ["reconstruct", tmp_path / "cone.npz", "--method", "cgls", "--delta", delta, "-o", f"{tmp_path}/series/"]
@@ -263,8 +265,15 @@ def test_the_command_writes_it(made: tuple[Scan, Conclusion], tmp_path: Path) ->
     refused = CliRunner().invoke(cli, [str(word) for word in (*words, "--slice-mm", 2)])
     assert refused.exit_code == 2, refused.output
     assert "its grid says where slices stand" in refused.output
+    with monkeypatch.context() as patch:
+        # What `verify` would refuse for its size is refused before the work.
+        patch.setattr(writing, "MOST_BYTES", 16 << 20)
+        large = CliRunner().invoke(cli, [str(word) for word in words])
+    assert large.exit_code == 2, large.output
+    assert "write -o NAME.zarr" in large.output
     done = CliRunner().invoke(cli, [str(word) for word in words])
     assert done.exit_code == 0, done.output
+    assert {path.name for path in tmp_path.iterdir()} == {"cone.npz", "series"}, "the checkpoint is gone"
     assert ct.verify(tmp_path / "series", scan=tmp_path / "cone.npz")
     with pytest.raises(OutputError):
         ct.Reconstruction(made[1]).to_dicom(tmp_path / "series")
