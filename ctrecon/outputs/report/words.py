@@ -20,6 +20,8 @@ HEADLINES: dict[Status, str] = {
 }
 IN_DOUBT = "The scan itself is in doubt, though this image explains the stored data to within delta"
 """The headline where a certificate holds and the scan looked wrong (``ctrecon/diagnosis/``)."""
+TOO_MUCH = "the check would take"
+"""How the checker begins to refuse what costs more than it may."""
 EMPTY = "True, but it says nothing: the certificate holds and is empty"
 """The headline where the statement is worth nothing, whatever it is about."""
 
@@ -166,6 +168,16 @@ def _outside(content: Content, lo: float, hi: float) -> str:
 
 def _refused(content: Content) -> Said:
     assert content.verdict is not None
+    if content.verdict.reason.startswith(TOO_MUCH):
+        return Said(
+            headline="Not checked: the check would take more than is allowed",
+            lead=f"The checker says: {content.verdict.reason}.",
+            proved=("Nothing is proved about the picture on this page: its certificate was not checked.",),
+            not_proved=(
+                "Whether the certificate holds: large ones take long, and files are made to. Where you trust where it "
+                "came from, ctrecon verify --effort N checks it.",
+            ),
+        )
     return Said(
         headline=HEADLINES["refused"],
         lead=f"The checker says: {content.verdict.reason}",

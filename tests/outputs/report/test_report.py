@@ -13,6 +13,7 @@ from report_cases import HOSTILE, Page, add_audit, believing, copied, make_infea
 from scipy import sparse
 
 from ctrecon.certificates.pooled import certify_pooled
+from ctrecon.certificates import verify
 from ctrecon.certificates.verify import FILES
 from ctrecon.cli.main import Commands
 from ctrecon.errors import InputError, OutputError
@@ -90,6 +91,14 @@ def test_a_changed_pixel_is_refused_in_red(head: Path) -> None:
     assert "The proof is in the files" not in page.words
     assert "was refused when it was written" in page.words
     assert gather(head).residual is None
+
+
+def test_a_certificate_that_costs_too_much_is_not_called_false(head: Path) -> None:
+    page = page_of(gather(head, check=lambda path: verify.check(path, effort=1e-9)))
+    assert "Not checked: the check would take more than is allowed" in page.words
+    assert "--effort" in page.words
+    for claimed in ("Refused: the certificate", "A file was changed", "misses the stored data by at most"):
+        assert claimed not in page.words
 
 
 def test_delta_not_met(tmp_path: Path) -> None:
