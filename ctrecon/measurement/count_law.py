@@ -21,7 +21,7 @@ from ctrecon.support.arrays import Float64Array
 # Steps, in standard deviations of a count, between its tabulated values, expected photons and knots of a spline.
 _BIN, _STEP, _KNOT = 0.06, 0.4, 0.5
 _REACH, _NODES = 8.0, 61
-# A share of rays that may expect anything, and how much more than spread bias counts. The square of the error of the mean
+# A share of rays that may expect anything, and how much more than spread bias counts. The squared error of the mean
 # is least at 1; a bound minds bias more. It hardly matters: of 72 scans of 1,000 photons beneath electronic noise of 20
 # as many met delta at 1, 2 and 5 (97.2%), and delta over the noise was 1.0209 to 1.0217 in the median.
 _ANYWHERE, _SURE = 1e-3, 5.0

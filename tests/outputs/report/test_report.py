@@ -12,8 +12,8 @@ import pytest
 from report_cases import HOSTILE, Page, add_audit, believing, copied, make_infeasible, reconstruct, run
 from scipy import sparse
 
-from ctrecon.certificates.pooled import certify_pooled
 from ctrecon.certificates import verify
+from ctrecon.certificates.pooled import certify_pooled
 from ctrecon.certificates.verify import FILES
 from ctrecon.cli.main import Commands
 from ctrecon.errors import InputError, OutputError
