@@ -26,6 +26,7 @@ from test_docs import PAGES, ROOT
 
 from ctrecon.certificates import verify
 from ctrecon.cli.main import cli
+from ctrecon.dicom.network.queue import Limits, Queue
 
 # What makes a command smaller, on every page and on one; the command itself stands on the page.
 SMALLER: dict[str, dict[str, str]] = {
@@ -39,6 +40,8 @@ SMALLER: dict[str, dict[str, str]] = {
         "train-phantoms": "--scanner walnut --size 24 --batch 2 --validation 1",
         "reconstruct scan.npz -o recon.nii.gz": "--size 64",
         "audit": "--iterations 40",
+        "calibrate": "--size 32",
+        "reconstruct raw --all-rows": "--every 24 --size 24 --delta 30%",
     },
     "README.md": {"audit": "--iterations 40"},
     "tutorial_audit.md": {
@@ -118,7 +121,7 @@ LONG = [
 
 
 def given(command: str) -> None:
-    """What a reader has and no page can make: a photograph, a clinical series, a file of the study, the checker."""
+    """What a reader has and no page can make: a photograph, a series, a file of the study, a queue, the checker."""
     if "photo.png" in command and not Path("photo.png").exists():
         values = np.random.default_rng(0).integers(60, 200, (16, 16), dtype=np.uint8)
         Image.fromarray(values).resize((24, 24)).save("photo.png")
@@ -130,6 +133,8 @@ def given(command: str) -> None:
         shutil.copy(next(Path("patient").iterdir()), "INPUT.dcm")
     if "discs.py" in command and not Path("discs.py").exists():
         shutil.copy(ROOT / "docs" / "static" / "discs.py", "discs.py")
+    if "queue/" in command and not Path("queue").exists():
+        Queue(Path("queue"), Limits()).close()
     if "verify.py" in command:
         shutil.copy(str(verify.__file__), "verify.py")
 
@@ -171,6 +176,7 @@ def run_page(page: Path, *, whole: bool) -> None:
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     run_page(page, whole=False)
 
 
@@ -196,6 +202,8 @@ def test_most_commands_are_run() -> None:
 def test_what_is_not_run_says_why(page: Path, block: Block) -> None:
     assert block.why
     assert block.language == "sh", "Python blocks all run"
+    for name in re.findall(r"(?<![\w/])(?:tests|\.ci)/[\w./]*\w", block.why):
+        assert (ROOT / name).exists(), f"{name} is named, and is not there"
     pytest.skip(f"{page.relative_to(ROOT)}, line {block.line}: {block.why}")
 
 
