@@ -14,6 +14,7 @@ import click
 from ctrecon.cli.lazy import LazyGroup
 from ctrecon.errors import CtreconError
 from ctrecon.support.alone import check_alone
+from ctrecon.support.atomic import written
 from ctrecon.support.text import printable
 from ctrecon.support.troubles import see
 from ctrecon.support.where import causes
@@ -45,6 +46,7 @@ class Commands(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         as_json: bool = ctx.meta[_AS_JSON]
+        before, _ = written()
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
@@ -64,7 +66,9 @@ class Commands(LazyGroup):
             ctx.exit(EXIT_BAD_INPUT)
         except (KeyboardInterrupt, click.Abort) as error:
             show_cause(ctx, error)
-            click.echo("ctrecon: interrupted; no result was written", err=True)
+            count, last = written()
+            kept = "no result was written" if count == before else f"what was written is whole, {last.name} last"
+            click.echo(f"ctrecon: interrupted; {printable(kept)}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 

@@ -27,6 +27,22 @@ _REMEDY = {
 }
 
 
+class _Written:
+    """What this process has finished writing: how many times, and what last."""
+
+    count, last = 0, Path()
+
+
+def note_written(path: Path) -> None:
+    """Say that a file or folder is there, whole."""
+    _Written.count, _Written.last = _Written.count + 1, path
+
+
+def written() -> tuple[int, Path]:
+    """How many times this process has finished writing, and the file or folder that came last."""
+    return _Written.count, _Written.last
+
+
 def output_error(path: Path, error: OSError) -> OutputError:
     """What the system said of a place, in one line with the remedy; other libraries may have wrapped it in words."""
     codes = [one.errno for one in causes(error) if isinstance(one, OSError) and one.errno is not None]
@@ -149,6 +165,8 @@ class Files:
             os.replace(temporary, path)  # noqa: PTH105  # the same call, and its name says what it does
         else:
             self._swap()
+        for path in self._waiting:
+            note_written(path)
         for folder in {path.parent for path in (*self._waiting, *self._leaving)}:
             _to_disk(folder)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ctrecon.support.atomic import output_error
+from ctrecon.support.atomic import note_written, output_error
 from ctrecon.support.places import check_new_folder
 
 
@@ -30,14 +30,16 @@ def new_folder(folder: Path, *, ours: Callable[[str], bool], overwrite: bool = F
         for path in (*partial.rglob("*"), partial):
             _to_disk(path)
         if target.exists():
-            target.rename(old)
             try:
+                target.rename(old)
                 partial.rename(target)
-            except OSError:
-                old.rename(target)
+            except BaseException:  # Ctrl-C, too
+                if old.exists() and not target.exists():
+                    old.rename(target)
                 raise
         else:
             partial.rename(target)
+        note_written(folder)
         _to_disk(target.parent)
     except OSError as why:
         raise output_error(folder, why) from why

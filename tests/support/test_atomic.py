@@ -13,6 +13,7 @@ import pytest
 from ctrecon.errors import InputError, OutputError
 from ctrecon.io.write import write_array
 from ctrecon.support.atomic import atomic_files, atomic_write
+from ctrecon.support.folders import new_folder
 
 
 def sinogram(seed=0):
@@ -39,6 +40,28 @@ def test_atomic_write_interrupted(tmp_path, error):
         raise error
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("step", ["before", "between", "after"])
+def test_a_folder_interrupted_at_any_step_of_the_swap_stays_as_it_was(tmp_path, monkeypatch, step):
+    folder, rename, count = tmp_path / "out", Path.rename, []
+    folder.mkdir()
+    (folder / "a.txt").write_text("before")
+
+    def interrupted(self, target):
+        count.append(target)
+        if step == "before" or len(count) == 2:
+            if step == "after":
+                rename(self, target)
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patch:  # noqa: PT012
+        patch.setattr(Path, "rename", lambda self, to: (rename if len(count) > 1 else interrupted)(self, to))
+        with new_folder(folder, ours=lambda name: True, overwrite=True) as partial:
+            (partial / "a.txt").write_text("after")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (folder / "a.txt").read_text() == ("after" if step == "after" else "before")
 
 
 def test_atomic_write_on_a_full_disk(tmp_path):
