@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any, ClassVar
 
 import click
@@ -109,8 +111,22 @@ def _collect_seldom() -> None:
     atexit.register(gc.freeze)
 
 
+def _open_what_is_closed() -> None:
+    """Without standard input, output or errors (``>&-``) they lead nowhere.
+
+    Otherwise a file that is written would take the free number, and what a library prints would go into it.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+
+
 def main() -> None:
     """The entry point of the ``ctrecon`` command."""
+    _open_what_is_closed()
     _collect_seldom()
     try:
         check_alone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -39,6 +40,12 @@ def test_a_full_disk_leaves_nothing_half_written(scan: Path, tmp_path: Path) -> 
     assert result.returncode == 2, result.stderr
     assert "u.npy" in result.stderr.splitlines()[-1]
     assert not [name for name in files(tmp_path) if name.startswith(("u.", ".u"))]
+
+
+def test_without_standard_output_a_command_does_its_work(scan: Path) -> None:
+    result = command("info", scan, "--geometry", "parallel-180", preexec_fn=lambda: [os.close(n) for n in (0, 1)])
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert command("info", scan, "--geometry", "parallel-180").stdout, "it would have said something"
 
 
 def test_ctrl_c_writes_nothing(tmp_path: Path) -> None:
