@@ -16,6 +16,7 @@ from ctrecon.auditing.image_set import variation
 from ctrecon.auditing.regions import Region, Ring, disc, disc_mm, masked, read_mask
 from ctrecon.errors import SettingError
 from ctrecon.io.images import read_image_array
+from ctrecon.support.arguments import shown
 
 Disc: TypeAlias = tuple[float, float, float]
 Roi: TypeAlias = Disc | str | os.PathLike[str] | npt.NDArray[Any]
@@ -73,6 +74,8 @@ def _in_pixels(given: Any, evidence: Evidence, ring: Ring) -> Region:
     numbers = _three(given)
     if numbers is not None:
         return disc(*numbers, shape, ring)
+    if hasattr(given, "__array__"):
+        raise SettingError(f"a mask is a NumPy array [rows, columns], got {shown(given)}; give numpy.asarray of it")
     mask = read_mask(Path(given), shape, None if grid is None else grid.spacing_mm)
     return masked(mask, Path(given).name, ring)
 
@@ -81,11 +84,11 @@ def _several(given: Any) -> list[Any]:
     """One region or many, as a list: three numbers are a disc."""
     if isinstance(given, str | os.PathLike | np.ndarray) or _three(given) is not None:
         return [given]
-    return list(given)
+    return [given] if hasattr(given, "__array__") else list(given)
 
 
 def _three(given: Any) -> Disc | None:
-    if isinstance(given, os.PathLike | np.ndarray):
+    if isinstance(given, os.PathLike | np.ndarray) or len(getattr(given, "shape", ())) > 1:
         return None
     parts = given.split(",") if isinstance(given, str) else given
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 import ctrecon as ct
@@ -74,6 +75,9 @@ def test_what_cannot_be_audited_says_why(result: ct.Reconstruction) -> None:
         ct.audit(result, roi=(16, 16, 4), save=True)
     with pytest.raises(ct.errors.SettingError, match="shape of the image"):
         ct.audit(result, roi=np.ones((3, 3)))
+    for tensor in (torch.ones(32, 32), torch.ones(32, 32, device="meta"), [torch.ones(32, 32)]):
+        with pytest.raises(ct.errors.SettingError, match=r"a mask is a NumPy array .* got Tensor of shape \(32, 32\)"):
+            ct.audit(result, roi=tensor)
     missed = ct.reconstruct(result.scan, delta=1e-6, method="cgls", iterations=2)
     with pytest.raises(ct.errors.InputError, match="not certified, so there is nothing to audit"):
         ct.audit(missed, roi=(16, 16, 4))
