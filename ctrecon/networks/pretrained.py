@@ -116,7 +116,9 @@ def load_network(name_or_path: str | Path, kinds: Sequence[type[N]]) -> tuple[N,
         with safe_open(path, framework="pt") as file:
             header = parse_json((file.metadata() or {}).get("ctrecon", "null"))
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
-            network = _build(header, kinds, path.name, sum(math.prod(shape) for shape in shapes.values()))
+            # A new network draws its weights: not from the random numbers of whoever calls this.
+            with torch.random.fork_rng(devices=()):
+                network = _build(header, kinds, path.name, sum(math.prod(shape) for shape in shapes.values()))
             _check_shapes(network, shapes, path.name)
             weights = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, ValueError, OSError) as error:

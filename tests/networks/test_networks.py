@@ -149,3 +149,14 @@ def test_shipped_weights_of_volumes_see_five_slices_and_are_homogeneous() -> Non
     x = torch.randn(1, 25, 24, 20, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.allclose(network(1e3 * x), 1e3 * network(x), rtol=1e-4, atol=1e-2)
+
+
+def test_loading_weights_leaves_the_random_numbers_of_the_caller_alone() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    load_ct_network("ct-default")
+    assert torch.equal(torch.rand(2), expected)
+    torch.manual_seed(3)
+    UNet(UNetShape())
+    assert not torch.equal(torch.rand(2), expected), "a new network draws its weights"
