@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from ctrecon.cli.pipes import refuse_pipes
+
 MANY = 14
 """A command with fewer options lists them as they come."""
 
@@ -47,6 +49,10 @@ class Command(click.Command):
         for one in shown:
             found[title_of.get(one.name or "", OTHER)].append(one)
         return {title: options for title, options in found.items() if options}
+
+    def invoke(self, ctx: click.Context) -> Any:
+        refuse_pipes(ctx)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, options in self.grouped(ctx).items():
