@@ -79,7 +79,7 @@ CHANGES: dict[str, tuple[Callable[[Dataset], object], str]] = {
     "a pixel": (one_pixel, "1 of its pixels do not decode"),
     "mirrored": (mirrored, "pixels do not decode"),
     "slope": (lambda ds: setattr(ds, "RescaleSlope", float(ds.RescaleSlope) * (1 + 1e-9)), "do not decode"),
-    "no slope": (lambda ds: delattr(ds, "RescaleSlope"), "malformed content"),
+    "no slope": (lambda ds: delattr(ds, "RescaleSlope"), "its RescaleSlope is missing"),
     "unit": (lambda ds: setattr(ds, "RescaleType", "US"), "not in HU"),
     "water": (water, "do not decode"),
     "spacing": (lambda ds: setattr(ds, "PixelSpacing", [0.707, 0.707]), "PixelSpacing is"),
@@ -95,7 +95,7 @@ CHANGES: dict[str, tuple[Callable[[Dataset], object], str]] = {
     "another instance": (lambda ds: setattr(ds, "SOPInstanceUID", "1.2.3"), "refers to 1 images that are not here"),
     "another count": (lambda ds: setattr(ds, "ImagesInAcquisition", 2), "ImagesInAcquisition"),
     "another class": (lambda ds: setattr(ds, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.4"), "neither an image"),
-    "no pixels": (lambda ds: delattr(ds, "PixelData"), "malformed content"),
+    "no pixels": (lambda ds: delattr(ds, "PixelData"), "its PixelData is missing"),
     "huge": (lambda ds: (setattr(ds, "Rows", 65535), setattr(ds, "Columns", 65535)), "PixelData has 4480 bytes"),
 }
 

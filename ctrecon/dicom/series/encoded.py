@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from ctrecon.dicom.common.pixels import NATIVE
 from ctrecon.dicom.common.uids import IMPLEMENTATION_NAME
 from ctrecon.support.text import printable
 
@@ -23,11 +24,11 @@ def written_anew(datasets: Sequence[Dataset]) -> str:
     how: set[str] = set()
     for ds in datasets:
         meta = getattr(ds, "file_meta", Dataset())
-        syntax, by = meta.get("TransferSyntaxUID"), str(meta.get("ImplementationVersionName", ""))
-        others = {f"as {syntax.name}"} if syntax is not None and syntax != ExplicitVRLittleEndian else set()
+        syntax, by = UID(str(meta.get("TransferSyntaxUID", ""))), str(meta.get("ImplementationVersionName", ""))
+        others = {f"as {printable(syntax.name)}"} if syntax != ExplicitVRLittleEndian else set()
         others |= {f"by {printable(by)!r}"} if not by.startswith(IMPLEMENTATION_NAME) else set()
         count, how = count + bool(others), how | others
-        compressed |= syntax is not None and syntax.is_compressed
+        compressed |= syntax not in NATIVE
     if not count:
         return ""
     named = ", ".join(sorted(how)[:_MOST_NAMED]) + (f" and {len(how) - _MOST_NAMED} more" * (len(how) > _MOST_NAMED))

@@ -66,6 +66,7 @@ class PartCheck:
         tie = read_tie(ds)
         if tie is None:
             raise Refused("its private block CTRECON, which ties it to a certificate, is missing or damaged")
+        require("PixelData" in ds, "its PixelData is missing; have it sent again")
         check_file(path, ds)
         look.check_private(ds)
         require(tie.certificate_sha256 != "", "not certified, as it says itself: the residual is above delta")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ParametricMapStorage, RawDataStorage
 
@@ -201,11 +202,16 @@ def _guarded(path: Path, look: Callable[[], str]) -> Finding:
         return Finding(path, True, look())
     except OSError as why:
         return Finding(path, False, verify.one_line(why), readable=False)
-    except AttributeError as why:
-        return Finding(path, False, verify.one_line(f"its {why.name} is missing, or not what it should be"))
     except Exception as why:
-        text = why if isinstance(why, Refused | CtreconError) else f"malformed content ({type(why).__name__}: {why})"
-        return Finding(path, False, verify.one_line(text))
+        return Finding(path, False, verify.one_line(_said_of(why)))
+
+
+def _said_of(why: Exception) -> str:
+    if isinstance(why, Refused | CtreconError):
+        return str(why)
+    if isinstance(why, AttributeError) and tag_for_keyword(why.name or "") is not None:
+        return f"its {why.name} is missing; have it sent again"
+    return f"malformed content ({type(why).__name__}: {why})"
 
 
 def _other(
