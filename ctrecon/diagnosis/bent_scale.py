@@ -31,10 +31,10 @@ _MOST = _MOST_MISSING / (1 - _MOST_MISSING)
 
 @dataclass(frozen=True, kw_only=True)
 class Bend:
-    """``p = f + per_value f^2``, and of the variance of the views' factors the share that it explains."""
+    """``p = f + per_value f^2``, and what was seen of it."""
 
     per_value: float
-    explains: float
+    evidence: str
 
 
 def bend_of(factors: Float64Array, density: Float64Array) -> Bend | None:
@@ -51,23 +51,25 @@ def bend_of(factors: Float64Array, density: Float64Array) -> Bend | None:
     xx, yy, xy = float(x @ x), float(y @ y), float(x @ y)
     if xx <= 0 or yy <= 0 or xy * xy < _FOLLOWS * xx * yy:
         return None
-    return Bend(per_value=xy / xx, explains=xy * xy / (xx * yy))
+    follows = xy * xy / (xx * yy)
+    evidence = f"{follows:.0%} of what views differ by in scale follows how dense they are"
+    return Bend(per_value=xy / xx, evidence=evidence)
 
 
-def straightened(scan: Scan, bend: Bend, *, instead_of: Suggestion) -> Suggestion:
+def straightened(scan: Scan, bend: Bend, *, instead_of: Suggestion | None = None) -> Suggestion | None:
     """The scan with its scale straightened by a square, by ``bend`` or as far as fits best.
 
     Args:
         scan: In the plane.
-        bend: As the views say it.
-        instead_of: What explains the views by a factor each.
+        bend: As the data say it.
+        instead_of: What explains the views by a factor each, if anything does.
 
     Returns:
         The suggestion; ``instead_of`` where that explains much more, or the bend is no small one.
     """
     top = float(np.quantile(scan.sinogram, 0.99))
     at = bend.per_value * top
-    if not 0 < abs(at) < _MOST or instead_of.scan is None:
+    if not 0 < abs(at) < _MOST:
         return instead_of
     shares = [_share(scan, times * bend.per_value) for times in (0.0, 1.0, 2.0)]
     before, once, twice = (share**2 for share in shares)
@@ -77,7 +79,7 @@ def straightened(scan: Scan, bend: Bend, *, instead_of: Suggestion) -> Suggestio
     least = _share(scan, best * bend.per_value)
     if least > shares[1]:
         best, least = 1.0, shares[1]
-    if least > _NO_MORE * fit(instead_of.scan).share:
+    if instead_of is not None and instead_of.scan is not None and least > _NO_MORE * fit(instead_of.scan).share:
         return instead_of
     missing = best * at / (1 + best * at) if at > 0 else -best * at
     words = (
@@ -85,12 +87,12 @@ def straightened(scan: Scan, bend: Bend, *, instead_of: Suggestion) -> Suggestio
         if at > 0
         else f"dense parts read about {missing:.0%} too much (dark current taken off twice, or too much scatter)"
     )
-    # Nothing but a bend makes views follow their dense parts, however little of the misfit it is.
+    # Nothing but a bend looks like that, however little of the misfit it is.
     little = least > _BETTER * shares[0]
     return Suggestion(
         cause="bent-scale", words=f"{words}; which of these, the data do not tell",
         scan=_bent(scan, best * bend.per_value), certain=little, last=little,
-        evidence=f"{bend.explains:.0%} of what views differ by in scale follows how dense they are",
+        evidence=bend.evidence,
     )  # fmt: skip
 
 

@@ -22,8 +22,9 @@ _BETTER, _EQUAL = 0.88, 1.04
 _NOISE_TIMES, _USUAL = 1.2, 0.02
 # What speaks for itself need not fit better, only not much worse: its noise is another one.
 _NOT_WORSE = 1.5
-# With less than this share of the misfit left, the rest is another matter.
-_MOSTLY = 0.25
+# With less than this share of the misfit left, the rest is another matter; with more than the other, beside noise and
+# the little that coarse pixels leave, it is the same matter still.
+_MOSTLY, _PART, _EDGES = 0.25, 0.75, 0.006
 # Places: what speaks for itself and explains the data, what explains them, what speaks for itself alone, what can only
 # be named, what explains a part, and what is said beside any other finding, for values are off for many reasons.
 _CERTAIN, _EXPLAINS, _SPEAKS, _NAMED, _PARTLY, _LAST = range(6)
@@ -219,7 +220,11 @@ class _Looked:
         """The same with a finding mended, or so much less than without that the rest is another matter."""
         if finding.scan is None:
             return False
-        return finding.after <= max(self._usual(finding.scan), _MOSTLY * finding.before)
+        if finding.after <= _MOSTLY * finding.before:
+            return True
+        # What is wrong beyond noise and edges is not explained by what leaves most of it, however little that is.
+        clean = _NOISE_TIMES * noise_share(finding.scan, self.coarse.block) + _EDGES
+        return finding.after <= self._usual(finding.scan) and finding.after <= max(_PART * finding.before, clean)
 
     def _usual(self, scan: Scan) -> float:
         return _NOISE_TIMES * noise_share(scan, self.coarse.block) + _USUAL

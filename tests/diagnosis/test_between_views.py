@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ctrecon as ct
+from ctrecon.diagnosis.causes.bent_scale import bent_scale
 from ctrecon.diagnosis.causes.shared_noise import shared_noise
 from ctrecon.diagnosis.causes.view_gain import view_gain
 from ctrecon.diagnosis.causes.view_mass import view_mass
@@ -92,6 +93,21 @@ def test_a_wrong_dark_offset_bends_the_scale_and_is_no_gain_of_views(beam: str, 
     assert fit(found.scan).share < fit(bad).share
     (other,) = (view_mass if beam == "parallel" else view_gain)(uneven(beam, "half")[0])
     assert other.cause == "view-gain"
+
+
+@pytest.mark.parametrize("beam", ["fan", "parallel"])
+@pytest.mark.parametrize("subject", ["chest", "ellipses"])
+def test_a_hundredth_of_the_open_beam_bends_the_scale_by_what_is_left_over(beam: str, subject: str) -> None:
+    """Its views hardly differ in scale, and an image explains it nearly as well: the squares of the data betray it."""
+    scan = of(beam, subject)
+    assert not list(bent_scale(scan))
+    for dark, words in ((0.01, "too little"), (-0.01, "too much")):
+        bad = with_pedestal(scan, dark)
+        (found,) = bent_scale(bad)
+        assert words in found.words
+        assert found.scan is not None
+        assert crooked(found.scan, scan) < 0.6 * crooked(bad, scan)
+    assert not list(bent_scale(with_data(scan, scan.sinogram * gains_of("each"))))
 
 
 def gains_of(kind: str) -> np.ndarray:

@@ -16,6 +16,7 @@ from ctrecon.diagnosis.causes.angle_gap import angle_gap
 from ctrecon.diagnosis.causes.copies import copies
 from ctrecon.diagnosis.causes.ends_meet import ends_meet
 from ctrecon.diagnosis.causes.few_values import few_values
+from ctrecon.diagnosis.causes.no_likeness import no_likeness
 from ctrecon.diagnosis.causes.rings import rings
 from ctrecon.diagnosis.causes.saturated import saturated
 from ctrecon.diagnosis.causes.view_order import view_order
@@ -46,6 +47,10 @@ def paired(f: np.ndarray) -> np.ndarray:
     return f.reshape(-1, 2, f.shape[1])[:, ::-1].reshape(f.shape)
 
 
+def as_whole(f: np.ndarray) -> np.ndarray:
+    return np.clip(f / f.max() * 60000, 0, 60000).astype(np.uint16)
+
+
 def at_cell(f: np.ndarray, cell: int, share: float, *, from_: float | None = None) -> np.ndarray:
     along = np.linspace(share if from_ is None else from_, share, len(f))[:, None]
     return np.asarray(f.max() * along * (np.arange(f.shape[1]) == cell))
@@ -53,6 +58,8 @@ def at_cell(f: np.ndarray, cell: int, share: float, *, from_: float | None = Non
 
 FAULTS: dict[str, tuple[Cause, str, str, Callable[[np.ndarray], np.ndarray]]] = {
     "the last view twice": (copies, "lost-views", "view 59 repeats the view before", lambda f: repeated(f, 59)),
+    "every second view twice": (copies, "lost-views", "30 views", lambda f: np.repeat(f[::2], 2, axis=0)),
+    "bytes in the wrong order": (no_likeness, "no-likeness", "bytes", lambda f: as_whole(f).byteswap()),
     "a stuck cell": (copies, "bad-columns", "cell 30 repeats", lambda f: repeated(f.T, 30).T),
     "pairs of views exchanged": (view_order, "views-out-of-order", "exchanged in pairs", paired),
     "five bits": (few_values, "few-values", "few bits", lambda f: np.round(f / f.max() * 32) / 32 * f.max()),
@@ -80,7 +87,7 @@ def test_each_is_named_and_no_honest_scan_is(fault: str) -> None:
     found = next(iter(cause(dataclasses.replace(honest(), sinogram=bad))))
     assert found.cause == name
     assert words in found.words
-    assert (found.scan is None) == (name == "few-values")
+    assert (found.scan is None) == (name in {"few-values", "no-likeness"})
 
 
 def test_the_gap_is_as_wide_as_what_was_left_out() -> None:

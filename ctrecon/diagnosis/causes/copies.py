@@ -18,7 +18,7 @@ from ctrecon.support.arrays import Array
 PLACE = 170
 SPEAKS = True
 
-_FEWEST, _MOST = 10, 0.2
+_FEWEST, _MOST = 10, 0.7
 
 
 def copies(scan: Scan) -> Iterator[Suggestion]:
@@ -34,7 +34,7 @@ def copies(scan: Scan) -> Iterator[Suggestion]:
     for cause, line, before, found in kinds:
         lines = f.shape[0] if line == "view" else f.shape[1]
         if not 0 < len(found) <= _MOST * lines:
-            continue  # all alike is a cylinder without noise, or a detector whose cells were doubled
+            continue  # nearly all alike is a cylinder without noise
         named = ", ".join(map(str, found[:6])) + (", ..." if len(found) > 6 else "")
         words = f"{line} {named} repeats" if len(found) == 1 else f"{len(found)} {line}s ({named}) repeat"
         left = mask_of_lines(scan.source, f.shape, *(([], found) if line == "view" else (found, [])))

@@ -59,7 +59,7 @@ def suggested(
     # Times the factors, for a gain makes a view seem as much denser as it is brighter.
     bend = bend_of(factors, factors * bent.sum(axis=1) / straight.sum(axis=1))
     even = _scaled(scan, factors, certain=certain)
-    yield even if bend is None else straightened(scan, bend, instead_of=even)
+    yield (None if bend is None else straightened(scan, bend, instead_of=even)) or even
 
 
 def _scaled(scan: Scan, factors: Float64Array, *, certain: bool) -> Suggestion:
