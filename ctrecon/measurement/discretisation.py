@@ -52,6 +52,8 @@ _EXPONENTS = np.arange(1.3, 3.55, 0.1)
 _REACH = 8
 # Where noise hides an object's edges their weight is not known; then rays across it count for so much at least.
 _LEAST_ACROSS = 0.2
+# So many standard deviations of its noise the power along edges must have, unweighted, to say what these weigh.
+_CERTAIN = 3.0
 # Rays of a larger variance, known to no better than a factor of e, say nothing of detail and hide that of others.
 _LOST = 1.0
 _BLOCK = 1 << 20
@@ -186,9 +188,7 @@ class _Spectrum:
         Cosine transforms, since they continue the sinogram by its mirror image, without a jump.
         """
         filtered = idct(dct(self.values[part].astype(np.float64)) * amplitude)
-        kernel = np.fft.irfft(np.concatenate([amplitude, amplitude[:, -1:]], axis=1), axis=1)
-        spread = np.fft.rfft(kernel**2, axis=1).real[:, : self.cells]
-        expected = idct(dct(self.noise[part]) * spread)
+        expected = idct(dct(self.noise[part]) * self._spread(amplitude))
         return float((self.weights[part] * (filtered**2 - expected)).sum())
 
     def weight_along(self, plain: _Spectrum, amplitude: Float64Array) -> float:
@@ -199,7 +199,21 @@ class _Spectrum:
         hides the edges.
         """
         found, of = (sum(one.power(part, amplitude) for part in one.blocks()) for one in (self, plain))
-        return found / of if min(found, of) > 0 else float(self.weights.mean())
+        ratio, mean = found / of if min(found, of) > 0 else math.inf, float(self.weights.mean())
+        # A ratio to what noise may have left by chance would be anything.
+        return ratio if of > _CERTAIN * plain.chance(amplitude) else min(ratio, mean)
+
+    def chance(self, amplitude: Float64Array) -> float:
+        """The standard deviation of ``power`` over all views by noise alone."""
+        spread = self._spread(amplitude)
+        return math.sqrt(2 * sum(
+            float(np.square(self.weights[part] * idct(dct(self.noise[part]) * spread)).sum()) for part in self.blocks()
+        ))  # fmt: skip
+
+    def _spread(self, amplitude: Float64Array) -> Float64Array:
+        """What the filter of ``amplitude`` makes of the noise's variances, as a filter of these."""
+        kernel = np.fft.irfft(np.concatenate([amplitude, amplitude[:, -1:]], axis=1), axis=1)
+        return np.asarray(np.fft.rfft(kernel**2, axis=1).real[:, : self.cells])
 
     def weight_across(self, along: float) -> float:
         """How much less the rays across an object weigh than those along its edges, whose weight is ``along``.
