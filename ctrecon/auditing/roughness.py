@@ -17,8 +17,8 @@ from ctrecon.operators.base import LinearOperator
 # Of delta: what is left makes room for an audit's solver to start from this image.
 SHARE = 0.985
 
-# Measured by `ctrecon reproduce roughness` and on scans with the delta that `auto` gives; objects of one pixel, of which an
-# image shows least, decide (docs/trust.md).
+# Measured by `ctrecon reproduce roughness` and on scans with the delta of `auto`; objects of one pixel, of which images show
+# least, decide (docs/trust.md).
 SMOOTHEST, LEARNED = 2.8, 1.0
 
 
