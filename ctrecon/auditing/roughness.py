@@ -17,7 +17,7 @@ from ctrecon.operators.base import LinearOperator
 # Of delta: what is left makes room for an audit's solver to start from this image.
 SHARE = 0.985
 
-# Measured by `ctrecon reproduce roughness` and on scans with the delta of `auto`; objects of one pixel, of which images show
+# Measured by `ctrecon reproduce roughness`, and with the delta of `auto`; objects of one pixel, of which images show
 # least, decide (docs/trust.md).
 SMOOTHEST, LEARNED = 2.8, 1.0
 
