@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from ctrecon.cli.main import cli
 
 RUNS = 3
 CLI = ("-m", "ctrecon.cli.main")
@@ -36,7 +39,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Path:
     path = tmp_path_factory.mktemp("small") / "scan.npz"
     size, views = (164, 120) if full else (24, 12)
     line = f"simulate --phantom chest --size {size} --views {views} --noise 1% --seed 7 -o {path}"
-    subprocess.run([sys.executable, *CLI, *line.split()], check=True, capture_output=True)
+    assert CliRunner().invoke(cli, line.split()).exit_code == 0
     return path
 
 

@@ -71,7 +71,8 @@ def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path: Path
     result = subprocess.run(
         [*command, str(tmp_path / "weights")], env=environment, capture_output=True, text=True, timeout=240, check=False
     )
-    assert result.returncode == 0, result.stderr[-2000:]
+    # Whole: what a process that was aborted says of it stands before torchrun's own words.
+    assert result.returncode == 0, result.stderr
     first, second = (load_file(tmp_path / f"weights{rank}") for rank in (0, 1))
     expected = alone()
     for name, value in expected.items():
