@@ -31,7 +31,7 @@ print(compared)
 # The verdict is about images, not about programs: any ``.npy`` of the same grid can be compared with a certified one.
 
 worst = compared.found.disputed[0]
-print(f"at column {worst.column}, row {worst.row}: {worst.verdict}")
+print(f"at column {worst.column:.1f}, row {worst.row:.1f}: {worst.verdict}")
 top = simulated.truth.max()
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 for ax, image, title in zip(axes, (right.image, other), ("A, certified", "B, somebody's"), strict=False):

@@ -30,7 +30,7 @@ assert verdict.valid
 
 image = next(ds for ds in map(dcmread, sorted(folder.rglob("*.dcm"))) if ds.Modality == "CT" and "PixelData" in ds)
 hu = image.pixel_array * float(image.RescaleSlope) + float(image.RescaleIntercept)
-print(image.Rows, "x", image.Columns, "pixels of", image.PixelSpacing[0], "mm, from", hu.min(), "to", hu.max(), "HU")
+print(f"{image.Rows} x {image.Columns} pixels of {image.PixelSpacing[0]:.3f} mm, {hu.min():.0f} to {hu.max():.0f} HU")
 
 fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.8), layout="constrained")
 for ax, (title, low, high) in zip(axes, (("soft tissue", -160, 240), ("lung", -1350, 150)), strict=True):
