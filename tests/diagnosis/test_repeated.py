@@ -65,7 +65,7 @@ FAULTS: dict[str, tuple[Cause, str, str, Callable[[np.ndarray], np.ndarray]]] = 
     "five bits": (few_values, "few-values", "few bits", lambda f: np.round(f / f.max() * 32) / 32 * f.max()),
     "eight bits": (few_values, "few-values", "few bits", lambda f: np.round(np.clip(f / f.max(), 0, 1) * 255) / 255),
     "a cell that reads too much": (rings, "rings", "cell 30", lambda f: f + at_cell(f, 30, 0.03)),
-    "a cell that drifts": (rings, "rings", "neighbours", lambda f: f + at_cell(f, 36, 0.1, from_=0.0)),
+    "a cell that drifts": (rings, "rings", "neighbours", lambda f: f + at_cell(f, 30, 0.1, from_=0.0)),
     "cells that differ": (
         rings, "rings", "from one to the next", lambda f: f * np.random.default_rng(2).normal(1, 0.05, f.shape[1])
     ),

@@ -27,8 +27,6 @@ def distances(scan: Scan) -> Iterator[Suggestion]:
     for cause, factor, words in (
         ("cells-at-axis", far / near, "the size of a cell is stated as seen at the axis"),
         ("cells-at-detector", near / far, "the size of a cell was scaled by the magnification once too often"),
-        ("cells-binned", 2.0, "the detector was binned by two, and the size of a cell is that of one before"),
-        ("cells-not-binned", 0.5, "the size of a cell is that of two, and the detector was not binned"),
     ):
         read = scaled(geometry, factor, names=lambda name: name.startswith("detector_"))
         yield Suggestion(cause=cause, words=words, scan=with_geometry(scan, read))
