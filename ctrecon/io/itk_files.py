@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ctrecon.errors import InputError
+from ctrecon.io.meta_image import check_meta_image
 from ctrecon.io.volume_names import volume_suffix
 
 _MOST_HEADER_BYTES, _MOST_LINE_BYTES = 1 << 16, 500
@@ -19,8 +20,8 @@ def check_own_data(path: Path) -> None:
     """Whether ITK may read it.
 
     Raises InputError where a header names another file for its values (no path is ever taken from a file), does not end
-    where it could be looked at, or has a line so long that ITK's reader of NRRD, which quotes it in a message of its
-    own, would end the process.
+    where it could be looked at, has sizes that are none (``meta_image.py``), or a line so long that ITK's reader of
+    NRRD, which quotes it in a message of its own, would end the process.
     """
     with path.open("rb") as stream:
         start = stream.read(_MOST_HEADER_BYTES)
@@ -29,6 +30,7 @@ def check_own_data(path: Path) -> None:
         places = [value.strip() for key, value in lines if key.strip().lower() == b"elementdatafile"]
         if places[:1] not in ([b"LOCAL"], []):
             raise InputError(f"{path}: its values are in another file (ElementDataFile); write both as one file")
+        check_meta_image(path, start)
     if volume_suffix(path) == ".nrrd":
         header, *values = re.split(rb"\r?\n\r?\n", start, maxsplit=1)
         if not values and len(start) == _MOST_HEADER_BYTES:
