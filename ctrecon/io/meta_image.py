@@ -54,7 +54,7 @@ def check_meta_image(path: Path, start: bytes) -> None:
     claimed = math.prod(sizes) * _BYTES[kind] * channels
     check_claim(path, "its header", claimed, stored)
     if fields.get("compresseddata", "false").lower() in ("false", "f", "0", "no", "n") and claimed > stored:
-        raise InputError(f"{path}: its header claims {claimed} bytes of values, and {stored} are there; copy it again")
+        raise InputError(f"{path}: its header claims {claimed} bytes of values, and {stored} are there: no whole volume; copy it again")
 
 
 def _fields(path: Path, start: bytes) -> tuple[dict[str, str], int]:
@@ -65,7 +65,7 @@ def _fields(path: Path, start: bytes) -> tuple[dict[str, str], int]:
         end = start.find(b"\n", at)
         line = start[at : end if end >= 0 else len(start)]
         if end < 0 or len(line) > _MOST_LINE_BYTES or not re.fullmatch(rb"[\t\x20-\x7e]*\r?", line):
-            raise InputError(f"{path}: holds no volume: its header is damaged at byte {at}, or ends there; write it anew")
+            raise InputError(f"{path}: holds no volume, its header is damaged at byte {at}; write it anew")
         at = end + 1
         if line.strip():
             key, equals, value = line.decode("ascii").partition("=")
