@@ -54,7 +54,7 @@ def check_meta_image(path: Path, start: bytes) -> None:
     claimed = math.prod(sizes) * _BYTES[kind] * channels
     check_claim(path, "its header", claimed, stored)
     if fields.get("compresseddata", "false").lower() in ("false", "f", "0", "no", "n") and claimed > stored:
-        raise InputError(f"{path}: its header claims {claimed} bytes of values, and {stored} are there: no whole volume; copy it again")
+        raise InputError(f"{path}: no whole volume: {stored} bytes of {claimed} are there; copy it again")
 
 
 def _fields(path: Path, start: bytes) -> tuple[dict[str, str], int]:
