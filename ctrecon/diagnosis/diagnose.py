@@ -178,7 +178,9 @@ def _together(partly: list[_Judged]) -> tuple[Finding, ...]:
         if one.finding.scan is None:
             continue
         looked = _Looked(one.finding.scan)
-        second = _ordered([judged for cause in CAUSES for judged in _judged(cause, looked)])
+        others = [judged for cause in CAUSES for judged in _judged(cause, looked)]
+        # The same once more is no second slip.
+        second = _ordered([judged for judged in others if judged.finding.cause != one.finding.cause])
         if second and second[0].place < _SPEAKS:
             first, then = one.finding, second[0].finding
             return (

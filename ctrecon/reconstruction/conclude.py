@@ -15,6 +15,7 @@ from ctrecon.certificates.together import Product
 from ctrecon.certificates.worth import Worth, worth_of
 from ctrecon.classical.box import Proving, fit_in_box
 from ctrecon.descent.stopping import Reason
+from ctrecon.diagnosis.below_zero import below_zero
 from ctrecon.diagnosis.diagnose import Diagnosis
 from ctrecon.diagnosis.structure import Structure, structure_of
 from ctrecon.reconstruction.go_on import MOST_TURNS, go_on, met_by_the_solver
@@ -73,6 +74,12 @@ class Conclusion:
         """What the certificate says is worth, that of the image or that no image meets delta; None without one."""
         made = self.certificate or (None if self.missed is None else self.missed.certificate)
         return None if made is None else worth_of(made)
+
+    @cached_property
+    def below_zero(self) -> str | None:
+        """What is wrong with a certified image of attenuation that reaches far below 0; None where nothing is."""
+        attenuation = self.problem.scan.matrix is None
+        return below_zero(self.image) if self.certified and attenuation else None
 
     @property
     def iterations(self) -> int:

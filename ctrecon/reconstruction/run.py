@@ -231,6 +231,8 @@ def doubted(concluded: Conclusion, settings: Settings, saying: Saying, *, look: 
     said = [] if doubts is None else [f"{DOUBT}{doubts.findings[0]}"]
     if structured and concluded.structure is not None:
         said.append(f"{DOUBT}{concluded.structure.said}")
+    if concluded.below_zero is not None:
+        said.append(f"{DOUBT}{concluded.below_zero}")
     for note in said:
         saying.sentence("note", note)
     if said:

@@ -26,6 +26,8 @@ def verdict(result: Conclusion) -> str:
         said = f"certified {after}: residual {result.residual:.6g} <= delta {delta.value:.6g}{worth}"
         if result.structure is not None and result.structure.structured:
             said += f"; but {result.structure.said}"
+        if result.below_zero is not None:
+            said += f"; but {result.below_zero}"
         return said if result.doubts is None else f"{said}; but the scan itself is in doubt: {_doubt(result)}"
     if missed is None:
         return (
