@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from backwards import Backwards
 from beams import BEAMS, GRID, both_beams, parallel
 from laws import adjoint_defect, check_layer, check_operator, classes_in, random_like
 from torch import Tensor
@@ -27,6 +28,7 @@ from ctrecon.operators.pooling import AveragePooling
 from ctrecon.operators.sparse import SparseOperator, joseph_matrix, sparse_operator
 from ctrecon.operators.stack import Stack
 from ctrecon.operators.volume.joseph import VolumeJosephOperator
+from ctrecon.operators.volume.spread import SpreadVolumeOperator
 
 
 def halved(grid: Grid) -> Grid:
@@ -61,6 +63,11 @@ EXAMPLES: dict[type[LinearOperator], Callable[[Geometry, Grid], tuple[LinearOper
     Multiple: lambda geometry, grid: (-2.5 * JosephOperator(geometry, grid), torch.float64),
     VolumeJosephOperator: lambda geometry, grid: (
         VolumeJosephOperator(raised(geometry), replace(grid, slices=3, slice_mm=0.9)), torch.float64
+    ),
+    SpreadVolumeOperator: lambda geometry, grid: (
+        SpreadVolumeOperator(
+            VolumeJosephOperator(raised(geometry), replace(grid, slices=3, slice_mm=0.9)), Backwards()
+        ), torch.float64
     ),
     Stack: lambda geometry, grid: (
         Stack(JosephOperator(geometry, grid), JosephOperator(moved(geometry), grid), axis=2), torch.float64

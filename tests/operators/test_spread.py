@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
-
 import numpy as np
 import pytest
 import torch
+from backwards import Backwards
 from geometries import EXAMPLES, short
 
 from ctrecon.classical.fdk import FeldkampBackProjection
@@ -23,18 +21,6 @@ SPACE = {name: made for cases in EXAMPLES.values() for name, made in cases.items
 in_space = pytest.mark.parametrize("name", SPACE)
 GRID = Grid(rows=11, columns=9, slices=5, pixel_mm=(2.1, 2.5), slice_mm=0.9, centre_mm=(1.3, -0.7, 0.4))
 LEVEL = Grid(rows=11, columns=9, slices=5, pixel_mm=2.1, slice_mm=0.9)
-
-
-class Backwards:
-    """Computes the last piece first, from copies, as processes may; remembers how many it was given."""
-
-    def __init__(self):
-        self.open, self.pieces = True, 0
-
-    def each(self, work, shared, pieces):
-        self.pieces += len(pieces)
-        found = [work(copy.deepcopy(shared), *pickle.loads(pickle.dumps(piece))) for piece in reversed(pieces)]
-        yield from reversed(found)
 
 
 @pytest.fixture(autouse=True)
