@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "ctrecon"
 # One stands alone as a program, which prints what it found; one keeps a library from printing; one is a node's log.
-ALONE = {"certificates/verify.py": "main", "io/itk_files.py": "silent", "dicom/network/log.py": "__call__"}
+ALONE = {"certificates/verify.py": "main", "io/itk_files.py": "silent", "dicom/network/log.py": "_to_standard_error"}
 TALKS = {"print", "echo", "secho", "Console", "tqdm"}
 
 

@@ -124,8 +124,8 @@ class Sink:
 
     def __exit__(self, *_: object) -> None:
         self.server.shutdown()
-        for thread in threading.enumerate():
-            if thread.name.startswith("AcceptorThread"):
+        for thread in threading.enumerate():  # its own associations, not those of another test's server
+            if thread.name.startswith("AcceptorThread") and getattr(thread, "ae", None) is self.server.ae:
                 thread.join(10)
 
     def store(self, event: Any) -> int:
