@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ctrecon.classical.fdk import FeldkampBackProjection
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
+from ctrecon.operators.volume.spread import added_up
 from ctrecon.support.arrays import Array
-from ctrecon.support.elsewhere import Elsewhere, blocks
+from ctrecon.support.elsewhere import Elsewhere
 
 
 class SpreadBackProjection:
@@ -30,13 +30,8 @@ class SpreadBackProjection:
         """From data ``[batch, 1, views, rows, columns]`` to volumes ``[batch, 1, slices, rows, columns]``."""
         if not self._elsewhere.open:
             return self._here(data)
-        geometry, grid = self._here.geometry, self._here.grid
-        out = np.zeros((data.shape[0], 1, *grid.shape), dtype=np.float32)
-        for one, volume in zip(data.detach().to("cpu", torch.float32)[:, 0].numpy(), out[:, 0], strict=True):
-            pieces = [(geometry, grid, one[first:end], first) for first, end in blocks(len(one))]
-            for got in self._elsewhere.each(share, None, pieces):
-                volume += got
-        return torch.from_numpy(out).to(data)
+        datas = data.detach().to("cpu", torch.float32)[:, 0].numpy()
+        return added_up(self._elsewhere, share, self._here.geometry, self._here.grid, datas).to(data)
 
 
 def share(nothing: None, geometry: Geometry, grid: Grid, data: Array, first: int) -> Array:

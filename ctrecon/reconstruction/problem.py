@@ -230,7 +230,6 @@ def spread_out(
 
     Returns:
         The same two, whose results have the same bytes.
-
     """
     # Here, because numba is slow to import and slices do without.
     from ctrecon.classical.spread import SpreadBackProjection

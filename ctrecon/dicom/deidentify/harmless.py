@@ -53,7 +53,7 @@ PLACING = frozenset(
 )
 """What places and scales pixels: a certificate needs every digit."""
 _KINDS = frozenset((*_INTEGERS, *_DIGITS, "IS", "US or SS", "UI", "AT", "SQ"))
-_MOST_NUMBER, _MOSTPLACING, _SMALLEST = 1e9, 1_000_000, 1e-9
+_MOST_NUMBER, _MOST_PLACING, _SMALLEST = 1e9, 1_000_000, 1e-9
 # Several binary numbers in a row are a place for text: two letters are at least 0x2020.
 _MOST_OF_SEVERAL = 0x1FFF
 _MOST_VALUES = {"DS": 4096, "IS": 4096}
@@ -201,7 +201,7 @@ def _binary_float(vr: str) -> Callable[[Any, bool], float | None]:
 
 def _shortened(vr: str, value: float) -> float:
     """The number to as many digits as may be told."""
-    if abs(value) >= _MOSTPLACING:
+    if abs(value) >= _MOST_PLACING:
         return float(f"{value:.{_DIGITS_OF_MILLIONS}g}")
     single = vr != "FL" and float(np.float32(value)) == value  # such as a power of two; eight letters are not
     return value if single else float(f"{value:.{_DIGITS[vr]}g}")
@@ -218,7 +218,7 @@ def _decimal(value: Any, several: bool) -> DSfloat | None:
         return None
     if not _plain(number):
         return None
-    return DSfloat(_shortened("DS", number) if abs(number) >= _MOSTPLACING else number, auto_format=True)
+    return DSfloat(_shortened("DS", number) if abs(number) >= _MOST_PLACING else number, auto_format=True)
 
 
 def _whole(value: Any, several: bool) -> int | None:
@@ -226,7 +226,7 @@ def _whole(value: Any, several: bool) -> int | None:
         number = int(value)
     except (TypeError, ValueError):
         return None
-    return number if abs(number) < _MOSTPLACING else None
+    return number if abs(number) < _MOST_PLACING else None
 
 
 def _tag(value: Any, several: bool) -> int | None:

@@ -6,6 +6,7 @@ sends each its views, and adds up what comes back in the order of the views.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -53,18 +54,35 @@ class SpreadVolumeOperator(LinearOperator):
     def _adjoint(self, y: Tensor) -> Tensor:
         if not self._elsewhere.open:
             return self.here._adjoint(y)
-        geometry, grid = self.here.geometry, self.here.grid
         datas = on_the_cpu(y, self)[:, 0]
-        out = np.zeros((len(datas), 1, *grid.shape), dtype=datas.dtype)
-        for data, volume in zip(datas, out[:, 0], strict=True):
-            pieces = [(geometry, grid, data[first:end], first) for first, end in blocks(self._views)]
-            for got in self._elsewhere.each(back_project, None, pieces):
-                volume += got
-        return torch.from_numpy(out)
+        return added_up(self._elsewhere, back_project, self.here.geometry, self.here.grid, datas)
 
     @property
     def _views(self) -> int:
         return self.here.geometry.shape[0]
+
+
+def added_up(
+    elsewhere: Elsewhere, work: Callable[..., Array], geometry: Geometry, grid: Grid, datas: Array
+) -> Tensor:
+    """What blocks of views give elsewhere, added in their order.
+
+    Args:
+        elsewhere: Who computes.
+        work: ``work(None, geometry, grid, data, first)`` of a block ``[views, rows, columns]`` and its first view.
+        geometry: Of all views.
+        grid: Of the volumes.
+        datas: ``[batch, views, rows, columns]``.
+
+    Returns:
+        ``[batch, 1, slices, rows, columns]``, in the dtype of ``datas``.
+    """
+    out = np.zeros((len(datas), 1, *grid.shape), dtype=datas.dtype)
+    for data, volume in zip(datas, out[:, 0], strict=True):
+        pieces = [(geometry, grid, data[first:end], first) for first, end in blocks(len(data))]
+        for got in elsewhere.each(work, None, pieces):
+            volume += got
+    return torch.from_numpy(out)
 
 
 def project(volume: Array, geometry: Geometry, grid: Grid, first: int, end: int) -> Array:
