@@ -10,7 +10,7 @@ import numpy as np
 
 from ctrecon.support.arrays import Array
 
-# Of the image's energy. CGLS and gradient descent at delta left 0.06% to 4.2% below 0 in 96 images of scans that were as
+# Of the image's energy. CGLS and gradient descent at delta left 0.06% to 4.2% there in 96 images of scans that were as
 # stated (tests/diagnosis/test_below_zero.py, long), CGLS 19% to 43% in four of halves that did not belong together.
 MOST_SHARE = 0.1
 
