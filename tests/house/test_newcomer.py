@@ -102,7 +102,7 @@ class Newcomer:
     name = "newcomer"
 
     def sample(self, rng):
-        return Body((Ellipsoid(centre_mm=(0.1, 0.0, 0.0), semi_axes_mm=(0.6, 0.5, 0.4), value=1.0),))
+        return Body((Ellipsoid(center=(0.1, 0.0, 0.0), semi_axes=(0.6, 0.5, 0.4), value=1.0),))
 '''
 
 NEW = {
@@ -141,8 +141,9 @@ assert history["settings"]["method"] == history["settings"]["energy"] == "newcom
 run("verify u.certificate.json")
 data = np.load("u.data.npy")
 assert np.allclose(data, 2 * scan), "the correction was applied"
-from ctrecon.phantoms.bodies import BODIES
-assert "newcomer" in [family.name for family in BODIES]
+run("simulate --beam cone --phantom newcomer --size 8 --views 4 --seed 1 -o cone.npz")
+cone = np.load("cone.npz")["sinogram"]
+assert cone.ndim == 3 and cone.max() > 0
 '''
 
 

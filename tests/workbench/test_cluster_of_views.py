@@ -70,17 +70,19 @@ def test_a_worker_that_is_killed_loses_nothing(scan: ct.Scan, monkeypatch: pytes
         products = Products(client)
         exact = list(products.each(project, volume, blocks))
         for round_ in range(3):
-            victims = list(client.run(os.getpid).values())
-            killer = threading.Thread(target=_kill, args=(victims[: 1 + round_ % 2],))
+            victims, killed = list(client.run(os.getpid).values())[: 1 + round_ % 2], list[int]()
+            killer = threading.Thread(target=_kill, args=(victims, killed))
             killer.start()
             found = [data for _ in range(8) for data in products.each(project, volume, blocks)]
             killer.join()
+            assert killed == victims
             assert all(np.array_equal(one, exact[k % len(exact)]) for k, one in enumerate(found))
             parts = [(*block[:2], exact[k], block[2]) for k, block in enumerate(blocks)]
             assert len(list(products.each(back_project, None, parts))) == len(blocks)
 
 
-def _kill(processes: list[int]) -> None:
+def _kill(processes: list[int], killed: list[int]) -> None:
     time.sleep(0.05)
     for process in processes:
         os.kill(process, signal.SIGKILL)
+        killed.append(process)
