@@ -8,6 +8,7 @@ with another exit code than 0, its comment says so: ``# exit code 3``. Long comm
 from __future__ import annotations
 
 import glob
+import os
 import re
 import shlex
 import shutil
@@ -149,7 +150,12 @@ def run(command: str, page: Path = Path(), *, whole: bool) -> None:
     given(command)
     if words[0] != "ctrecon":
         python = command.replace("python ", f"{sys.executable} ", 1) if words[0] == "python" else command
-        done = subprocess.run(["bash", "-ec", python], capture_output=True, text=True, timeout=120, check=False)
+        # As after ``source .venv/bin/activate``: the command is found, whether that was done or not.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        done = subprocess.run(
+            ["bash", "-ec", python], capture_output=True, text=True, timeout=120, check=False,
+            env={**os.environ, "PATH": path},
+        )  # fmt: skip
         assert done.returncode == code, f"{command}: {done.stderr}"
         return
     words = [part for word in words[1:] for part in (sorted(glob.glob(word)) if "*" in word else [word])]  # noqa: PTH207
