@@ -129,14 +129,14 @@ class Audit:
 
     @property
     def condition(self) -> str:
-        """What a verdict depends on, beside delta and the box."""
+        """What a verdict depends on."""
         kappa, unit = self.assumptions.kappa, self.evidence.units.after
         times = ", ".join(
             f"{kappa / tv:.3g} times {whose}" for tv, whose in (
                 (self.own_roughness, self.called), (self.least_roughness, "the smoothest found that meets delta")
             ) if tv > 0
         )
-        return f"if the object is no rougher than TV = {at_most(kappa)}{unit} ({times})"
+        return f"if the object is no rougher than TV = {at_most(kappa)}{unit} ({times}), within delta and these values"
 
     def certainty(self, answer: Answer) -> str:
         """The largest kappa at which the sign is still certain, beside the roughness of the images at hand.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from ctrecon.auditing.primal_dual import smallest
 from ctrecon.auditing.regions import Region, Ring
 from ctrecon.auditing.tiles import default_radius, tile_up
 from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval, excludes
+from ctrecon.certificates.worth import worth_of
 from ctrecon.support.arrays import Array
 
 TOGETHER = 8
@@ -34,7 +36,7 @@ class Disputed:
 
     ``wrong`` are the images that this excludes, "A", "B" or both. ``open``: whether images of the set were found, by
     the solver alone, that show as little and as much as A and B; then the data do not decide. Where neither holds, more
-    iterations may.
+    iterations may. ``nothing``: why the range says nothing of the data, if so: what it excludes, they do not.
     """
 
     region: Region
@@ -44,6 +46,15 @@ class Disputed:
     certificate: IntervalCertificate
     open: bool
 
+    @cached_property
+    def nothing(self) -> tuple[str, ...]:
+        return worth_of(self.certificate).nothing
+
+    @property
+    def decided(self) -> bool:
+        """Whether the data show one of the images to be wrong here, or both."""
+        return bool(self.wrong) and not self.nothing
+
     @property
     def wrong(self) -> tuple[str, ...]:
         made = self.certificate
@@ -52,10 +63,13 @@ class Disputed:
 
     @property
     def verdict(self) -> str:
+        who = f"{self.wrong[0]} is" if len(self.wrong) == 1 else "both are"
+        if self.nothing:
+            why = f"the range says nothing of the data: {'; '.join(self.nothing)}"
+            return f"{who} outside of the limits, whatever the data: {why}" if self.wrong else f"not decided: {why}"
         if not self.wrong:
             return "the data do not decide" if self.open else "not decided; more --iterations may decide it"
-        who = f"{self.wrong[0]} is" if len(self.wrong) == 1 else "both are"
-        return f"the data decide: {who} wrong here"
+        return f"the data decide: {who} wrong here, if the object is within the limits"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -37,11 +37,11 @@ def draw_versus(found: Versus, images: tuple[Array, Array], names: tuple[str, st
     axes[2].set_title("A - B")
     figure.colorbar(drawn, ax=axes[2], shrink=0.7, label=f"difference in {unit}" if unit else "difference")
     for k, one in enumerate(found.disputed, start=1):
-        colour, line, _ = _LOOKS[one.wrong]
+        colour, line, _ = _LOOKS[one.wrong if one.decided else ()]
         for axis in axes:
             axis.add_patch(
                 Circle((one.column, one.row), found.radius, facecolor="none", edgecolor=colour, linestyle=line,
-                       linewidth=2 if one.wrong else 1.2)
+                       linewidth=2 if one.decided else 1.2)
             )  # fmt: skip
         plate = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
         where = (one.column, one.row)

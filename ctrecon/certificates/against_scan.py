@@ -20,6 +20,9 @@ from ctrecon.support.arrays import Array
 ROUNDING = 1e-6
 """Of the largest value: what another machine's logarithms and interpolation may differ by. Noise is far above."""
 
+AGREES = f"value by value, to {ROUNDING:g} of the largest"
+"""How closely, in words."""
+
 
 def difference(verdict: Verdict, scan: Scan) -> str:
     """What of a valid certificate is not the scan's.

@@ -334,6 +334,6 @@ class Scan:
         assert beyond is not None
         note = (
             f"the object reaches beyond the detector: the image is half as wide again as the field of view, and "
-            f"further than {beyond:.4g} {self.units.length} from the rotation axis nothing in it is decided by the data"
+            f"further than {beyond:.4g} {self.units.length} from the rotation axis the data leave it open"
         )
         return replace(chosen, notes=(*self.notes, note))

@@ -97,10 +97,11 @@ def image_title(result: Conclusion) -> str:
     """What stands above the image: certified, not certified, or certified to no avail."""
     if not result.certified:
         return "image, NOT certified"
+    if result.worth is not None and result.worth.nothing:
+        return "image; its certificate says nothing"
     if result.problem.scan.undecided_beyond_mm is not None:
-        return "certified image; beyond the circle nothing is decided"
-    empty = result.worth is not None and result.worth.nothing
-    return "image; its certificate says nothing" if empty else "certified image"
+        return "certified image; beyond the circle the data leave it open"
+    return "certified image"
 
 
 def residual_title(result: Conclusion) -> str:
@@ -111,7 +112,7 @@ def residual_title(result: Conclusion) -> str:
         return "residual Au - f: more than delta"  # the test knows few kinds of structure, and something is left over
     if result.structure is None:
         return "residual Au - f"
-    return "residual Au - f: no structure beyond a grid's own"
+    return "residual Au - f: no structure beyond a grid's own found"
 
 
 def _shaped(panel: Box, aspect: float) -> Box:

@@ -81,7 +81,7 @@ def answer_lines(answer: Answer, path: Path | None, audit: Audit) -> list[str]:
         f"  contrast in the reconstruction {answer.contrast:.6g}{unit}",
         f"  certified for every such image: {at_most(made.lower, 6)} to {at_least(made.upper, 6)}{unit}",
         reached,
-        f"  verdict: {_verdict(answer)}, {audit.condition}",
+        f"  verdict: {_verdict(answer)}{'' if worth_of(made).nothing else f', {audit.condition}'}",
         *(["  the reconstruction is wrong here, under the same condition: it shows what no such image does"]
           if answer.contradicts else []),
         *([f"  {said}"] if (said := worth_of(made).said) else []),

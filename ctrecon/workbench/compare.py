@@ -89,7 +89,7 @@ class Compared:
         told["discs"] = [
             {"region": one.region.name, "column": one.column, "row": one.row, "A": one.contrasts[0],
              "B": one.contrasts[1], "lower": one.certificate.lower, "upper": one.certificate.upper,
-             "wrong": list(one.wrong), "verdict": one.verdict}
+             "wrong": list(one.wrong), "says_nothing": list(one.nothing), "verdict": one.verdict}
             for one in self.found.disputed
         ]  # fmt: skip
         return told | {"written": {what: str(path) for what, path in self.written.items()}}
@@ -206,7 +206,7 @@ def _whole(found: Versus) -> str:
     asked, all_of_them = len(found.disputed), f"all {found.places} discs of radius {found.radius:g} pixels"
     if not asked:
         return f"A and B show the same contrast in {all_of_them}: there is nothing to decide"
-    decided = sum(bool(one.wrong) for one in found.disputed)
+    decided = sum(one.decided for one in found.disputed)
     return (
         f"the data decide in {decided} of the {asked} discs of the largest difference (of {found.places}), "
         f"{found.audit.condition}"

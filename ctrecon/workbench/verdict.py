@@ -98,7 +98,7 @@ def _undecided(missed: Missed, delta: float, unit: str) -> str:
     most = missed.most_attenuation
     if missed.best_residual <= delta:
         box = f"0 <= u <= {at_least(most)}{unit}"
-        return f"an image with {box} that meets delta exists (residual {missed.best_residual:.6g})"
+        return f"an image with {box} that meets delta was found by the solver (residual {missed.best_residual:.6g})"
     return (
         f"whether any image with 0 <= u <= {at_most(most)}{unit} meets delta is not decided: none is below "
         f"{at_most(missed.lower_bound, 6)}, "

@@ -270,10 +270,11 @@ def _series(
 
     of_part, trusted = {}, ON_TRUST
     if reading is not None:
+        from ctrecon.certificates.against_scan import AGREES
         from ctrecon.workbench.verify_slices import compare_slices
 
         of_part = {"of_part": compare_slices(reading, folder, certificates)}
-        trusted = f"data and geometry are those of {reading.name}, value by value"
+        trusted = f"data and geometry are those of {reading.name}, {AGREES}"
     verdict = check_series(
         folder,
         None if certificates is None else Path(certificates),
@@ -299,10 +300,11 @@ def _stack(
 
     of_slice, trusted = None, ON_TRUST
     if reading is not None:
+        from ctrecon.certificates.against_scan import AGREES
         from ctrecon.workbench.stack.against_scan import compare_stack
 
         of_slice = compare_stack(reading, stack[1])
-        trusted = f"data and geometry are those of {reading.name}, value by value"
+        trusted = f"data and geometry are those of {reading.name}, {AGREES}"
     verdict = check_stack(
         *stack, trusted=key, of_slice=of_slice, effort=effort,
         watch=lambda one, valid, said: None if watch is None else watch(_said(one, "file", valid, said)),

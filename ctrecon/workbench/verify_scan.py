@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctrecon.certificates.against_scan import difference
+from ctrecon.certificates.against_scan import AGREES, difference
 from ctrecon.certificates.verify import FILES, Refused, Verdict, require
 from ctrecon.errors import SettingError
 from ctrecon.io.turns import TURNS
@@ -90,7 +90,7 @@ def compare(verdict: Verdict, certificate: Path, reading: Reading) -> str:
     fault = difference(verdict, reading.again(settings))
     require(not fault, f"it is not of the scan {reading.name}{how}: {fault}")
     _check_hash(verdict, reading)
-    return f"data and geometry are those of {reading.name}, value by value{how}"
+    return f"data and geometry are those of {reading.name}, {AGREES}{how}"
 
 
 def reading_of(scan: Scan | str | os.PathLike[str], given: Mapping[str, Any]) -> Reading:

@@ -167,5 +167,5 @@ def test_what_lies_outside_is_marked_wherever_the_image_goes(tmp_path: Path) -> 
     found = json.loads(CliRunner().invoke(cli, words).output)
     radius = found["undecided_beyond_mm"]
     assert radius == pytest.approx(max(default_grid(middle_of(simulated().scan).geometry).size_mm) / 2)
-    assert any("nothing in it is decided by the data" in note for note in found["notes"])
+    assert any("the data leave it open" in note for note in found["notes"])
     assert "outside of the dashed circle" in page.read_text()

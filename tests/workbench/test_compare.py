@@ -44,7 +44,8 @@ def test_the_data_decide_against_what_is_not_there(made):
     found = ct.compare(folder / "one.npy", folder / "lie.npy", discs=2, save=True, **DISC)
     first = found.found.disputed[0]
     assert first.wrong == ("B",)
-    assert first.verdict == "the data decide: B is wrong here"
+    assert first.verdict == "the data decide: B is wrong here, if the object is within the limits"
+    assert first.decided
     assert not first.certificate.lower <= first.contrasts[1] <= first.certificate.upper
     assert "if the object is no rougher than TV = " in str(found)
     assert "that it is of this scan and on this grid is on trust" in str(found)

@@ -7,8 +7,10 @@ import ast
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from dicom_series import need
@@ -16,18 +18,25 @@ from pydicom import dcmread
 from report_cases import Page
 
 import ctrecon
-from ctrecon import audit, reconstruct, simulate
+from ctrecon import audit, compare, reconstruct, simulate
 from ctrecon.certificates.worth import worth_of
 from ctrecon.cli.main import cli
 from ctrecon.dicom.series.sr import CERTIFIED, NO, WORTH
+from ctrecon.measurement.scan import Scan
 from ctrecon.outputs.history import read_history
 from ctrecon.outputs.preview import image_title
 
 # Said of an image, these are true only where the statement is not empty.
 STRONG = re.compile(
     r"explains the|is certified to|slices? (is|are) certified|certified image|Certified: this|in the data\b|"
-    r"data do not decide|not decided: no image|gives back the|is brighter|is darker", re.IGNORECASE
+    r"data do not decide|data decide: |not decided: no image|gives back the|is brighter|is darker", re.IGNORECASE
 )  # fmt: skip
+
+
+class CutOff(Scan):
+    """One whose object reaches beyond the detector, whatever its values."""
+
+    undecided_beyond_mm = 3.0
 
 
 def run(*words):
@@ -122,6 +131,37 @@ def test_the_pages_of_a_series_say_it_too(empty, honest):
         assert "taken on trust" in text
 
 
+def test_images_are_not_called_wrong_by_the_data_where_the_limits_alone_exclude_them(tmp_path):
+    """Delta lets the image 0 go, so no range knows the data; a bright disc is beyond the largest value all the same."""
+    made = reconstruct(
+        simulate("head", size=20, views=16, noise=0.03).scan, method="gradient", iterations=12, delta="150%"
+    )
+    made.save(tmp_path / "a.npy", preview=False)
+    lie = made.image.copy()
+    lie[8:13, 8:13] = 9.0
+    np.save(tmp_path / "b.npy", lie)
+    found = compare(tmp_path / "a.npy", tmp_path / "b.npy", radius=2.0, gap=1.0, ring=2.0, discs=2, iterations=5)
+    first = found.found.disputed[0]
+    assert first.wrong == ("B",)
+    assert first.nothing
+    assert first.verdict.startswith("B is outside of the limits, whatever the data: the range says nothing of the data")
+    assert replace(first, contrasts=(0.0, 0.0)).verdict.startswith("not decided: the range says nothing of the data: ")
+    assert "the data decide in 0 of the 2 discs" in str(found)
+    assert not STRONG.search(str(found).replace("the data decide in 0", ""))
+    assert found.to_dict()["discs"][0]["says_nothing"]
+
+
+def test_a_picture_of_an_object_that_is_cut_off_does_not_hide_that_its_certificate_says_nothing(empty, honest):
+    titles = []
+    for _, made, *_ in (empty, honest):
+        scan = made.conclusion.problem.scan
+        cut_off = replace(made.conclusion, problem=replace(made.conclusion.problem, scan=CutOff(**vars(scan))))
+        titles.append(image_title(cut_off))
+    assert titles == [
+        "image; its certificate says nothing", "certified image; beyond the circle the data leave it open"
+    ]  # fmt: skip
+
+
 def test_a_range_of_nothing_is_no_verdict(tmp_path):
     made = reconstruct(
         simulate("head", size=20, views=16, noise=0.03).scan, method="gradient", iterations=12, delta="150%"
@@ -130,6 +170,7 @@ def test_a_range_of_nothing_is_no_verdict(tmp_path):
     found = audit(tmp_path / "s.npy", roi=(10, 10, 3), iterations=5, kappa=1.0, save=True)
     assert "true, but it says nothing: the image 0 meets delta as well" in str(found)
     assert "verdict: none, since the range says nothing" in str(found)
+    assert "nothing, if the object" not in str(found)  # the condition of no verdict
     assert not STRONG.search(str(found))
     assert found.to_dict()["regions"][0]["says_nothing"]
     made.report(tmp_path / "s.html", image=tmp_path / "s.npy")

@@ -23,6 +23,7 @@ from ctrecon.dicom.series.study import Study
 from ctrecon.errors import InputError
 from ctrecon.geometry.grid import Grid
 from ctrecon.support.arrays import Array
+from ctrecon.support.rounded import at_least, at_most
 
 NOT_FOR_DIAGNOSIS = "RESEARCH ONLY, not for diagnostic use."
 _MOST_COMMENT = 10_000
@@ -135,12 +136,15 @@ def _worth_said(part: SeriesPart) -> str:
 
 def derivation(part: SeriesPart, method: str) -> str:
     """How the image came about and what is proved, at most 1024 characters."""
-    bound, count = f"||Au - f|| <= {part.delta:.9g} ({part.norm})", len(part.z_mm)
+    count = len(part.z_mm)
     of_all = f" of all {count} slices together" if count > 1 else ""
+    holds = "does not hold" if part.residual > part.delta else "is not proved"
     proved = (
-        f"Certified for the stored pixels{of_all}: {bound}.{_worth_said(part)}"
+        f"Certified for the stored pixels{of_all}: ||Au - f|| <= {at_least(part.delta, 9)} ({part.norm})."
+        f"{_worth_said(part)}"
         if part.certificate is not None
-        else f"NOT certified: the residual{of_all} is {part.residual:.9g}, {bound} does not hold."
+        else f"NOT certified: the residual{of_all} is {part.residual:.9g}, ||Au - f|| <= {at_most(part.delta, 9)} "
+        f"({part.norm}) {holds}."
     )
     return f"{NOT_FOR_DIAGNOSIS} Reconstructed by ctrecon {program_version()}, method {method}. {proved}"
 

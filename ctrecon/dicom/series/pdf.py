@@ -89,20 +89,21 @@ def draw_pdf(parts: Sequence[SeriesPart], *, method: str, notes: Sequence[str]) 
     _paragraph(pdf, NOT_FOR_DIAGNOSIS, bold=True)
     what = "volume" if max(len(one.z_mm) for one in parts) > 1 else "slice"
     certified = sum(one.certificate is not None for one in parts)
-    _paragraph(
-        pdf,
-        f"Made by ctrecon {program_version()}, method {clean(method)}. {certified} of {len(parts)} "
-        f"{what}{'s are' if len(parts) != 1 else ' is'} certified: projected again, the pixels as they are stored "
-        "miss the stored data by at most delta. That these are the data of a scan is taken on trust here.",
+    count = f"{certified} of {len(parts)} {what}{'s are' if len(parts) != 1 else ' is'} certified"
+    said = (
+        "Of these: projected again, the pixels as they are stored miss the stored data by at most delta. That these "
+        "are the data of a scan is taken on trust here."
     )
+    made = f"Made by ctrecon {program_version()}, method {clean(method)}."
+    _paragraph(pdf, f"{made} {count}. {said}" if certified else f"{made} {count}, so nothing is proved of any.")
     _worth(pdf, parts)
     first = next((one for one in parts if one.certificate is not None), None)
     if first is not None and first.certificate is not None:
         _heading(pdf, "What is proved", 12)
         others = f" So for each certified {what}, with its own delta." if len(parts) > 1 else ""
         _paragraph(pdf, first.certificate.statement + others)
-    _heading(pdf, "What is not proved", 12)
-    _paragraph(pdf, verify.LIMITS["feasible"])
+        _heading(pdf, "What is not proved", 12)
+        _paragraph(pdf, verify.LIMITS["feasible"])
     if notes:
         _heading(pdf, "What was assumed", 12)
         for note in notes:

@@ -58,6 +58,13 @@ def downward(value: float, digits: int = 4) -> str:
     return number(round_down(value, digits), digits)
 
 
+def inward(lo: float, hi: float, digits: int = 4) -> tuple[str, str]:
+    """The ends of limits, never wider than they are: what was proved of all images within holds of these."""
+    if round_up(lo, digits) <= round_down(hi, digits):
+        return upward(lo, digits), downward(hi, digits)
+    return number(lo, 17), number(hi, 17)
+
+
 def whole(value: float) -> str:
     """Whole numbers as they are, others to four digits: for what ``Scale.outward`` rounded."""
     if value == int(value) and abs(value) < 1e6:
@@ -100,13 +107,13 @@ def _certified(content: Content) -> Said:
     residual, count = content.residual, _measured(content)
     within, allowed = _in_order(proved, delta)
     lead = (
-        f"Projected again by calculation, this image gives back the {count} stored values to within {within}"
+        f"Projected again by calculation, this image gives back the {count} to within {within}"
         f"{_share(proved, residual)}; delta, up to which it was allowed to miss them, is {allowed}"
         f"{_share(delta, residual)}."
     )
     if residual is not None and residual.whitened:
         each = proved / math.sqrt(max(residual.counted, 1))
-        lead += f" That is {number(each, 3)} times the standard deviation that the weights assume, in quadratic mean."
+        lead += f" That is {upward(each, 3)} times the standard deviation that the weights assume, in quadratic mean."
     return Said(
         headline=HEADLINES["certified"],
         lead=lead,
@@ -129,18 +136,29 @@ def _in_order(proved: float, delta: float) -> tuple[str, str]:
     return upward(proved, digits), number(delta, digits)
 
 
+def _above(lower: float, delta: float) -> tuple[str, str]:
+    """Both in words, with as many digits as it takes to read that the first is above the second."""
+    for digits in range(5, 18):
+        if round_down(lower, digits) > float(f"{delta:.{digits}g}"):
+            break
+    return downward(lower, digits), number(delta, digits)
+
+
 def _infeasible(content: Content) -> Said:
     assert content.claim is not None
     delta, lower = float(content.claim["delta"]), float(content.claim["lower_bound"])
     lo, hi = float(content.claim["lo"]), float(content.claim["hi"])
     unit = content.units.per
+    least, most = inward(lo, hi)
+    bound, asked = _above(lower, delta)
     return Said(
         headline=HEADLINES["infeasible"],
-        lead=f"No image on this grid with attenuation from {number(lo)} to {number(hi)}{unit} comes closer to the "
-        f"{_measured(content)} stored values than {downward(lower, 5)}; {number(delta, 5)} was demanded.",
+        lead=f"No image on this grid with attenuation from {least} to {most}{unit} comes closer to the "
+        f"{_measured(content)} than {bound}; {asked} was demanded.",
         proved=(
-            f"Every such image misses the stored data by at least {downward(lower, 5)}. Any smaller delta is excluded, "
-            "for these limits; whether a larger one can be met is not said.",
+            f"Every such image misses the stored data by at least {bound}: {_norm(content)} between the stored values "
+            "and those that the image gives. Any smaller delta is excluded, for these limits; whether a larger one can "
+            "be met is not said.",
             "It was checked anew when this page was written, from the stored files alone.",
         ),
         not_proved=(
@@ -212,7 +230,7 @@ def _not_excluded(history: History) -> tuple[str, ...]:
         return ()
     unit = units_of(history.length_unit, placed=history.operator is not None).per
     return (
-        f"By its history, no image with attenuation from 0 to {number(most)}{unit} comes closer than "
+        f"By its history, no image with attenuation from 0 to {downward(most)}{unit} comes closer than "
         f"{downward(lower)}, as was computed when this one was made. No certificate of that is stored, since it does "
         "not exclude the delta that was asked for.",
     )
@@ -239,7 +257,8 @@ def _norm(content: Content) -> str:
 
 NORM_WORDS = {
     "2-norm": "the root of the sum of all squared differences",
-    "whitened": "the root of the sum of all squared differences, each in standard deviations of its noise,",
+    "whitened": "the root of the sum of the squared differences that count, each in standard deviations of its noise "
+    "as the weights assume it,",
     "max": "the largest difference",
 }
 
@@ -292,9 +311,10 @@ def say_audit(audit: Audit, scale: Scale) -> str:
 
 
 def limits_of(audit: Audit, units: Units) -> str:
+    least, most = inward(audit.lo, audit.hi)
     return (
-        f"The limits, assumed of the object and not proved: misfit at most {number(audit.delta)}, total variation at "
-        f"most {number(audit.kappa)} and values from {number(audit.lo)} to {number(audit.hi)}{units.per}."
+        f"The limits, assumed of the object and not proved: misfit at most {downward(audit.delta)}, total variation at "
+        f"most {downward(audit.kappa)} and values from {least} to {most}{units.per}."
     )
 
 
@@ -305,6 +325,13 @@ def _share(value: float, residual: Residual | None) -> str:
 
 
 def _measured(content: Content) -> str:
-    if content.claim is not None and "data" in content.claim:
-        return f"{math.prod(content.claim['data']['shape']):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return ""
+    """How many stored values are spoken of: those of weight zero may be missed by anything."""
+    assert content.claim is not None
+    stored, residual = math.prod(content.claim["data"]["shape"]), content.residual
+    if residual is None or residual.counted == stored:
+        return f"{_counted(stored)} stored values"
+    return f"{_counted(residual.counted)} stored values that count, of {_counted(stored)},"
+
+
+def _counted(number: int) -> str:
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

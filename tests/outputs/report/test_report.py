@@ -108,7 +108,7 @@ def test_delta_not_met(tmp_path: Path) -> None:
         "-o", tmp_path / "u.npy", "--no-preview", "--report", tmp_path / "u.html",
     )  # fmt: skip
     assert done.exit_code == 3
-    assert "that meets delta exists" in done.output
+    assert "that meets delta was found by the solver" in done.output
     # Nor are geometry and data blamed where an image that explains them is known.
     assert "try more --iterations or another --method" in done.output
     assert "check geometry" not in done.output
@@ -140,10 +140,12 @@ def test_no_image_can_explain_the_data(head: Path) -> None:
     page = page_of(content)
     assert content.status == "infeasible"
     assert "proved that no image within the limits explains the stored data to within delta" in page.words
-    assert "at least 0.76543. " in page.words  # towards zero: 0.76543|21
+    assert "at least 0.76543: the root of the sum" in page.words  # towards zero: 0.76543|21
     assert "0.5 was demanded" in page.words
     assert "Any smaller delta is excluded, for these limits" in page.words
     assert "with attenuation from 0 to 0.06 per mm" in page.words
+    narrow = page_of(replace(content, claim={**content.claim, "lo": -0.123456, "hi": 0.123456}))
+    assert "with attenuation from −0.1234 to 0.1234 per mm" in narrow.words  # noqa: RUF001 - no wider than was proved
     # An image that is none of those in the box may well have a misfit below the bound, and the page says why.
     outside = "some outside of the limits above, so its own misfit may be below the bound"
     assert (outside in page.words) == (content.image.min() < 0 or content.image.max() > 0.06)
@@ -310,7 +312,9 @@ def test_whitened_and_with_a_matrix_of_its_own(tmp_path: Path) -> None:
     matrix = sparse.csr_matrix(rng.random((35, 16)))
     u = rng.random((4, 4)).astype(np.float32)
     f = (matrix @ u.ravel()).reshape(5, 7) + 0.01 * rng.standard_normal((5, 7))
-    scan = Scan(sinogram=f, matrix=matrix, variance=np.full((5, 7), 1e-4))
+    mask = np.ones((5, 7), dtype=np.bool_)
+    mask[2, 3:5], f[2, 3:5] = False, 100.0  # the image misses these by far, and the page does not say otherwise
+    scan = Scan(sinogram=f, matrix=matrix, variance=np.full((5, 7), 1e-4), mask=mask)
     problem = prepare(scan, Delta(value=9.0, norm="whitened", how="given"))
     result = conclude(problem, Outcome(image=u, reason="known", history=()), method="none")
     Target.at(tmp_path / "m.npy").write(result, preview=False)
@@ -319,9 +323,11 @@ def test_whitened_and_with_a_matrix_of_its_own(tmp_path: Path) -> None:
     assert content.status == "certified"
     assert content.residual is not None
     assert content.residual.whitened
-    whitened = (matrix @ u.ravel() - f.ravel()) / 0.01
+    whitened = (matrix @ u.ravel() - f.ravel())[mask.ravel()] / 0.01
     assert content.residual.norm == pytest.approx(float(np.linalg.norm(whitened)), rel=1e-4)
     assert "times the standard deviation" in page.words
+    assert "gives back the 33 stored values that count, of 35, to within" in page.words
+    assert "the root of the sum of the squared differences that count" in page.words
     assert "brought its own matrix" in page.words
     assert {stored.role for stored in content.files} == {"certificate", "image", "data", "weights", "matrix"}
     assert "HU" not in page.words

@@ -21,6 +21,7 @@ from report_cases import Page, add_audit, believing, copied, reconstruct
 
 from ctrecon.errors import InputError
 from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.units import MM
 from ctrecon.outputs.history import History, read_history
 from ctrecon.outputs.report import words
 from ctrecon.outputs.report.audits import Audit
@@ -68,6 +69,28 @@ def test_plain_rounding_would_not_be_safe() -> None:
 def test_a_proved_bound_never_looks_larger_than_delta(proved: float, room: float) -> None:
     within, allowed = words._in_order(proved, proved * (1 + room))
     assert value(within) <= value(allowed)
+
+
+@given(POSITIVE, st.floats(1e-12, 1e-3))
+def test_a_bound_on_all_images_never_looks_smaller_than_the_delta_that_it_excludes(delta: float, room: float) -> None:
+    bound, asked = words._above(delta * (1 + room), delta)
+    assert value(bound) > value(asked)
+
+
+@given(st.floats(-1, 1), st.floats(1e-9, 1), POSITIVE, POSITIVE)
+def test_limits_are_rounded_inwards_since_they_are_spoken_of_all_images_within(
+    lo: float, width: float, delta: float, kappa: float
+) -> None:
+    audit = Audit(name="", region="", lower=0.1, upper=0.2, delta=delta, kappa=kappa, lo=lo, hi=lo + width)
+    said = words.limits_of(audit, MM)
+    misfit, tv, least, most = (
+        value(found) for found in re.fullmatch(
+            r".*misfit at most (.+), total variation at most (.+) and values from (.+) to (.+) per mm\.", said
+        ).groups()  # type: ignore[union-attr]
+    )  # fmt: skip
+    assert misfit <= delta * (1 + 1e-15)
+    assert tv <= kappa * (1 + 1e-15)
+    assert lo - 1e-15 <= least <= most <= lo + width + 1e-15
 
 
 @given(st.floats(-0.05, 0.05), st.floats(0, 0.05))
