@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import click
 
+from ctrecon.cli.ended import end_in_good_order
 from ctrecon.cli.lazy import LazyGroup
 from ctrecon.errors import CtreconError
 from ctrecon.support.alone import check_alone
@@ -133,6 +134,7 @@ def main() -> None:
     except CtreconError as error:
         click.echo(f"ctrecon: {error}", err=True)
         sys.exit(EXIT_BAD_INPUT)
+    end_in_good_order()
     cli(prog_name="ctrecon")
 
 

@@ -36,7 +36,7 @@ def to_files(
     there = [path for path in inputs if path.exists()]
     target = Target.at(
         Path(output or f"{name}.recon.npy"), inputs=there, water_mu=water_mu, slice_mm=slice_mm, key=key,
-        overwrite=overwrite,
+        page=page, overwrite=overwrite,
     )
     if page is not None:
         from ctrecon.outputs.report.page import check_place

@@ -51,6 +51,10 @@ def checked(z: object, u: Tensor) -> Tensor:
         raise SettingError(
             f"{wanted}; it returned {type(z).__name__}{'' if shape is None else f' of shape {list(shape)}'}{remedy}"
         )
+    # Before its shape: a nested tensor has none.
+    if z.is_nested or z.layout is not torch.strided:
+        kind, remedy = ("nested", "torch.stack") if z.is_nested else ("sparse", "z.to_dense()")
+        raise SettingError(f"{wanted}; it returned a {kind} tensor; use {remedy}")
     if z.shape != u.shape:
         remedy = f"; use z.reshape({list(u.shape)})" if z.numel() == u.numel() else ""
         raise SettingError(f"{wanted}; it returned shape {list(z.shape)}{remedy}")
@@ -58,8 +62,6 @@ def checked(z: object, u: Tensor) -> Tensor:
         raise SettingError(f"{wanted}, with floating point values; it returned {z.dtype}; use z.to(point.u.dtype)")
     if z.device != u.device:
         raise SettingError(f"{wanted}; it returned a tensor on {z.device}; use z.to(point.u.device)")
-    if z.layout is not torch.strided:
-        raise SettingError(f"{wanted}; it returned a sparse tensor; use z.to_dense()")
     return z.detach().to(u.dtype)
 
 

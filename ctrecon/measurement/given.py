@@ -84,7 +84,7 @@ def as_array(source: str, name: str, values: Any) -> Array:
             return np.asarray(values, dtype=np.float64)
         if hasattr(values, "__array__") or hasattr(values, "__array_interface__"):
             return np.asarray(values)
-    except (ValueError, TypeError, OverflowError) as why:
+    except Exception as why:  # what is asked may be anybody's code, as of a device that is gone
         raise InputError(
             f"{source}: the {name} cannot be made an array ({str(why)[:120]}); give rows of numbers, equally long"
         ) from None
@@ -95,9 +95,11 @@ def _tensor(source: str, name: str, values: Any) -> Any:
     try:
         return values.detach().cpu().resolve_conj().resolve_neg().numpy()
     except (TypeError, RuntimeError, NotImplementedError) as why:
-        kind = getattr(values, "dtype", type(values).__name__)
+        kind = str(getattr(values, "dtype", type(values).__name__))
+        if not getattr(values, "is_nested", False):  # such a one has no shape
+            kind += f", shape {tuple(values.shape)}"
         raise InputError(
-            f"{source}: the {name} is a tensor ({kind}, shape {tuple(values.shape)}) that has no NumPy form "
+            f"{source}: the {name} is a tensor ({kind}) that has no NumPy form "
             f"({str(why)[:120]}); make it a dense tensor of torch.float32 or float64"
         ) from None
 

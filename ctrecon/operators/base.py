@@ -179,6 +179,12 @@ class LinearOperator(nn.Module, ABC):
         if not isinstance(x, Tensor):
             got = f"{type(x).__name__} of shape {list(x.shape)}" if hasattr(x, "shape") else type(x).__name__
             raise OperatorError(f"{name} takes {wanted} as a torch tensor, got {got}; use torch.as_tensor(x)")
+        # Before its shape: a nested tensor has none.
+        if x.is_nested or x.layout is not torch.strided:
+            kind, remedy = ("nested", "torch.stack") if x.is_nested else ("sparse", "x.to_dense()")
+            raise OperatorError(f"{name} takes {wanted} as a dense tensor, got a {kind} one; use {remedy}")
+        if x.device.type == "meta":
+            raise OperatorError(f"{name} takes {wanted}, got a tensor on the meta device, which has no values")
         if x.ndim != len(shape) + 1 or tuple(x.shape[1:]) != shape:
             missing = tuple(x.shape) in (shape, shape[1:])
             raise OperatorError(

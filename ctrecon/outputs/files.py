@@ -36,7 +36,8 @@ class Target:
 
     For the volume: ``water_mu``, the attenuation of water in 1/mm, None for what the scan says, else the usual one at
     70 keV; ``z_mm`` where the slice stands, None for what the scan says, else 0; ``slice_mm`` its thickness,
-    None for what the scan says, else a pixel's. ``key``: signs the certificate, in ``S.certificate.sig``.
+    None for what the scan says, else a pixel's. ``key``: signs the certificate, in ``S.certificate.sig``. ``page``: a
+    report that will be written once the image is there; one of an earlier image goes with it.
     """
 
     path: Path
@@ -45,11 +46,13 @@ class Target:
     z_mm: float | None = None
     slice_mm: float | None = None
     key: SiteKey | None = None
+    page: Path | None = None
 
     @staticmethod
     def at(
         path: Path, *, inputs: Iterable[Path] = (), water_mu: float | None = None,
-        z_mm: float | None = None, slice_mm: float | None = None, key: SiteKey | None = None, overwrite: bool = False,
+        z_mm: float | None = None, slice_mm: float | None = None, key: SiteKey | None = None, page: Path | None = None,
+        overwrite: bool = False,
     ) -> Target:
         """A place for a result, checked before any work is done: it can be written and replaces no input.
 
@@ -61,6 +64,7 @@ class Target:
             z_mm: Where the slice stands; None for what the scan says, else 0.
             slice_mm: Its thickness; None where not known.
             key: Signs the certificate.
+            page: A report that the caller writes afterwards, where it may stand.
             overwrite: Whether files of an earlier result may be replaced.
 
         Returns:
@@ -78,7 +82,7 @@ class Target:
             volume, path = path, path.with_name(path.name[: -len(suffix)] + ".npy")
         if path.suffix != ".npy":
             raise OutputError(f"the image is written as .npy or {', '.join(VOLUME_SUFFIXES)}; {path.name} is neither")
-        target = Target(path, volume, water_mu, z_mm, slice_mm, key)
+        target = Target(path, volume, water_mu, z_mm, slice_mm, key, page)
         ours = [path, *(target.beside(suffix) for suffix in _SIDE_FILES), *([volume] if volume else [])]
         check_places(ours, overwrite=overwrite, inputs=inputs)
         return target
@@ -170,7 +174,7 @@ class Target:
         Raises:
             OutputError: Where one of them is no regular file.
         """
-        stale = [self.beside(suffix) for suffix in _SIDE_FILES]
+        stale = [self.beside(suffix) for suffix in _SIDE_FILES] + ([self.page] if self.page else [])
         stale = [path for path in stale if path.exists() and path not in written.values()]
         for path in stale:
             place.remove(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fractions
 import functools
 import inspect
@@ -11,8 +12,8 @@ import os
 import reprlib
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -40,14 +41,22 @@ def checked_with(error: type[CtreconError]) -> Callable[[Callable[P, R]], Callab
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
-        open_ended = {name for name, one in signature.parameters.items() if one.kind is one.VAR_KEYWORD}
+        rest = next((name for name, one in signature.parameters.items() if one.kind is one.VAR_KEYWORD), "")
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            bound = signature.bind(*args, **kwargs)
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError as why:
+                raise TypeError(f"{function.__name__}() {why}{_meant(function, signature, kwargs)}") from None
             kinds = _hints(function)
+            keys = _keys(kinds.get(rest))
+            for name in bound.arguments.get(rest, ()) if keys is not None else ():
+                if name not in keys:
+                    said = f"got an unexpected keyword argument {name!r}{_meant(function, signature, kwargs)}"
+                    raise TypeError(f"{function.__name__}() {said}")
             for name, value in bound.arguments.items():
-                if name in kinds and name not in open_ended:
+                if name in kinds and name != rest:
                     bound.arguments[name] = as_annotated(name, value, kinds[name], error=error)
             return function(*bound.args, **bound.kwargs)
 
@@ -84,7 +93,7 @@ def as_annotated(
 ) -> Any:
     """``value`` where it is of the annotation's kind, a number as Python's own. Raises ``error`` where it is not."""
     if not fits(value, kind):
-        if error is SettingError and _shape(value):
+        if error is SettingError and shape_of(value):
             error = InputError
         raise error(f"{of}{name} must be {in_words(kind)}, got {shown(value)}")
     if isinstance(value, str | os.PathLike) and _names_files(kind) and not _can_be_named(os.fspath(value)):
@@ -97,6 +106,30 @@ def as_annotated(
             raise error(f"{of}{name} is far too large: a number of {len(str(whole))} digits")
         return whole
     return float(value) if isinstance(value, np.floating | fractions.Fraction) else value
+
+
+def _meant(function: Any, signature: inspect.Signature, given: Mapping[str, Any]) -> str:
+    """What a keyword that the function does not know may be; nothing where all are known."""
+    known: dict[str, str] = {}
+    for name, one in signature.parameters.items():
+        kind = _hints(function).get(name)
+        if one.kind is one.VAR_KEYWORD:
+            known |= {key: key for key in _keys(kind) or ()}
+            continue
+        known[name] = name
+        for arm in filter(is_dataclass, _arms(kind)):
+            if name == "settings":
+                known = {key.name: f"{name}={arm.__name__}({key.name}=...)" for key in fields(arm)} | known
+    unknown = next((name for name in given if name not in signature.parameters and known.get(name) != name), None)
+    close = None if unknown is None else difflib.get_close_matches(unknown, known, n=1)
+    if close is None:
+        return ""
+    return f"; did you mean {known[close[0]]}?" if close else f"; it takes {', '.join(sorted(known))}"
+
+
+def _keys(kind: Any) -> Collection[str] | None:
+    """The names that ``**options: Unpack[Options]`` may bear; None where they are not stated."""
+    return typing.get_args(kind)[0].__annotations__ if typing.get_origin(kind) is typing.Unpack else None
 
 
 def fits(value: Any, kind: Any) -> bool:
@@ -115,15 +148,18 @@ def in_words(kind: Any) -> str:
 
 def shown(value: Any) -> str:
     """A value in a few words, whatever it is."""
-    if shape := _shape(value):
+    if shape := shape_of(value):
         return f"{type(value).__name__} of shape {shape}"
     text = reprlib.repr(value)
     return text if len(text) <= _MOST else f"a {type(value).__name__}"
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    """Of an array; empty for all else."""
-    shape = getattr(value, "shape", None)
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Of an array; empty for all else, and for one that has no shape, as a nested tensor."""
+    try:
+        shape = getattr(value, "shape", None)
+    except RuntimeError:
+        return ()
     return tuple(shape) if isinstance(shape, tuple) else ()
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ctrecon.errors import OutputError
+from ctrecon.support.leftovers import aside_of, part_of, sweep
 from ctrecon.support.where import causes
 
 _REMEDY = {
@@ -58,7 +58,8 @@ def atomic_files() -> Iterator[Files]:
     Call the object with a path to get a temporary path beside it to write to, and ``remove`` a path that must not
     outlive the others. When the block ends well, everything is swapped in, in the order of the calls: the old files go
     aside first, so at no moment does a new file stand beside an old one. On any exception, Ctrl-C included, the
-    temporary files are removed and what was there stays as it was; an error in the midst of the swap undoes it.
+    temporary files are removed and what was there stays as it was; an error in the midst of the swap undoes it. What a
+    killed process left under such names, a later one removes (``ctrecon/support/leftovers.py``).
 
     Raises:
         OutputError: Where a place cannot be written, the disk is full, or a path is a link or no regular file.
@@ -118,6 +119,7 @@ class Files:
     def __init__(self) -> None:
         self._waiting: dict[Path, Path] = {}
         self._leaving: list[Path] = []
+        self._aside: list[Path] = []
         self.last = Path()
         """What was worked on last, for messages."""
 
@@ -127,14 +129,16 @@ class Files:
             return self._waiting[path]
         check_writable(path)
         self.last = path
-        # Short, so that a name of the longest allowed length still works.
-        temporary = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}.part{path.suffix[:20]}")
+        sweep(path.parent)
+        temporary = part_of(path)
+        # Noted before it is done: an interrupt between the two must find it.
+        self._waiting[path] = temporary
         # Created here, by the user's own mask, so that an impossible place is known before the work is done.
         try:
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as error:
+            del self._waiting[path]
             raise output_error(path, error) from None
-        self._waiting[path] = temporary
         return temporary
 
     def remove(self, path: Path) -> None:
@@ -164,20 +168,21 @@ class Files:
             ((path, temporary),) = self._waiting.items()
             os.replace(temporary, path)  # noqa: PTH105  # the same call, and its name says what it does
         else:
-            self._swap()
+            self._aside = self._swap()
         for path in self._waiting:
             note_written(path)
         for folder in {path.parent for path in (*self._waiting, *self._leaving)}:
             _to_disk(folder)
 
-    def _swap(self) -> None:
+    def _swap(self) -> list[Path]:
+        """Where the old files are, once the new ones stand."""
         aside: dict[Path, Path] = {}
         new: list[Path] = []
         try:
             for path in (*self._leaving, *self._waiting):
                 self.last = path
                 if path.exists() and path not in aside:
-                    old = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}.old")
+                    old = aside_of(path)
                     # Noted before it is done: an interrupt between the two must find it.
                     aside[path] = old
                     os.replace(path, old)  # noqa: PTH105
@@ -193,15 +198,13 @@ class Files:
                 with suppress(OSError):
                     os.replace(old, path)  # noqa: PTH105
             raise
-        for old in aside.values():
-            with suppress(OSError):
-                old.unlink()
+        return list(aside.values())
 
     def clean(self) -> None:
-        """Remove the temporary files that are left."""
-        for temporary in self._waiting.values():
+        """Remove the old files that were replaced, and the temporary ones that are left."""
+        for path in (*self._aside, *self._waiting.values()):
             with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
 
 def _to_disk(folder: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ctrecon.support.atomic import note_written, output_error
+from ctrecon.support.leftovers import aside_of, sweep
 from ctrecon.support.places import check_new_folder
 
 
@@ -21,9 +21,9 @@ def new_folder(folder: Path, *, ours: Callable[[str], bool], overwrite: bool = F
     """
     folder = Path(folder)
     check_new_folder(folder, ours=ours, overwrite=overwrite)
-    token = secrets.token_hex(4)
     target = folder.resolve()
-    partial, old = (target.with_name(f".{target.name[:100]}.{token}.{what}") for what in ("part", "old"))
+    sweep(target.parent)
+    partial, old = aside_of(target).with_suffix(".part"), aside_of(target)
     try:
         partial.mkdir()
         yield partial

@@ -16,7 +16,7 @@ from ctrecon.auditing.image_set import variation
 from ctrecon.auditing.regions import Region, Ring, disc, disc_mm, masked, read_mask
 from ctrecon.errors import SettingError
 from ctrecon.io.images import read_image_array
-from ctrecon.support.arguments import shown
+from ctrecon.support.arguments import shape_of, shown
 
 Disc: TypeAlias = tuple[float, float, float]
 Roi: TypeAlias = Disc | str | os.PathLike[str] | npt.NDArray[Any]
@@ -74,7 +74,7 @@ def _in_pixels(given: Any, evidence: Evidence, ring: Ring) -> Region:
     numbers = _three(given)
     if numbers is not None:
         return disc(*numbers, shape, ring)
-    if hasattr(given, "__array__"):
+    if hasattr(given, "__array__") or isinstance(given, memoryview):
         raise SettingError(f"a mask is a NumPy array [rows, columns], got {shown(given)}; give numpy.asarray of it")
     mask = read_mask(Path(given), shape, None if grid is None else grid.spacing_mm)
     return masked(mask, Path(given).name, ring)
@@ -84,15 +84,15 @@ def _several(given: Any) -> list[Any]:
     """One region or many, as a list: three numbers are a disc."""
     if isinstance(given, str | os.PathLike | np.ndarray) or _three(given) is not None:
         return [given]
-    return [given] if hasattr(given, "__array__") else list(given)
+    return [given] if hasattr(given, "__array__") or isinstance(given, memoryview) else list(given)
 
 
 def _three(given: Any) -> Disc | None:
-    if isinstance(given, os.PathLike | np.ndarray) or len(getattr(given, "shape", ())) > 1:
+    if isinstance(given, os.PathLike | np.ndarray) or len(shape_of(given)) > 1:
         return None
     parts = given.split(",") if isinstance(given, str) else given
     try:
         x, y, r = (float(part) for part in parts)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, NotImplementedError):  # a memoryview of two axes has no rows
         return None
     return x, y, r

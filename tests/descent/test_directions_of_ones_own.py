@@ -72,6 +72,9 @@ ODD_ANSWERS = {
     "whole numbers": (lambda u: torch.ones_like(u, dtype=torch.int64), r"returned torch\.int64"),
     "complex": (lambda u: torch.ones_like(u, dtype=torch.complex128), r"returned torch\.complex128"),
     "sparse": (lambda u: torch.ones_like(u).to_sparse(), r"returned a sparse tensor; use z\.to_dense"),
+    "nested": (
+        lambda u: torch.nested.nested_tensor(list(u), layout=torch.jagged), r"a nested tensor; use torch\.stack"
+    ),
     "elsewhere": (lambda u: torch.ones_like(u, device="meta"), "returned a tensor on meta"),
 }
 

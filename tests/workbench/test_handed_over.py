@@ -26,6 +26,13 @@ BEAM = ct.FanBeam(
 GRID = ct.Grid(rows=12, columns=12)
 
 
+class Lost:
+    """An array of a device that is gone."""
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("device lost")
+
+
 class Odd:
     """Nothing that any argument may be."""
 
@@ -149,6 +156,7 @@ def sinograms() -> dict[str, Any]:
         "long": plain.astype(np.longdouble),
         "empty": plain[:0], "line": plain.ravel(), "deep": plain[None], "narrow": plain[:, :-1], "turn": plain.T,
         "ragged": [[1.0], [1.0, 2.0]], "infinite": np.full(BEAM.shape, np.inf), "far": np.full(BEAM.shape, 1e31),
+        "lost": Lost(), "uneven": torch.nested.nested_tensor(list(tensor), layout=torch.jagged),
         "fields": np.zeros(3, dtype=[("a", float)]), "number": 3.0, "nothing": None, "zero": 0 * plain,
     }  # fmt: skip
 
@@ -220,6 +228,21 @@ def test_numbers_of_numpy_reach_a_function_as_pythons_own() -> None:
         told(1, 1.0, True, 3)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="unexpected"):
         told(1, 1.0, True, "x", e=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("reconstruct", {"detla": 1}, "'detla'; did you mean delta"), ("simulate", {"nois": 1}, "did you mean noise"),
+        ("reconstruct_stack", {"delta": 1}, r"did you mean settings=Settings\(delta=\.\.\.\)"),
+        ("audit", {"zzz": 1}, "'zzz'; it takes everywhere, gap, "), ("members", {}, "missing a required argument"),
+    ],
+)
+def test_a_keyword_that_is_none_is_told_with_the_one_that_is_meant(name: str, given: Any, words: str) -> None:
+    needed = {} if not given or name == "simulate" else {"scan": 1, "output": "", "subject": ""}
+    known = inspect.signature(getattr(ct, name)).parameters
+    with pytest.raises(TypeError, match=rf"^{name}\(\) .*{words}"):
+        getattr(ct, name)(**{key: value for key, value in needed.items() if key in known}, **given)
 
 
 def test_what_is_open_is_not_refused() -> None:

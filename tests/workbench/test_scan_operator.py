@@ -99,3 +99,18 @@ def test_errors_say_what_would_do(made: tuple[ct.Scan, torch.Tensor]) -> None:
     B = ct.operator(bare, device="cpu")
     with pytest.raises(ct.errors.OperatorError, match="no geometry, which fbp needs"):
         B.fbp(torch.ones(1, *B.range_shape))
+
+
+@pytest.mark.parametrize("name", ["sparse", "joseph"])
+def test_a_tensor_without_dense_values_is_refused_and_changes_nothing(name: str) -> None:
+    A = ct.operator(ct.Scan(np.ones(PARALLEL.shape), PARALLEL, grid=ct.Grid(rows=8, columns=8)), name=name)
+    odd = {"meta": lambda x: x.to("meta"), "sparse": lambda x: x.to_sparse(),
+           "nested": lambda x: torch.nested.nested_tensor(list(x), layout=torch.jagged)}  # fmt: skip
+    u = torch.rand(2, *A.domain_shape)
+    f = A(u)
+    for call, given in ((A, u), (A.T, f), (A.fbp, f)):
+        before = call(given)
+        for kind, make in odd.items():
+            with pytest.raises(ct.errors.OperatorError, match=kind):
+                call(make(given))
+        assert torch.equal(call(given), before)
