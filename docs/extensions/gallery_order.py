@@ -14,7 +14,7 @@ FIRST = (
     "plot_first_reconstruction.py", "plot_certificate.py", "plot_counts.py", "plot_own_geometry.py",
     "plot_half_fan.py", "plot_cone_beam.py", "plot_stack.py",
     "plot_wrong_axis.py", "plot_rings.py", "plot_missing_cells.py", "plot_calibrate.py",
-    "plot_limited_angle.py", "plot_audit.py", "plot_compare.py",
+    "plot_limited_angle.py", "plot_audit.py", "plot_members.py", "plot_compare.py", "plot_report.py",
     "plot_own_direction.py", "plot_own_network.py", "plot_own_energy.py", "plot_training_loop.py",
     "plot_dicom.py", "plot_pacs.py",
     "plot_peers.py", "plot_two_pixels.py", "plot_superresolution.py", "plot_sudoku.py",
