@@ -25,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = (
-    "ctrecon/cli/main.py", "ctrecon/phantoms/__init__.py", "ctrecon/py.typed",
+    "ctrecon_edn.py", "ctrecon/cli/main.py", "ctrecon/phantoms/__init__.py", "ctrecon/py.typed",
     "ctrecon/networks/weights/ct-default.safetensors", "ctrecon/certificates/verify.py",
     "ctrecon/dicom/deidentify/basic_profile.csv", "ctrecon/io/datasets/sets.json",
     "ctrecon/outputs/report/image.html", "ctrecon/outputs/report/style.css", "ctrecon/outputs/report/plots.js",
@@ -91,7 +91,8 @@ def check(dist: Path) -> Path:
     missing = [name for name in NEEDED if name not in names]
     assert not missing, f"{wheel.name} lacks {missing}"
     tops = {name.split("/")[0] for name in names}
-    assert all(top == "ctrecon" or top.endswith(".dist-info") for top in tops), f"{wheel.name} installs {tops}"
+    ours = {top for top in tops if top in ("ctrecon", "ctrecon_edn.py") or top.endswith(".dist-info")}
+    assert tops == ours, f"{wheel.name} installs {tops}"
     with tarfile.open(sdist) as archive:
         packed = {member.name.partition("/")[2] for member in archive.getmembers()}
     missing = [name for name in NEEDED if name not in packed]
@@ -120,6 +121,26 @@ def use(wheel: Path, environment: Path, demo: Path) -> None:
     run(str(python), "-c", WHERE, str(ROOT), cwd=demo)
     run(str(bin_folder / "ctrecon"), "--help", cwd=demo, quiet=True)
     run("make", "--silent", "-C", str(ROOT), "-o", ".venv/.installed", "demo", f"BIN={bin_folder}", f"DEMO={demo}")
+    beside_another(site, bin_folder / "ctrecon")
+
+
+def beside_another(site: Path, command: Path) -> None:
+    """What the registry's other ``ctrecon`` does to ours, installed last or removed: the command says it in one line.
+
+    It ends the environment's use.
+    """
+    other = site / "ctrecon-0.2.0.dist-info"
+    other.mkdir()
+    for text in ("import no_module_of_this_name\n", None):
+        if text is None:
+            other.rmdir()
+            (site / "ctrecon" / "__init__.py").unlink()
+        else:
+            (site / "ctrecon" / "__init__.py").write_text(text)
+        done = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        print(done.stderr, end="")
+
 
 
 def run(*words: str, cwd: Path | None = None, quiet: bool = False) -> None:

@@ -16,7 +16,6 @@ import click
 from ctrecon.cli.ended import end_in_good_order
 from ctrecon.cli.lazy import LazyGroup
 from ctrecon.errors import CtreconError
-from ctrecon.support.alone import check_alone
 from ctrecon.support.atomic import written
 from ctrecon.support.text import printable
 from ctrecon.support.troubles import see
@@ -126,14 +125,9 @@ def _open_what_is_closed() -> None:
 
 
 def main() -> None:
-    """The entry point of the ``ctrecon`` command."""
+    """The ``ctrecon`` command, once ``ctrecon_edn.py`` has seen that ours is the only package of its name."""
     _open_what_is_closed()
     _collect_seldom()
-    try:
-        check_alone()
-    except CtreconError as error:
-        click.echo(f"ctrecon: {error}", err=True)
-        sys.exit(EXIT_BAD_INPUT)
     end_in_good_order()
     cli(prog_name="ctrecon")
 

@@ -51,8 +51,8 @@ def checked_with(error: type[CtreconError]) -> Callable[[Callable[P, R]], Callab
                 raise TypeError(f"{function.__name__}() {why}{_meant(function, signature, kwargs)}") from None
             kinds = _hints(function)
             keys = _keys(kinds.get(rest))
-            for name in bound.arguments.get(rest, ()) if keys is not None else ():
-                if name not in keys:
+            for name in bound.arguments.get(rest, ()):
+                if keys is not None and name not in keys:
                     said = f"got an unexpected keyword argument {name!r}{_meant(function, signature, kwargs)}"
                     raise TypeError(f"{function.__name__}() {said}")
             for name, value in bound.arguments.items():
@@ -117,9 +117,9 @@ def _meant(function: Any, signature: inspect.Signature, given: Mapping[str, Any]
             known |= {key: key for key in _keys(kind) or ()}
             continue
         known[name] = name
-        for arm in filter(is_dataclass, _arms(kind)):
-            if name == "settings":
-                known = {key.name: f"{name}={arm.__name__}({key.name}=...)" for key in fields(arm)} | known
+        for arm in _arms(kind) if name == "settings" else ():
+            if is_dataclass(arm):
+                known = {key.name: f"{name}={_word(arm)[2:]}({key.name}=...)" for key in fields(arm)} | known
     unknown = next((name for name in given if name not in signature.parameters and known.get(name) != name), None)
     close = None if unknown is None else difflib.get_close_matches(unknown, known, n=1)
     if close is None:

@@ -7,6 +7,7 @@ machine that nobody goes on with a file, and in a shared folder those of other m
 from __future__ import annotations
 
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -68,14 +69,10 @@ def _mark() -> str:
 @cache
 def _machine() -> str:
     """This start of this machine, and among whose processes numbers are counted: containers count their own."""
-    said = []
-    for ask in (
-        lambda: os.uname().nodename,
-        lambda: Path("/proc/sys/kernel/random/boot_id").read_text(),
-        lambda: os.readlink("/proc/self/ns/pid"),  # noqa: PTH115  # no path, but a name
-    ):
-        with suppress(OSError, AttributeError):
-            said.append(ask())
+    said = [platform.node()]
+    with suppress(OSError):  # no Linux
+        said.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        said.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115  # no path, but a name
     return sha256("\n".join(said).encode()).hexdigest()[:8]
 
 

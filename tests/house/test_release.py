@@ -43,5 +43,5 @@ def test_the_container_asks_for_extras_and_commands_that_exist() -> None:
     said = text(".ci/container/Containerfile")
     (extras,) = re.findall(r'^ARG EXTRAS="(.*)"$', said, re.MULTILINE)
     assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
-    assert PROJECT["scripts"] == {"ctrecon": "ctrecon.cli.main:main"}
+    assert PROJECT["scripts"] == {"ctrecon": "ctrecon_edn:main"}
     assert 'ENTRYPOINT ["ctrecon"]' in said
