@@ -252,8 +252,10 @@ def joseph(geometry: Json, grid: Json) -> Iterator[Rows]:
                 errors[abs(tie[at]) <= 3 * off * max(1.0, tall / wide)] = np.inf
                 z = np.fmin(np.fmax(start[:, None] - slope[:, None] * line, 0), across + 1)  # numbers even of NaN
                 k = z.astype(np.int32)
-                values = length[:, None, None] * np.stack([k + 1 - z, z - k], axis=-1)
-                columns = (k * stride + (line + 1) * step)[..., None] + np.array([0, stride], dtype=np.int32)
+                values, columns = np.empty((*z.shape, 2)), np.empty((*z.shape, 2), dtype=np.int32)
+                values[..., 0], values[..., 1] = (k + 1 - z) * length[:, None], (z - k) * length[:, None]
+                columns[..., 0] = k * stride + (line + 1) * step
+                columns[..., 1] = columns[..., 0] + stride
                 parts = values.ravel(), columns.ravel(), 2 * lines * np.arange(len(at) + 1, dtype=np.int32)
                 rows = scipy.sparse.csr_matrix(parts, shape=(len(at), (sides[0] + 3) * (sides[1] + 3)))
                 yield at + view * cells, rows, errors, lines * length * (1 + 1e-9)

@@ -7,13 +7,14 @@ import math
 import numpy as np
 
 from ctrecon.diagnosis.causes import SPEAKING
+from ctrecon.diagnosis.coarse import coarse_fit, explains_more
 from ctrecon.diagnosis.diagnose import Diagnosis, diagnose
-from ctrecon.diagnosis.fit import Fit, fit
+from ctrecon.diagnosis.fit import Fit
 from ctrecon.diagnosis.middle_row import MiddleRow
 from ctrecon.diagnosis.noise import noise_share
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.errors import CtreconError
-from ctrecon.measurement.center import estimate_center
+from ctrecon.measurement.center import axis_column, estimate_center
 from ctrecon.measurement.scan import Scan
 
 DOUBT = "doubt: "
@@ -58,7 +59,7 @@ def a_sign(scan: Scan) -> bool:
         InputError: Where no coarse image can be fitted to it.
     """
     # Not by delta: a wrong geometry passes for noise, and then any image meets delta.
-    found = _coarse(scan)
+    found = coarse_fit(scan)
     return (
         found.share > _TIMES * noise_share(scan, found.block) + _COARSE
         or _uneven(found)
@@ -73,24 +74,22 @@ def _uneven(found: Fit) -> bool:
     return scatter > max(_UNEVEN, _UNEVEN_TIMES * found.share / math.sqrt(found.data.shape[1]))
 
 
-def _coarse(scan: Scan, like: Fit | None = None) -> Fit:
-    return fit(scan, side=64, cells=96, most_views=45, uses="many", like=like)
-
-
 def _worth_it(suggestion: Suggestion, found: Fit) -> bool:
     # A ray or two that stand out by chance are no reason to try all that could be wrong.
     if suggestion.scan is None or suggestion.certain:
         return True
-    return _coarse(suggestion.scan, found).share < _MENDED * found.share
+    return explains_more(suggestion.scan, found, _MENDED)
 
 
 def _off_axis(scan: Scan) -> bool:
     orbit = None if scan.geometry is None else scan.geometry.orbit
     if scan.geometry is None or orbit is None or not orbit.steady:
         return False
+    stated = (scan.sinogram.shape[1] - 1) / 2 - orbit.detector_offset_mm / scan.geometry.detector_spacing_mm
     try:
+        if abs(axis_column(scan.sinogram, scan.geometry) - stated) <= _OFF_AXIS:
+            return False  # most scans: how sure that is takes twice as long
         found = estimate_center(scan.sinogram, scan.geometry)
     except CtreconError:
         return False
-    stated = (scan.sinogram.shape[1] - 1) / 2 - orbit.detector_offset_mm / scan.geometry.detector_spacing_mm
-    return bool(abs(found.column - stated) > max(_OFF_AXIS, (found.high - found.low) / 2))
+    return bool(abs(found.column - stated) > (found.high - found.low) / 2)

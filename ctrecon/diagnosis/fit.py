@@ -26,6 +26,8 @@ from ctrecon.support.arrays import Array, Float64Array
 VIEWS, CELLS, SIDE, STEPS = 90, 128, 96, 14
 # An object that is no wider than this share of the square is looked at alone, with a margin of so many cells.
 _SMALL, _MARGIN_CELLS = 0.6, 2
+# After so many steps the fit of a right reading is ahead of that of a wrong one.
+_EARLY = 5
 # In so many views noise is taken for more of it, far from where it is.
 _STRAY = 0.04
 
@@ -44,6 +46,7 @@ class Fit:
         block: How many cells make a coarse one.
         geometry: Of these views.
         operator: The projector of geometry and grid.
+        course: ``share`` after each step.
     """
 
     share: float
@@ -55,6 +58,7 @@ class Fit:
     block: int
     geometry: Geometry
     operator: LinearOperator
+    course: tuple[float, ...]
 
     def columns_that_stand_out(self) -> list[int]:
         """Coarse cells whose residual keeps its sign over the views, beyond chance and beyond their neighbours.
@@ -87,8 +91,15 @@ class Fit:
 
 
 def fit(
-    scan: Scan, *, side: int = SIDE, cells: int = CELLS, most_views: int = VIEWS, steps: int = STEPS,
-    uses: Uses = "few", like: Fit | None = None,
+    scan: Scan,
+    *,
+    side: int = SIDE,
+    cells: int = CELLS,
+    most_views: int = VIEWS,
+    steps: int = STEPS,
+    uses: Uses = "few",
+    like: Fit | None = None,
+    rival: Fit | None = None,
 ) -> Fit:
     """The coarse misfit of a scan.
 
@@ -98,8 +109,9 @@ def fit(
         cells: About so many coarse detector cells.
         most_views: About so many views.
         steps: Conjugate gradients.
-        uses: ``"many"`` where no other fit will follow: a small matrix is made quicker than numba is loaded.
+        uses: ``"some"`` where no other fit will follow: a small matrix is made quicker than numba is loaded.
         like: A fit whose projector serves here too, where geometry and grid are the same.
+        rival: The fit of another reading of the scan, which this one is to beat: it ends early where it falls behind.
 
     Returns:
         The fit, the same for the same scan and numbers.
@@ -121,32 +133,51 @@ def fit(
     else:
         operator = choose_operator(geometry, grid, uses=uses)
     data = torch.from_numpy(np.array(scan.sinogram[views], dtype=np.float32))[None, None]
-    usable = torch.ones_like(data)
-    if scan.mask is not None:
-        usable = torch.from_numpy(np.array(scan.mask[views], dtype=np.float32))[None, None]
+    usable = None if scan.mask is None else torch.from_numpy(np.array(scan.mask[views], dtype=np.float32))[None, None]
     block = max(1, scan.sinogram.shape[1] // cells)
-    f = _means(data * usable, block)
+
+    def coarsened(values: Tensor) -> Tensor:
+        return _means(values if usable is None else values * usable, block)
+
+    def back(values: Tensor) -> Tensor:
+        fine = _spread(values, block, data.shape)
+        return operator.adjoint(fine if usable is None else fine * usable)
+
+    f = coarsened(data)
     size = float(torch.linalg.vector_norm(f.double()))
     if size == 0:
         raise InputError(f"{scan.source}: the data are zero in every view that was looked at; there is nothing to fit")
     u = torch.zeros((1, 1, *grid.shape))
     r = f.clone()
-    z = operator.adjoint(_spread(r, block, data.shape) * usable)
+    z = back(r)
     d, gamma = z, float((z.double() ** 2).sum())
+    course: list[float] = []
     for _ in range(steps):
-        q = _means(operator(d) * usable, block)
+        q = coarsened(operator(d))
         bend = float((q.double() ** 2).sum())
         if bend == 0 or gamma == 0:
             break
         u, r = u + gamma / bend * d, r - gamma / bend * q
-        z = operator.adjoint(_spread(r, block, data.shape) * usable)
+        course.append(float(torch.linalg.vector_norm(r.double())) / size)
+        if rival is not None and len(course) == _EARLY <= len(rival.course) and course[-1] > rival.course[_EARLY - 1]:
+            break
+        if len(course) == steps:
+            break  # the next direction would not be gone
+        z = back(r)
         last, gamma = gamma, float((z.double() ** 2).sum())
         d = z + gamma / last * d
     residual = -r[0, 0].double().numpy()
     return Fit(
-        share=float(np.linalg.norm(residual)) / size, image=u[0, 0].numpy(), residual=residual,
-        data=f[0, 0].double().numpy(), views=views, grid=grid, block=block, geometry=geometry,
+        share=float(np.linalg.norm(residual)) / size,
+        image=u[0, 0].numpy(),
+        residual=residual,
+        data=f[0, 0].double().numpy(),
+        views=views,
+        grid=grid,
+        block=block,
+        geometry=geometry,
         operator=operator,
+        course=tuple(course),
     )
 
 
@@ -188,6 +219,8 @@ def _about_a_small_object(scan: Scan, side: int, square: Grid) -> Grid | None:
 
 def _means(values: Tensor, block: int) -> Tensor:
     """The means of ``block`` neighbouring cells, times its square root; cells left over at the end fall off."""
+    if block == 1:
+        return values
     whole = values.shape[-1] // block * block
     folded = values[..., :whole].reshape(*values.shape[:-1], whole // block, block)
     return folded.mean(-1) * math.sqrt(block)
@@ -195,6 +228,8 @@ def _means(values: Tensor, block: int) -> Tensor:
 
 def _spread(coarse: Tensor, block: int, shape: torch.Size) -> Tensor:
     """The transpose of ``_means``."""
+    if block == 1:
+        return coarse
     out = coarse.new_zeros(shape)
     out[..., : coarse.shape[-1] * block] = coarse.repeat_interleave(block, -1) / math.sqrt(block)
     return out

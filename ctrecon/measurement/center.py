@@ -62,6 +62,20 @@ class Center:
         return f"column {self.column:.2f} ({self.low:.2f} to {self.high:.2f} with 95% confidence) by {self.how}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A column without its interval, and what finds it ``again`` in one of ``_PARTS`` parts of the data, if anything.
+
+    ``columns``, ``misfits``: where the misfit was looked at, and what it was.
+    """
+
+    column: float
+    how: str
+    again: Callable[[int], float] | None
+    columns: Float64Array
+    misfits: Float64Array
+
+
 def estimate_center(sinogram: Array, geometry: Geometry) -> Center:
     """The column the rotation axis projects to, from the data; the geometry's own offset is not used.
 
@@ -82,6 +96,34 @@ def estimate_center(sinogram: Array, geometry: Geometry) -> Center:
             turn, a misfit that is least at an end of the detector.
         GeometryError: For a geometry without an orbit.
     """
+    found = _found(sinogram, geometry)
+    column, again = found.column, found.again
+    parts = [column - 1, column + 1] if again is None else [again(part) for part in range(_PARTS)]
+    low, high = _interval(column, parts)
+    return Center(
+        column=column, how=found.how, low=low, high=high, columns=tuple(found.columns.tolist()),
+        misfits=tuple(found.misfits.tolist()),
+    )  # fmt: skip
+
+
+def axis_column(sinogram: Array, geometry: Geometry) -> float:
+    """``estimate_center(sinogram, geometry).column`` alone, in a third of the time.
+
+    Args:
+        sinogram: As there.
+        geometry: As there.
+
+    Returns:
+        The column, from 0.
+
+    Raises:
+        InputError: As there.
+        GeometryError: As there.
+    """
+    return _found(sinogram, geometry).column
+
+
+def _found(sinogram: Array, geometry: Geometry) -> _Found:
     orbit = orbit_of(geometry, "the search for the rotation axis", "its own places say where the axis is")
     values = sinogram.astype(np.float64)
     if values.shape[0] < 3 or values.shape[1] < 8:
@@ -101,15 +143,19 @@ def estimate_center(sinogram: Array, geometry: Geometry) -> Center:
     half_turn = _uniform_half_turn(angles)
     if half_turn is not None:
         return _search(_sinogram_metric(values[half_turn]), n, "sinogram metric (Vo et al. 2014)")
-    column = _center_of_mass(values, angles)
-    enough = len(values) >= _FEWEST_VIEWS * _PARTS
-    parts = [_center_of_mass(values[k::_PARTS], angles[k::_PARTS]) for k in range(_PARTS)] if enough else []
-    low, high = _interval(column, parts or [column - 1, column + 1])
-    return Center(column=column, how="centre of mass (Azevedo et al. 1990)", low=low, high=high)
+
+    def again(part: int) -> float:
+        return _center_of_mass(values[part::_PARTS], angles[part::_PARTS])
+
+    nowhere = np.empty(0)
+    return _Found(
+        column=_center_of_mass(values, angles), how="centre of mass (Azevedo et al. 1990)",
+        again=again if len(values) >= _FEWEST_VIEWS * _PARTS else None, columns=nowhere, misfits=nowhere,
+    )  # fmt: skip
 
 
-def _search(misfit: Misfit, cells: int, how: str) -> Center:
-    """The smallest misfit over the whole detector, then nearer and nearer, and the same in each part of the data."""
+def _search(misfit: Misfit, cells: int, how: str) -> _Found:
+    """The smallest misfit over the whole detector, then nearer and nearer."""
     margin = max(1.0, _MARGIN * cells)
     # In whole steps of half a cell: rays are compared as they were measured, not between two cells.
     half_cells = math.ceil(2 * (cells - 1 - 2 * margin) / _MOST_COLUMNS)
@@ -121,12 +167,10 @@ def _search(misfit: Misfit, cells: int, how: str) -> Center:
             "the rotation axis cannot be found: the misfit is least at an end of the detector; give --center a column"
         )
     column = _nearer(misfit, float(columns[best]), float(columns[1] - columns[0]), None)
-    parts = [_nearer(misfit, column, 0.5, part) for part in range(_PARTS)]
-    low, high = _interval(column, parts)
     finite = np.isfinite(values)
-    return Center(
-        column=column, how=how, low=low, high=high, columns=tuple(columns[finite].tolist()),
-        misfits=tuple(values[finite].tolist()),
+    return _Found(
+        column=column, how=how, again=lambda part: _nearer(misfit, column, 0.5, part), columns=columns[finite],
+        misfits=values[finite],
     )  # fmt: skip
 
 

@@ -12,11 +12,11 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.cache import cached_sparse_operator
 from ctrecon.operators.joseph import JosephOperator
-from ctrecon.operators.sparse import SparseOperator, matrix_fits
+from ctrecon.operators.sparse import SparseOperator, matrix_fits, sparse_operator
 from ctrecon.support.device import CPU, automatic_device, device_of, free_bytes, gpu_is_listed, in_a_line
 
 OperatorName = Literal["sparse", "joseph", "astra"]
-Uses = Literal["many", "few"]
+Uses = Literal["many", "some", "few"]
 
 # As long as the processor's caches hold the matrix, products with batches are a third faster by it than by computing
 # its weights anew; beyond, every product waits for the memory, and joseph is two to three times faster
@@ -153,7 +153,8 @@ def choose_operator(
         dtype: Of the tensors.
         name: Overrides: ``sparse``, ``joseph`` or ``astra``.
         memory_budget_bytes: What a matrix may take where it is chosen.
-        uses: ``"few"`` where few products will be asked for.
+        uses: ``"few"`` where few products will be asked for; ``"some"``, some dozens, where numba need not be loaded
+            for them: a matrix without its transpose then.
 
     Returns:
         ``[batch, 1, rows, columns] -> [batch, 1, views, detectors]``, in space ``[batch, 1, slices, rows, columns] ->
@@ -169,7 +170,9 @@ def choose_operator(
         if where.type != "cpu":
             name = _name_on_gpu(geometry, grid, where, "many") or "sparse"
         else:
-            fits = uses == "many" and matrix_fits(geometry, grid, memory_budget_bytes)
+            fits = uses != "few" and matrix_fits(geometry, grid, memory_budget_bytes)
+            if fits and uses == "some":
+                return sparse_operator(geometry, grid, dtype=dtype, few=True)
             name = "sparse" if fits else "joseph"
     if name == "astra":
         # Here, because the import is slow and most runs do without.

@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import HALF_PRECISION, LinearOperator
 from ctrecon.operators.footprint import Footprint, footprint
-from ctrecon.support.arrays import Array
+from ctrecon.operators.joseph_entries import Entries, joseph_entries
 from ctrecon.support.threads import split
 
 INT32_MAX = int(np.iinfo(np.int32).max)
@@ -33,44 +33,7 @@ INT32_MAX = int(np.iinfo(np.int32).max)
 _AT_ONCE = 1 << 16
 
 
-class _Entries(NamedTuple):
-    """Of some rows of the matrix: how many each has, and their columns and values, row by row along the ray."""
-
-    counts: npt.NDArray[np.int64]
-    columns: npt.NDArray[np.int32]
-    values: Array
-
-
-def _entries(table: Footprint, grid: Grid, dtype: npt.DTypeLike) -> _Entries:
-    """Joseph's two weights on each line of the image that each ray of a flat ``table`` crosses."""
-    rows, columns = grid.shape
-    lines, width = np.where(table.by_row, rows, columns), np.where(table.by_row, columns, rows)
-    along, across = np.where(table.by_row, columns, 1), np.where(table.by_row, 1, columns)
-    every = np.arange(max(rows, columns), dtype=np.int32)
-    # One more than the crossing: what counts is then positive, and truncating is taking the floor.
-    crossing = table.start[:, None] + table.slope[:, None] * every + 1.0
-    inside = (crossing >= 0) & (crossing < width[:, None] + 1) & (every < lines[:, None])
-    met = inside.sum(axis=1)
-    crossing = crossing[inside]
-    k = crossing.astype(np.int32)
-    weight = np.empty((k.size, 2))
-    np.subtract(crossing, k, out=weight[:, 1])
-    np.subtract(1.0, weight[:, 1], out=weight[:, 0])
-    # The first weight is never 0, the second one is where a ray meets a pixel's middle.
-    kept = np.stack([k >= 1, (k < np.repeat(width, met)) & (weight[:, 1] != 0)], axis=1)
-    weight *= np.repeat(table.length_mm, met)[:, None]
-    step = np.repeat(across.astype(np.int32), met)
-    second = k * step + (every * along[:, None].astype(np.int32))[inside]
-    column = np.stack([second - step, second], axis=1)
-    alone = np.flatnonzero(~kept.all(axis=1))
-    ray = np.searchsorted(np.cumsum(met), alone, side="right")
-    lost = np.bincount(ray, weights=2 - kept[alone].sum(axis=1), minlength=met.size)
-    return _Entries(2 * met - lost.astype(np.int64), column[kept], weight[kept].astype(dtype))
-
-
-def joseph_matrix(
-    geometry: Geometry, grid: Grid, dtype: npt.DTypeLike = np.float32
-) -> scipy.sparse.csr_matrix:
+def joseph_matrix(geometry: Geometry, grid: Grid, dtype: npt.DTypeLike = np.float32) -> scipy.sparse.csr_matrix:
     """Joseph's weights as a matrix in compressed rows.
 
     Args:
@@ -93,18 +56,18 @@ def joseph_matrix(
     return scipy.sparse.csr_matrix((values, columns, ends.astype(np.int32)), shape=(rays, pixels), copy=False)
 
 
-def _all_entries(geometry: Geometry, grid: Grid, dtype: npt.DTypeLike) -> list[_Entries]:
+def _all_entries(geometry: Geometry, grid: Grid, dtype: npt.DTypeLike) -> list[Entries]:
     """Of all rays in their order, on all threads."""
     table = footprint(geometry, grid)
     by_row = table.by_row.reshape(-1)
     start, slope, length = (part.reshape(-1) for part in (table.start, table.slope, table.length_mm))
     step = max(1, _AT_ONCE // max(grid.shape))
-    parts: dict[int, _Entries] = {}
+    parts: dict[int, Entries] = {}
 
     def work(first: int, last: int) -> None:
         for k in range(first, last):
             some = slice(k * step, (k + 1) * step)
-            parts[k] = _entries(Footprint(by_row[some], start[some], slope[some], length[some]), grid, dtype)
+            parts[k] = joseph_entries(Footprint(by_row[some], start[some], slope[some], length[some]), grid, dtype)
 
     split(math.ceil(by_row.size / step), work)
     return [parts[k] for k in sorted(parts)]
@@ -159,7 +122,9 @@ class SparseOperator(LinearOperator):
     """A stored matrix ``[m, n]`` and its transpose: ``[batch, *domain_shape] -> [batch, *range_shape]``.
 
     ``matrix`` is any scipy sparse matrix, from ``joseph_matrix`` or the user's own; ``transpose`` spares computing
-    it where it is at hand. float32 or float64, any device; ``to`` and ``double`` move and convert both.
+    it where it is at hand. Where ``few`` products will follow, it costs as much as ten of them and is not made: on the
+    CPU the adjoint then goes by the columns of the matrix, an eighth slower and on one thread. float32 or float64, any
+    device; ``to`` and ``double`` move and convert both.
     Raises OperatorError where the shapes do not fit the matrix or an entry is not finite.
     """
 
@@ -171,6 +136,7 @@ class SparseOperator(LinearOperator):
         *,
         dtype: torch.dtype = torch.float32,
         transpose: scipy.sparse.csr_matrix | None = None,
+        few: bool = False,
     ) -> None:
         super().__init__(domain_shape, range_shape)
         rows, columns = matrix.shape
@@ -186,17 +152,27 @@ class SparseOperator(LinearOperator):
         if csr.data.dtype not in (np.float32, np.float64):
             csr = csr.astype(np.float64)
         self._matrix = _torch_csr(csr, dtype)
-        self._transpose = _torch_csr(scipy.sparse.csr_matrix(csr.T) if transpose is None else transpose, dtype)
+        if few and transpose is None:
+            self._transpose: Tensor | None = None
+        else:
+            self._transpose = _torch_csr(scipy.sparse.csr_matrix(csr.T) if transpose is None else transpose, dtype)
 
     def _settle(self, device: torch.device, dtype: torch.dtype) -> None:
-        self._matrix, self._transpose = (one.to(device, dtype) for one in (self._matrix, self._transpose))
+        if self._transpose is None and device.type != "cpu":
+            self._transpose = _torch_csr(scipy.sparse.csr_matrix(self._by_columns()), self._matrix.dtype)
+        self._matrix = self._matrix.to(device, dtype)
+        if self._transpose is not None:
+            self._transpose = self._transpose.to(device, dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         # Torch neither copies nor pickles its compressed rows, so they go as the arrays they consist of.
-        return {**self.__dict__, **{name: csr_parts(getattr(self, name)) for name in _STORED}}
+        stored = {name: getattr(self, name) for name in _STORED}
+        return {**self.__dict__, **{name: None if one is None else csr_parts(one) for name, one in stored.items()}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({**state, **{name: csr_tensor(*state[name]) for name in _STORED}})
+        parts = {name: state[name] for name in _STORED}
+        stored = {name: None if one is None else csr_tensor(*one) for name, one in parts.items()}
+        self.__dict__.update({**state, **stored})
 
     def extra_repr(self) -> str:
         return f"{self.nonzeros} entries, {str(self._matrix.dtype).removeprefix('torch.')} on {self._matrix.device}"
@@ -209,7 +185,18 @@ class SparseOperator(LinearOperator):
         return product(self._matrix, x, self.range_shape)
 
     def _adjoint(self, y: Tensor) -> Tensor:
-        return product(self._transpose, y, self.domain_shape)
+        if self._transpose is not None:
+            return product(self._transpose, y, self.domain_shape)
+        _check_alike(self._matrix, y)
+        # By scipy: torch's own product by columns is a hundred times slower than by rows.
+        lanes = self._by_columns() @ y.reshape(y.shape[0], -1).numpy().T
+        return torch.from_numpy(np.ascontiguousarray(lanes.T)).reshape(y.shape[0], *self.domain_shape)
+
+    def _by_columns(self) -> scipy.sparse.csc_matrix:
+        """The transpose, of the very numbers of the matrix."""
+        begins, columns, values, (rows, pixels) = csr_parts(self._matrix)
+        parts = (values.numpy(), columns.numpy(), begins.numpy())
+        return scipy.sparse.csc_matrix(parts, shape=(pixels, rows), copy=False)
 
     def _probe(self) -> Tensor:
         return self._matrix.values()[:0]
@@ -246,11 +233,7 @@ def product(matrix: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
     Raises OperatorError for another dtype or device than the matrix has.
     """
-    if x.dtype != matrix.dtype or x.device != matrix.device:
-        raise OperatorError(
-            f"this matrix holds {matrix.dtype} on {matrix.device}, got {x.dtype} on {x.device}; "
-            "move one of them by .to(device, dtype)"
-        )
+    _check_alike(matrix, x)
     batch = x.shape[0]
     if batch == 1:
         return (matrix @ x.reshape(-1)).reshape(1, *shape)
@@ -259,6 +242,14 @@ def product(matrix: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         # By rows, so that one entry of the matrix reads neighbouring numbers of all images.
         lanes = lanes.contiguous()
     return (matrix @ lanes).T.reshape(batch, *shape)
+
+
+def _check_alike(matrix: Tensor, x: Tensor) -> None:
+    if x.dtype != matrix.dtype or x.device != matrix.device:
+        raise OperatorError(
+            f"this matrix holds {matrix.dtype} on {matrix.device}, got {x.dtype} on {x.device}; "
+            "move one of them by .to(device, dtype)"
+        )
 
 
 @contextmanager
@@ -270,13 +261,16 @@ def _beta_notice_unheard() -> Iterator[None]:
         yield
 
 
-def sparse_operator(geometry: Geometry, grid: Grid, *, dtype: torch.dtype = torch.float32) -> SparseOperator:
+def sparse_operator(
+    geometry: Geometry, grid: Grid, *, dtype: torch.dtype = torch.float32, few: bool = False
+) -> SparseOperator:
     """Joseph's matrix and its transpose as an operator: attenuation in 1/mm to line integrals.
 
     Args:
         geometry: Of the scan.
         grid: Of the image.
         dtype: float32 or float64.
+        few: Where so few products will follow that the transpose does not pay.
 
     Returns:
         ``[batch, 1, rows, columns] -> [batch, 1, views, detectors]``.
@@ -285,4 +279,4 @@ def sparse_operator(geometry: Geometry, grid: Grid, *, dtype: torch.dtype = torc
         OperatorError: Where int32 cannot count the matrix's entries.
     """
     matrix = joseph_matrix(geometry, grid, np.float64 if dtype == torch.float64 else np.float32)
-    return SparseOperator(matrix, (1, *grid.shape), (1, *geometry.shape), dtype=dtype)
+    return SparseOperator(matrix, (1, *grid.shape), (1, *geometry.shape), dtype=dtype, few=few)

@@ -94,6 +94,19 @@ def test_laws_in_float32(beam: str) -> None:
         check_operator(operator, dtype=torch.float32)
 
 
+@both_beams
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_matrix_without_its_transpose_is_the_same(beam: str, dtype: torch.dtype) -> None:
+    geometry = BEAMS[beam]()
+    few, many = (sparse_operator(geometry, GRID, dtype=dtype, few=few) for few in (True, False))
+    check_operator(few, dtype=dtype)
+    check_layer(few, dtype=dtype)
+    y = random_like((3, *many.range_shape), 5).to(dtype)
+    torch.testing.assert_close(few.adjoint(y), many.adjoint(y), rtol=1e-5, atol=1e-5)
+    with pytest.raises(OperatorError, match=r"move one of them by \.to"):
+        few._adjoint(y.to(torch.float16))
+
+
 def test_moves_and_conversions() -> None:
     geometry = parallel()
     matrix, joseph = sparse_operator(geometry, GRID), JosephOperator(geometry, GRID)

@@ -31,6 +31,8 @@ _VIEWS, _FEWEST = 90, 24
 # make this share of what is left over (0.09 at most in honest ones). Of 24 honest scans none came to -2 of the one.
 _TOO_LITTLE, _TOO_MUCH, _LEAST, _LEAST_MORE = -9.0, 25.0, 0.04, 0.08
 _SHARE = 0.14
+# Of one half: within these the other half, which says the same but for noise, cannot bring both beyond the limits.
+_NOT_SO_LITTLE, _NOT_SO_MUCH = -3.0, 12.0
 # Views that scatter by so much in scale, and so many times what the misfit makes them, are gains, which bend it, too.
 _UNEVEN, _UNEVEN_TIMES = 0.004, 2.0
 
@@ -90,19 +92,24 @@ class _Sums:
 
 
 def _regressed(scan: Scan) -> _Sums | None:
-    """Of both halves; None where the views differ in scale, and not by how dense they are."""
+    """Of both halves, or of the first where that is enough; None where the views differ in scale, and not by how
+    dense they are.
+    """
     step = max(1, scan.sinogram.shape[0] // _VIEWS)
     halves = [_views(scan, slice(first, None, 2 * step)) for first in (0, step)]
-    fits = [fit(half, most_views=half.sinogram.shape[0], uses="many") for half in halves]
+    fits = [fit(half, most_views=half.sinogram.shape[0], uses="some") for half in halves]
     if any(_gains(found) for found in fits):
         return None
-    return _of(halves[0], fits[0], fits[1]) + _of(halves[1], fits[1], fits[0])
+    first = _of(halves[0], fits[0], fits[1])
+    if _NOT_SO_LITTLE < first.errors < _NOT_SO_MUCH:
+        return first
+    return first + _of(halves[1], fits[1], fits[0])
 
 
 def _of(half: Scan, found: Fit, other: Fit) -> _Sums:
     p = _explained(found, other)
     squares = dataclasses.replace(half, sinogram=(p**2).astype(np.float32))
-    q = -fit(squares, most_views=half.sinogram.shape[0], uses="many", like=found).residual
+    q = -fit(squares, most_views=half.sinogram.shape[0], uses="some", like=found).residual
     r = -found.residual
     return _Sums(rq=float((r * q).sum()), qq=float((q * q).sum()), rr=float((r * r).sum()), count=r.size)
 
@@ -111,7 +118,7 @@ def _explained(found: Fit, other: Fit) -> Float64Array:
     """What the image of ``other`` projects to in the views of ``found``."""
     operator = found.operator
     if found.grid != other.grid:
-        operator = choose_operator(found.geometry, other.grid, uses="many")
+        operator = choose_operator(found.geometry, other.grid, uses="some")
     p: Float64Array = operator(torch.from_numpy(other.image)[None, None])[0, 0].numpy().astype(np.float64)
     return p
 

@@ -37,7 +37,7 @@ def rings(scan: Scan) -> Iterator[Suggestion]:
     """The scan without the cells that stand out, or, where all differ, each brought to its neighbours' level."""
     if scan.geometry is None or scan.sinogram.ndim != 2 or min(scan.sinogram.shape) < _FEWEST:
         return
-    found = fit(scan, side=_SIDE, cells=_CELLS, most_views=_VIEWS, steps=_STEPS, uses="many")
+    found = fit(scan, side=_SIDE, cells=_CELLS, most_views=_VIEWS, steps=_STEPS, uses="some")
     if found.block > 1 or len(found.residual) < _FEWEST // 2:
         return
     half = len(found.residual) // 2

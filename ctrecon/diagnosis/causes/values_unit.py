@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ctrecon.diagnosis.causes.length_unit import UNITS
-from ctrecon.diagnosis.fit import fit
+from ctrecon.diagnosis.coarse import coarse_fit
 from ctrecon.diagnosis.suggestion import Suggestion, scaled
 from ctrecon.errors import CtreconError
 from ctrecon.geometry.field_of_view import covered_mm
@@ -27,8 +27,7 @@ def values_unit(scan: Scan) -> Iterator[Suggestion]:
     """The unit that brings what the object absorbs nearest to tissue, where it is far from all that is scanned."""
     if scan.geometry is None or not scan.in_mm:
         return
-    # Of every scan, so without numba, whose loading takes longer than this.
-    image = fit(scan, side=48, cells=64, most_views=48, steps=8, uses="many").image
+    image = coarse_fit(scan).image
     top = float(np.quantile(image, 0.99))
     inside = image[image > top / 3]
     if not inside.size or top <= 0:
