@@ -10,7 +10,7 @@ from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Array
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Simulated:
     """A scan, its truth in 1/mm and the true residual ``||A u - f||``, plain and whitened.
 

@@ -19,7 +19,7 @@ from ctrecon.support.arguments import checked
 from ctrecon.support.progress import Progress, Report
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Calibrated:
     """A scan with its geometry view by view, and what was found.
 

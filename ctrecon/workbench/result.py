@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ctrecon.outputs.stack.store import StackTarget
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Reconstruction:
     """An image, what is proved of it, and how it came about; ``reconstruct`` makes one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import typing
@@ -53,6 +54,15 @@ def test_one_line(name: str, tmp_path: Path) -> None:
     said = repr(MADE[name](tmp_path))
     assert "\n" not in said
     assert len(said) < 320, said
+
+
+@pytest.mark.parametrize("name", sorted({*MADE} - {"diagnose", "verify"}))
+def test_it_is_found_in_a_list_and_can_be_a_key(name: str, tmp_path: Path) -> None:
+    """What holds arrays is equal to itself alone: to compare these by value raises NumPy's own errors."""
+    made = MADE[name](tmp_path)
+    twin = copy.copy(made)
+    assert [twin, made].index(made) == 1
+    assert {made: 1, twin: 2}[made] == 1
 
 
 @pytest.mark.parametrize("name", ["audit", "calibrate", "compare", "diagnose", "members", "reconstruct", "verify"])
