@@ -84,7 +84,8 @@ WRITES = {
     "safety": ("", "safety.json safety.md safety.png"),
 }
 # These add to what is there and replace nothing: what is there and equal stays, what differs is an error.
-ADD = ("dicom get", "dicom listen", "data fetch", "reproduce roughness", "reproduce lesions", "reproduce volumes")
+ADD = ("dicom get", "dicom listen", "data fetch", "reproduce roughness", "reproduce lesions", "reproduce losses",
+       "reproduce volumes")
 READ = ("verify", "view", "dicom echo", "dicom send", "dicom find", "dicom queue", "data list")
 
 # What leaves all as it was where the disk is full (tests/cli/test_full_disk.py).

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ctrecon.certificates.rows import different_rows
 from ctrecon.certificates.verify import Verdict
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.geometry.vectors import Vectors
@@ -52,35 +53,60 @@ def counting_views(verdict: Verdict) -> BoolArray:
     return left
 
 
-def different_rays(operator: dict[str, Any], matrix: Array | None, seen: BoolArray) -> int | None:
+def counting_rays(verdict: Verdict) -> BoolArray:
+    """Those of the views that count, without what has no weight; of what has no views, and those of any weight where
+    delta lets all go.
+
+    Args:
+        verdict: Of a valid certificate.
+
+    Returns:
+        True where a value counts, of the shape of the data.
+    """
+    seen, weights = counting_views(verdict), verdict.arrays.get("weights")
+    counts = np.ones(verdict.arrays["data"].shape, dtype=np.bool_) if weights is None else np.asarray(weights > 0)
+    if not seen.any():
+        return counts
+    return counts & seen.reshape(-1, *[1] * (counts.ndim - 1))
+
+
+def different_rays(operator: dict[str, Any], matrix: Array | None, counts: BoolArray) -> int | None:
     """How many different rays through the image there are.
 
     Args:
         operator: As a certificate states it.
         matrix: ``[entries, 3]`` of a stored matrix; None for a geometry.
-        seen: ``[views]`` that count.
+        counts: Of the shape of the data, or ``[views]``: what counts.
 
     Returns:
         Their number, an estimate where there are more than a million; None where nothing is known of rays.
     """
     if "grid" not in operator:
-        return None if matrix is None else _different_rows(matrix, operator["shape"][0])
-    if not seen.any():
+        return None if matrix is None else different_rows(matrix, operator["shape"][0], counts)
+    if not counts.any():
         return 0
     geometry, _ = geometry_from_dict(operator["geometry"])
     grid = grid_from_dict(operator["grid"])
-    vectors = geometry.to_vectors().views(seen)
-    step = max(1, math.ceil(int(seen.sum()) * vectors.rows * vectors.columns / _MOST_RAYS))
+    vectors = geometry.to_vectors()
+    counts = np.broadcast_to(counts.reshape(len(counts), -1), (len(vectors.source), vectors.rows * vectors.columns))
+    seen = np.flatnonzero(counts.any(axis=1))
+    step = max(1, math.ceil(seen.size * vectors.rows * vectors.columns / _MOST_RAYS))
     depth = (grid.slices or 0) * (grid.slice_mm or 0.0)
     radius, unit = math.hypot(*grid.size_mm, depth) / 2, SAME * min(*grid.spacing_mm, grid.slice_mm or math.inf)
     centre = np.array([*grid.centre_mm, 0.0])[:3]
-    found = [_numbers(vectors.views(slice(k, k + 1)), step, centre, radius, unit) for k in range(len(vectors.source))]
+    found = [
+        _numbers(vectors.views(slice(k, k + 1)), counts[k], step, centre, radius, unit) for k in seen.tolist()
+    ]
     return len(np.unique(np.concatenate(found))) * step
 
 
-def _numbers(view: Vectors, step: int, centre: Float64Array, radius: float, unit: float) -> Array:
-    """One whole number for each ray of a view that meets the ball about the image: the same for rays that agree."""
-    points, along = (part.reshape(-1, 3)[::step] for part in view.rays())
+def _numbers(
+    view: Vectors, counts: BoolArray, step: int, centre: Float64Array, radius: float, unit: float
+) -> Array:
+    """One whole number for each ray of a view that counts and meets the ball about the image: the same for rays that
+    agree.
+    """
+    points, along = (part.reshape(-1, 3)[counts][::step] for part in view.rays())
     along = along / np.linalg.norm(along, axis=1, keepdims=True)
     along = along * np.where(along @ _ONE_WAY < 0, -1.0, 1.0)[:, None]
     foot = points - centre
@@ -95,43 +121,31 @@ def _numbers(view: Vectors, step: int, centre: Float64Array, radius: float, unit
     return number
 
 
-def _different_rows(entries: Array, rows: int) -> int:
-    """Rows of a stored matrix that are not multiples of each other, nor 0: by two random sums of each."""
-    rng = np.random.default_rng(0)
-    row, column = entries[:, 0].astype(np.int64), entries[:, 1].astype(np.int64)
-    length = np.sqrt(np.bincount(row, entries[:, 2] ** 2, minlength=rows))
-    keys = []
-    for _ in range(2):
-        x = rng.standard_normal(int(column.max(initial=0)) + 1)
-        with np.errstate(all="ignore"):
-            keys.append(np.bincount(row, entries[:, 2] * x[column], minlength=rows) / length)
-    there = length > 0
-    both = np.stack(keys, axis=1)[there]
-    both = both * np.where(both[:, :1] < 0, -1.0, 1.0)
-    return len(np.unique(np.rint(both * 1e9), axis=0))
-
-
-def seen_by_few(operator: dict[str, Any], seen: BoolArray) -> float:
+def seen_by_few(operator: dict[str, Any], counts: BoolArray) -> float:
     """The share of an image's pixels that fewer than a quarter of the views see. Of the plane alone; else 0.
+
+    A view sees what lies between the first and the last of its rays that count.
 
     Args:
         operator: As a certificate states it.
-        seen: ``[views]`` that count.
+        counts: ``[views, cells]``, what counts.
 
     Returns:
         From 0 to 1.
     """
-    if "grid" not in operator or "slices" in operator["grid"] or not seen.any():
+    if "grid" not in operator or "slices" in operator["grid"] or not counts.any():
         return 0.0
     geometry, _ = geometry_from_dict(operator["geometry"])
     grid = grid_from_dict(operator["grid"])
-    counting = np.flatnonzero(seen)
+    counting = np.flatnonzero(counts.any(axis=1))
     chosen = counting[np.linspace(0, counting.size - 1, min(counting.size, _MOST_VIEWS)).round().astype(int)]
     points, along = geometry.to_vectors().split(2).views(chosen).rays()  # ends of the outermost cells, nearly
     points, along = points[:, 0, :, :2], along[:, 0, :, :2]
+    first, last = counts[chosen].argmax(axis=1), counts.shape[1] - 1 - counts[chosen, ::-1].argmax(axis=1)
+    views = np.arange(chosen.size)
     x, y = (axis[:: max(1, len(axis) // _MOST_PIXELS)] for axis in (grid.x_mm, grid.y_mm))
     pixels = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    sides = [_side(points[:, at], along[:, at], pixels) for at in (0, -1)]
+    sides = [_side(points[views, at], along[views, at], pixels) for at in (2 * first, 2 * last + 1)]
     return float(np.mean((sides[0] * sides[1] <= 0).mean(axis=0) < FEW_VIEWS))
 
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from ctrecon.certificates.by_limits import hardly_limited, without_data
 from ctrecon.certificates.parts import Certificate, geometry_claim
-from ctrecon.certificates.rays import FEW_VIEWS, counting_views, different_rays, seen_by_few
+from ctrecon.certificates.rays import FEW_VIEWS, counting_rays, different_rays, seen_by_few
+from ctrecon.certificates.rows import rank, unseen_columns
 from ctrecon.certificates.unmeasured import said_of
 from ctrecon.certificates.verify import Json, Verdict, apply, blocks, residual, sparse
 from ctrecon.errors import GeometryError
@@ -111,9 +112,11 @@ def worth(verdict: Verdict) -> Worth:
         (nothing if holds_zero else little).append("the image 0 meets delta as well")
     elif 2 * v["delta"] > size and verdict.kind != "infeasible":
         little.append("delta is more than half of the data")
+    elif verdict.kind != "infeasible" and v["norm"] != "max" and (few := _all_but_few(w, f, 2 * v["delta"])):
+        little.append(f"but for {few} of its {np.count_nonzero(w)} values delta is more than half of the data")
     if counted < FEW * f.size:
         little.append(f"its weights make {f.size} values worth {counted:.3g} of equal weight")
-    rays = different_rays(v["operator"], verdict.arrays.get("matrix"), _seen(verdict))
+    rays = different_rays(v["operator"], verdict.arrays.get("matrix"), counting_rays(verdict))
     find: dict[str, Callable[[Verdict, float], _Found]]
     find = {"feasible": partial(_feasible, rays=rays), "infeasible": _infeasible, "interval": _interval}
     more_nothing, more_little = find[str(verdict.kind)](verdict, size)
@@ -155,7 +158,7 @@ def _feasible(verdict: Verdict, size: float, rays: int | None) -> _Found:
     if pooled:
         return [], []
     little = [_FITTED] if v["residual"] < EXACT * size else []
-    seen = _seen(verdict)
+    counts = counting_rays(verdict)
     weights = verdict.arrays.get("weights")
     values = verdict.arrays["data"].size if weights is None else int(np.count_nonzero(weights))
     what = "values are" if rays is None or values <= rays else "different rays are"
@@ -163,19 +166,28 @@ def _feasible(verdict: Verdict, size: float, rays: int | None) -> _Found:
     pixels = verdict.arrays["image"].size
     if values < FEW_FOR_PIXELS * pixels:
         little.append(f"{values} {what} little for {pixels} pixels: most of the image is left open")
-    unseen = seen_by_few(v["operator"], seen)
+    unseen = seen_by_few(v["operator"], counts)
     if unseen > MOST_PIXELS:
         little.append(f"{100 * unseen:.0f}% of the pixels are seen by fewer than {FEW_VIEWS:.0%} of the views")
-    return [], little + said_of(v["operator"], seen)
+    if "matrix" in verdict.arrays:
+        little += _of_rows(verdict.arrays["matrix"], (counts.size, pixels), counts)
+    return [], little + said_of(v["operator"], np.asarray(counts.reshape(len(counts), -1).any(axis=1)))
 
 
-def _seen(verdict: Verdict) -> BoolArray:
-    """The views that count; all of what has no views, and those of any weight where delta lets all go."""
-    seen = counting_views(verdict)
-    weights = verdict.arrays.get("weights")
-    if seen.any():
-        return seen
-    return seen | True if weights is None else np.asarray((weights.reshape(len(seen), -1) > 0).any(axis=1))
+def _of_rows(entries: Array, shape: tuple[int, int], counts: BoolArray) -> list[str]:
+    unseen, found = unseen_columns(entries, shape[1], counts), rank(entries, shape, counts)
+    little = [f"{100 * unseen:.0f}% of the pixels are in no row"] if unseen > MOST_PIXELS else []
+    if found is not None and found < FEW_FOR_PIXELS * shape[1]:
+        little.append(f"its rows are sums of {found}, for {shape[1]} pixels: most of the image is left open")
+    return little
+
+
+def _all_but_few(w: Float64Array, f: Float64Array, most: float) -> int:
+    """The fewest values without which the norm is at most so much; 0 where they are none, or more than a few."""
+    with np.errstate(over="ignore", under="ignore"):
+        power = np.cumsum(np.sort((w * f * f)[w > 0]))
+        left = power.size - int(np.searchsorted(power, most * most, side="right"))
+    return left if left <= FEW * power.size else 0
 
 
 def _infeasible(verdict: Verdict, size: float) -> _Found:

@@ -27,8 +27,9 @@ from ctrecon.support.arrays import Array, Float64Array
 
 Norm = Literal["2-norm", "whitened"]
 
-# The quantile of the residual and the share of that at which images are best (docs/units.md).
-AIM_QUANTILE, AIM_SHARE = 0.1, 0.985
+# The quantile of the residual, the least share of that at which images are best, and the share of the pixels' error (in
+# squares) that an image may explain: the means over pixels are not the image of a grid that fits best (docs/units.md).
+AIM_QUANTILE, AIM_SHARE, OF_PIXELS = 0.1, 0.985, 0.5
 
 _NUMBER = "a number, a percentage like 1.5% or auto"
 
@@ -242,7 +243,9 @@ def _bound(scan: Scan, noise: _Noise, quantile: float, model_error: str) -> Delt
         why = f"there are fewer than {FEWEST_CELLS} cells"
     grid = None if why else scan.with_grid().grid
     if scan.geometry is None or grid is None:
-        return replace(alone, how=f"{alone.how}; nothing for the discretisation error, since {why}")
+        how = f"{alone.how}; nothing for the discretisation error, since {why}"
+        # There is one all the same.
+        return replace(alone, how=how, aim=AIM_SHARE * _aim(noise, scan, 0.0))
     estimate = discretisation if scan.sinogram.ndim == 2 else discretisation_in_space
     of_pixels = estimate(scan.sinogram, scan.geometry, grid, noise.each, whitened=noise.norm == "whitened")
     found = of_pixels.square * scan.usable_count / scan.sinogram.size
@@ -259,11 +262,13 @@ def _aim(noise: _Noise, scan: Scan, pixels: float, relative: float = SPREAD) -> 
 
     Too little is better than too much: beside the true residual an image gains from a smaller aim, as long as noise is
     not fitted, and loses from a larger one. Where the error of the pixels decides, whose estimate is off by a few per
-    cent, the quantile leaves more room than where noise does.
+    cent, the quantile leaves more room than where noise does. What is taken off it is of the pixels' error alone:
+    where noise decides and there are many rays, a residual that is 2% too small costs several dB.
     """
     mean, variance = noise.likely * noise.mean, noise.likely**2 * noise.variance
     spread = variance + 4 * pixels * mean / scan.usable_count + (2 * relative * pixels) ** 2
-    return AIM_SHARE * math.sqrt(_scaled_chi_square(mean + pixels, spread, AIM_QUANTILE))
+    square = _scaled_chi_square(mean + pixels, spread, AIM_QUANTILE)
+    return math.sqrt(square - min(OF_PIXELS * pixels, (1 - AIM_SHARE**2) * square))
 
 
 def _with_model_error(delta: Delta, scan: Scan, text: str) -> Delta:

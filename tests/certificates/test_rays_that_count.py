@@ -1,14 +1,16 @@
 """Many values may be few rays, look past the image, or count for nothing: then the statement says so."""
 
 import math
+import re
 
 import dual_cases
 import numpy as np
 import pytest
+import scipy.sparse
 from dual_cases import forged
 from worth_cases import balancing, contrast, interval, solving, weighed
 
-from ctrecon.certificates import verify
+from ctrecon.certificates import rows, verify
 from ctrecon.certificates.feasible import certify
 from ctrecon.certificates.infeasible import exclude
 from ctrecon.certificates.rays import different_rays
@@ -78,9 +80,77 @@ def test_rows_of_a_matrix_that_repeat_or_are_zero_are_no_rows(tmp_path):
     index = np.repeat(np.arange(4 * CELLS), 6)
     many = A[index].multiply(np.random.default_rng(1).uniform(0.5, 2, len(index))[:, None]).tocsr()
     found, said = certified(tmp_path, None, matrix=many)
-    rows = int((np.diff(A.indptr) > 0).sum())
-    assert found.rays == rows
-    assert f"576 values of {rows} different rows for 256 pixels" in said
+    known = int((np.diff(A.indptr) > 0).sum())
+    assert found.rays == known
+    assert f"576 values of {known} different rows for 256 pixels" in said
+
+
+def columns_alone(cells):
+    """Weights of a few cells of each view, as of a detector that is dead but for these."""
+    weights = np.zeros((VIEWS, CELLS))
+    weights[:, cells] = 1.0
+    return weights
+
+
+@pytest.mark.parametrize(("cells", "most"), [(slice(11, 13), 2), (slice(0, 9), 9), (slice(5, 6), 1)])
+def test_rays_of_weight_zero_see_nothing(cells, most, tmp_path):
+    found, said = certified(tmp_path, parallel(), weights=columns_alone(cells))
+    assert found.rays <= most * VIEWS
+    assert "of the pixels are seen by fewer than 25% of the views" in said
+    # Some dead cells between others hide nothing.
+    scattered = columns_alone(slice(None))
+    scattered[:, [3, 4, 11, 17]] = 0.0
+    scattered[5] = 0.0
+    found, _ = certified(tmp_path, parallel(), weights=scattered)
+    assert (found.nothing, found.little) == ((), ())
+
+
+def test_a_few_values_may_be_all_that_an_image_explains(tmp_path):
+    """A norm that a few values dominate makes delta look small beside it, whatever the others hold."""
+    rng = np.random.default_rng(4)
+    A = joseph_matrix(parallel(), GRID, np.float64).toarray()
+    for times, few in ((1e5, True), (1.0, False)):
+        scale = np.ones(len(A))
+        scale[[200, 333]] = times
+        B, u = scipy.sparse.csr_matrix(A * scale[:, None]), rng.random(SIDE * SIDE)
+        f = B @ u
+        f = f + 1e-3 * f * rng.standard_normal(f.size)
+        known = [200, 333] if few else slice(None)
+        image = np.linalg.lstsq(B.toarray()[known], f[known], rcond=1e-6)[0].reshape(SIDE, SIDE).astype(np.float32)
+        delta = 1.01 * float(np.linalg.norm(B @ image.ravel().astype(np.float64) - f))
+        made = certify(image, f.reshape(-1, CELLS), None, None, delta, matrix=B)
+        found, said = weighed(made.write(tmp_path / "s.npy", overwrite=True)[""])
+        assert found.share < 0.01
+        assert bool(re.search("but for [12] of its 576 values delta is more than half of the data", said)) == few, said
+
+
+def test_a_matrix_of_few_numbers_or_few_pixels_leaves_most_of_the_image_open(tmp_path):
+    rng = np.random.default_rng(5)
+    pixels, count = SIDE * SIDE, 12 * CELLS
+    low = scipy.sparse.csr_matrix(rng.random((count, 7)) @ rng.random((7, pixels)))
+    blind = scipy.sparse.hstack(
+        [scipy.sparse.csr_matrix(rng.random((count, 40))), scipy.sparse.csr_matrix((count, pixels - 40))]
+    )
+    for matrix, words in ((low, f"sums of 7, for {pixels} pixels"), (blind, "84% of the pixels are in no row")):
+        found, said = certified(tmp_path, None, matrix=matrix.tocsr())
+        assert found.rays == count
+        assert words in said
+    found, _ = certified(tmp_path, None, matrix=scipy.sparse.csr_matrix(rng.random((count, pixels))))
+    assert (found.nothing, found.little) == ((), ())
+
+
+def test_the_rank_of_some_rows_at_a_time_is_that_of_all(monkeypatch):
+    rng = np.random.default_rng(6)
+    for r in (1, 5, rows.MOST_RANK, rows.MOST_RANK + 1, 60):
+        matrix = rng.standard_normal((200, r)) @ rng.standard_normal((r, 90)) * 10.0 ** rng.uniform(-8, 8, (200, 1))
+        place = np.indices(matrix.shape).reshape(2, -1)
+        entries, counts = np.stack([*place, matrix.ravel()], axis=1), np.ones(200, dtype=np.bool_)
+        for together in (1, 17, 500):
+            monkeypatch.setattr(rows, "_TOGETHER", together)
+            assert rows.rank(entries, (200, 90), counts) == (r if r <= rows.MOST_RANK else None)
+    counts[3:] = False
+    assert rows.rank(entries, (200, 90), counts) == 3
+    assert rows.rank(entries, (200, 90), ~counts & False) == 0
 
 
 def test_rays_are_counted_in_space_and_either_way_along():

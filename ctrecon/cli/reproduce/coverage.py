@@ -19,14 +19,13 @@ from ctrecon.cli.rows import check_rows, rows_option, write_rows
 @click.option("--thickest", type=float, show_default="3; 4 with --noise-alone", help="Largest line integral.")
 @click.option("--model-error", default="auto", show_default=True, help="As of ctrecon reconstruct.")
 @click.option("--faults/--no-faults", default=True, show_default=True, help="Also scanners that are not as assumed.")
-@click.option("--losses", is_flag=True, help="Also what it costs a Huber-TV image, in dB: seconds to minutes a scan.")
 @click.option("--strangers", is_flag=True, help="Objects and scanners that nothing was designed on, harder noise.")
 @click.option("--noise-alone", is_flag=True, help="The part of delta for noise, at four quantiles, of one phantom.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @rows_option
 def command(
     scans: int | None, sizes: tuple[int, ...], views: tuple[int, ...], thickest: float | None, model_error: str,
-    faults: bool, losses: bool, strangers: bool, noise_alone: bool, seed: int, output: Path | None, overwrite: bool,
+    faults: bool, strangers: bool, noise_alone: bool, seed: int, output: Path | None, overwrite: bool,
 ) -> None:
     """How often the true image meets --delta auto at 95%: six families of phantoms with exact line integrals.
 
@@ -45,7 +44,7 @@ def command(
         rows = list(_noise_alone(scans or 400, size, number, thickest or 4.0, seed))
     else:
         rows = _of_the_image(
-            scans or 36, sizes, views, thickest or 3.0, model_error, faults, losses, strangers, seed
+            scans or 36, sizes, views, thickest or 3.0, model_error, faults, strangers, seed
         )
     if output is not None:
         write_rows(output, rows)
@@ -53,7 +52,7 @@ def command(
 
 def _of_the_image(
     scans: int, sizes: tuple[int, ...], views: tuple[int, ...], thickest: float, model_error: str, faults: bool,
-    losses: bool, strange: bool, seed: int,
+    strange: bool, seed: int,
 ) -> list[dict[str, Any]]:
     from ctrecon.cli.progress import shown
     from ctrecon.studies.paper.image_coverage import HARDER, NOISES, Measured, measure_all, objects, shares
@@ -69,19 +68,15 @@ def _of_the_image(
             every = objects(scans, sizes=sizes, views=views, seed=seed, thickest=thickest)
         noises, faults = (HARDER, False) if strange else (NOISES, faults)
         for k, one in enumerate(every):
-            found += measure_all(one, seed + k, noises=noises, model_error=model_error, faults=faults, losses=losses)
+            found += measure_all(one, seed + k, noises=noises, model_error=model_error, faults=faults)
             if tell is not None:
                 tell(Progress(stage="coverage", unit="object", done=k + 1, total=scans))
-    more = " loss of Huber-TV in dB: mean | largest |" if losses else ""
-    click.echo(f"| scans of | n | true image meets delta | interval | delta / its residual: median | largest |{more}")
-    click.echo("| --- | ---: | ---: | ---: | ---: | ---: |" + (" ---: | ---: |" if losses else ""))
+    click.echo("| scans of | n | true image meets delta | interval | delta / its residual: median | largest |")
+    click.echo("| --- | ---: | ---: | ---: | ---: | ---: |")
     for row in shares(found):
-        more = ""
-        if row.mean_loss_db is not None:
-            more = f" {row.mean_loss_db:.2f} | {row.largest_loss_db:.2f} |"
         click.echo(
             f"| {row.of} | {row.scans} | {row.within:.1%} | {row.low:.1%} to {row.high:.1%} | {row.median_ratio:.3f} "
-            f"| {row.largest_ratio:.3f} |{more}"
+            f"| {row.largest_ratio:.3f} |"
         )
     return [one.to_dict() for one in found]
 

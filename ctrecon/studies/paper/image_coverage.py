@@ -2,7 +2,7 @@
 
 ``u*`` holds the means of an object over the pixels, ``f`` its exact line integrals with noise, and perhaps with a fault
 of the scanner that delta knows nothing of. Objects, beams, sizes and views change from scan to scan, the same for every
-noise. Nothing is reconstructed, unless it is asked what an estimated delta costs an image.
+noise. Nothing is reconstructed; what an estimated delta costs an image is the subject of ``losses.py``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,9 @@ from ctrecon.measurement.delta import Delta, delta_for
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.joseph import JosephOperator
 from ctrecon.phantoms import FAMILIES, Phantom
-from ctrecon.reconstruction.methods.huber_tv import huber_tv
-from ctrecon.reconstruction.problem import prepare
 from ctrecon.simulation.simulate import phantom_radius_mm, standard_scanner
 from ctrecon.studies.paper.coverage import Measure, counted, gaussian, hit, shared
 from ctrecon.support.arrays import Float64Array
-from ctrecon.support.metrics import psnr
 from ctrecon.support.statistics import share_of_groups
 
 Fault = Callable[[Float64Array, np.random.Generator], Float64Array]
@@ -116,10 +113,7 @@ class Object:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One scan: the true image's residual and delta, in delta's norm. ``seed``: the same for all of one object.
-
-    ``loss_db``: how much nearer to the object Huber-TV comes with the true residual than with delta, in dB of PSNR.
-    """
+    """One scan: the true image's residual and delta, in delta's norm. ``seed``: the same for all of one object."""
 
     seed: int
     noise: str
@@ -130,7 +124,6 @@ class Measured:
     views: int
     residual: float
     delta: float
-    loss_db: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -140,8 +133,6 @@ class Measured:
 class Share:
     """``within`` of ``scans`` met delta; ``low`` to ``high`` is the 95% interval, with scans of one object taken
     together (``share_of_groups``).
-
-    The losses in dB are None where nothing was reconstructed.
     """
 
     of: str
@@ -151,8 +142,6 @@ class Share:
     high: float
     median_ratio: float
     largest_ratio: float
-    mean_loss_db: float | None = None
-    largest_loss_db: float | None = None
 
 
 def objects(
@@ -175,19 +164,23 @@ def objects(
     """
     if count < 1 or not sizes or not views:
         raise SettingError(f"give at least one scan, size and number of views, got {count}, {sizes} and {views}")
-    kinds = len(FAMILIES)
     for k in range(count):
-        # Of each family in turn: after as many turns as there are beams, sizes and numbers of views together it has met
-        # all of them with each other once.
-        turn, of = divmod(k, kinds)
-        more, step = divmod(turn, len(sizes))
-        size, number = sizes[(of + step) % len(sizes)], views[(of // 2 + step + more) % len(views)]
-        beam = BEAMS[(of + step // 2 + more % len(views) + more // len(views)) % len(BEAMS)]
-        family = FAMILIES[of]
-        geometry, grid = standard_scanner(beam, size, number)
-        radius = phantom_radius_mm(geometry, grid)
-        phantom = family.sample(np.random.default_rng(seed + k)).scaled(radius, 0.02)
-        yield placed(phantom, geometry, grid, thickest, family=family.name, scanner=beam)
+        yield object_at(k, sizes=sizes, views=views, seed=seed, thickest=thickest)
+
+
+def object_at(k: int, *, sizes: Sequence[int], views: Sequence[int], seed: int, thickest: float = 3.0) -> Object:
+    """The ``k``-th of ``objects``."""
+    # Of each family in turn: after as many turns as there are beams, sizes and numbers of views together it has met
+    # all of them with each other once.
+    turn, of = divmod(k, len(FAMILIES))
+    more, step = divmod(turn, len(sizes))
+    size, number = sizes[(of + step) % len(sizes)], views[(of // 2 + step + more) % len(views)]
+    beam = BEAMS[(of + step // 2 + more % len(views) + more // len(views)) % len(BEAMS)]
+    family = FAMILIES[of]
+    geometry, grid = standard_scanner(beam, size, number)
+    radius = phantom_radius_mm(geometry, grid)
+    phantom = family.sample(np.random.default_rng(seed + k)).scaled(radius, 0.02)
+    return placed(phantom, geometry, grid, thickest, family=family.name, scanner=beam)
 
 
 def placed(
@@ -207,7 +200,7 @@ def placed(
 
 def measure_all(
     one: Object, seed: int, *, noises: Sequence[tuple[str, Measure]] = (), quantile: float = 0.95,
-    model_error: str = "auto", faults: bool = True, losses: bool = False,
+    model_error: str = "auto", faults: bool = True,
 ) -> Iterator[Measured]:
     """Every noise, and every fault at the noises ``FAULTS_AT``, of one object.
 
@@ -218,7 +211,6 @@ def measure_all(
         quantile: Of delta.
         model_error: As for ``delta_for``.
         faults: Whether faults are tried at all.
-        losses: Whether scans without faults are reconstructed, twice.
 
     Yields:
         Each scan's residual and delta.
@@ -231,26 +223,20 @@ def measure_all(
                 clean = replace(clean, sinogram=spoil(clean.sinogram, np.random.default_rng(seed)))
             scan = correct(measure(clean, seed))
             delta = delta_for(scan, "auto", quantile, model_error=model_error)
-            left = one.projected - scan.sinogram
-            if scan.mask is not None:
-                left = np.where(scan.mask, left, 0)
-            if delta.norm == "whitened" and scan.variance is not None:
-                left = left / np.sqrt(scan.variance)
-            residual = float(np.linalg.norm(left))
             yield Measured(
                 seed=seed, noise=noise, fault=fault, family=one.family, scanner=one.scanner, size=one.size,
-                views=one.views, residual=residual, delta=delta.value,
-                loss_db=_loss_db(one, scan, delta, residual) if losses and spoil is None else None,
+                views=one.views, residual=true_residual(one, scan, delta), delta=delta.value,
             )
 
 
-def _loss_db(one: Object, scan: Scan, delta: Delta, residual: float) -> float:
-    truth = torch.from_numpy(one.truth)[None, None]
-    found = []
-    for asked in (Delta(value=residual, norm=delta.norm, how="the true residual"), delta):
-        image = huber_tv(prepare(scan, asked, device="cpu")).image
-        found.append(float(psnr(torch.from_numpy(image).double()[None, None], truth)))
-    return found[0] - found[1]
+def true_residual(one: Object, scan: Scan, delta: Delta) -> float:
+    """What the true image leaves of the ``scan`` of its object, in delta's norm."""
+    left = one.projected - scan.sinogram
+    if scan.mask is not None:
+        left = np.where(scan.mask, left, 0)
+    if delta.norm == "whitened" and scan.variance is not None:
+        left = left / np.sqrt(scan.variance)
+    return float(np.linalg.norm(left))
 
 
 def shares(found: Sequence[Measured]) -> Iterator[Share]:
@@ -272,9 +258,7 @@ def shares(found: Sequence[Measured]) -> Iterator[Share]:
 def _share(of: str, some: Sequence[Measured]) -> Share:
     met = share_of_groups([one.residual <= one.delta for one in some], [one.seed for one in some])
     ratios = [one.delta / one.residual for one in some]
-    losses = [one.loss_db for one in some if one.loss_db is not None]
     return Share(
         of=of, scans=met.count, within=met.hits / met.count, low=met.low, high=met.high,
         median_ratio=float(np.median(ratios)), largest_ratio=max(ratios),
-        mean_loss_db=float(np.mean(losses)) if losses else None, largest_loss_db=max(losses, default=None),
     )
