@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+_PACKAGE = "ctrecon"
 _KINDS = (".dist-info", ".egg-info")
 _EXIT_BAD_INPUT = 2
 
@@ -33,14 +34,14 @@ def other_package(places: Sequence[str] | None = None, ours: Path | None = None)
         except OSError:
             continue  # a zip file, a folder that is gone
         for name in names:
-            if name.lower().startswith("ctrecon-") and name.endswith(_KINDS):
+            if name.lower().startswith(f"{_PACKAGE}-") and name.endswith(_KINDS):
                 version = name.split("-")[1].removesuffix(".dist").removesuffix(".egg")
                 return (
                     f"another package called ctrecon (version {version}) is installed in {place}, and its files and "
                     "ours overwrite one another; type: python -m pip uninstall ctrecon ctrecon-edn, "
                     "then: python -m pip install ctrecon-edn"
                 )
-    ours = Path(__file__).with_name("ctrecon") if ours is None else ours
+    ours = Path(__file__).with_name(_PACKAGE) if ours is None else ours
     missing = [str(ours / name) for name in ("__init__.py", "phantoms/__init__.py") if not (ours / name).is_file()]
     if missing:
         return (
@@ -57,7 +58,7 @@ def main() -> None:
         if sys.stderr is not None:  # it may be closed
             sys.stderr.write(f"ctrecon: {wrong}\n")
         sys.exit(_EXIT_BAD_INPUT)
-    import_module("ctrecon.cli.main").main()
+    import_module(f"{_PACKAGE}.cli.main").main()
 
 
 if __name__ == "__main__":
