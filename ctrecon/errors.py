@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+_LONGEST, _BEGINNING, _END = 1000, 650, 300
+
 
 class CtreconError(Exception):
     """Anything the library refuses to do. The command line prints it as one line and exits with code 2."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split())
+        # It may quote what it refuses: the file is named at the beginning, the remedy at the end.
+        super().__init__(line if len(line) <= _LONGEST else f"{line[:_BEGINNING]} ... {line[-_END:]}")
 
 
 class GeometryError(CtreconError):

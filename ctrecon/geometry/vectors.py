@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ctrecon.errors import GeometryError
+from ctrecon.geometry.checks import LARGEST
 from ctrecon.support.arrays import Array, Float64Array
 
 _UNIT = 1e-6
@@ -37,8 +38,8 @@ class Vectors:
         radius_mm: of the detector's arc; 0 where it is flat.
 
     Raises:
-        GeometryError: for arrays that are not finite or do not fit, axes that are not of length one, a source in its
-            own detector.
+        GeometryError: for arrays that are not finite, beyond any scanner or do not fit, axes that are not of length
+            one, a source in its own detector.
     """
 
     parallel: bool
@@ -60,6 +61,9 @@ class Vectors:
             bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
             if bad.size:
                 raise GeometryError(f"{name} is not finite in {bad.size} views, the first of them view {bad[0]}")
+            farthest = float(np.abs(array).max())
+            if farthest > LARGEST:
+                raise GeometryError(f"{name} must be within {LARGEST:g} mm, got {farthest:g}; is it in another unit?")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         for name in ("u", "v", "source") if self.parallel else ("u", "v"):

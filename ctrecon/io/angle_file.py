@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ctrecon.errors import InputError
+from ctrecon.io.npy import read_npy
 from ctrecon.support.arrays import Float64Array
+from ctrecon.support.plain_file import whole_file
 
 NAMES = ("angles.txt", "theta.txt", "angles.csv", "theta.csv", "angles.dat", "angles.npy", "theta.npy")
 _LARGEST = 16 * 2**20
@@ -37,16 +39,15 @@ def angles_beside(folder: Path, views: int) -> tuple[Float64Array, str] | None:
 
 
 def _numbers(path: Path) -> Float64Array:
-    if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path}: has {path.stat().st_size} bytes, too many for angles; is it the right file?")
+    text = whole_file(path, _LARGEST)
     try:
         if path.suffix == ".npy":
-            values = np.load(path, allow_pickle=False)
+            values = read_npy(path)
         else:
-            words = path.read_text(encoding="ascii").replace(",", " ").replace(";", " ").split()
+            words = text.decode("ascii").replace(",", " ").replace(";", " ").split()
             values = np.array([float(word) for word in words])
         numbers = np.asarray(values, dtype=np.float64).reshape(-1)
-    except (OSError, ValueError, EOFError):
+    except ValueError:
         raise InputError(f"{path}: is no list of numbers; write one angle in a line, in degrees") from None
     if not bool(np.isfinite(numbers).all()):
         raise InputError(f"{path}: holds angles that are not finite; write them again")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ctrecon.errors import CtreconError, InputError
+from ctrecon.errors import CtreconError, GeometryError, InputError
 from ctrecon.geometry.as_json import measures_in_space
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
@@ -103,9 +103,11 @@ def read_scan(
         raise InputError(f"{path}: is a single slice; --z belongs to a folder of projections")
     found = read_plane(path, ask, geometry, detectors_first)
     scan = lying(found.scan, patient_position)
-    return with_center(scan, found.center if center is None else center).every(every).with_grid(
-        size=size, pixel_mm=pixel_mm
-    )
+    scan = with_center(scan, found.center if center is None else center).every(every)
+    try:
+        return scan.with_grid(size=size, pixel_mm=pixel_mm)
+    except GeometryError as error:
+        raise GeometryError(f"{path}: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import numpy as np
 from ctrecon.errors import InputError
 from ctrecon.io.shot import Shot
 from ctrecon.support.arrays import Array
+from ctrecon.support.plain_file import plain_size
 
 OPEN = 65536.0
 """The intensity without an object."""
@@ -22,7 +23,7 @@ _PANEL_MM = 409.6
 
 def read_his(path: Path) -> list[Shot]:
     """Its frames, nearly always one. Raises InputError for another format and for a file that was cut off."""
-    size = path.stat().st_size
+    size = plain_size(path)
     with path.open("rb") as stream:
         head = stream.read(_HEADER)
     if len(head) < _HEADER or not head.startswith(_MAGIC):

@@ -10,7 +10,8 @@ from ctrecon.errors import InputError
 from ctrecon.io.shot import Shot
 from ctrecon.io.varian_pixels import unpacked
 from ctrecon.support.arrays import Array
-from ctrecon.support.limits import check_claim
+from ctrecon.support.limits import MAX_BYTES, check_claim
+from ctrecon.support.plain_file import plain_size, whole_file
 
 _HEADER = 1024
 _SIZE_AT, _DOUBLES_AT = 120, 168
@@ -25,7 +26,7 @@ _DOUBLES = (
 
 def read_hnd(path: Path) -> Shot:
     """Its header; the picture is read when asked for. Raises InputError for what is damaged or another format."""
-    size = path.stat().st_size
+    size = plain_size(path, MAX_BYTES)
     with path.open("rb") as stream:
         head = stream.read(_HEADER)
     if len(head) < _HEADER or size <= _HEADER:
@@ -44,7 +45,7 @@ def read_hnd(path: Path) -> Shot:
 
     def pixels() -> Array:
         table = (rows - 1) * columns // 4
-        raw = path.read_bytes()[_HEADER:]
+        raw = whole_file(path)[_HEADER:]
         end = table + 4 * (columns + 1)
         return unpacked(path, raw[:table], raw[table:end], raw[end:], rows, columns)
 

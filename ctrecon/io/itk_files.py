@@ -12,6 +12,7 @@ from pathlib import Path
 from ctrecon.errors import InputError
 from ctrecon.io.meta_image import check_meta_image
 from ctrecon.io.volume_names import volume_suffix
+from ctrecon.support.plain_file import plain_size
 
 _MOST_HEADER_BYTES, _MOST_LINE_BYTES = 1 << 16, 500
 
@@ -23,6 +24,7 @@ def check_own_data(path: Path) -> None:
     where it could be looked at, has sizes that are none (``meta_image.py``), or a line so long that ITK's reader of
     NRRD, which quotes it in a message of its own, would end the process.
     """
+    plain_size(path)
     with path.open("rb") as stream:
         start = stream.read(_MOST_HEADER_BYTES)
     if volume_suffix(path) == ".mha":

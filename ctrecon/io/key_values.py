@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctrecon.errors import InputError
+from ctrecon.support.plain_file import whole_file
 
 _LARGEST = 16 * 2**20
 # Of whatever is measured, in whatever unit a scanner writes it.
@@ -57,12 +58,7 @@ class KeyValues:
 
 def read_key_values(path: Path) -> KeyValues:
     """Raises InputError for a file that is too large or cannot be read."""
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise InputError(f"{path}: has {path.stat().st_size} bytes, too many for a log; is it the right file?")
-        text = path.read_bytes().decode("utf-8", "replace")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    text = whole_file(path, _LARGEST).decode("utf-8", "replace")
     values: dict[str, str] = {}
     for line in text.splitlines():
         found = re.fullmatch(r"\s*([^=;\[\]#][^=]*?)\s*=\s*(.*?)\s*", line)

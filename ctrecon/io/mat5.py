@@ -18,6 +18,7 @@ from scipy import sparse
 
 from ctrecon.errors import InputError
 from ctrecon.support.limits import MAX_BYTES, check_claim
+from ctrecon.support.plain_file import whole_file
 
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
@@ -40,7 +41,7 @@ def load_mat5(path: Path) -> dict[str, Any]:
     Sparse matrices come as scipy CSC. Cells, objects and arrays of structs come as None: they are not read.
     Raises InputError for what is no sound MATLAB 5 file.
     """
-    raw = path.read_bytes()
+    raw = whole_file(path)
     variables: dict[str, Any] = {}
     try:
         order = _byte_order(raw)

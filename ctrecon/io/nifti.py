@@ -28,6 +28,8 @@ from ctrecon.support.limits import MAX_BYTES, check_claim
 
 _NIFTI_HEADER = 348
 _NIFTI_START = 4096
+_MOST_BEHIND = 1 << 20
+"""Bytes behind the voxels, or what packing may add to them."""
 _NIFTI_FIELDS = (("i", 0), ("h", 72), ("f", 108))  # the header's size, bits per voxel, where the voxels begin
 # ITK reads single-precision directions from NIfTI headers.
 _ORTHONORMAL = 1e-4
@@ -60,26 +62,8 @@ def read_stored_volume(path: Path) -> StoredVolume:
     """
     if volume_suffix(path) is None:
         raise InputError(f"{path}: a volume is read from {', '.join(VOLUME_SUFFIXES)}")
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
-    check_own_data(path)
-    itk: Any = SimpleITK  # has no types
-    header = itk.ImageFileReader()
-    header.SetFileName(str(path))
-    try:
-        with silent():
-            header.ReadImageInformation()
-        size, components = header.GetSize(), header.GetNumberOfComponents()
-        if components != 1 or not 2 <= len([n for n in size if n != 1] or [1, 1]) <= 3 or len(size) > 4:
-            raise InputError(f"{path}: has the shape {size} with {components} components; give one volume of numbers")
-        check_claim(path, "the volume", 8 * int(np.prod(size, dtype=object)), path.stat().st_size)
-        _check_whole(path, int(np.prod(size, dtype=object)))
-        with silent():
-            image: Any = header.Execute()
-        values = SimpleITK.GetArrayFromImage(image)
-    except RuntimeError:
-        # ITK's text is several lines with the paths of its own sources.
-        raise InputError(f"{path}: is no volume that can be read, or it is cut off; write it again") from None
+    image = read_itk(path)
+    values = SimpleITK.GetArrayFromImage(image)
     if values.dtype.kind not in "iuf":
         raise InputError(f"{path}: holds {values.dtype}; plain numbers are needed")
     array = np.ascontiguousarray(values.reshape((-1, *values.shape[-2:])), dtype=np.float32)
@@ -102,24 +86,55 @@ def read_stored_volume(path: Path) -> StoredVolume:
     )  # fmt: skip
 
 
+def read_itk(path: Path) -> Any:
+    """SimpleITK's image of one channel and up to three dimensions, none of it allocated before its header was checked.
+
+    Raises InputError.
+    """
+    check_own_data(path)
+    itk: Any = SimpleITK  # has no types
+    header = itk.ImageFileReader()
+    header.SetFileName(str(path))
+    try:
+        with silent():
+            header.ReadImageInformation()
+        size, components = header.GetSize(), header.GetNumberOfComponents()
+        if components != 1 or not 2 <= len([n for n in size if n != 1] or [1, 1]) <= 3 or len(size) > 4:
+            raise InputError(f"{path}: has the shape {size} with {components} components; give one volume of numbers")
+        check_claim(path, "the volume", 8 * int(np.prod(size, dtype=object)), path.stat().st_size)
+        _check_whole(path, int(np.prod(size, dtype=object)))
+        with silent():
+            return header.Execute()
+    except RuntimeError:
+        # ITK's text is several lines with the paths of its own sources.
+        raise InputError(f"{path}: is no volume that can be read, or it is cut off; write it again") from None
+
+
 def _start_of(path: Path) -> bytes:
     with gzip.open(path) if volume_suffix(path) == ".nii.gz" else path.open("rb") as stream:
         return stream.read(_NIFTI_START)
 
 
 def _check_whole(path: Path, voxels: int) -> None:
-    """Raises InputError where a NIfTI file ends early, which its library fills in silence."""
+    """Raises InputError where a NIfTI file ends early, which its library fills in silence, or its packed bytes do not
+    add up to what was packed.
+    """
     if volume_suffix(path) not in (".nii", ".nii.gz"):
         return
-    opened = gzip.open if volume_suffix(path) == ".nii.gz" else Path.open
+    packed = volume_suffix(path) == ".nii.gz"
     try:
-        with opened(path, "rb") as stream:
+        with gzip.open(path) if packed else path.open("rb") as stream:
             head = stream.read(_NIFTI_HEADER)
             order = "<" if head[:4] == struct.pack("<i", _NIFTI_HEADER) else ">"
             size, (bits,), (offset,) = (struct.unpack_from(order + kind, head, at) for kind, at in _NIFTI_FIELDS)
             missing = int(offset) + voxels * bits // 8 - _NIFTI_HEADER
+            if packed and path.stat().st_size > 1.01 * (missing + _NIFTI_HEADER) + _MOST_BEHIND:
+                raise InputError(f"{path}: has more bytes than its voxels can fill; write it again")
             while size == (_NIFTI_HEADER,) and missing > 0 and (block := stream.read(min(missing, 1 << 20))):
                 missing -= len(block)
+            # The sum is compared at the end.
+            if packed and missing <= 0 and len(stream.read(_MOST_BEHIND)) == _MOST_BEHIND:
+                raise InputError(f"{path}: unpacks to more than its voxels; write it again")
     except (OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError):
         missing = 1
     if missing > 0:

@@ -16,6 +16,7 @@ from ctrecon.io.arrayfile import Plane, missing, plane_of
 from ctrecon.support.arrays import Array
 from ctrecon.support.json_text import parse_json
 from ctrecon.support.limits import MAX_BYTES, check_claim, check_number_type, claimed_bytes, reason
+from ctrecon.support.plain_file import plain_size
 
 _MOST_MEMBERS = 256
 _LONGEST_HEADER = 16384
@@ -59,7 +60,7 @@ def _read(stream: IO[bytes], path: Path, what: str, size: int, *, text: bool = F
 
 def read_npy(path: Path) -> Array:
     """The array in a ``.npy`` file. Raises InputError for anything but one whole array of real numbers."""
-    size = path.stat().st_size
+    size = plain_size(path)
     with path.open("rb") as stream:
         return _read(stream, path, "the array", size)
 
@@ -76,7 +77,7 @@ def map_npy(path: Path) -> Array:
     Raises:
         InputError: For what ``read_npy`` refuses, but for size.
     """
-    size = path.stat().st_size
+    size = plain_size(path)
     with path.open("rb") as stream:
         head = io.BytesIO(stream.read(_LONGEST_HEADER))
     what = "the array"
@@ -120,6 +121,7 @@ class NpzFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            plain_size(path)
             with zipfile.ZipFile(path) as archive:
                 members = archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:

@@ -6,6 +6,7 @@ is decoded by ``ctrecon/dicom/images/images.py``, as everywhere.
 
 from __future__ import annotations
 
+import math
 import struct
 import warnings
 import zlib
@@ -19,8 +20,11 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from ctrecon.errors import InputError, OutputError
+from ctrecon.io.itk_files import silent
+from ctrecon.io.nifti import read_itk
 from ctrecon.io.unoriented import forget_orientation
 from ctrecon.support.arrays import Float64Array
+from ctrecon.support.limits import check_claim
 
 _DAMAGE = (
     UnidentifiedImageError, OSError, RuntimeError, ValueError, SyntaxError, TypeError, LookupError, OverflowError,
@@ -87,7 +91,14 @@ def _picture(path: Path) -> Picture:
         except UnidentifiedImageError:
             if kind_of(path) not in (".tif", ".tiff"):
                 raise
-    return _from_itk(SimpleITK.ReadImage(str(path)))
+    itk: Any = SimpleITK  # has no types
+    reader = itk.ImageFileReader()
+    reader.SetFileName(str(path))
+    with silent():
+        reader.ReadImageInformation()
+        claimed = 8 * math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
+        check_claim(path, "the picture", claimed, path.stat().st_size)
+        return _from_itk(reader.Execute())
 
 
 def _is_deep_colour(image: PillowImage.Image, path: Path) -> bool:
@@ -141,7 +152,7 @@ def _dicom(path: Path) -> Picture:
 
 
 def _medical(path: Path) -> Picture:
-    image: Any = SimpleITK.ReadImage(str(path))
+    image = read_itk(path)
     array = SimpleITK.GetArrayFromImage(image)
     slices = [side for side in array.shape[:-2] if side != 1]
     if slices or image.GetNumberOfComponentsPerPixel() != 1:

@@ -13,6 +13,7 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.io.facts import read_facts
 from ctrecon.support.json_text import parse_json
 from ctrecon.support.limits import reason
+from ctrecon.support.plain_file import whole_file
 
 _LARGEST = 64 * 2**20
 _ARRAYS = ("sinogram", "variance", "mask", "counts", "white", "dark")
@@ -72,13 +73,9 @@ def find_sidecar(data: Path, geometry_file: Path | None) -> Sidecar | None:
             return None
         raise InputError(f"{path}: there is no such file; give --geometry the JSON file of docs/units.md")
     try:
-        if path.stat().st_size > _LARGEST:
-            raise InputError(f"{path}: has {path.stat().st_size} bytes, too many for a geometry; is it the right file?")
-        values = parse_json(path.read_text(encoding="utf-8"))
+        values = parse_json(whole_file(path, _LARGEST).decode("utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: is not JSON text ({reason(error)}); docs/units.md shows the format") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: must hold a JSON object, not a {type(values).__name__}; docs/units.md shows it")
     values.pop("raw", None)  # of ``raw.py``

@@ -20,6 +20,7 @@ from ctrecon.io.ask import Ahead
 from ctrecon.support.arrays import Array
 from ctrecon.support.later import Later
 from ctrecon.support.limits import check_claim, check_number_type, reason
+from ctrecon.support.plain_file import plain_size
 
 if TYPE_CHECKING:
     import tifffile
@@ -97,18 +98,20 @@ def frames_of(files: Sequence[Path]) -> Frames:
                 if len(places) > MOST_FRAMES:
                     raise InputError(f"{path.parent}: holds more than {MOST_FRAMES} pictures; give one scan")
     if first is None:
-        raise InputError("there are no pictures; give a folder of TIFF files")
+        where = f"{files[0]}: holds" if files else "there are"
+        raise InputError(f"{where} no pictures; give a folder of TIFF files")
     return Frames(places=tuple(places), rows=first[0][0], columns=first[0][1], dtype=first[1])
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
     """By name, numbers by their value: ``p2`` before ``p10``."""
-    return sorted(paths, key=lambda path: [(int(part) if part.isdigit() else -1, part)
+    return sorted(paths, key=lambda path: [(int(part) if part.isdecimal() else -1, part)
                                            for part in re.findall(r"\d+|\D+", path.name.lower())])  # fmt: skip
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
+    plain_size(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

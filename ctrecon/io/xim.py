@@ -14,6 +14,7 @@ from ctrecon.io.shot import Shot
 from ctrecon.io.varian_pixels import unpacked
 from ctrecon.support.arrays import Array
 from ctrecon.support.limits import check_claim
+from ctrecon.support.plain_file import plain_size
 
 _MAGIC = b"VMS.XI"
 _HEADER, _MOST_PROPERTIES, _LONGEST_NAME = 32, 1000, 256
@@ -26,7 +27,7 @@ def read_xim(path: Path) -> Shot | None:
 
     Raises InputError for what is damaged or another format.
     """
-    size = path.stat().st_size
+    size = plain_size(path)
     with path.open("rb") as stream:
         head = stream.read(_HEADER)
         if not head.startswith(_MAGIC) or len(head) < _HEADER:

@@ -11,14 +11,16 @@ from defusedxml import ElementTree as Xml
 
 from ctrecon.errors import InputError
 from ctrecon.support.limits import reason
+from ctrecon.support.plain_file import plain_size
 
 _LARGEST = 64 * 2**20
+_FARTHEST = 1e12
+"""No scanner states a larger number."""
 
 
 def read_xml(path: Path) -> Any:
     """The root element, tags without namespaces. Raises InputError for what is too large or no XML."""
-    if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path}: has {path.stat().st_size} bytes, too many for a geometry")
+    plain_size(path, _LARGEST)
     try:
         root = Xml.parse(path).getroot()
     except (Xml.ParseError, DefusedXmlException, ValueError, OSError, RecursionError) as error:
@@ -34,6 +36,6 @@ def number_of(path: Path, element: Any) -> float:
         value = float(element.text or "")
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{path}: {element.tag} must be a number, got {str(element.text)[:40]!r}")
+    if not abs(value) <= _FARTHEST:
+        raise InputError(f"{path}: {element.tag} must be a number that can be measured, got {str(element.text)[:40]!r}")
     return value

@@ -17,6 +17,7 @@ import numpy as np
 from ctrecon.errors import InputError
 from ctrecon.support.json_text import parse_json
 from ctrecon.support.limits import check_claim, check_number_type, claimed_bytes
+from ctrecon.support.plain_file import whole_file
 
 _LARGEST = 4 * 2**20
 _PACKERS = {"blosc", "zlib", "gzip", "bz2", "lzma", "zstd", "lz4", "shuffle", "delta"}
@@ -111,10 +112,10 @@ def _stored(folder: Path) -> list[int]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        if path.is_symlink() or path.stat().st_size > _LARGEST:
-            raise InputError(f"{path}: is a link or too large for metadata; copy the store again")
-        values = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if path.is_symlink():
+            raise InputError(f"{path}: is a link, which is not followed; copy the store without links")
+        values = parse_json(whole_file(path, _LARGEST).decode("utf-8"))
+    except ValueError:
         raise InputError(f"{path}: is no JSON text that can be read; write the store again") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: must hold a JSON object; write the store again")

@@ -6,10 +6,10 @@ import json
 import warnings
 from pathlib import Path
 
-import fuzz_formats
 import h5py
 import numpy as np
 import pytest
+import scanner_scans
 import tifffile
 
 from ctrecon.io.arrays import read_scan
@@ -62,7 +62,7 @@ WRITE = {".nxs": _hdf5, ".tif": _tiff, ".xtekct": _lines, ".info": _lines, ".xml
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, list[Path]]]:
-    return fuzz_formats.scans(tmp_path_factory.mktemp("texts"))
+    return scanner_scans.scans(tmp_path_factory.mktemp("texts"))
 
 
 @pytest.mark.parametrize("kind", ["tiff", "nikon", "rtk", "nxtomo", "cil", "edf", "walnut", "xvi", "true beam"])

@@ -89,7 +89,7 @@ def test_refused(tmp_path, capfd):
         with pytest.raises(InputError, match=said) as error:
             read_stored_volume(tmp_path / name)
         assert "\n" not in str(error.value)
-    with pytest.raises(InputError, match="there is no file"):
+    with pytest.raises(InputError, match="there is no such file"):
         read_stored_volume(tmp_path / "absent.nii")
     # Not .nii: its library reads NaN as 0.
     write_stored_volume(tmp_path / "nan.mha", np.full((1, 2, 2), np.nan, np.float32), np.eye(4))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctrecon.errors import InputError
+from ctrecon.support.plain_file import plain_size
 
 Grids = NDArray[np.int8]  # [count, 9, 9], 0 is empty
 
@@ -81,7 +82,7 @@ def read_puzzles(path: Path) -> PuzzleFile:
 
     What follows ``#``, ``;`` or ``//`` is a comment. Raises InputError naming the line.
     """
-    if path.is_file() and path.stat().st_size > MOST_BYTES:
+    if plain_size(path) > MOST_BYTES:
         raise InputError(f"{path.name} has {path.stat().st_size} bytes; split it into files below {MOST_BYTES}")
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -1,8 +1,8 @@
 """A file beside what its data set says: nothing in it that another program may read as another image.
 
 A preamble can be the head of another format (PS3.10, 7.1), the header of the file can name another object than the data
-set, an element that comes twice is read by some programs as the first and by others as the last, and behind the pixels
-there is room for more.
+set, an element that comes twice is read by some programs as the first and by others as the last, one of another kind of
+value (the spacing as UN) is skipped by some, and behind the pixels there is room for more.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from ctrecon.certificates.verify import Refused, require
-from ctrecon.dicom.common.structure import Encoding, elements, read_header, tag_name
+from ctrecon.dicom.common.structure import Encoding, Header, elements, read_header, tag_name
 from ctrecon.errors import InputError
 
 _META_AT, _ITEM, _DELIMITERS = 132, 0xFFFEE000, 0xFFFE0000
@@ -32,8 +33,9 @@ def check_file(path: Path, ds: Dataset) -> None:
         ds: What pydicom made of it.
 
     Raises:
-        Refused: Where the preamble is not empty, the header is another object's, an element comes twice or out of
-            order, there are more bytes than pixels, or tables of offsets that lead elsewhere than to the frames.
+        Refused: Where the preamble is not empty, the header is another object's, an element comes twice, out of
+            order or as another kind of value, there are more bytes than pixels, or tables of offsets that lead
+            elsewhere than to the frames.
         OSError: Where it cannot be read again.
     """
     meta = getattr(ds, "file_meta", Dataset())
@@ -69,6 +71,17 @@ def _check_order(name: str, data: mmap.mmap, encoding: Encoding) -> None:
         elif header.tag < _DELIMITERS:
             require(header.tag > before.get(depth, -1), f"{tag_name(header.tag)} comes twice, or out of order")
             before[depth] = header.tag
+            _check_representation(header)
+
+
+def _check_representation(header: Header) -> None:
+    """An attribute is written as the kind of value that the standard says (PS3.6): others are skipped or misread."""
+    if not header.vr or not dictionary_has_tag(header.tag):
+        return
+    known = dictionary_VR(header.tag)
+    written = header.vr.decode("ascii", "replace")
+    named = keyword_for_tag(header.tag) or tag_name(header.tag)
+    require(written in known.split(" or "), f"{named} is written as {written}, not {known}: programs read it otherwise")
 
 
 def _check_length(ds: Dataset) -> None:

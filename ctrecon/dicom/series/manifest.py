@@ -1,16 +1,17 @@
 """The manifest of a series: every object, and all of each that decides where it stands, how it shows, what it says.
 
 Canonical JSON (sorted keys, no spaces, UTF-8), hashed, and carried as Raw Data Storage beside the certificates, so that
-it goes wherever the study goes. It names nobody: of patient and study it keeps one byte of a hash for each attribute.
+it goes wherever the study goes. It names nobody: of patient and study it keeps one byte of a hash for each attribute,
+and four of a hash of all of them at once.
 
     {"format": "ctrecon-manifest-1", "slices": [...], "objects": {SOPInstanceUID: {...}, ...}, "own": {...},
      "histories": {"1": SHA-256, ...}}
 
 ``slices``: for people, z, position, orientation, spacing, frame of reference and certificate of each image, from the
-lowest z. ``objects``: for each, ``says`` (``plain_values.plain``), ``whose`` (``plain_values.coercible``), and of the
-map the hash of its decoded pixels. ``own``: the same of the object that carries the manifest. ``histories``: of the
-files beside the certificates that say how each slice came about (``bound_histories.py``), where there are any. What an
-image's pixels decode to, its certificate says.
+lowest z. ``objects``: for each, ``says``, ``whose`` and ``together`` (``plain``, ``coercible`` and ``together`` of
+``plain_values.py``), and of the map the hash of its decoded pixels. ``own``: the same of the object that carries the
+manifest. ``histories``: of the files beside the certificates that say how each slice came about
+(``bound_histories.py``), where there are any. What an image's pixels decode to, its certificate says.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ctrecon.certificates.verify import Json, require
 from ctrecon.dicom.common.private import CREATOR, GROUP, KEY, MANIFEST, SIGNATURE, read_tie
 from ctrecon.dicom.common.uids import identify, uid_of
 from ctrecon.dicom.series.ct_image import code
-from ctrecon.dicom.series.plain_values import coercible, plain
+from ctrecon.dicom.series.plain_values import coercible, plain, together
 from ctrecon.dicom.series.raw_data import raw_data
 from ctrecon.dicom.series.study import Study
 from ctrecon.support.beside import history_sha256
@@ -79,7 +80,7 @@ def canonical(values: Any) -> bytes:
 
 def entry_of(ds: Dataset) -> dict[str, Any]:
     """What the manifest keeps of one object that was read from a file."""
-    entry: dict[str, Any] = {"says": plain(ds), "whose": coercible(ds)}
+    entry: dict[str, Any] = {"says": plain(ds), "whose": coercible(ds), "together": together(ds)}
     if "PixelData" in ds and ds.SOPClassUID != CTImageStorage:
         entry["pixels_sha256"] = pixels_hash(ds)
     tie = read_tie(ds)
@@ -91,7 +92,7 @@ def entry_of(ds: Dataset) -> dict[str, Any]:
 def own_of(ds: Dataset) -> dict[str, Any]:
     """What the manifest keeps of its own object, whose UIDs follow from it."""
     says = {name: value for name, value in plain(ds).items() if name not in ("SOPInstanceUID", "SeriesInstanceUID")}
-    return {"says": says, "whose": coercible(ds)}
+    return {"says": says, "whose": coercible(ds), "together": together(ds)}
 
 
 def pixels_hash(ds: Dataset) -> str:

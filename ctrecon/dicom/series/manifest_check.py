@@ -37,6 +37,7 @@ MISSING = (
     "again, or check the pixels alone (--pixels-only)"
 )
 _LONGEST, _MOST_NAMED = 60, 4
+_ONE_OF_THEM = "an attribute of patient or study"
 # Of the header of a file: what every program writes there. Who wrote it is said by `encoded.py`.
 _HEADER = frozenset((0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013))
 
@@ -75,7 +76,7 @@ class Manifest:
         require(not said, f"its header is not what the manifest says: {said}")
         require(listed.get("pixels_sha256") == found.get("pixels_sha256"), "its pixels are not those of the manifest")
         require(listed.get("tie") == found.get("tie"), "its private block CTRECON is not what the manifest says")
-        self.coerced |= _changed(listed["whose"], found["whose"])
+        self.coerced |= _changed(listed, found)
 
     def check_private(self, ds: Dataset) -> None:
         """Raises Refused where our block holds what we do not write; others' private elements are gathered.
@@ -90,7 +91,7 @@ class Manifest:
         own, found = self.values["own"], own_of(ds)
         said = _difference(own["says"], found["says"])
         require(not said, f"its header is not what the manifest says: {said}")
-        self.coerced |= _changed(own["whose"], found["whose"])
+        self.coerced |= _changed(own, found)
 
     def fault(self, datasets: Sequence[Dataset]) -> str:
         """What is wrong with the whole; empty where nothing is."""
@@ -148,8 +149,13 @@ def _short(value: Any) -> str:
     return repr(printable(text if len(text) <= _LONGEST else text[:_LONGEST] + "..."))
 
 
-def _changed(listed: Mapping[str, Any], found: Mapping[str, Any]) -> set[str]:
-    return {name for name in {*listed, *found} if listed.get(name) != found.get(name)}
+def _changed(listed: Json, found: Json) -> set[str]:
+    """What an archive has changed: by the byte kept of each, or, where that is the same by chance, of all together."""
+    before, now = listed["whose"], found["whose"]
+    names = {name for name in {*before, *now} if before.get(name) != now.get(name)}
+    if not names and listed.get("together", found["together"]) != found["together"]:
+        return {_ONE_OF_THEM}
+    return names
 
 
 def _require_own_block(ds: Dataset) -> None:

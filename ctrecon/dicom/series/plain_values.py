@@ -46,6 +46,18 @@ def coercible(ds: Dataset) -> dict[str, str]:
     A value that is empty counts like none. Those within items are called as the way to them, with the item's number.
     Private ones are looked at within items only. Of a description it is here that it was compressed without loss since.
     """
+    return {name: _hash(value)[:2] if value else "" for name, value in _coercible(ds).items()}
+
+
+def together(ds: Dataset) -> str:
+    """Four bytes of a hash of all these attributes at once: who does not know them all learns nothing from it.
+
+    Where one byte of one of them is the same by chance, this is not.
+    """
+    return _hash(repr(sorted(_coercible(ds).items())))[:8]
+
+
+def _coercible(ds: Dataset) -> dict[str, str]:
     found: dict[str, str] = {}
     for element in ds:
         if element.keyword == "DataSetTrailingPadding" and not bytes(element.value or b"").strip(b"\0"):
@@ -56,17 +68,17 @@ def coercible(ds: Dataset) -> dict[str, str]:
             if element.VR == "SQ":
                 for k, item in enumerate(element.value, start=1):
                     way = f"{keyword_of(element)}[{k}]."
-                    found |= {way + name: value for name, value in coercible(item).items()}
+                    found |= {way + name: value for name, value in _coercible(item).items()}
                     private = (one for one in item if one.tag.is_private and one.tag.element != 0)
-                    found |= {way + keyword_of(one): _byte(one) for one in private}
+                    found |= {way + keyword_of(one): repr(_value(one)) for one in private}
         elif not element.tag.is_private and element.tag.element != 0 and not element.is_empty:
-            found[keyword_of(element)] = _byte(element)
+            found[keyword_of(element)] = repr(_value(element))
     found.pop("SpecificCharacterSet", None)  # the texts are compared, not how they are written
     return found
 
 
-def _byte(element: DataElement) -> str:
-    return hashlib.sha256(b"ctrecon coercible " + repr(_value(element)).encode()).hexdigest()[:2]
+def _hash(text: str) -> str:
+    return hashlib.sha256(b"ctrecon coercible " + text.encode()).hexdigest()
 
 
 def _value(element: DataElement) -> Any:
@@ -91,8 +103,8 @@ def _one_of(vr: str) -> Callable[[Any], Any]:
 
 
 def _text(value: Any) -> str:
-    # Trailing spaces pad; ends of lines are written in two ways.
-    return str(value).replace("\r\n", "\n").strip(" \0\n")
+    # Trailing spaces pad, leading ones and empty lines push a text out of sight; ends of lines are written in two ways.
+    return str(value).replace("\r\n", "\n").rstrip(" \0\n")
 
 
 def _as_described(value: str) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from ctrecon.certificates.verify import FILES, require
 from ctrecon.dicom.series.series import CERTIFICATES, MOST_SLICES, certificate_name
@@ -115,6 +115,7 @@ def _read(folder: Path) -> tuple[Datasets, Unread, list[Path]]:
     strays: list[Path] = []
     for path in sorted(folder.iterdir()):
         if not path.is_file():
+            strays += [] if path.is_dir() else [path]  # a pipe, a device, a link to nothing
             continue
         try:
             with path.open("rb") as stream:
@@ -124,7 +125,11 @@ def _read(folder: Path) -> tuple[Datasets, Unread, list[Path]]:
                 strays.append(path)
                 continue
             require(path.stat().st_size <= MOST_BYTES, f"it has more than {MOST_BYTES} bytes")
-            syntax = read_file_meta_info(path).get("TransferSyntaxUID")
+            meta = read_file_meta_info(path)
+            if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+                strays.append(path)  # the directory of a medium: names of files
+                continue
+            syntax = meta.get("TransferSyntaxUID")
             require(syntax != DeflatedExplicitVRLittleEndian, "it is deflated, which is not unpacked here")
             datasets.append((path, dcmread(path, defer_size=1 << 16)))
             require(len(datasets) <= MOST_SLICES + 100, f"the folder holds more than {MOST_SLICES} files")

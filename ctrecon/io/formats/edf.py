@@ -23,6 +23,7 @@ from ctrecon.io.measured import Measured
 from ctrecon.io.tiff import in_order
 from ctrecon.support.arrays import Float64Array
 from ctrecon.support.limits import check_claim
+from ctrecon.support.plain_file import plain_size
 
 NAME = "EDF with .info"
 PLACE = 30
@@ -93,6 +94,7 @@ def _rows(files: list[Path], row: int, shape: tuple[int, int]) -> Float64Array:
 
 def _header(path: Path) -> tuple[int, int, np.dtype[np.generic], int]:
     """Rows, columns, type and where the numbers begin."""
+    size = plain_size(path)
     with path.open("rb") as stream:
         raw = stream.read(_LONGEST_HEADER)
     end = raw.find(b"}")
@@ -104,12 +106,13 @@ def _header(path: Path) -> tuple[int, int, np.dtype[np.generic], int]:
     )
     sizes = [words.get(name, "") for name in ("dim_2", "dim_1")]
     kind, order = _TYPES.get(words.get("datatype", "")), _ORDERS.get(words.get("byteorder", "lowbytefirst"))
-    if kind is None or order is None or not all(size.isdigit() and 0 < int(size) < 2**20 for size in sizes):
+    sound = all(re.fullmatch("[0-9]{1,7}", side) and 0 < int(side) < 2**20 for side in sizes)
+    if kind is None or order is None or not sound:
         raise InputError(f"{path}: its header says no DataType, ByteOrder, Dim_1 and Dim_2 that are known")
     rows, columns, dtype = int(sizes[0]), int(sizes[1]), np.dtype(order + kind)
     start = -(-(end + 1) // _BLOCK) * _BLOCK
-    check_claim(path, "the frame", rows * columns * dtype.itemsize, path.stat().st_size)
+    check_claim(path, "the frame", rows * columns * dtype.itemsize, size)
     packed = words.get("compression", "none") not in ("", "none")
-    if packed or path.stat().st_size < start + rows * columns * dtype.itemsize:
+    if packed or size < start + rows * columns * dtype.itemsize:
         raise InputError(f"{path}: holds less than its {rows} x {columns} numbers, or packed ones; save it plainly")
     return rows, columns, dtype, start

@@ -36,7 +36,7 @@ def read(path: Path, ask: Ask) -> Measured:
         raise InputError(f"{path}: Name {stem[:40]!r} must be a name in the same folder, without a path")
     files = in_order(
         p for p in path.parent.iterdir()
-        if p.suffix.lower() in SUFFIXES and p.stem.startswith(f"{stem}_") and p.stem[len(stem) + 1 :].isdigit()
+        if p.suffix.lower() in SUFFIXES and p.stem.startswith(f"{stem}_") and p.stem[len(stem) + 1 :].isdecimal()
     )  # fmt: skip
     if len(files) != views:
         raise InputError(f"{path}: says {views} projections, and {len(files)} files {stem}_0001.tif and on are beside "

@@ -20,12 +20,14 @@ from ctrecon.io.measured import Measured
 from ctrecon.io.transmitted import line_integrals_of
 from ctrecon.support.json_text import parse_json
 from ctrecon.support.limits import as_rays, check_claim
+from ctrecon.support.plain_file import plain_size, whole_file
 
 NAME = "raw numbers with a sidecar"
 PLACE = 50
 
 _TYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 _ORDERS = {"little": "<", "big": ">"}
+_LARGEST = 64 * 2**20
 _KEYS = {"type", "order", "shape", "offset", "white"}
 
 
@@ -38,7 +40,7 @@ def read(path: Path, ask: Ask) -> Measured:
     said = _said(path)
     shape, dtype = said["shape"], np.dtype(_ORDERS[said["order"]] + np.dtype(said["type"]).str[1:])
     needed = said["offset"] + math.prod(shape) * dtype.itemsize
-    has = path.stat().st_size
+    has = plain_size(path)
     if has != needed:
         raise InputError(f"{path}: has {has} bytes where {shape} numbers of {said['type']} after {said['offset']} need "
                          f"{needed}; correct the entry raw")  # fmt: skip
@@ -62,10 +64,10 @@ def read(path: Path, ask: Ask) -> Measured:
 
 def _said(path: Path) -> dict[str, Any]:
     beside = path.with_suffix(".json")
+    if not beside.exists():
+        raise InputError(f'{path}: needs {beside.name} with the entry "raw", which says what its numbers are')
     try:
-        whole = parse_json(beside.read_text(encoding="utf-8"))
-    except OSError:
-        raise InputError(f'{path}: needs {beside.name} with the entry "raw", which says what its numbers are') from None
+        whole = parse_json(whole_file(beside, _LARGEST).decode("utf-8"))
     except ValueError:
         raise InputError(f"{beside}: is not JSON text; docs/units.md shows the format") from None
     raw = whole.get("raw") if isinstance(whole, dict) else None

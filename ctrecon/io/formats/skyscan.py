@@ -42,7 +42,7 @@ def read(path: Path, ask: Ask) -> Measured:
     if "/" in stem or "\\" in stem:
         raise InputError(f"{path}: Filename Prefix {stem[:40]!r} must be a name in the same folder, without a path")
     files = in_order(p for p in path.parent.iterdir() if p.suffix.lower() in SUFFIXES and p.stem.startswith(stem)
-                     and p.stem[len(stem) :].isdigit())  # fmt: skip
+                     and p.stem[len(stem) :].isdecimal())  # fmt: skip
     frames = frames_of(files) if files else None
     views = said.count("Number Of Files") if "Number Of Files" in said else len(files)
     # Newer logs count two frames more, which check the end of the turn and the object's drift.

@@ -28,6 +28,7 @@ from ctrecon.io.stack import Cut, Pictures, cut_of_parallel
 from ctrecon.io.tiff import MOST_FRAMES
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.limits import reason
+from ctrecon.support.plain_file import plain_size
 
 NAME = "Zeiss .txrm"
 PLACE = 70
@@ -71,6 +72,7 @@ class _File:
 
 def read(path: Path, ask: Ask) -> Measured:
     """Raises InputError for damaged files, mosaics and reconstructions, and where the white frame is missing."""
+    plain_size(path)
     try:
         ole = olefile.OleFileIO(str(path), raise_defects=olefile.DEFECT_INCORRECT)
     except _DAMAGE as error:

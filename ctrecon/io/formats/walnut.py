@@ -23,6 +23,7 @@ from ctrecon.io.measured import Measured, from_counts
 from ctrecon.io.stack import Cut
 from ctrecon.io.tiff import Frames, frames_of, in_order
 from ctrecon.support.arrays import Array, Float64Array
+from ctrecon.support.plain_file import whole_file
 
 NAME = "walnuts"
 PLACE = 80
@@ -97,12 +98,10 @@ def _all(path: Path, names: tuple[str, ...]) -> list[Path]:
 
 def _vectors(path: Path) -> Float64Array:
     """``[views, 12]``."""
-    if path.stat().st_size > _LARGEST:
-        raise InputError(f"{path}: has {path.stat().st_size} bytes, too many for a geometry; is it the right file?")
     try:
-        lines = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
+        lines = [line.split() for line in whole_file(path, _LARGEST).decode("ascii").splitlines()]
         values = np.array([[float(word) for word in words] for words in lines if words], dtype=np.float64)
-    except (OSError, ValueError):
+    except ValueError:
         raise InputError(f"{path}: is no table of numbers; copy it again") from None
     if values.ndim != 2 or values.shape[1] != _VECTOR or not bool((np.abs(values) <= _FARTHEST_MM).all()):
         raise InputError(f"{path}: must hold {_VECTOR} finite numbers in each line, ASTRA's cone_vec; copy it again")

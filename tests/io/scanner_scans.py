@@ -1,21 +1,15 @@
-"""The files that ``tests/format_files.py`` writes, mutated one at a time: each scan is read, or refused in one line."""
+"""Scans as scanners write them, with the files behind each that hold words."""
 
 from __future__ import annotations
 
-import random
-import warnings
 from pathlib import Path
 
 import format_files as made
 import linac_files as linac
 import numpy as np
 from balls import ball
-from fuzz_dicom import mutate
-from fuzz_readers import outcome
 from walnut_files import tube
 from zeiss_files import cone, txrm
-
-from ctrecon.io.arrays import read_scan
 
 
 def scans(folder: Path) -> dict[str, tuple[Path, list[Path]]]:
@@ -59,26 +53,3 @@ def _cones(folder: Path) -> dict[str, tuple[Path, list[Path]]]:
         "zeiss": (zeiss, [zeiss]),
         "walnut": (orbit, [orbit / "scan_000003.tif", orbit / "scan_geom_corrected.geom"]),
     }
-
-
-def _read(scan: Path) -> object:
-    return read_scan(scan, all_rows=True) if scan.name.startswith("tube") else read_scan(scan, center=11.5)
-
-
-def run(folder: Path, cases: int, seed: int) -> dict[str, dict[str, int]]:
-    """``cases`` mutations of every file; how many were read and refused. A bug is raised."""
-    found: dict[str, dict[str, int]] = {}
-    given = scans(folder)
-    others = [path.read_bytes() for _, files in given.values() for path in files]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for name, (scan, files) in given.items():
-            counts = found.setdefault(name, {"read": 0, "refused": 0})
-            counts[outcome(lambda: _read(scan))] += 1  # noqa: B023
-            for path in files:
-                whole = path.read_bytes()
-                for number in range(cases):
-                    path.write_bytes(mutate(random.Random(f"{seed}/{path.name}/{number}"), whole, others))
-                    counts[outcome(lambda: _read(scan))] += 1  # noqa: B023
-                path.write_bytes(whole)
-    return found
