@@ -29,11 +29,22 @@ def test_a_bug_would_be_seen():
     with pytest.raises(ZeroDivisionError):
         outcome(lambda: 1 / 0)
 
+    class LongError(InputError):
+        def __str__(self):
+            return "x" * 1001
+
     def talk():
-        raise InputError("x" * 1001)
+        raise LongError("x")
 
     with pytest.raises(RuntimeError, match="not one short line"):
         outcome(talk)
+
+
+def test_a_refusal_that_quotes_much_is_cut_in_its_middle():
+    line = str(InputError(f"scan.npz: the entry is {'x' * 90_000}; write it again"))
+    assert len(line) < 1000
+    assert line.startswith("scan.npz: the entry is xxx")
+    assert line.endswith("xxx; write it again")
 
 
 def nested(depth: int) -> str:
