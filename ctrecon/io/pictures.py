@@ -24,7 +24,8 @@ from ctrecon.io.itk_files import silent
 from ctrecon.io.nifti import read_itk
 from ctrecon.io.unoriented import forget_orientation
 from ctrecon.support.arrays import Float64Array
-from ctrecon.support.limits import check_claim
+from ctrecon.support.limits import MAX_BYTES, check_claim
+from ctrecon.support.plain_file import plain_size
 
 _DAMAGE = (
     UnidentifiedImageError, OSError, RuntimeError, ValueError, SyntaxError, TypeError, LookupError, OverflowError,
@@ -68,6 +69,7 @@ def read_picture(path: Path) -> Picture:
     """Read a picture or one slice. Raises InputError for anything else."""
     if not path.is_file():
         raise InputError(f"there is no file {path}")
+    plain_size(path, MAX_BYTES)
     try:
         if kind_of(path) == ".dcm" or is_dicom_file(path):
             return _dicom(path)

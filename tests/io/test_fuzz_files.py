@@ -13,7 +13,7 @@ from ctrecon.errors import InputError
 from ctrecon.io.arrays import read_scan
 from ctrecon.io.formats import all_formats, format_of
 from ctrecon.io.open_file import SUFFIXES
-from ctrecon.io.pictures import LOSSLESS, MEDICAL
+from ctrecon.io.pictures import LOSSLESS, MEDICAL, read_picture
 from ctrecon.io.shots import SUFFIXES as SHOTS
 from ctrecon.io.tiff import SUFFIXES as PAGES
 from ctrecon.io.volume_names import VOLUME_SUFFIXES
@@ -85,3 +85,5 @@ def test_what_is_no_plain_file_is_refused_before_it_is_opened(kind, tmp_path):
         read_scan(path)
     if kind == "large":
         assert plain_size(path) == 5 << 30
+        with pytest.raises(InputError, match="too many"):
+            read_picture(path.rename(tmp_path / "x.jpg"))
