@@ -39,11 +39,11 @@ FEWEST_VIEWS, FEWEST_CELLS = 12, 16
 _ALIKE, _LEAST_NOISE = 0.5, 0.05
 # Rays beyond this quantile do not join the fit; a line with fewer usable rays than this share is not tested.
 _OUTLIER, _SEEN = 0.995, 0.5
-_AROUND = 4
+_AROUND, _FEW = 4, 2
 # The variance of a sum of squares of second differences, over that of independent ones.
 _SHARED = 1.944
 # What nine tenths of honest scans stay below, and the exponent of the tail beyond.
-_HONEST = {"cells": (2.95, 9.0), "views": (2.0, 6.8), "edges": (3.1, 6.5), "streaks": (3.95, 5.5)}
+_HONEST = {"cells": (2.95, 9.0), "views": (2.0, 6.8), "edges": (3.1, 6.5), "turns": (2.95, 8.0), "streaks": (3.95, 5.5)}
 _SHARE_BEYOND = 0.1
 
 
@@ -113,6 +113,9 @@ _WORDS: dict[str, Callable[[int | None], str]] = {
     "edges": lambda at: (
         ("all views are" if at is None else f"view {at} is") + " shifted along the detector (`ctrecon calibrate`)"
     ),
+    "turns": lambda at: (
+        ("views stand" if at is None else f"view {at} stands") + " at another angle than stated (`ctrecon diagnose`)"
+    ),
     "streaks": lambda at: f"view {at} fits much better or worse than those around it",
 }
 
@@ -143,6 +146,7 @@ def structure_of(data: Array, explained: Array, weights: Array | None = None) ->
         _line("cells", r, noise, pixels * np.maximum(_ALIKE**2, alike), usable),
         _line("views", r.T, noise, pixels.T * _ALIKE**2, usable.T),
         _edges(r, slope, noise, pixels, alike),
+        _turns(r, root * _change(p), noise + _beside(pixels)),
         _streaks(r, noise + pixels, usable),
     )
     return Structure(traits=found, row=None if data.ndim == 2 else data.shape[1] // 2)
@@ -156,6 +160,11 @@ def _slope(p: Float64Array) -> Float64Array:
     slope = np.zeros_like(p)
     slope[:, 1:-1] = (p[:, 2:] - p[:, :-2]) / 2
     return slope
+
+
+def _change(p: Float64Array) -> Float64Array:
+    """From view to view; of the first and the last to the one beside it."""
+    return np.asarray(np.gradient(p, axis=0))
 
 
 def _allowed(r: Float64Array, root: Float64Array, p: Float64Array, usable: Mask) -> tuple[float, Float64Array]:
@@ -204,6 +213,22 @@ def _edges(r: Float64Array, slope: Float64Array, noise: float, pixels: Float64Ar
     shared = ((_ALIKE * alike * slope.sum(axis=0)) ** 2 * pixels.mean(axis=0)).sum()
     total = float((slope**2 * usual).sum() + shared)
     return _trait("edges", single, together=abs(float(score.sum())) / math.sqrt(total) if total > 0 else 0.0)
+
+
+def _turns(r: Float64Array, change: Float64Array, usual: Float64Array) -> Trait:
+    # All views turned alike are the object turned, which no data tell, so that only how much they differ counts.
+    score, spread = (r * change).sum(axis=1), (change**2 * usual).sum(axis=1)
+    away = np.where(spread > 0, np.abs(score) / np.sqrt(np.where(spread > 0, spread, 1)), 0)
+    # All together, but for those that single ones would be: they are named by themselves.
+    usually = np.sort(away[spread > 0])[: -max(_FEW, away.size // 20)]
+    freedom = max(1.0, float(usually.size))
+    return _trait("turns", away, together=(float((usually**2).sum()) - freedom) / math.sqrt(2 * freedom))
+
+
+def _beside(pixels: Float64Array) -> Float64Array:
+    """The largest of each ray and those of the views beside it: an edge along the rays of one view is in no other."""
+    padded = np.pad(pixels, ((1, 1), (0, 0)), mode="edge")
+    return np.asarray(np.maximum(np.maximum(padded[:-2], padded[2:]), pixels))
 
 
 def _alike_in_all_views(slope: Float64Array) -> Float64Array:

@@ -35,23 +35,34 @@ def diagnose(scan: Scan | Simulated | str | os.PathLike[str], *, progress: Repor
     return tried(scan if isinstance(scan, Scan) else read_scan(scan), progress=progress)
 
 
+_NOTHING = "nothing was written"
+
+
 def mended(diagnosis: Diagnosis, cause: str | None = None) -> tuple[Finding, Scan]:
     """The scan with a finding mended, and a note that says so.
 
     Args:
         diagnosis: Of the scan.
-        cause: Which finding; None for the first one that can be mended.
+        cause: Which finding; None for the first, if that can be mended.
 
     Returns:
         The finding and the scan.
 
     Raises:
-        InputError: Where there is no such finding.
+        InputError: Where there is no such finding, or it can only be named.
     """
-    for finding in diagnosis.findings:
+    # What comes after one that cannot be mended explains a part at most: never by itself.
+    for finding in diagnosis.findings if cause is not None else diagnosis.findings[:1]:
         if finding.scan is not None and cause in (None, finding.cause):
             note = f"mended by diagnosis: {finding.words}"
             return finding, dataclasses.replace(finding.scan, notes=(*finding.scan.notes, note))
     known = ", ".join(finding.cause for finding in diagnosis.findings if finding.scan is not None)
-    what = "nothing was found that could be mended" if cause is None else f"{cause!r} was not found"
-    raise InputError(f"{diagnosis.source}: {what}; " + (f"found were {known}" if known else "nothing was written"))
+    if cause is not None:
+        found = f"found were {known}" if known else _NOTHING
+        raise InputError(f"{diagnosis.source}: {cause!r} was not found; {found}")
+    if not known:
+        raise InputError(f"{diagnosis.source}: nothing was found that could be mended; {_NOTHING}")
+    raise InputError(
+        f"{diagnosis.source}: the likeliest, {diagnosis.findings[0].cause}, can only be named, and what comes after it "
+        f"explains a part at most ({known}); name one by --cause to try it; {_NOTHING}"
+    )

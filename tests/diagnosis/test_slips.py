@@ -86,6 +86,10 @@ def flicker(scan: Scan) -> np.ndarray:
     return np.random.default_rng(6).normal(0, 0.03, (scan.sinogram.shape[0], 1))
 
 
+def uneven_deg(angles: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(7).normal(0, 1.5, angles.size)
+
+
 def truncated(scan: Scan) -> Scan:
     """The middle 60% of the detector alone."""
     cut = scan.sinogram.shape[1] // 5
@@ -138,6 +142,9 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "radians of radians": ("angles-converted-twice", lambda s: with_angles(s, np.deg2rad)),
     "whole turn for half": ("angles-half", lambda s: with_angles(s, lambda a: 2 * a)),
     "half turn for whole": ("angles-double", lambda s: with_angles(s, lambda a: a / 2)),
+    "gradians": ("angles-stretched", lambda s: with_angles(s, lambda a: a * 400 / 360)),
+    "an arc cut off": ("angles-stretched", lambda s: with_angles(s, lambda a: a * 1.2)),
+    "uneven steps": ("angles-uneven", lambda s: with_angles(s, lambda a: a + np.deg2rad(uneven_deg(a)))),
     "axis three cells off": ("axis", lambda s: moved(s, 3)),
     "axis half a cell off": ("axis", lambda s: moved(s, -0.5)),
     "axis to detector": ("axis-to-detector", lambda s: with_fields(s, source_to_detector_mm=beyond_axis(s))),
@@ -150,11 +157,15 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "all in um": ("lengths-in-um", lambda s: all_lengths(s, 1e3)),
     "shares": ("not-logged", lambda s: with_data(s, np.exp(-s.sinogram))),
     "counts": ("not-logged", lambda s: with_data(s, 2e4 * np.exp(-s.sinogram))),
+    "logged twice": ("logged-twice", lambda s: with_data(s, -np.log(np.maximum(s.sinogram, 1e-3 * s.sinogram.max())))),
+    "log of counts": ("air-level", lambda s: with_data(s, s.sinogram - math.log(3e4))),
+    "open beam 1% off": ("air-level", lambda s: with_data(s, s.sinogram + 0.01 * s.sinogram.max())),
     "open beam": ("air-level", lambda s: with_data(s, s.sinogram + math.log(1.1))),
     "sign": ("sign", lambda s: with_data(s, -s.sinogram)),
     "a dead column": ("bad-columns", lambda s: with_data(s, only_where(s, 0.0, columns=(40,)))),
     "two bad columns": ("bad-columns", lambda s: with_data(s, s.sinogram + only_where(s, 1.3, columns=(30, 61), of=0))),
     "lost views": ("lost-views", lambda s: with_data(s, only_where(s, 0.0, views=(7, 33)))),
+    "views lost in a row": ("lost-views", lambda s: with_data(s, only_where(s, 0.0, views=(30, 31, 32, 33, 34, 35)))),
     "zingers": ("zingers", lambda s: with_data(s, s.sinogram + sparks(s))),
     "saturation": ("saturation", lambda s: with_data(s, np.minimum(s.sinogram, 0.6 * s.sinogram.max()))),
     "flicker": ("flicker", lambda s: with_data(s, s.sinogram + flicker(s))),

@@ -43,6 +43,10 @@ def noisy(seed: int, sigma: float = 0.01) -> np.ndarray:
     return disc() + sigma * np.random.default_rng(seed).standard_normal((VIEWS, CELLS))
 
 
+def turns_rad() -> np.ndarray:
+    return 0.03 * np.random.default_rng(5).standard_normal((VIEWS, 1))
+
+
 def worst(found: Structure | None) -> str:
     assert found is not None
     return min(found.traits, key=lambda trait: trait.p_value).name
@@ -68,6 +72,8 @@ PLANTED: dict[str, tuple[str, int | None, Callable[[np.ndarray], np.ndarray]]] =
     "flicker": ("views", None, lambda f: f * (1 + 0.006 * np.random.default_rng(5).standard_normal((VIEWS, 1)))),
     "a moved view": ("edges", 21, lambda f: np.where((np.arange(VIEWS) == 21)[:, None], np.roll(f, 1, axis=1), f)),
     "all moved": ("edges", None, lambda f: f + 0.3 * np.gradient(f, axis=1)),
+    "a turned view": ("turns", 30, lambda f: np.where((np.arange(VIEWS) == 30)[:, None], np.roll(f, -1, axis=0), f)),
+    "uneven steps": ("turns", None, lambda f: f + turns_rad() * np.gradient(f, 2 * math.pi / VIEWS, axis=0)),
     "a lost view": ("streaks", 50, lambda f: np.where((np.arange(VIEWS) == 50)[:, None], np.roll(f, 45, axis=0), f)),
 }
 
@@ -131,7 +137,7 @@ def test_a_certified_image_with_a_structured_residual_says_so_in_the_same_line(t
     assert len(info["axis_curve"]["columns"]) == len(info["axis_curve"]["misfits"]) > 50
     found = json.loads(CliRunner().invoke(cli, [*words, "--overwrite", "--json"]).output)
     assert found["structure"]["structured"] is True
-    assert {one["name"] for one in found["structure"]["traits"]} == {"cells", "views", "edges", "streaks"}
+    assert {one["name"] for one in found["structure"]["traits"]} == {"cells", "views", "edges", "turns", "streaks"}
 
 
 def of_honest(family: str, beam: str, noise: float, method: str, seed: int) -> Structure | None:

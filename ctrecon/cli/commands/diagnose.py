@@ -75,8 +75,10 @@ def command(
         click.echo(printable(f"{number}. {line}{finding_name}" if finding_name else line))
     for what, where in written.items():
         click.echo(f"{what:>12}: {printable(where)}")
-    if diagnosis.findings and place is None and any(finding.scan is not None for finding in diagnosis.findings):
-        click.echo("mend the first with --apply, another with --apply --cause NAME")
+    if place is None and any(finding.scan is not None for finding in diagnosis.findings):
+        mendable = diagnosis.findings[0].scan is not None
+        first = "mend the first with --apply, another" if mendable else "try one of the others"
+        click.echo(f"{first} with --apply --cause NAME")
 
 
 def _named(diagnosis: Any) -> list[tuple[str, str]]:

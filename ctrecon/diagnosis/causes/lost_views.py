@@ -18,6 +18,8 @@ _AROUND, _FEWEST = 5, 10
 # A view beside this share of what its neighbours hold in all is none of them.
 _LEAST, _MOST = 0.75, 1.33
 _MOST_LOST = 0.2
+# Several in a row stand beside one another; but no view of an object holds so little of what most do.
+_NOTHING = 0.1
 
 
 def lost_views(scan: Scan) -> Iterator[Suggestion]:
@@ -27,7 +29,7 @@ def lost_views(scan: Scan) -> Iterator[Suggestion]:
         return
     sizes = np.sqrt((f**2).mean(axis=1))
     beside = median_filter(sizes, _AROUND, mode="nearest")
-    lost = (sizes < _LEAST * beside) | (sizes > _MOST * beside)
+    lost = (sizes < _LEAST * beside) | (sizes > _MOST * beside) | (sizes < _NOTHING * float(np.median(sizes)))
     if scan.mask is not None:
         lost &= scan.mask.any(axis=1)
     views = [int(view) for view in np.flatnonzero(lost)]

@@ -30,6 +30,12 @@ def not_logged(scan: Scan) -> Iterator[Suggestion]:
             cause="not-logged", words=f"the data are {what} whose logarithm was never taken",
             scan=_without_variance(scan, _logged(f, beside)), evidence=seen, certain=True,
         )  # fmt: skip
+    elif inside < 0 < float(f.mean()):
+        # The logarithm of line integrals: steep where these are small, beside the object.
+        yield Suggestion(
+            cause="logged-twice", words="the logarithm was taken twice: of line integrals",
+            scan=_without_variance(scan, np.exp(-f.astype(np.float64))), evidence=seen,
+        )  # fmt: skip
     elif inside < 0 and float(f.mean()) < 0:
         yield Suggestion(
             cause="sign", words="the line integrals have the wrong sign", scan=_without_variance(scan, -f),

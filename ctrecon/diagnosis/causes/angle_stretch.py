@@ -1,0 +1,70 @@
+"""Angles over another arc than stated, by any factor: gradians for degrees, a gear, a scan that was cut off early."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ctrecon.diagnosis.causes.angle_range import FEWEST_ANGLES
+from ctrecon.diagnosis.fit import fit
+from ctrecon.diagnosis.suggestion import Suggestion, with_geometry
+from ctrecon.diagnosis.turned import fit_of_all_views, turned_rad, with_angles
+from ctrecon.errors import CtreconError
+from ctrecon.measurement.scan import Scan
+from ctrecon.support.arrays import Float64Array
+
+PLACE = 48
+
+# Half and double are others' matter; a wrong factor leaves more within so much of the right one.
+_LEAST, _MOST, _TRIED, _ROUNDS, _SETTLED = 0.7, 1.45, 15, 12, 2e-4
+# The least that is called a factor, and how near the end of the arc is to one that has a name.
+_OFF, _NEAR = 0.004, 0.003
+_NAMED = {0.9: ", as gradians taken for degrees", 1 / 0.9: ", as degrees taken for gradians"}
+
+
+def angle_stretch(scan: Scan) -> Iterator[Suggestion]:
+    """The angles stretched about the first one by the factor that fits best."""
+    angles = getattr(scan.geometry, "angles_rad", None)
+    if angles is None or scan.sinogram.ndim != 2 or len(angles) < FEWEST_ANGLES:
+        return
+    stated = np.asarray(angles, dtype=np.float64)
+    try:
+        best = _refined(scan, stated, min(np.geomspace(_LEAST, _MOST, _TRIED), key=lambda x: _share(scan, stated, x)))
+    except CtreconError:
+        return
+    if abs(best - 1) < _OFF or not _LEAST < best < _MOST:
+        return
+    named = next((words for factor, words in _NAMED.items() if abs(best / factor - 1) < _NEAR), "")
+    arc = math.degrees(abs(float(stated[-1] - stated[0]))) * len(stated) / (len(stated) - 1)
+    yield Suggestion(
+        cause="angles-stretched", scan=_stretched(scan, stated, best),
+        words=f"the views cover {best:.4g} times the arc that is stated, {best * arc:.4g} degrees of {arc:.4g}{named}",
+    )  # fmt: skip
+
+
+def _stretched(scan: Scan, stated: Float64Array, factor: float) -> Scan | None:
+    moved = with_geometry(scan, with_angles(scan.geometry, stated[0] + factor * (stated - stated[0])))
+    return None if moved is None else dataclasses.replace(moved, grid=scan.grid, image_shape=scan.image_shape)
+
+
+def _share(scan: Scan, stated: Float64Array, factor: float) -> float:
+    moved = _stretched(scan, stated, float(factor))
+    return math.inf if moved is None else fit(moved, side=48, cells=64, most_views=48, steps=10).share
+
+
+def _refined(scan: Scan, stated: Float64Array, factor: float) -> float:
+    """By how the views stand turned, more so the further they are from the first."""
+    for _ in range(_ROUNDS):
+        moved = _stretched(scan, stated, factor)
+        if moved is None:
+            return factor
+        found = fit_of_all_views(moved)
+        away = stated[found.views] - float(stated[found.views].mean())
+        by = float((turned_rad(found) * away).sum() / (away**2).sum())
+        factor += by
+        if abs(by) < _SETTLED:
+            break
+    return factor
