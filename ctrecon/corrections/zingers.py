@@ -8,6 +8,8 @@ a value that is guessed has no weight. Two rounds: the largest hide smaller ones
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ctrecon.measurement import zingers as finding
@@ -16,7 +18,7 @@ from ctrecon.measurement.scan import Scan
 PLACE = 30
 """Where among the corrections it is applied."""
 
-_ROUNDS = 2
+_ROUNDS, _NEARER = 2, 1.5
 
 
 def zingers(scan: Scan) -> Scan:
@@ -34,8 +36,13 @@ def zingers_of(scan: Scan, row: int | None) -> np.ndarray[tuple[int, ...], np.dt
     values = scan.sinogram if row is None else scan.sinogram[:, row]
     orbit = None if scan.geometry is None else scan.geometry.orbit
     order = None if orbit is None else np.argsort(orbit.angles_rad, kind="stable")
+    reach = None
+    if orbit is not None and len(values) > 2:
+        # A point at the rim of the field of view moves by half the detector times the step; nearer to a source by more.
+        steps = np.abs(np.diff(np.sort(orbit.angles_rad)))
+        reach = min(values.shape[1], math.ceil(_NEARER * values.shape[1] / 2 * float(np.median(steps))))
     mask = np.ones(values.shape, dtype=np.bool_)
     for _ in range(_ROUNDS):
-        values, found = finding.zingers(values, order)
+        values, found = finding.zingers(values, order, reach=reach)
         mask &= ~found
     return mask

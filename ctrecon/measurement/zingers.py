@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import correlate1d, median_filter
+from scipy.ndimage import correlate1d, maximum_filter1d, median_filter
 
 from ctrecon.support.arrays import Array, Float64Array
 
@@ -21,13 +21,15 @@ _CUBIC = np.array([-1, 4, 0, 4, -1]) / 6
 
 
 def zingers(
-    sinogram: Array, order: npt.NDArray[np.intp] | None = None
+    sinogram: Array, order: npt.NDArray[np.intp] | None = None, *, reach: int | None = None
 ) -> tuple[Float64Array, npt.NDArray[np.bool_]]:
     """Find single rays that no object and no usual noise explains.
 
     Args:
         sinogram: ``[views, detectors]``.
         order: The views as they follow each other by angle; without it they do as they are.
+        reach: By how many cells what is seen may move from one view to the next: a ray is none where the view beside
+            has another, within so many cells, that stands out a third as much in the same sense. None not to look.
 
     Returns:
         The sinogram in float64 with such rays interpolated between their neighbours on the detector, and which these
@@ -42,6 +44,18 @@ def zingers(
     lone = np.where(along * across > 0, np.minimum(np.abs(along), np.abs(across)), 0.0)
     usual = float(np.quantile(lone, 1 - _SHARE))
     found = lone > _TIMES * usual if usual > 0 else np.zeros(values.shape, dtype=np.bool_)
+    if reach is not None and found.any():
+        found &= ~_seen_beside(along, reach)
     between = correlate1d(np.where(found, beside, values), _CUBIC, mode="mirror")
     back = np.argsort(order)
     return np.where(found, between, values)[back], found[back]
+
+
+def _seen_beside(along: Float64Array, reach: int) -> npt.NDArray[np.bool_]:
+    """Where the view before or after holds what may be the same detail, a few cells on: small things move fast."""
+    seen = np.zeros(along.shape, dtype=np.bool_)
+    for sense in (along, -along):
+        most = maximum_filter1d(sense, 2 * reach + 1, axis=1, mode="nearest")
+        beside = np.pad(most, ((1, 1), (0, 0)), mode="reflect")
+        seen |= (sense > 0) & (np.maximum(beside[:-2], beside[2:]) > sense / 3)
+    return seen
