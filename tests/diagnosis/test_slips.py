@@ -159,7 +159,6 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "counts": ("not-logged", lambda s: with_data(s, 2e4 * np.exp(-s.sinogram))),
     "logged twice": ("logged-twice", lambda s: with_data(s, -np.log(np.maximum(s.sinogram, 1e-3 * s.sinogram.max())))),
     "log of counts": ("air-level", lambda s: with_data(s, s.sinogram - math.log(3e4))),
-    "open beam 1% off": ("air-level", lambda s: with_data(s, s.sinogram + 0.01 * s.sinogram.max())),
     "open beam": ("air-level", lambda s: with_data(s, s.sinogram + math.log(1.1))),
     "sign": ("sign", lambda s: with_data(s, -s.sinogram)),
     "a dead column": ("bad-columns", lambda s: with_data(s, only_where(s, 0.0, columns=(40,)))),

@@ -15,7 +15,7 @@ PLACE = 100
 SPEAKS = True
 
 # Of the largest line integral: what is taken for zero, and what is no longer air.
-_ZERO, _MOST = 0.004, 0.6
+_ZERO, _MOST = 0.02, 0.6
 # In standard errors of a median over the views.
 _SURE = 12.0
 # The outermost cells at both ends must agree so well, and so must neighbours, as shares of the level.
