@@ -73,7 +73,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Diagnosis:
     """What was found, the likeliest first.
 
