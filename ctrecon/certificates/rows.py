@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse
-import scipy.sparse.linalg
 
 from ctrecon.support.arrays import Array, BoolArray
 
@@ -76,7 +75,7 @@ def rank(entries: Array, shape: tuple[int, int], counts: BoolArray) -> int | Non
     for first in range(0, shape[0], _TOGETHER):
         part = matrix[first : first + _TOGETHER][some[first : first + _TOGETHER]]
         with np.errstate(all="ignore"):
-            sums = part @ weighed / scipy.sparse.linalg.norm(part, axis=1)[:, None]
+            sums = part @ weighed / np.sqrt(np.asarray(part.multiply(part).sum(axis=1)).reshape(-1, 1))
         known = sums[np.isfinite(sums).all(axis=1)]
         triangle = np.linalg.qr(np.vstack([triangle, known])).R
     values = np.linalg.svd(triangle, compute_uv=False) if triangle.size else np.zeros(1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -64,10 +65,7 @@ class Center:
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
-    """A column without its interval, and what finds it ``again`` in one of ``_PARTS`` parts of the data, if anything.
-
-    ``columns``, ``misfits``: where the misfit was looked at, and what it was.
-    """
+    """A column without its interval, the curve, and what finds it ``again`` in one of ``_PARTS`` parts, if anything."""
 
     column: float
     how: str
@@ -97,13 +95,10 @@ def estimate_center(sinogram: Array, geometry: Geometry) -> Center:
         GeometryError: For a geometry without an orbit.
     """
     found = _found(sinogram, geometry)
-    column, again = found.column, found.again
+    column, again, curve = found.column, found.again, (found.columns.tolist(), found.misfits.tolist())
     parts = [column - 1, column + 1] if again is None else [again(part) for part in range(_PARTS)]
     low, high = _interval(column, parts)
-    return Center(
-        column=column, how=found.how, low=low, high=high, columns=tuple(found.columns.tolist()),
-        misfits=tuple(found.misfits.tolist()),
-    )  # fmt: skip
+    return Center(column=column, how=found.how, low=low, high=high, columns=tuple(curve[0]), misfits=tuple(curve[1]))
 
 
 def axis_column(sinogram: Array, geometry: Geometry) -> float:
@@ -168,10 +163,8 @@ def _search(misfit: Misfit, cells: int, how: str) -> _Found:
         )
     column = _nearer(misfit, float(columns[best]), float(columns[1] - columns[0]), None)
     finite = np.isfinite(values)
-    return _Found(
-        column=column, how=how, again=lambda part: _nearer(misfit, column, 0.5, part), columns=columns[finite],
-        misfits=values[finite],
-    )  # fmt: skip
+    again = partial(_nearer, misfit, column, 0.5)
+    return _Found(column=column, how=how, again=again, columns=columns[finite], misfits=values[finite])
 
 
 def _interval(column: float, parts: Sequence[float]) -> tuple[float, float]:

@@ -183,8 +183,6 @@ class LinearOperator(nn.Module, ABC):
         if x.is_nested or x.layout is not torch.strided:
             kind, remedy = ("nested", "torch.stack") if x.is_nested else ("sparse", "x.to_dense()")
             raise OperatorError(f"{name} takes {wanted} as a dense tensor, got a {kind} one; use {remedy}")
-        if x.device.type == "meta":
-            raise OperatorError(f"{name} takes {wanted}, got a tensor on the meta device, which has no values")
         if x.ndim != len(shape) + 1 or tuple(x.shape[1:]) != shape:
             missing = tuple(x.shape) in (shape, shape[1:])
             raise OperatorError(

@@ -48,6 +48,8 @@ class ScanOperator(LinearOperator):
             SettingError: For an unknown window.
         """
         self._check(f, self.range_shape, "a sinogram")
+        if f.device.type == "meta":  # its filters would be made there, and kept
+            raise OperatorError("fbp was given a sinogram on the meta device, which has no values")
         if f.requires_grad and torch.is_grad_enabled():
             raise OperatorError("fbp has no gradient; use A.fbp(f.detach()), or A.T(f), which has one")
         if self.geometry is None or self.grid is None:
