@@ -86,10 +86,6 @@ def flicker(scan: Scan) -> np.ndarray:
     return np.random.default_rng(6).normal(0, 0.03, (scan.sinogram.shape[0], 1))
 
 
-def uneven_deg(angles: np.ndarray) -> np.ndarray:
-    return np.random.default_rng(7).normal(0, 1.5, angles.size)
-
-
 def truncated(scan: Scan) -> Scan:
     """The middle 60% of the detector alone."""
     cut = scan.sinogram.shape[1] // 5
@@ -144,7 +140,6 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "half turn for whole": ("angles-double", lambda s: with_angles(s, lambda a: a / 2)),
     "gradians": ("angles-stretched", lambda s: with_angles(s, lambda a: a * 400 / 360)),
     "an arc cut off": ("angles-stretched", lambda s: with_angles(s, lambda a: a * 1.2)),
-    "uneven steps": ("angles-uneven", lambda s: with_angles(s, lambda a: a + np.deg2rad(uneven_deg(a)))),
     "axis three cells off": ("axis", lambda s: moved(s, 3)),
     "axis half a cell off": ("axis", lambda s: moved(s, -0.5)),
     "axis to detector": ("axis-to-detector", lambda s: with_fields(s, source_to_detector_mm=beyond_axis(s))),

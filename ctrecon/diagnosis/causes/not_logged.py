@@ -15,6 +15,9 @@ from ctrecon.support.arrays import Array
 PLACE = 90
 SPEAKS = True
 
+# Beside the object shares read about 1, and counts more than the other.
+_SHARES, _COUNTS = 2.0, 20.0
+
 
 def not_logged(scan: Scan) -> Iterator[Suggestion]:
     """Line integrals are smallest beside the object; counts are largest there."""
@@ -24,17 +27,17 @@ def not_logged(scan: Scan) -> Iterator[Suggestion]:
     if beside <= inside or scan.counts is not None:
         return
     seen = f"values beside the object, about {beside:.4g}, are above those through it, about {inside:.4g}"
+    if float(f.mean()) > 0 and _SHARES < beside < _COUNTS:
+        # The logarithm of line integrals is steep where these are small; so few counts are no scan's. The fit decides.
+        yield Suggestion(
+            cause="logged-twice", words="the logarithm was taken twice: of line integrals", evidence=seen, certain=True,
+            scan=_without_variance(scan, np.exp(-f.astype(np.float64))),
+        )  # fmt: skip
     if float(np.quantile(f, 0.02)) >= 0:
-        what = "transmitted shares I/I0" if beside < 2 else "counts"
+        what = "transmitted shares I/I0" if beside < _SHARES else "counts"
         yield Suggestion(
             cause="not-logged", words=f"the data are {what} whose logarithm was never taken",
             scan=_without_variance(scan, _logged(f, beside)), evidence=seen, certain=True,
-        )  # fmt: skip
-    elif inside < 0 < float(f.mean()):
-        # The logarithm of line integrals: steep where these are small, beside the object.
-        yield Suggestion(
-            cause="logged-twice", words="the logarithm was taken twice: of line integrals",
-            scan=_without_variance(scan, np.exp(-f.astype(np.float64))), evidence=seen,
         )  # fmt: skip
     elif inside < 0 and float(f.mean()) < 0:
         yield Suggestion(
