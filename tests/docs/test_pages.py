@@ -46,12 +46,12 @@ SMALLER: dict[str, dict[str, str]] = {
         "calibrate": "--size 32",
         "reconstruct raw --all-rows": "--every 24 --size 24 --delta 30%",
     },
-    "README.md": {"audit": "--iterations 40", "train-phantoms": "--scanner walnut --size 24 --batch 2 --validation 0"},
+    "README.md": {"audit": "--iterations 20", "train-phantoms": "--scanner walnut --size 24 --batch 2 --validation 0"},
     "tutorial_audit.md": {
         "simulate --image": "--views 30",
         "reconstruct": "--method cgls",
-        "audit large.recon.npy --scan": "--iterations 30 --radius 24",
-        "audit": "--iterations 30",
+        "audit large.recon.npy --scan": "--iterations 15 --radius 24",
+        "audit": "--iterations 15",
         "members": "--count 2",
     },
     "guarantees.md": {"reconstruct scan.npz --delta 0.3%": "--iterations 50", "audit": "--iterations 40"},
@@ -64,9 +64,9 @@ SMALLER: dict[str, dict[str, str]] = {
     },
     "faq.md": {"reconstruct": "--no-preview"},
     "report.md": {"simulate": "--size 48 --views 40"},
-    "dicom.md": {"simulate": "--size 48 --views 40"},
+    "dicom.md": {"simulate": "--size 48 --views 40", "simulate --beam cone": "--size 16 --views 24"},
 }
-SMALLER_PYTHON = {" iterations=300": " iterations=60"}
+SMALLER_PYTHON = {" iterations=300": " iterations=60", " direction=uphill)": " direction=uphill, iterations=30)"}
 BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<why>[^\n]+) -->\n)?^```(?P<language>sh|python)\n(?P<text>.*?)^```", re.M | re.S
 )

@@ -21,6 +21,9 @@ SPEAKS = True
 
 # From lung at 140 keV to teeth at 20 keV, and from a grain to a container.
 _PLAUSIBLE_1_PER_MM, _PLAUSIBLE_MM = (0.003, 0.15), (1.0, 3000.0)
+_UNITS = UNITS | {"inches": 25.4}
+# Two units by which an object is as near to water, but for so much in the logarithm, are both named: a factor of 1.9.
+_EITHER = 0.65
 
 
 def values_unit(scan: Scan) -> Iterator[Suggestion]:
@@ -37,12 +40,17 @@ def values_unit(scan: Scan) -> Iterator[Suggestion]:
         return
 
     def off(name: str) -> float:
-        return abs(math.log(mu / UNITS[name] / WATER_MU_PER_MM))
+        return abs(math.log(mu / _UNITS[name] / WATER_MU_PER_MM))
 
-    name = min(UNITS, key=off)
-    if off(name) > abs(math.log(mu / WATER_MU_PER_MM)) or not _within(width * UNITS[name], _PLAUSIBLE_MM):
+    name, other = sorted(_UNITS, key=off)[:2]
+    if off(name) > abs(math.log(mu / WATER_MU_PER_MM)) or not _within(width * _UNITS[name], _PLAUSIBLE_MM):
         return
-    factor = UNITS[name]
+    seen = f"the object absorbs {mu:.3g}{scan.units.per} in a field of {width:.3g} mm; water {WATER_MU_PER_MM:g}"
+    if off(other) - off(name) < _EITHER:
+        both = f"all lengths are in {name} or in {other}, not in mm; the values do not tell which"
+        yield Suggestion(cause="lengths-in-other-unit", words=both, scan=None, certain=True, last=True, evidence=seen)
+        return
+    factor = _UNITS[name]
     geometry = scaled(scan.geometry, factor)
     try:
         mended = dataclasses.replace(scan, geometry=geometry, grid=_times(scan.grid, factor))
@@ -50,7 +58,7 @@ def values_unit(scan: Scan) -> Iterator[Suggestion]:
         return
     yield Suggestion(
         cause=f"lengths-in-{name}", words=f"all lengths are in {name}, not in mm", scan=mended, certain=True, last=True,
-        evidence=f"the object absorbs {mu:.3g}{scan.units.per} in a field of {width:.3g} mm; water {WATER_MU_PER_MM:g}",
+        evidence=seen,
     )  # fmt: skip
 
 
