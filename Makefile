@@ -23,9 +23,12 @@ demo: $(VENV)/.installed
 	$(BIN)/ctrecon verify $(DEMO)/chest.certificate.json
 	@echo "image, certificate and picture: $(DEMO)/chest.npy $(DEMO)/chest.certificate.json $(DEMO)/chest.png"
 
+# One process more than there are cores: many tests wait for a network, a browser or a killed process.
+JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((cores < 4 ? cores + 1 : 4)))
+
 # Compiled files are kept even where the system asks for none: hundreds of processes would compile the package anew.
 test: $(VENV)/.installed
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not long"
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile -m "not long"
 
 # Larger cases of tests that run in small form above.
 test-long: $(VENV)/.installed

@@ -29,7 +29,7 @@ def zingers(
         sinogram: ``[views, detectors]``.
         order: The views as they follow each other by angle; without it they do as they are.
         reach: By how many cells what is seen may move from one view to the next: a ray is none where the view beside
-            has another, within so many cells, that stands out a third as much in the same sense. None not to look.
+            has another, within so many cells, that stands out two thirds as much in the same sense. None not to look.
 
     Returns:
         The sinogram in float64 with such rays interpolated between their neighbours on the detector, and which these
@@ -57,5 +57,5 @@ def _seen_beside(along: Float64Array, reach: int) -> npt.NDArray[np.bool_]:
     for sense in (along, -along):
         most = maximum_filter1d(sense, 2 * reach + 1, axis=1, mode="nearest")
         beside = np.pad(most, ((1, 1), (0, 0)), mode="reflect")
-        seen |= (sense > 0) & (np.maximum(beside[:-2], beside[2:]) > sense / 3)
+        seen |= (sense > 0) & (np.maximum(beside[:-2], beside[2:]) > sense / 1.5)
     return seen

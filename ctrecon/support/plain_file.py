@@ -32,8 +32,10 @@ def plain_size(path: Path, most: int | None = None) -> int:
     try:
         found = path.stat()
     except (OSError, ValueError) as error:
-        what = "is a link to itself" if getattr(error, "errno", None) == errno.ELOOP else "there is no such file"
-        raise InputError(f"{path}: {what}; copy the file itself there") from None
+        if path.is_symlink():
+            what = "itself" if getattr(error, "errno", None) == errno.ELOOP else "a file that is not there"
+            raise InputError(f"{path}: is a link to {what}; copy the file itself there") from None
+        raise InputError(f"{path}: there is no such file, so that it cannot be read; check its name") from None
     if not stat.S_ISREG(found.st_mode):
         what = next((word for test, word in _WHAT if test(found.st_mode)), "something else")
         raise InputError(f"{path}: is {what}, not a file; copy the file itself there")

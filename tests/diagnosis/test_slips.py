@@ -265,7 +265,7 @@ def test_a_slip_that_nobody_thought_of_is_no_silence() -> None:
 
 
 def test_mirror_images_are_said_to_be_such_and_either_can_be_mended() -> None:
-    found = check("angles negated", "chest", 4)
+    found = check("angles negated", "chest", 4, 64, 48)
     assert found.mirror_images
     assert {finding.cause for finding in found.findings[:2]} == {"angles-negated", "detector-reversed"}
     assert "mirror" in found.lines()[-1]
