@@ -25,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = (
-    "ctrecon_edn.py", "ctrecon/cli/main.py", "ctrecon/phantoms/__init__.py", "ctrecon/py.typed",
+    "ctrecon/cli/ctrecon_edn.py", "ctrecon/cli/main.py", "ctrecon/phantoms/__init__.py", "ctrecon/py.typed",
     "ctrecon/networks/weights/ct-default.safetensors", "ctrecon/certificates/verify.py",
     "ctrecon/dicom/deidentify/basic_profile.csv", "ctrecon/io/datasets/sets.json",
     "ctrecon/outputs/report/image.html", "ctrecon/outputs/report/style.css", "ctrecon/outputs/report/plots.js",
@@ -88,7 +88,7 @@ def check(dist: Path) -> Path:
     """The wheel, built from the sdist, and the sdist hold what they must and nothing else."""
     (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
     names = zipfile.ZipFile(wheel).namelist()
-    missing = [name for name in NEEDED if name not in names]
+    missing = [name for name in (*NEEDED, "ctrecon_edn.py") if name not in names]
     assert not missing, f"{wheel.name} lacks {missing}"
     tops = {name.split("/")[0] for name in names}
     ours = {top for top in tops if top in ("ctrecon", "ctrecon_edn.py") or top.endswith(".dist-info")}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import ctrecon_edn
-from ctrecon_edn import other_package
+from ctrecon.cli import ctrecon_edn
+from ctrecon.cli.ctrecon_edn import other_package
 
 OURS = Path(ctrecon_edn.__file__)
 

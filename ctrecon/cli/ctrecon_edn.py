@@ -2,7 +2,8 @@
 
 Ours is ``ctrecon-edn`` there, and both put a folder ``ctrecon`` into one place. Whichever is installed last overwrites
 ``ctrecon/__init__.py`` and ``ctrecon/phantoms/__init__.py`` of the other, and removing either takes these files away:
-then to import anything of it fails, in whatever way. So this file, which is ours alone, looks first.
+then to import anything of it fails, in whatever way. So this file looks first: it is installed beside the package, as a
+module of its own (``package-dir`` in pyproject.toml), and imports nothing of it before.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def other_package(places: Sequence[str] | None = None, ours: Path | None = None)
                     "ours overwrite one another; type: python -m pip uninstall ctrecon ctrecon-edn, "
                     "then: python -m pip install ctrecon-edn"
                 )
-    ours = Path(__file__).with_name(_PACKAGE) if ours is None else ours
+    here = Path(__file__).parent
+    if ours is None:
+        ours = here.parent if here.name == "cli" else here / _PACKAGE  # as it stands in the source, and as installed
     missing = [str(ours / name) for name in ("__init__.py", "phantoms/__init__.py") if not (ours / name).is_file()]
     if missing:
         return (
