@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctrecon.diagnosis.causes import CAUSES
-from ctrecon.diagnosis.fit import Fit, fit
+from ctrecon.diagnosis.fit import CELLS, SIDE, Fit, fit
 from ctrecon.diagnosis.middle_row import MiddleRow
 from ctrecon.diagnosis.noise import noise_share
 from ctrecon.diagnosis.suggestion import Cause, Suggestion
@@ -211,7 +211,7 @@ class _Looked:
     def __init__(self, scan: Scan) -> None:
         self.scan = scan
         self.coarse = fit(scan)
-        self._shares: dict[tuple[bool, bool], float] = {(False, False): self.coarse.share}
+        self._fits: dict[tuple[bool, bool], Fit] = {(False, False): self.coarse}
 
     @property
     def explained(self) -> bool:
@@ -231,19 +231,20 @@ class _Looked:
     def _usual(self, scan: Scan) -> float:
         return _NOISE_TIMES * noise_share(scan, self.coarse.block) + _USUAL
 
-    def share(self, suggestion: Suggestion) -> float:
+    def rival_of(self, suggestion: Suggestion) -> Fit:
         """What ``suggestion`` is compared with: as fine as it, and, unless it widens the square, on the same square."""
         mended = suggestion.scan
         freed = mended is not None and mended.grid is None and self.scan.grid is not None and not suggestion.widens
         key = (suggestion.fine, freed)
-        if key not in self._shares:
+        if key not in self._fits:
             scan = dataclasses.replace(self.scan, grid=None, image_shape=None) if freed else self.scan
-            self._shares[key] = _fit(scan, suggestion.fine)
-        return self._shares[key]
+            self._fits[key] = _fit(scan, suggestion.fine)
+        return self._fits[key]
 
 
-def _fit(scan: Scan, fine: bool) -> float:
-    return (fit(scan, side=256, cells=4096) if fine else fit(scan)).share
+def _fit(scan: Scan, fine: bool, *, like: Fit | None = None, rival: Fit | None = None) -> Fit:
+    side, cells = (256, 4096) if fine else (SIDE, CELLS)
+    return fit(scan, side=side, cells=cells, like=like, rival=rival)
 
 
 def _judged(cause: Cause, looked: _Looked) -> list[_Judged]:
@@ -271,10 +272,13 @@ def _place(suggestion: Suggestion, finding: Finding, looked: _Looked) -> int:
 def _finding(suggestion: Suggestion, looked: _Looked) -> Finding | None:
     if suggestion.scan is None and not suggestion.evidence:
         return None  # a change that this geometry cannot have
-    before = after = looked.share(suggestion)
+    rival = looked.rival_of(suggestion)
+    before = after = rival.share
     if suggestion.scan is not None:
         try:
-            after = _fit(suggestion.scan, suggestion.fine)
+            # What speaks for itself may be behind, but not far; anything else has to be ahead.
+            ahead = None if suggestion.certain else rival
+            after = _fit(suggestion.scan, suggestion.fine, like=rival, rival=ahead).share
         except CtreconError:
             return None
     most = _NOT_WORSE if suggestion.certain else _BETTER

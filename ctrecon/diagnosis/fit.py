@@ -181,6 +181,19 @@ def fit(
     )
 
 
+def quick_fit(scan: Scan, rival: Fit | None = None) -> Fit:
+    """The fit that is repeated where one number is sought, on 48 pixels a side: a tenth of the work.
+
+    Args:
+        scan: As for ``fit``.
+        rival: The best so far; where it is behind after five steps, it is left so.
+
+    Raises:
+        InputError: As ``fit`` does.
+    """
+    return fit(scan, side=48, cells=64, most_views=48, steps=10, rival=rival)
+
+
 def _coarse(scan: Scan, side: int) -> Grid:
     assert scan.geometry is not None
     own = scan.grid

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ctrecon.diagnosis.causes.angle_range import FEWEST_ANGLES
-from ctrecon.diagnosis.fit import fit
+from ctrecon.diagnosis.fit import quick_fit
 from ctrecon.diagnosis.suggestion import Suggestion, with_geometry
 from ctrecon.diagnosis.turned import fit_of_all_views, turned_rad, with_angles
 from ctrecon.errors import CtreconError
@@ -19,7 +19,9 @@ from ctrecon.support.arrays import Float64Array
 PLACE = 48
 
 # Half and double are others' matter; a wrong factor leaves more within so much of the right one.
-_LEAST, _MOST, _TRIED, _ROUNDS, _SETTLED = 0.7, 1.45, 15, 12, 2e-4
+_LEAST, _MOST, _TRIED, _ROUNDS, _SETTLED = 0.7, 1.45, 15, 8, 2e-4
+# How the corrections fall at least, and how many of one are gone at most.
+_FALLING, _FARTHEST = 0.98, 4.0
 # The least that is called a factor, and how near the end of the arc is to one that has a name.
 _OFF, _NEAR = 0.004, 0.003
 _NAMED = {0.9: ", as gradians taken for degrees", 1 / 0.9: ", as degrees taken for gradians"}
@@ -32,10 +34,10 @@ def angle_stretch(scan: Scan) -> Iterator[Suggestion]:
         return
     stated = np.asarray(angles, dtype=np.float64)
     try:
-        best = _refined(scan, stated, min(np.geomspace(_LEAST, _MOST, _TRIED), key=lambda x: _share(scan, stated, x)))
+        best = _refined(scan, stated, _sought(scan, stated))
     except CtreconError:
         return
-    if abs(best - 1) < _OFF or not _LEAST < best < _MOST:
+    if best is None or abs(best - 1) < _OFF or not _LEAST < best < _MOST:
         return
     named = next((words for factor, words in _NAMED.items() if abs(best / factor - 1) < _NEAR), "")
     arc = math.degrees(abs(float(stated[-1] - stated[0]))) * len(stated) / (len(stated) - 1)
@@ -50,21 +52,36 @@ def _stretched(scan: Scan, stated: Float64Array, factor: float) -> Scan | None:
     return None if moved is None else dataclasses.replace(moved, grid=scan.grid, image_shape=scan.image_shape)
 
 
-def _share(scan: Scan, stated: Float64Array, factor: float) -> float:
-    moved = _stretched(scan, stated, float(factor))
-    return math.inf if moved is None else fit(moved, side=48, cells=64, most_views=48, steps=10).share
+def _sought(scan: Scan, stated: Float64Array) -> float:
+    """The factor that explains most, of a few; the stated one comes first, for most others soon fall behind it."""
+    best, least = 1.0, quick_fit(scan)
+    for factor in np.geomspace(_LEAST, _MOST, _TRIED):
+        moved = _stretched(scan, stated, float(factor))
+        found = None if moved is None else quick_fit(moved, least)
+        if found is not None and found.share < least.share:
+            best, least = float(factor), found
+    return best
 
 
-def _refined(scan: Scan, stated: Float64Array, factor: float) -> float:
-    """By how the views stand turned, more so the further they are from the first."""
+def _refined(scan: Scan, stated: Float64Array, factor: float) -> float | None:
+    """By how the views stand turned, more so the further they are from the first; None where that leads nowhere.
+
+    Each correction of a true factor is about three quarters of the last, so that two say where they lead (Aitken).
+    """
+    last: float | None = None
     for _ in range(_ROUNDS):
         moved = _stretched(scan, stated, factor)
         if moved is None:
-            return factor
+            return None
         found = fit_of_all_views(moved)
         away = stated[found.views] - float(stated[found.views].mean())
         by = float((turned_rad(found) * away).sum() / (away**2).sum())
-        factor += by
         if abs(by) < _SETTLED:
-            break
+            return factor + by
+        if last is None:
+            factor, last = factor + by, by
+        elif abs(by) < _FALLING * abs(last):
+            factor, last = factor + by * min(1 / (1 - by / last), _FARTHEST), None
+        else:
+            return None
     return factor

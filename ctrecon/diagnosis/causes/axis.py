@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ctrecon.diagnosis.fit import fit
+from ctrecon.diagnosis.fit import Fit, quick_fit
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.errors import CtreconError
 from ctrecon.measurement.center import estimate_center
@@ -47,16 +47,17 @@ def axis(scan: Scan) -> Iterator[Suggestion]:
 def best_column(scan: Scan) -> float | None:
     """The column with the smallest coarse misfit, refined twice; None where the axis cannot be moved."""
     first, last = 0.0, scan.sinogram.shape[1] - 1.0
-    best = None
+    best: float | None = None
+    least: Fit | None = None
     for count in (_TRIED, _QUICK, _QUICK):
-        columns = np.linspace(first, last, count)
-        shares = []
-        for column in columns:
+        for column in np.linspace(first, last, count):
             try:
-                shares.append(fit(scan.with_center(float(column)), side=48, cells=64, most_views=48, steps=10).share)
+                found = quick_fit(scan.with_center(float(column)), least)
             except CtreconError:
                 return None
-        k = int(np.argmin(shares))
-        best, step = float(columns[k]), (last - first) / (count - 1)
+            if least is None or found.share < least.share:
+                best, least = float(column), found
+        step = (last - first) / (count - 1)
+        assert best is not None
         first, last = max(0.0, best - step), min(scan.sinogram.shape[1] - 1.0, best + step)
     return best
