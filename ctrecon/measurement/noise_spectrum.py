@@ -49,8 +49,10 @@ _FROM, _BANDS = 0.2, 14
 # No blur is so many times as likely as all blurs together: what is too small is worse than what is too large.
 _RATHER_WHITE, _LESS = 10.0, 0.8
 _ROUNDS = 4
-# So many levels of the noise are looked at, between those whose cost is so much above the least.
-_LEVELS, _UNLIKELY = 40, 10.0
+# So many levels of the noise are looked at, between those whose cost is so much above the least; fewer to find these.
+_LEVELS, _COARSE, _UNLIKELY = 40, 25, 10.0
+# So many numbers are worked on at once.
+_AT_ONCE = 1 << 15
 # In the place of a power of zero, which only data without noise have; its square can be divided by.
 _NOTHING = 1e-140
 
@@ -171,22 +173,26 @@ class _Seen:
         everything, count = self.everything, self.shapes
         held, freedom = np.maximum(everything.power, _NOTHING), everything.views * _bands(everything.cells)[1]
         noise = level[:, None, None] * _in_bands(everything.cells)[:count]  # [levels, shapes, bands]
-        cost = np.empty((len(_EXPONENTS), len(level), count))
-        object_blur = _of_object(everything.cells)[:count]
-        sampled = 2 * noise**2 / freedom + 1e-12 * held**2
+        blur = _of_object(everything.cells)[:count]
+        sampled, crossed = 2 * noise**2 / freedom + 1e-12 * held**2, 4 * noise / freedom
         left = held - noise
-        for k, sharp in enumerate(_laws(everything.cells)):
-            law = sharp * object_blur
+        cost = np.empty((len(_EXPONENTS), len(level), count))
+        # As many exponents at once as the caches hold; few numbers in many steps otherwise.
+        many = max(1, _AT_ONCE // left.size)
+        for first in range(0, len(_EXPONENTS), many):
+            part = slice(first, first + many)
+            law = (_laws(everything.cells)[part, None] * blur)[:, None]  # [exponents, 1, shapes, bands]
             size = np.median(left / law, axis=-1)
+            square, times, ragged = law * law, law * left, (RAGGED * law) ** 2
             for _ in range(_ROUNDS):
-                own = np.maximum(size, 0)[..., None] * law
-                spread = sampled + 4 * own * noise / freedom + (RAGGED * own) ** 2
-                known = (law * law / spread).sum(-1)
-                size = (law * left / spread).sum(-1) / known
-            cost[k] = ((left - size[..., None] * law) ** 2 / spread + np.log(spread)).sum(-1) / 2
+                own = np.maximum(size, 0)[..., None]
+                spread = sampled + own * (crossed * law + own * ragged)
+                known = (square / spread).sum(-1)
+                size = (times / spread).sum(-1) / known
+            cost[part] = ((left - size[..., None] * law) ** 2 / spread + np.log(spread)).sum(-1) / 2
             # Integrated over all sizes of the object from 0, and not taken at the best, which noise would pay for.
-            cost[k] += np.log(known) / 2 - log_ndtr(size * np.sqrt(known))
-            cost[k] += ((_EXPONENTS[k] - LIKELY) / LIKELY_WITHIN) ** 2 / 2
+            cost[part] += np.log(known) / 2 - log_ndtr(size * np.sqrt(known))
+        cost += (((_EXPONENTS - LIKELY) / LIKELY_WITHIN) ** 2 / 2)[:, None, None]
         # The chi-square laws of what lies beyond.
         shape = _shapes(self.x)[:count]
         cost += float(self.free.sum()) / 2 * np.log(level)[:, None] + np.log(shape) @ self.free / 2
@@ -196,12 +202,12 @@ class _Seen:
 
 def _explain(seen: _Seen, about: float) -> Level:
     """The noise that explains all: the median and a quantile of its law; its level is sought around ``about``."""
-    level = about * np.geomspace(1e-4, 30, 80)
-    for _ in range(2):  # closer and closer to where it is likely
+    level = about * np.geomspace(1e-4, 30, _COARSE)
+    for count in (_COARSE, _LEVELS):  # closer and closer to where it is likely
         cost = seen.cost(level).min(axis=(0, 2))
         near = np.flatnonzero(cost < cost.min() + _UNLIKELY)
         first, last = max(near[0] - 1, 0), min(near[-1] + 1, len(level) - 1)
-        level = np.geomspace(level[first], level[last], _LEVELS)
+        level = np.geomspace(level[first], level[last], count)
     cost = seen.cost(level)
     chance = np.exp(cost.min() - cost).sum(axis=0)
     size = np.sqrt(level[:, None] * _mean_of_shapes()[: seen.shapes])
