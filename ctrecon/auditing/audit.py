@@ -21,6 +21,7 @@ from ctrecon.auditing.primal_dual import smallest
 from ctrecon.auditing.regions import Region
 from ctrecon.certificates import verify
 from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval, excludes, is_member
+from ctrecon.certificates.worth import Worth, worth_of
 from ctrecon.support.arrays import Array
 from ctrecon.support.rounded import at_most
 
@@ -47,6 +48,11 @@ class Answer:
     converged: bool
     iterations: int
     seconds: float
+
+    @cached_property
+    def worth(self) -> Worth:
+        """What the certified range is worth (``certificates/worth.py``)."""
+        return worth_of(self.certificate)
 
     @property
     def decided(self) -> bool:

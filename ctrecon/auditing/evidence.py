@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.auditing.image_set import ImageSet
+from ctrecon.auditing.norms import norms
 from ctrecon.auditing.roughness import smoothest
 from ctrecon.certificates import verify
 from ctrecon.errors import InputError
@@ -81,8 +82,7 @@ class Evidence:
     @cached_property
     def smoothest(self) -> Tensor:
         """The smoothest image without negative values that explains the scan, ``[1, 1, rows, columns]``."""
-        weights = None if self.weights is None else single(self.weights)
-        return smoothest(self.operator, single(self.data), self.delta, weights=weights)
+        return smoothest(self.operator, single(self.data), self.delta, weights=self._weights)
 
     @property
     def share(self) -> float:
@@ -108,8 +108,17 @@ class Evidence:
         """
         return ImageSet(
             operator=self.operator, data=single(self.data), delta=self.delta, kappa=kappa, lo=lo, hi=hi,
-            weights=None if self.weights is None else single(self.weights),
+            weights=self._weights, known_norms=self._norms,
         )  # fmt: skip
+
+    @cached_property
+    def _weights(self) -> Tensor | None:
+        return None if self.weights is None else single(self.weights)
+
+    @cached_property
+    def _norms(self) -> tuple[float, float]:
+        root = None if self._weights is None else self._weights.sqrt()
+        return norms(self.operator, root, single(self.image))
 
 
 def read_evidence(path: Path) -> Evidence:

@@ -13,6 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ctrecon.auditing.norms import norms
 from ctrecon.classical.tv import tv_at_discrepancy
 from ctrecon.energies.huber_tv import differences, magnitude
 from ctrecon.errors import SettingError
@@ -26,7 +27,8 @@ class ImageSet:
     ``operator`` maps ``[batch, 1, rows, columns]`` to ``[batch, 1, views, detectors]``; ``data`` and ``weights``
     (>= 0, or None for 1) are ``[1, 1, views, detectors]``, of the operator's dtype. ``kappa`` bounds the sum over
     pixels of the length of their forward differences, in 1/mm.
-    Raises SettingError for bounds that are not finite, delta or kappa <= 0, or ``lo >= hi``.
+    ``known_norms`` are those of ``norms``, where they are known. Raises SettingError for bounds that are not finite,
+    delta or kappa <= 0, or ``lo >= hi``.
     """
 
     operator: LinearOperator
@@ -36,6 +38,7 @@ class ImageSet:
     kappa: float
     lo: float
     hi: float
+    known_norms: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("delta", "kappa"):
@@ -48,6 +51,13 @@ class ImageSet:
     @cached_property
     def root(self) -> Tensor | None:
         return None if self.weights is None else self.weights.sqrt()
+
+    @cached_property
+    def norms(self) -> tuple[float, float]:
+        """Those of operator and differences (``norms.py``)."""
+        if self.known_norms is not None:
+            return self.known_norms
+        return norms(self.operator, self.root, self.data.new_empty((1, *self.operator.domain_shape)))
 
     def misfit(self, u: Tensor) -> Tensor:
         """How badly images explain the data.

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.auditing.image_set import ImageSet
+from ctrecon.auditing.norms import ROUGH
 from ctrecon.energies.huber_tv import differences, differences_adjoint, magnitude
 
 CHECK = 50
@@ -137,9 +138,9 @@ class _State:
         self.images, self.operator = images, images.operator
         self.unit = max(abs(images.lo), abs(images.hi))
         self.lo, self.hi = images.lo / self.unit, images.hi / self.unit
-        self.measure, self.rough = 1.0, 1 / math.sqrt(8)
-        self.measure = 1 / max(self._norm(c, data_only=True), 1e-30)
-        self.norm = 1.05 * self._norm(c)
+        data, both = images.norms
+        self.measure, self.rough = 1 / data, ROUGH
+        self.norm = 1.05 * both
         self.g = self._whiten(images.data) * (self.measure / self.unit)
         self.delta = images.delta * self.measure / self.unit
         self.kappa = images.kappa * self.rough / self.unit
@@ -171,16 +172,6 @@ class _State:
     def _back(self, y: Tensor, p: Tensor) -> Tensor:
         through = self.operator.adjoint(self._whiten(y)) * self.measure
         return through + differences_adjoint((p[:, :1], p[:, 1:])) * self.rough
-
-    def _norm(self, like: Tensor, *, data_only: bool = False) -> float:
-        x = torch.rand(like[:1].shape, generator=torch.Generator().manual_seed(0), dtype=like.dtype).to(like.device)
-        norm = 0.0
-        for _ in range(30):
-            x = x / _length(x).clamp_min(1e-30)
-            y, p = self._A(x), self._D(x)
-            x = self._back(y, torch.zeros_like(p) if data_only else p)
-            norm = math.sqrt(float(_length(x)))
-        return norm
 
     def step(self, k: int) -> None:
         new, length = self._turn()

@@ -12,7 +12,7 @@ import numpy as np
 from ctrecon.auditing.audit import Answer, Audit
 from ctrecon.auditing.tiles import Map
 from ctrecon.certificates.interval import Empty
-from ctrecon.certificates.worth import worth, worth_of
+from ctrecon.certificates.worth import worth
 from ctrecon.support.rounded import at_least, at_most, within
 from ctrecon.support.text import printable
 
@@ -50,7 +50,7 @@ CURVE = (1.0, 1.1, 1.25, 1.5, 2.0)
 
 def answer_facts(answer: Answer, path: Path | None, audit: Audit) -> dict[str, Any]:
     """One region's answer."""
-    certain, found = answer.certain_up_to, worth_of(answer.certificate)
+    certain, found = answer.certain_up_to, answer.worth
     kappas = [times * audit.own_roughness for times in CURVE]
     curve = [dict(zip(("kappa", "lower", "upper"), (k, *answer.curve.range_at(k)), strict=True)) for k in kappas]
     return {
@@ -81,10 +81,10 @@ def answer_lines(answer: Answer, path: Path | None, audit: Audit) -> list[str]:
         f"  contrast in the reconstruction {answer.contrast:.6g}{unit}",
         f"  certified for every such image: {at_most(made.lower, 6)} to {at_least(made.upper, 6)}{unit}",
         reached,
-        f"  verdict: {_verdict(answer)}{'' if worth_of(made).nothing else f', {audit.condition}'}",
+        f"  verdict: {_verdict(answer)}{'' if answer.worth.nothing else f', {audit.condition}'}",
         *(["  the reconstruction is wrong here, under the same condition: it shows what no such image does"]
           if answer.contradicts else []),
-        *([f"  {said}"] if (said := worth_of(made).said) else []),
+        *([f"  {said}"] if (said := answer.worth.said) else []),
         f"  {audit.certainty(answer)}",
         f"  {answer.iterations} iterations, {answer.seconds:.1f} s{where}",
     ]
@@ -92,7 +92,7 @@ def answer_lines(answer: Answer, path: Path | None, audit: Audit) -> list[str]:
 
 def _verdict(answer: Answer) -> str:
     """Loud where the data decide; none where the range says nothing."""
-    if worth_of(answer.certificate).nothing:
+    if answer.worth.nothing:
         return "none, since the range says nothing"
     return answer.verdict.upper() if answer.decided else answer.verdict
 

@@ -20,6 +20,8 @@ PLACE = 48
 
 # Half and double are others' matter; a wrong factor leaves more within so much of the right one.
 _LEAST, _MOST, _TRIED, _ROUNDS, _SETTLED = 0.7, 1.45, 15, 8, 2e-4
+# Over more turns a factor scatters the views over the circle, and what fits best says nothing of it.
+_LONGEST_RAD = 6 * math.pi
 # How the corrections fall at least, and how many of one are gone at most.
 _FALLING, _FARTHEST = 0.98, 4.0
 # The least that is called a factor, and how near the end of the arc is to one that has a name.
@@ -33,6 +35,8 @@ def angle_stretch(scan: Scan) -> Iterator[Suggestion]:
     if angles is None or scan.sinogram.ndim != 2 or len(angles) < FEWEST_ANGLES:
         return
     stated = np.asarray(angles, dtype=np.float64)
+    if float(np.ptp(stated)) > _LONGEST_RAD:
+        return
     try:
         best = _refined(scan, stated, _sought(scan, stated))
     except CtreconError:
