@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,7 +23,6 @@ NOT_SUPPORTED, PROCESSING_FAILURE, UNRECOGNISED_OPERATION = 0x0122, 0x0110, 0x02
 _MOST_CANCELS = 16
 _MOST_NAMED = 3  # classes in a line of the log
 FAREWELL_S = 1.0
-_LONG_REQUEST_BYTES, _TURN_S = 16 << 10, 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +56,7 @@ class Services:
     """What is offered: transfer syntaxes by SOP class, and what answers each kind of request with a status.
 
     ``arriving`` is where objects lie until their handler has moved them. ``released`` is told the association's
-    number before its end in good order is confirmed, ``ended`` after every end. Who asks for more than most do is
-    understood while he has the ``turn``.
+    number before its end in good order is confirmed, ``ended`` after every end.
     """
 
     title: str
@@ -75,7 +72,6 @@ class Services:
     ended: Callable[[int], None] = lambda association: None
     timeout_s: float = 30.0
     most_object_bytes: int = 4 << 30
-    turn: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(eq=False)
@@ -90,6 +86,7 @@ class Conversation:
     busy: bool = False
     leaving: bool = False
     made_room: bool = False  # whether another one was asked to leave for this one
+    understood: bool = False  # what it asked for was read, and the answer is ready
     achieved: bool = False  # whether anything that it asked for was done, a C-ECHO not counted
     useful_at: float = field(default_factory=time.monotonic)  # it came in, or something that it asked for was done
     _got_bytes: int = 0  # since then
@@ -152,7 +149,7 @@ class Conversation:
     # --- the upper layer
 
     def _negotiate(self) -> bool:
-        request = self._understood()
+        request = pdu.request(self.asked)
         if request.user is not None and not self.services.known(request.user):
             self._write(pdu.reject(pdu.WRONG_USER))
             self.services.log("refused an association of", f"{printable(self.peer.title)}: wrong user")
@@ -179,18 +176,6 @@ class Conversation:
         self.asked = b""
         return True
 
-    def _understood(self) -> Request:
-        """What is asked for. A hundred of the longest at a time would take the processor from all for seconds."""
-        if len(self.asked) <= _LONG_REQUEST_BYTES:
-            return pdu.request(self.asked)
-        while not self.services.turn.acquire(timeout=_TURN_S):
-            self._stay()
-        try:
-            self._stay()
-            return pdu.request(self.asked)
-        finally:
-            self.services.turn.release()
-
     def _stay(self) -> None:
         """Raises ConnectionError where it is to leave."""
         if self.leaving:
@@ -215,6 +200,7 @@ class Conversation:
         }
 
     def _write(self, content: bytes) -> None:
+        self.understood = True
         self.connection.settimeout(self.services.timeout_s)
         self._writing = True
         self.connection.sendall(content)

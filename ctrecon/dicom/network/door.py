@@ -5,6 +5,7 @@ is complete. Only then is there a thread for it. Silence, noise and handshakes w
 from __future__ import annotations
 
 import errno
+import select
 import selectors
 import socket
 import ssl
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -27,7 +29,12 @@ REQUEST_S, ROOM_S = 5.0, 1.6
 # In all: connections, as far as there are file descriptors for them, and what they have said so far.
 MOST_WAITING, MOST_SAID_BYTES = 1024, 64 << 20
 _TICK_S, _PIECE, _REPORT_S = 0.05, 16 << 10, 60.0
+# So many requests are read and answered at a time, of long ones (of up to sixteen thousand items) a single one, and
+# whoever waits for that is looked at so often: a hundred threads that compute would keep the door itself waiting.
+MOST_ASKING, LONG_REQUEST_BYTES, _TURN_S = 4, 16 << 10, 0.005
 _TLS_HANDSHAKE = b"\x16"  # the first byte of who speaks TLS (RFC 8446, 5.1)
+# Handshakes that are begun at a time, before those are heard again who are further.
+MOST_SIGNED = 8
 # After so long a thread that computes lets another one go on (Python's own 5 ms): the door waits for that at each of
 # the thousand reads that a hundred long requests take, and everybody who connects waits for the door.
 _SWITCH_S = 2e-4
@@ -61,6 +68,8 @@ class Door:
         self._most_waiting = min(MOST_WAITING, descriptors() // 2)
         self._said = 0
         self._strangers, self._reported = 0, time.monotonic()
+        self._asked = False  # somebody asked for an association since the clock was looked at
+        self._looked = 0.0
         self._stop = threading.Event()
         try:
             family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
@@ -97,11 +106,13 @@ class Door:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                for key, _ in self._selector.select(_TICK_S):
-                    if key.data is None:
-                        self._let_wait()
-                    elif key.data.host in self._guests and key.data in self._guests[key.data.host]:
-                        self._listen_to(key.data)
+                wait_s = _TURN_S if any(self._asking()) else _TICK_S
+                ready = [key.data for key, _ in self._selector.select(wait_s)]
+                if None in ready:
+                    self._let_wait()
+                for guest in self._by_cost([one for one in ready if self._is_here(one)]):
+                    if self._is_here(guest):
+                        self._listen_to(guest)
                 self._look_at_the_clock()
         finally:
             self._selector.close()
@@ -109,6 +120,25 @@ class Door:
             for guests in self._guests.values():
                 for guest in guests:
                     guest.connection.close()
+
+    def _is_here(self, guest: _Guest | None) -> bool:
+        """Whether it still waits: to let others in, or hear them, can have cost it its place."""
+        return guest is not None and guest in self._guests.get(guest.host, {})
+
+    def _by_cost(self, ready: list[_Guest]) -> list[_Guest]:
+        """Who is further than the first step of TLS, which costs a signature; then some of those who are not, of the
+        addresses that have the fewest guests. Who has gone meanwhile is not answered.
+        """
+        further = [one for one in ready if not _is_unsigned(one)]
+        unsigned = [one for one in ready if _is_unsigned(one)]
+        if len(unsigned) > MOST_SIGNED:
+            gone = _hung_up(unsigned)
+            for guest in gone:
+                self._strangers += 1
+                self._drop(guest)
+            unsigned = [one for one in unsigned if one not in gone]
+            unsigned.sort(key=lambda guest: len(self._guests[guest.host]))
+        return further + unsigned[:MOST_SIGNED]
 
     def _let_wait(self) -> None:
         for _ in range(64):
@@ -186,7 +216,7 @@ class Door:
             self._said += len(part)
             if self._said > MOST_SAID_BYTES:
                 self._drop_the_longest_winded()
-                if guest not in self._guests.get(guest.host, {}):
+                if not self._is_here(guest):
                     return
             if len(guest.content) < guest.need:
                 continue
@@ -211,14 +241,23 @@ class Door:
         else:
             guest.conversation = Conversation(guest.connection, self._services, body, guest.host)
             guest.deadline = time.monotonic() + ROOM_S
-            self._try_to_enter(guest)
+            self._asked = True
 
-    def _try_to_enter(self, guest: _Guest) -> None:
+    def _asking(self) -> Iterator[_Guest]:
+        """Who has asked for an association and waits for the answer."""
+        return (guest for guests in self._guests.values() for guest in guests if guest.conversation is not None)
+
+    def _try_to_enter(self, guest: _Guest) -> bool:
         assert guest.conversation is not None
-        if not self.room.enter(guest.conversation):
-            return
+        if not self._has_its_turn(guest.conversation) or not self.room.enter(guest.conversation):
+            return False
         self._forget(guest)
         threading.Thread(target=self._serve, args=(guest.conversation,), name="association", daemon=True).start()
+        return True
+
+    def _has_its_turn(self, one: Conversation) -> bool:
+        unread = [c for c in self.room.everyone() if not c.understood]
+        return len(unread) < MOST_ASKING and not (_is_long(one) and any(map(_is_long, unread)))
 
     def _serve(self, conversation: Conversation) -> None:
         try:
@@ -228,10 +267,14 @@ class Door:
 
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
+        if not self._asked and now - self._looked < _TURN_S:
+            return
+        self._asked, self._looked = False, now
+        places = MOST_ASKING  # no more than these before newcomers are heard
         for guest in self._in_turn():
             if guest.conversation is not None and not guest.leaving:
-                self._try_to_enter(guest)
-                if now > guest.deadline and guest in self._guests.get(guest.host, ()):
+                places -= places > 0 and self._try_to_enter(guest)
+                if now > guest.deadline and self._is_here(guest):
                     who = printable(guest.conversation.peer.title)
                     self._services.log("refused an association of", f"{who}: no room")
                     self._say_farewell(guest, pdu.reject(pdu.NO_ROOM))
@@ -244,10 +287,12 @@ class Door:
             self._strangers, self._reported = 0, now
 
     def _in_turn(self) -> list[_Guest]:
-        """Everybody who waits: who brought something before, then of those addresses that take the least room."""
+        """Everybody who waits: who brought something before, then of those addresses that take the least room, then
+        who asks for the least.
+        """
         inside = Counter(conversation.host for conversation in self.room.everyone())
         hosts = sorted(self._guests, key=lambda host: len(self._guests[host]) + inside[host])
-        guests = [guest for host in hosts for guest in self._guests[host]]
+        guests = [g for host in hosts for g in sorted(self._guests[host], key=lambda guest: len(guest.content))]
         return sorted(guests, key=lambda g: g.conversation is None or not self.room.is_good(g.conversation))
 
     def _say_farewell(self, guest: _Guest, last: bytes) -> None:
@@ -274,6 +319,22 @@ class Door:
         self._forget(guest)
         with suppress(OSError):
             guest.connection.close()
+
+
+def _is_long(one: Conversation) -> bool:
+    return len(one.asked) > LONG_REQUEST_BYTES
+
+
+def _is_unsigned(guest: _Guest) -> bool:
+    return guest.secure and isinstance(guest.connection, ssl.SSLSocket) and guest.connection.cipher() is None
+
+
+def _hung_up(guests: list[_Guest]) -> set[_Guest]:
+    """Those whose other side has closed: what they sent before would still be read first."""
+    poll, by_number = select.poll(), {guest.connection.fileno(): guest for guest in guests}
+    for number in by_number:
+        poll.register(number, getattr(select, "POLLRDHUP", 0))
+    return {by_number[number] for number, _ in poll.poll(0)}
 
 
 def descriptors() -> int:

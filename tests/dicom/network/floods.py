@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -214,6 +215,59 @@ def long_requests(port: int, count: int) -> list[socket.socket]:
     return [speak(port, request(f"LONG {k}", contexts)) for k in range(count)]
 
 
+def wide_requests(port: int, count: int) -> list[socket.socket]:
+    """Many small contexts, commands without waiting for the answer, and next to no room to receive it."""
+    contexts = b"".join(context(2 * k + 1) for k in range(128))
+    opened = []
+    for k in range(count):
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256)
+        one.settimeout(10)
+        one.connect(("127.0.0.1", port))
+        with suppress(OSError):
+            one.sendall(request(f"WIDE {k}", contexts) + value(3, command()) * 300)
+        opened.append(one)
+    return opened
+
+
+def hello() -> bytes:
+    """The first thing that TLS says; what answers it is signed."""
+    said = ssl.MemoryBIO()
+    one = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), said, server_hostname="127.0.0.1")
+    with suppress(ssl.SSLWantReadError):
+        one.do_handshake()
+    return said.read()
+
+
+def hellos(port: int, count: int) -> list[socket.socket]:
+    said = hello()
+    return [speak(port, said) for _ in range(count)]
+
+
+def storage_commitments(port: int, count: int) -> list[socket.socket]:
+    """Requests by whom nobody knows, with data sets as long as they may be, and reports of nothing."""
+    push = context(1, "1.2.840.10008.1.20.1")
+    opened = []
+    for k in range(count):
+        opened.append(speak(port, request(f"COMMIT {k % 20}", push)))
+        answer(opened[-1])
+        opened[-1].settimeout(0.2)
+        with suppress(OSError):
+            opened[-1].sendall(value(3, command((0x130, 0x100)[k % 2], data_set=0)))
+            for _ in range(130):
+                opened[-1].sendall(value(0, bytes(16000)))
+    return opened
+
+
+def ends_of_speech(port: int, count: int) -> list[socket.socket]:
+    """Closed for sending only: after nothing, a request, and half of one."""
+    opened = [speak(port, (b"", request(f"END {k}"), request()[:50])[k % 3]) for k in range(count)]
+    for one in opened:
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_WR)
+    return opened
+
+
 def values_without_end(port: int, count: int) -> list[socket.socket]:
     """Thousands of data values in each P-DATA-TF, in as many as are taken."""
     ct = context(1, "1.2.840.10008.5.1.4.1.1.2")
@@ -235,7 +289,8 @@ FLOODS: tuple[tuple[Flood, int], ...] = (
     (nearly_whole_requests, 100), (associations_of_one_peer, 30), (associations_of_many_peers, 150),
     (endless_lists, 24), (too_much_data, 16), (at_work_with_many_titles, 110), (at_work_from_many_addresses, 110),
     (requests_from_many_addresses, 150), (answers_that_nobody_reads, 110),
-    (long_requests, 100), (values_without_end, 16),
+    (long_requests, 100), (values_without_end, 16), (wide_requests, 110), (hellos, 150), (storage_commitments, 30),
+    (ends_of_speech, 150),
 )
 
 

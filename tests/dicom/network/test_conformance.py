@@ -10,11 +10,16 @@ import pytest
 from conftest import free_port
 from pacs_nodes import ROOT, Listening, run
 from pacs_objects import ct
-from pydicom.uid import UID
+from pydicom import Dataset, dcmread
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, build_context, evt
 
 import ctrecon.dicom
+from ctrecon.dicom.common.uids import identify
+from ctrecon.dicom.deidentify.files import deidentified_bytes
+from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.network import associate, contexts, query, retrieve
+from ctrecon.dicom.network.arriving_file import file_header
 
 TEXT = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 
@@ -43,9 +48,21 @@ def test_a_table_is_the_codes(number: str, values: tuple[str, ...]) -> None:
         assert UID(value).name.startswith(name), value
 
 
-def test_the_cover_names_what_is_sent() -> None:
+def test_the_cover_names_what_is_sent(tmp_path: Path) -> None:
+    """On the network, and in the header of every kind of file that is written."""
     assert associate.IMPLEMENTATION_CLASS in TEXT
     assert associate.IMPLEMENTATION_VERSION in TEXT
+    received = tmp_path / "received.dcm"
+    received.write_bytes(file_header(CTImageStorage, "1.2", ExplicitVRLittleEndian))
+    image = ct(tmp_path / "1.dcm")
+    clean = tmp_path / "clean.dcm"
+    clean.write_bytes(deidentified_bytes("1.dcm", image.read_bytes(), Identity(secret=b"k" * 32))[0])
+    ours = Dataset()
+    ours.SOPClassUID = CTImageStorage
+    identify(ours, UID("1.2"), UID("1.3"))
+    for meta in (dcmread(received, force=True).file_meta, dcmread(clean).file_meta, ours.file_meta):
+        name = str(meta.ImplementationVersionName).partition(" ")[0]
+        assert re.search(rf"`{meta.ImplementationClassUID}`, `{name}`", TEXT), name
     assert len(associate.IMPLEMENTATION_CLASS) <= 64
     assert len(associate.IMPLEMENTATION_VERSION) <= 16
     assert f"{len(contexts.retrieved_pairs())} contexts" in TEXT
