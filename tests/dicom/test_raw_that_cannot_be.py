@@ -229,6 +229,16 @@ def test_all_files_changed_in_any_attribute_are_refused_or_harmless(how: str, wh
     assert list(filter(None, wrong)) == []
 
 
+@pytest.mark.parametrize(("tilt", "refused"), [("12", True), ("-0.5", True), ("400", True), ("0", False), ("", False)])
+def test_a_tilted_gantry_is_refused_whose_slices_would_stand_askew(
+    tilt: str, refused: bool, whole: Path, tmp_path: Path, quick: None
+) -> None:
+    first = (min(path.name for path in whole.iterdir()),)
+    found = outcome(raw_of(whole, tmp_path / "raw", lambda ds: setattr(ds, "GantryDetectorTilt", tilt), first))
+    assert isinstance(found, str) == refused
+    assert not isinstance(found, str) or "GantryDetectorTilt" in found
+
+
 def test_bounds_let_real_scanners_through() -> None:
     """Siemens and GE, as the published library has them: nothing is refused."""
     from ctrecon.dicom.raw.ct_pd_bounds import check_detector, check_shift, check_travel

@@ -47,12 +47,15 @@ PUBLIC = {
     "KVP": Bounds(20.0, 200.0, "kV"),
     "XRayTubeCurrent": Bounds(1.0, 2000.0, "mA"),
     "SpiralPitchFactor": Bounds(0.05, 4.0, ""),
+    "GantryDetectorTilt": Bounds(-45.0, 45.0, "degrees"),
 }
 """Of the standard's own attributes, where a file has them."""
 
 LINE_INTEGRALS = Bounds(-5.0, 25.0, "")
 """exp(-25) of the photons is none at all, and no noise makes exp(5) times as many as were sent."""
 
+# A gantry that says less is upright, as far as anyone adjusts it.
+_UPRIGHT_DEG = 0.1
 # Full angles of fan and cone, and how many columns a focal spot can fly.
 _FAN = Bounds(0.3, 1.6, "rad")
 _WIDEST_CONE_RAD = 0.4
@@ -96,6 +99,15 @@ def check_detector(
                 f"{source}: {tags.CENTRE} says that the middle of {count} {what}s is {place:g}; no scanner is so far "
                 "off; export the scan again"
             )
+
+
+def check_upright(source: object, tilt_deg: float | None) -> None:
+    """Whether the rotation axis is the table's: the format has no place for another one. Raises InputError."""
+    if tilt_deg is not None and abs(tilt_deg) > _UPRIGHT_DEG:
+        raise InputError(
+            f"{source}: GantryDetectorTilt is {tilt_deg:g} degrees: the table does not move along the axis of "
+            "rotation, and slices would stand askew in the patient; only scans with an upright gantry can be read"
+        )
 
 
 def check_shift(source: object, shift_rad: float, *, column_pitch_mm: float, distance_mm: float) -> None:

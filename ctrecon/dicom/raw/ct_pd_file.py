@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 
 from ctrecon.dicom.common.files import check_not_deflated
 from ctrecon.dicom.raw import ct_pd_tags as tags
-from ctrecon.dicom.raw.ct_pd_bounds import PRIVATE, check_bounds, check_detector, check_shift
+from ctrecon.dicom.raw.ct_pd_bounds import PRIVATE, check_bounds, check_detector, check_shift, check_upright
 from ctrecon.dicom.raw.ct_pd_fields import Fields
 from ctrecon.errors import InputError
 from ctrecon.support.arrays import Array
@@ -30,7 +30,7 @@ _WHOSE = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 _PUBLIC = (
     "Rows", "Columns", "BitsAllocated", "PixelRepresentation", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope",
     "RescaleIntercept", "InstanceNumber", "StudyInstanceUID", "SeriesInstanceUID", "Manufacturer", "PatientPosition",
-    "FrameOfReferenceUID", "KVP", "XRayTubeCurrent", "SpiralPitchFactor", *_WHOSE,
+    "FrameOfReferenceUID", "KVP", "XRayTubeCurrent", "SpiralPitchFactor", "GantryDetectorTilt", *_WHOSE,
 )
 _PRIVATE = (
     tags.COLUMN_PITCH, tags.ROW_PITCH, tags.SHAPE, tags.ROWS, tags.COLUMNS, tags.ANGLE, tags.Z, tags.RADIUS,
@@ -121,6 +121,7 @@ def read_header(path: Path) -> tuple[Common, Place]:
     fields.one_of(tags.BEAM, ("FANBEAM", "CONEBEAM"), "FANBEAM")
     column, row = fields.numbers(tags.CENTRE, 2)
     fields.bounded_public("XRayTubeCurrent")
+    check_upright(path, fields.bounded_public("GantryDetectorTilt"))
     detector: dict[str, Any] = {
         "rows": rows,
         "columns": columns,
