@@ -12,6 +12,7 @@ import numpy as np
 from ctrecon.errors import CtreconError
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.checks import PerView
+from ctrecon.measurement.cut_off import wide_grid
 from ctrecon.measurement.scan import Scan
 
 
@@ -57,11 +58,17 @@ def changed(geometry: Geometry | None, **fields: Any) -> Geometry | None:
 
 
 def with_geometry(scan: Scan, geometry: Geometry | None) -> Scan | None:
-    """The scan in another geometry of the same shape, on the square that belongs to it; None without one."""
+    """The scan in another geometry of the same shape, on the square that belongs to it; None without one.
+
+    Of a scan whose square is wide, because the object is cut off, it is the wide one: on a narrower square no geometry
+    explains the data, and a wrong one may explain less little.
+    """
     if geometry is None:
         return None
     try:
-        return dataclasses.replace(scan, geometry=geometry, grid=None, image_shape=None)
+        wide = scan.grid is not None and geometry.orbit is not None and scan.is_cut_off
+        grid = wide_grid(geometry) if wide else None
+        return dataclasses.replace(scan, geometry=geometry, grid=grid, image_shape=None)
     except CtreconError:
         return None
 

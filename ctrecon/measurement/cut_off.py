@@ -12,6 +12,8 @@ import math
 import numpy as np
 
 from ctrecon.geometry.base import Geometry
+from ctrecon.geometry.coverage import goes_round
+from ctrecon.geometry.field_of_view import cell_at_axis_mm
 from ctrecon.geometry.grid import Grid, default_grid
 from ctrecon.measurement.mask import Mask
 from ctrecon.support.arrays import Array
@@ -21,9 +23,11 @@ _CUT, _VIEWS = 0.12, 0.1
 _FEWEST_CELLS, _FEWEST_VIEWS = 24, 3
 # What varies from cell to cell by more than this, or nowhere by this, is no object.
 _ROUGH, _FLAT = 0.1, 0.05
-# An end nearer to the axis than this share of the other: each ray it lacks is measured from the other side.
+# Over a whole turn, an end nearer to the axis than this share of the other: each ray it lacks is measured half a turn
+# later. A shorter scan measures it in some views alone.
 _SAME = 0.9
-_WIDER = 1.5
+# So much wider than the field of view, or than twice the longer side, is the square of an object that is cut off.
+_WIDER, _BEYOND = 1.5, 1.1
 # Of so many cells the mean is what an end sees; this quantile of all values is a disc's middle, of which no end sees
 # more than this share.
 _AT_END, _TALL, _MOST = 3, 0.95, 0.99
@@ -48,12 +52,12 @@ def cut_off(sinogram: Array, geometry: Geometry, mask: Mask | None = None) -> bo
     rough = float(np.median(np.abs(np.diff(f, n=2, axis=1)))) / math.sqrt(6)
     if top <= 0 or rough > _ROUGH * top or float(np.quantile(f, 0.99) - np.quantile(f, 0.01)) < _FLAT * top:
         return False
-    half, offset = geometry.detector_count * geometry.detector_spacing_mm / 2, orbit.detector_offset_mm
-    reach = (half - offset, half + offset)
+    reach = _reach_mm(geometry)
+    least = _SAME * max(reach) if goes_round(np.asarray(orbit.angles_rad)) else -math.inf
     seen = []
     for end, far in zip((0, -1), reach, strict=True):
         usable = np.ones(len(f), np.bool_) if mask is None else mask[:, end]
-        if far >= _SAME * max(reach) and usable.any():
+        if far >= least and usable.any():
             seen.append(f[usable, end] > _CUT * top)
     return bool(seen) and float(np.concatenate(seen).mean()) > _VIEWS
 
@@ -84,11 +88,11 @@ def cells_cut_off(sinogram: Array, geometry: Geometry, mask: Mask | None = None)
 
 
 def wide_grid(geometry: Geometry, *, size: int | None = None) -> Grid:
-    """A square half as wide again as the field of view, with room for what reaches beyond it.
+    """A square with room for what reaches beyond the field of view: half as wide again, or as the longer side sees.
 
     Args:
         geometry: Of a scan that is cut off.
-        size: Pixels a side; None for as large ones as the default grid has.
+        size: Pixels a side; None for as large ones as the default grid has, or as a cell is where it has finer ones.
 
     Returns:
         The grid.
@@ -97,9 +101,19 @@ def wide_grid(geometry: Geometry, *, size: int | None = None) -> Grid:
         GeometryError: The detector does not see the rotation axis from both sides.
     """
     plain = default_grid(geometry)
-    if size is None:
-        return default_grid(geometry, size=math.ceil(_WIDER * plain.rows), pixel_mm=max(plain.spacing_mm))
-    return default_grid(geometry, size=size, pixel_mm=_WIDER * max(plain.size_mm) / size)
+    reach = _reach_mm(geometry)
+    width = max(_WIDER, _BEYOND * max(reach) / min(reach)) * max(plain.size_mm)
+    if size is not None:
+        return default_grid(geometry, size=size, pixel_mm=width / size)
+    pixel = max(*plain.spacing_mm, cell_at_axis_mm(geometry))
+    return default_grid(geometry, size=math.ceil(width / pixel - 1e-6), pixel_mm=pixel)
+
+
+def _reach_mm(geometry: Geometry) -> tuple[float, float]:
+    """How far the detector reaches to either side of where the axis projects to, on itself."""
+    assert geometry.orbit is not None
+    half, offset = geometry.detector_count * geometry.detector_spacing_mm / 2, geometry.orbit.detector_offset_mm
+    return half - offset, half + offset
 
 
 def undecided_beyond_mm(

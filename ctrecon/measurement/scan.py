@@ -333,7 +333,7 @@ class Scan:
         beyond = chosen.undecided_beyond_mm
         assert beyond is not None
         note = (
-            f"the object reaches beyond the detector: the image is half as wide again as the field of view, and "
+            f"the object reaches beyond the detector: the image is wider than the field of view, and "
             f"further than {beyond:.4g} {self.units.length} from the rotation axis the data leave it open"
         )
         return replace(chosen, notes=(*self.notes, note))

@@ -19,7 +19,7 @@ def chosen_grid(
     """What is given, and the rest such that the same square stays covered.
 
     That square is the scan's own grid, else what the object needs of the field of view where neither size nor pixel is
-    given (``extent.py``), else the field of view, half as wide again where the object is cut off (``cut_off.py``).
+    given (``extent.py``), else the field of view, wider where the object is cut off (``cut_off.py``).
 
     Args:
         sinogram: Line integrals ``[views, detectors]``, 0 where a ray is missing; in space any.

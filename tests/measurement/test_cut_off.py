@@ -16,6 +16,7 @@ import ctrecon as ct
 from ctrecon.classical.cgls import cgls
 from ctrecon.classical.fbp import FilteredBackProjection
 from ctrecon.cli.main import cli
+from ctrecon.diagnosis.suggestion import with_geometry
 from ctrecon.geometry.grid import default_grid
 from ctrecon.io.write import write_scan
 from ctrecon.measurement.cut_off import cut_off
@@ -69,6 +70,40 @@ def test_half_a_fan_is_whole_if_its_longer_side_is() -> None:
     whole = simulated().scan
     assert not middle_of(whole, left=30, right=0).is_cut_off
     assert middle_of(whole, left=30, right=20).is_cut_off
+
+
+@pytest.mark.parametrize("left", [24, 32])
+@pytest.mark.parametrize("beam", ["fan", "parallel"])
+def test_without_a_whole_turn_the_shorter_side_cuts_off(beam: str, left: int) -> None:
+    """Of the rays that it lacks some are measured in no view: the image reaches as far as the longer side sees."""
+    made = simulated(beam)
+    whole, pixels = made.scan.geometry, made.scan.grid
+    assert whole is not None
+    assert pixels is not None
+    # Of the fan's whole turn 250 degrees; of parallel beams half a turn is all there is.
+    short = dataclasses.replace(made.scan, sinogram=made.scan.sinogram[:50], geometry=whole.views(slice(50)))
+    cut = middle_of(short if beam == "fan" else made.scan, left=left, right=0)
+    geometry = cut.geometry
+    assert geometry is not None
+    assert cut.is_cut_off
+    wide = cut.with_grid()
+    assert wide.grid is not None
+    assert max(wide.grid.size_mm) > max(pixels.size_mm)
+    assert max(wide.grid.plane) < 1.5 * SIZE, "pixels are no finer than cells"
+    assert any("the data leave it open" in note for note in wide.notes)
+    data = torch.from_numpy(cut.sinogram.astype(np.float32))[None, None]
+    errors = []
+    for grid, cells in ((default_grid(geometry), 0), (wide.grid, cut.cells_cut_off)):
+        image = FilteredBackProjection(geometry, grid, window="hann", cells_cut_off=cells)(data)[0, 0].numpy()
+        at = np.stack(np.meshgrid(grid.x_mm, grid.x_mm, indexing="ij")) / pixels.spacing_mm[0] + (SIZE - 1) / 2
+        inside = np.hypot(grid.x_mm[None], grid.y_mm[:, None]) < 0.45 * max(default_grid(geometry).size_mm)
+        truth = map_coordinates(made.truth, at, order=1)
+        errors.append(float(np.sqrt(np.mean((image - truth)[inside] ** 2))))
+    assert 20 * np.log10(errors[0] / errors[1]) > 8
+    # A diagnosis compares geometries on squares that hold the object.
+    moved = with_geometry(wide, geometry.with_center(30.0))
+    assert moved is not None
+    assert moved.grid is not None
 
 
 def test_the_image_is_wide_enough_and_explains_the_data() -> None:

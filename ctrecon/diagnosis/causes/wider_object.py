@@ -9,18 +9,17 @@ import numpy as np
 
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.geometry.field_of_view import covered_mm
-from ctrecon.geometry.grid import default_grid
+from ctrecon.measurement.cut_off import wide_grid
 from ctrecon.measurement.scan import Scan
 
 PLACE = 260
 
-_WIDER = 1.5
 # An outermost cell above this share of the largest value, in most views, sees the object.
 _SEEN = 0.06
 
 
 def wider_object(scan: Scan) -> Iterator[Suggestion]:
-    """An image that covers the field of view, and one half as wide again."""
+    """An image that covers the field of view, and a wider one."""
     geometry = scan.geometry
     if geometry is None:
         return
@@ -33,11 +32,9 @@ def wider_object(scan: Scan) -> Iterator[Suggestion]:
     top = float(np.quantile(scan.sinogram, 0.995))
     middle = float(np.median(scan.sinogram[:, scan.sinogram.shape[1] // 2]))
     if top > 0 and _SEEN * top < max(ends) < middle:
-        grid = default_grid(geometry)
-        wide = default_grid(geometry, size=round(_WIDER * grid.rows), pixel_mm=max(grid.spacing_mm))
         sides = "both ends" if min(ends) > _SEEN * top else "one end"
         yield Suggestion(
             cause="truncated", words=f"the object reaches beyond the detector at {sides}",
-            scan=dataclasses.replace(scan, grid=wide, image_shape=None), widens=True,
+            scan=dataclasses.replace(scan, grid=wide_grid(geometry), image_shape=None), widens=True,
             evidence=f"the outermost cells hold {max(ends) / top:.0%} of the largest value in most views",
         )  # fmt: skip
