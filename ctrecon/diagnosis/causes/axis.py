@@ -15,6 +15,8 @@ from ctrecon.measurement.scan import Scan
 PLACE = 250
 
 _TRIED, _QUICK = 17, 7
+# Up to so many cells half of a detector may stand beside the other by mounting, which shows as an axis half as far off.
+_MODULE = 1.0
 # Nearer to an end than this share of the detector, the axis leaves one side of the object unseen in every view.
 _HALF_FAN = 0.2
 
@@ -39,9 +41,25 @@ def axis(scan: Scan) -> Iterator[Suggestion]:
         yield Suggestion(
             cause="half-fan" if half else "axis",
             words=f"the rotation axis projects to column {column:.2f}"
-            + (", near an end of the detector (half a fan)" if half else ""),
+            + (", near an end of the detector (half a fan)" if half else _or_half_a_detector(scan, moved)),
             scan=moved, fine=True,
         )  # fmt: skip
+
+
+def _or_half_a_detector(scan: Scan, moved: Scan) -> str:
+    """What shows alike: half a detector beside the other half. Both measure each line, from its two ends.
+
+    An image then meets delta with the axis moved as without, though lines are measured beside where they are.
+    """
+    assert scan.geometry is not None
+    assert moved.geometry is not None
+    stated, found = scan.geometry.orbit, moved.geometry.orbit
+    if stated is None or found is None:
+        return ""
+    off = abs(found.detector_offset_mm - stated.detector_offset_mm) / scan.geometry.detector_spacing_mm
+    if off > _MODULE:
+        return ""
+    return f", or half of the detector stands {2 * off:.2f} cells beside the other half, which no axis mends"
 
 
 def best_column(scan: Scan) -> float | None:
