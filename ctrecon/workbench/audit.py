@@ -137,10 +137,6 @@ def audit(
         if isinstance(subject, Reconstruction) and save is True:
             raise SettingError("the reconstruction is in memory; say beside which image to save: save='S.npy'")
         image = (beside or evidence.image_path) if save else None
-        assumptions = assume(
-            evidence, **roughness(kappa, evidence), learned=is_learned(subject, evidence), lo=lo, hi=hi
-        )
-        asked = Audit(evidence=evidence, assumptions=assumptions)
         regions = regions_of(roi, roi_mm, evidence, surroundings)
         if not (regions or everywhere):
             raise SettingError("say what to audit: --roi, --roi-mm or --scan")
@@ -148,6 +144,10 @@ def audit(
         if image is not None:
             places = [certificate_path(image, region.label) for region in regions]
             check_places([*places, *(map_paths(image).values() if everywhere else ())], overwrite=overwrite)
+        assumptions = assume(
+            evidence, **roughness(kappa, evidence), learned=is_learned(subject, evidence), lo=lo, hi=hi
+        )
+        asked = Audit(evidence=evidence, assumptions=assumptions)
         found = Audited(audit=asked, answers=(), map=None, empty=None, written={})
         if watch is not None:
             watch(None, found)

@@ -152,6 +152,9 @@ def compare(
             raise InputError(f"neither {names[0]} nor {names[1]} is certified, so that no data are known to decide")
         if image_a.shape != image_b.shape:
             raise InputError(f"{names[1]}: has shape {image_b.shape}, {names[0]} {image_a.shape}; compare on one grid")
+        image = _beside(a, save)
+        paths = {} if image is None else compare_paths(image, names[1])
+        check_places(paths.values(), overwrite=overwrite)
         notes = _of_one_scan(names, one, two) + _untied(names, (a, b), (one, two))
         # A larger delta makes the weaker and safer statement.
         evidence = max((e for e, _ in certified), key=lambda e: (e.values["norm"] == certified[0][0].values["norm"],
@@ -165,9 +168,6 @@ def compare(
             evidence=evidence, assumptions=max(suggested, key=lambda limits: limits.kappa),
             called="A" if evidence is one else "B",
         )  # fmt: skip
-        image = _beside(a, save)
-        paths = {} if image is None else compare_paths(image, names[1])
-        check_places(paths.values(), overwrite=overwrite)
         found = versus(
             asked, (image_a, image_b), names=names, radius=radius, ring=surroundings, most=discs,
             most_iterations=ITERATIONS if iterations is None else iterations, watch=_heard(progress),

@@ -22,7 +22,7 @@ from ctrecon.errors import SettingError
 SMALL: dict[str, Any] = {"radius": 2.5, "ring": Ring(gap=1, width=2)}
 
 
-def geometry(degrees: float = 180.0, views: int = 40, cells: int = 48) -> ct.ParallelBeam:
+def geometry(degrees: float = 180.0, views: int = 24, cells: int = 48) -> ct.ParallelBeam:
     angles = np.radians(np.linspace(0, degrees, views, endpoint=False))
     return ct.ParallelBeam(angles_rad=tuple(angles), detector_count=cells, detector_spacing_mm=1.0)
 
@@ -101,8 +101,8 @@ def test_what_no_ray_sees_stays_open(tmp_path: Path) -> None:
 
 def test_a_limited_angle_leaves_more_open(whole: tuple[Evidence, Gathered], tmp_path: Path) -> None:
     few = gather_members(evidence(tmp_path, geometry(degrees=60), "4%"), count=5, **SMALL)
-    all_round = gather_members(whole[0], count=5, **SMALL)
-    assert np.median(few.range) > 1.3 * np.median(all_round.range)
+    # Of five images, against eight: more images only leave more open.
+    assert np.median(few.range) > 1.3 * np.median(whole[1].range)
 
 
 def test_the_same_seed_gives_the_same_images_and_another_one_others(whole: tuple[Evidence, Gathered]) -> None:

@@ -18,7 +18,7 @@ from ctrecon.support.metrics import psnr
 
 
 def test_the_oracle_is_as_good_as_a_fine_grid():
-    grid, scanner = Grid(rows=32, columns=32, pixel_mm=1.0), beam(30, 36)
+    grid, scanner = Grid(rows=20, columns=20, pixel_mm=1.0), beam(20, 24)
     A = sparse_operator(scanner, grid)
     truth = image(grid).float()
     f, sigma = measured(A, truth, 0.02)

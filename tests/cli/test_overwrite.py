@@ -29,6 +29,10 @@ def test_every_command_is_one_of_these_and_those_that_write_take_the_option() ->
         assert any("--overwrite" in option.opts for option in command.params) == (name in WRITES), name
 
 
+def too_early(*_: object, **__: object) -> None:
+    raise AssertionError("the work was begun")
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
@@ -50,6 +54,9 @@ def test_what_is_there_is_refused_before_any_work(
     Path("puzzles.csv").write_text("." * 81 + "\n")
     Path("raw").mkdir()
     Path("series").mkdir()
+    # What audits, comparisons and members begin with.
+    monkeypatch.setattr("ctrecon.auditing.evidence.Evidence.smoothest", property(too_early))
+    monkeypatch.setattr("ctrecon.auditing.members.ground.tv_at_discrepancy", too_early)
     words, names = WRITES[name]
     for there in names.split():
         Path(there).parent.mkdir(exist_ok=True)

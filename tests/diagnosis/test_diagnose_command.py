@@ -20,7 +20,7 @@ def run(*words: str) -> Result:
 
 
 def test_a_flipped_scan_is_named_mended_and_never_certified_by_a_larger_delta(tmp_path: Path) -> None:
-    good = ct.simulate("chest", size=64, views=48, noise=0.01, seed=2).scan
+    good = ct.simulate("chest", size=56, views=36, noise=0.01, seed=2).scan
     flipped = dataclasses.replace(good, sinogram=np.ascontiguousarray(good.sinogram[:, ::-1]))
     path, picture, mended = tmp_path / "flipped.npz", tmp_path / "p.png", tmp_path / "m.npz"
     write_scan(path, flipped)
@@ -60,7 +60,7 @@ def test_a_flipped_scan_is_named_mended_and_never_certified_by_a_larger_delta(tm
 
 def test_nothing_to_mend_is_an_error_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "good.npz"
-    write_scan(path, ct.simulate("head", size=64, views=48, noise=0.01, seed=2).scan)
+    write_scan(path, ct.simulate("head", size=56, views=36, noise=0.01, seed=2).scan)
     result = run("diagnose", str(path))
     assert result.exit_code == 0
     assert "nothing was found" in result.output

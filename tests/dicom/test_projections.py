@@ -295,11 +295,11 @@ def _peaks(tmp_path: Path, turns: int, per_turn: int) -> tuple[int, int, int]:
 
 
 def test_memory_does_not_grow_with_the_scan(tmp_path: Path) -> None:
-    count, small, large = _peaks(tmp_path, turns=9, per_turn=30)
-    pixels = 180 * 32 * 48 * 2
-    assert count == 270
+    count, small, large = _peaks(tmp_path, turns=9, per_turn=18)
+    pixels = 108 * 32 * 48 * 2
+    assert count == 162
     # Names and a few numbers for each file; all pixels together would be four times that.
-    assert large - small < 180 * 700 < pixels / 4
+    assert large - small < 108 * 700 < pixels / 4
 
 
 @pytest.mark.long

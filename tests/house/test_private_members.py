@@ -50,7 +50,7 @@ def foreign(tree: ast.Module, own: set[str]) -> Iterator[str]:
                 if any(is_private(part) for part in path.split(".")) and path not in DOCUMENTED:
                     yield f"{node.lineno}: import of {path}"
         elif isinstance(node, ast.Attribute) and is_private(node.attr):
-            if node.attr not in own | DOCUMENTED:
+            if node.attr not in own and node.attr not in DOCUMENTED:
                 yield f"{node.lineno}: {ast.unparse(node)}"
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:
             if node.func.id in ("getattr", "setattr", "hasattr", "delattr") and isinstance(node.args[1], ast.Constant):

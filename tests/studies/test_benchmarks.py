@@ -81,7 +81,7 @@ def test_mirror_images_get_mirrored_answers() -> None:
 def test_the_command_prints_and_writes_the_table(tmp_path: Path) -> None:
     weights, table = tmp_path / "net.safetensors", tmp_path / "table.json"
     save_network(weights, NETWORK, NETWORK.state_dict(), {})
-    args = ["benchmark", "--prior", str(weights), "--phantoms", "1", "--noise", "2%", "--size", "24", "--views", "20"]
+    args = ["benchmark", "--prior", str(weights), "--phantoms", "1", "--noise", "2%", "--size", "16", "--views", "12"]
     result = CliRunner().invoke(cli, [*args, "-o", str(table)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert result.stdout.count("\n| phantoms: ") == len(FAMILIES)

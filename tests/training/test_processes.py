@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,29 @@ print(f"{at.seconds!r}\\n", end="", flush=True)
 leave()
 '''
 
+# What ``torchrun`` does for two of them on one machine, but what they import is imported once.
+FORK = """
+import os, runpy, socket, sys
+import safetensors.torch
+import test_processes
+
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = str(free.getsockname()[1])
+children = []
+for rank in ("0", "1"):
+    child = os.fork()
+    if not child:
+        os.environ.update(RANK=rank, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+        sys.argv = sys.argv[1:]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        sys.exit()
+    children.append(child)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+HAS_FORK = hasattr(os, "fork")
+
 
 class Rows:
     """Mean square error on ``batch`` of the rows that belong to a process."""
@@ -62,11 +86,18 @@ def alone() -> dict[str, Tensor]:
     return network.state_dict()
 
 
-def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(["-c", FORK], id="fork", marks=pytest.mark.skipif(not HAS_FORK, reason="Windows cannot fork")),
+        pytest.param(TORCHRUN, id="torchrun", marks=[pytest.mark.long] if HAS_FORK else []),
+    ],
+)
+def test_two_processes_take_the_steps_of_one_with_twice_the_batch(start: list[str], tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
     here = Path(__file__).resolve().parent
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    command = [sys.executable, *start, str(script)]
     environment = {"PYTHONPATH": f"{here}:{here.parents[1]}", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     result = subprocess.run(
         [*command, str(tmp_path / "weights")], env=environment, capture_output=True, text=True, timeout=240, check=False

@@ -21,7 +21,7 @@ from ctrecon.reconstruction.pieces import Piece, Pieces, batch_key, beside, file
 from ctrecon.reconstruction.settings import Settings
 
 RAW = "--rows 4 --columns 48 --per-turn 48 --turns 1.3 --feed 2 --photons 1e3 --seed 3"
-ASKED = "--spacing 0.2 --size 32 --pixel-mm 15 --method cgls --no-preview"
+ASKED = "--spacing 0.5 --size 32 --pixel-mm 15 --method cgls --no-preview"
 KILLED = """
 import os, signal, sys
 from ctrecon.cli.main import cli
