@@ -48,6 +48,8 @@ class Beside:
     claim: dict[str, Any] = field(default_factory=dict)
 
 
+_RAW_DATA = b"1.2.840.10008.5.1.4.1.1.66\2\0"  # and the next element: other classes begin with the same digits
+
 UNSAID = Status(tag="", mood="plain")
 UNPROVED = "Nothing was checked yet: this is what its files say."
 
@@ -114,11 +116,38 @@ def of_volume(manifest: Manifest) -> Status:
 
 
 def of_series(folder: Path) -> Status:
-    """Of a folder of DICOM files."""
-    if (folder / CERTIFICATES).is_dir():
-        said = "It has certificates, one a slice."
-        return Status(tag="certificates, not checked", mood="open", said=(said, UNPROVED), checkable=True)
-    return Status(tag="no certificate", mood="plain")
+    """Of a folder of DICOM files: how many of its slices have a certificate, or of its volume."""
+    kept = folder / CERTIFICATES
+    if not kept.is_dir():
+        if not any(map(_is_raw_data, folder.glob("*"))):
+            return Status(tag="no certificate", mood="plain")
+        said = "What certificates it has are in its DICOM files (raw data)."
+        return Status(tag="not checked", mood="open", said=(said, UNPROVED), checkable=True)
+    found = [_kind_of(path) for path in kept.glob(f"*{verify.FILES['']}")]
+    good, every = found.count("feasible"), max(len(found), len(list(kept.glob(f"*{HISTORY}"))))
+    tag = "certificates, not checked" if 0 < good == every else f"{good} of {every} with certificates" if good else (
+        "not certified")  # fmt: skip
+    said = f"{good} of {every} have a certificate, of each slice or of a volume as a whole."
+    return Status(tag=tag, mood="open", said=(said, UNPROVED), checkable=True)
+
+
+def _kind_of(certificate: Path) -> str:
+    try:
+        return str(verify.parse_certificate(verify.read(certificate, verify.MAX_BYTES))["kind"])
+    except (verify.Refused, OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
+
+
+def _is_raw_data(path: Path) -> bool:
+    """Whether a file's header (PS3.10, 7.1) names the class that certificates and manifests are kept in."""
+    if not path.is_file():  # a pipe would be waited for
+        return False
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(512)
+    except OSError:
+        return False
+    return head[128:132] == b"DICM" and _RAW_DATA in head
 
 
 def _history(path: Path, digest: str | None) -> tuple[History | None, tuple[str, ...]]:

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from desk_client import Client, serving
 
+from ctrecon.dicom.network.arriving_file import file_header
+from ctrecon.workbench.desk.status import of_series
+
 SUFFIXES = (".npy", ".certificate.json", ".data.npy", ".history.json")
 
 
@@ -58,6 +61,29 @@ def test_a_volume_is_checked_slice_by_slice(desk: Client) -> None:
     number = desk.numbers["v.zarr"]
     assert "not checked" in desk.json(f"status/{number}")["tag"]
     assert desk.json(f"check/{number}", "POST")["tag"] == "checked: certified"
+
+
+def test_a_series_says_how_many_certificates_it_has_and_where(folder: Path, tmp_path: Path) -> None:
+    """Its folder alone proves nothing: slices that missed delta have a history there and no certificate."""
+    kept = tmp_path / "certificates"
+    kept.mkdir()
+    feasible = (folder / "head.certificate.json").read_bytes()
+    for k in (1, 2):
+        (kept / f"slice-000{k}.history.json").write_text("{}")
+    assert of_series(tmp_path).tag == "not certified"
+    (kept / "slice-0001.certificate.json").write_bytes(feasible)
+    assert of_series(tmp_path).tag == "1 of 2 with certificates"
+    (kept / "slice-0002.certificate.json").write_bytes(feasible.replace(b"feasible", b"infeasible"))
+    assert of_series(tmp_path).tag == "1 of 2 with certificates"
+    (kept / "slice-0002.certificate.json").write_bytes(feasible)
+    assert of_series(tmp_path).tag == "certificates, not checked"
+    # What an archive gives back has DICOM files alone.
+    shutil.rmtree(kept)
+    ct = file_header("1.2.840.10008.5.1.4.1.1.2", "1.2", "1.2.840.10008.1.2.1")
+    (tmp_path / "a").write_bytes(ct)
+    assert (of_series(tmp_path).tag, of_series(tmp_path).checkable) == ("no certificate", False)
+    (tmp_path / "b").write_bytes(file_header("1.2.840.10008.5.1.4.1.1.66", "1.3", "1.2.840.10008.1.2.1"))
+    assert (of_series(tmp_path).tag, of_series(tmp_path).checkable) == ("not checked", True)
 
 
 def test_one_check_at_a_time(desk: Client) -> None:
