@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from functools import cache
 
@@ -90,7 +91,13 @@ def parse_corrections(text: str) -> dict[str, dict[str, float]]:
                 found[name][key] = float(value)
             except ValueError:
                 raise SettingError(f"{name}:{key} must be a number, got {value[:60]!r}") from None
+            _check_finite(name, key, found[name][key])
     return {name: found[name] for name in all_corrections() if name in found}
+
+
+def _check_finite(name: str, key: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise SettingError(f"{name}:{key} must be a finite number, got {value}")
 
 
 def corrected(scan: Scan, what: str | Mapping[str, Mapping[str, float]]) -> Scan:
@@ -109,5 +116,7 @@ def corrected(scan: Scan, what: str | Mapping[str, Mapping[str, float]]) -> Scan
     """
     wanted = parse_corrections(what) if isinstance(what, str) else what
     for name, numbers in wanted.items():
+        for key, value in numbers.items():
+            _check_finite(name, key, value)
         scan = recorded(name, scan, load_correction(name)(scan, **numbers), {**parameters_of(name), **numbers})
     return scan

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +184,11 @@ def test_the_text_of_corrections_is_read_in_the_right_order_and_whole() -> None:
     ):
         with pytest.raises(SettingError, match=words):
             parse_corrections(bad)
+    every = [(name, key) for name in all_corrections() for key in parameters_of(name)]
+    for value, (name, key) in product((math.nan, math.inf, -math.inf), every):
+        for given in (f"{name}:{key}={value}", {name: {key: value}}):
+            with pytest.raises(SettingError, match=f"{name}:{key} must be a finite number, got {value}"):
+                corrected(made().scan, given)
     with pytest.raises(SettingError, match="there is no correction"):
         ct.reconstruct(made().scan, correct="ring")
 
