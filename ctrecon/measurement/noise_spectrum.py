@@ -182,7 +182,7 @@ class _Seen:
         for first in range(0, len(_EXPONENTS), many):
             part = slice(first, first + many)
             law = (_laws(everything.cells)[part, None] * blur)[:, None]  # [exponents, 1, shapes, bands]
-            size = np.median(left / law, axis=-1)
+            size = _medians(left / law)
             square, times, ragged = law * law, law * left, (RAGGED * law) ** 2
             for _ in range(_ROUNDS):
                 own = np.maximum(size, 0)[..., None]
@@ -198,6 +198,12 @@ class _Seen:
         cost += float(self.free.sum()) / 2 * np.log(level)[:, None] + np.log(shape) @ self.free / 2
         cost += (1 / shape) @ self.power / (2 * level[:, None])
         return cost + np.where(np.arange(count) == 0, 0.0, math.log(_RATHER_WHITE * _SHAPES.shape[1]))
+
+
+def _medians(values: Float64Array) -> Float64Array:
+    """``np.median`` along the last axis, which is short: whole rows are sorted in a tenth of the time."""
+    ordered, count = np.sort(values, axis=-1), values.shape[-1]
+    return np.asarray((ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2)
 
 
 def _explain(seen: _Seen, about: float) -> Level:

@@ -56,7 +56,7 @@ def test_what_is_there_is_refused_before_any_work(
     Path("series").mkdir()
     # What audits, comparisons and members begin with.
     monkeypatch.setattr("ctrecon.auditing.evidence.Evidence.smoothest", property(too_early))
-    monkeypatch.setattr("ctrecon.auditing.members.ground.tv_at_discrepancy", too_early)
+    monkeypatch.setattr("ctrecon.auditing.members.ground.Ground.smoothest", property(too_early))
     words, names = WRITES[name]
     for there in names.split():
         Path(there).parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Five hundred mutated files; ``python -m tests.fuzz_dicom --cases 20000`` is the long run."""
+"""Three hundred mutated files; ``python -m tests.fuzz_dicom --cases 20000`` is the long run."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from fuzz_dicom import case, examine, mutate, run, seeds
 
 
 def test_mutated_files_are_read_or_refused(data_dir):
-    found = run(500, seed=1000)
+    found = run(300, seed=1000)
     for kind in ("BUG", "hung", "died", "grew"):
         assert not found[kind], (kind, found[kind])
     # Neither all broken beyond recognition nor all as good as before.
-    assert len(found["read"]) > 50
-    assert len(found["refused"]) > 200
-    assert len(found["read"]) + len(found["refused"]) == 500
+    assert len(found["read"]) > 30
+    assert len(found["refused"]) > 120
+    assert len(found["read"]) + len(found["refused"]) == 300
 
 
 def test_a_case_is_its_seed_and_number(data_dir):

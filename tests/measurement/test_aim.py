@@ -85,7 +85,7 @@ def test_huber_tv_ends_at_the_aim_and_is_as_near_to_the_object_as_with_the_true_
 
 def test_below_the_quantile_the_aim_is_by_what_an_image_may_explain_of_the_pixels_error_alone():
     """Where noise decides and there are many rays, 1.5% below it would be noise that is fitted, at several dB."""
-    for k, one in enumerate(objects(6, sizes=[32, 48], views=[30, 180], seed=78)):
+    for k, one in enumerate(objects(4, sizes=[32, 48], views=[30, 180], seed=78)):
         for noise in (gaussian(0.002), gaussian(0.05), counted(1e5), counted(1e3, 20.0)):
             scan = noise(one.clean, k)
             delta, alone = (delta_for(scan, "auto", model_error=error) for error in ("auto", "0"))
