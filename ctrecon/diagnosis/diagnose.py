@@ -23,7 +23,7 @@ _NOISE_TIMES, _USUAL = 1.2, 0.02
 # What speaks for itself need not fit better, only not much worse: its noise is another one.
 _NOT_WORSE = 1.5
 # With less than this share of the misfit left, the rest is another matter; with more than the other, beside noise and
-# the little that coarse pixels leave, it is the same matter still.
+# the little that coarse pixels leave, it is the same matter still. What leaves less than these is no better for it.
 _MOSTLY, _PART, _EDGES = 0.25, 0.75, 0.006
 # Places: what speaks for itself and explains the data, what explains them, what speaks for itself alone, what can only
 # be named, what explains a part, and what is said beside any other finding, for values are off for many reasons.
@@ -282,7 +282,7 @@ def _finding(suggestion: Suggestion, looked: _Looked) -> Finding | None:
         except CtreconError:
             return None
     most = _NOT_WORSE if suggestion.certain else _BETTER
-    if suggestion.scan is not None and after > most * before:
+    if suggestion.scan is not None and (after > most * before or (before < _EDGES and not suggestion.certain)):
         return None
     return Finding(
         cause=suggestion.cause, words=suggestion.words, before=before, after=after, evidence=suggestion.evidence,

@@ -33,6 +33,8 @@ _TOO_LITTLE, _TOO_MUCH, _LEAST, _LEAST_MORE = -9.0, 25.0, 0.04, 0.08
 _SHARE = 0.14
 # Of one half: within these the other half, which says the same but for noise, cannot bring both beyond the limits.
 _NOT_SO_LITTLE, _NOT_SO_MUCH = -3.0, 12.0
+# What no image explains is 1.2% or more of the squares of objects that are not round, 0.2 to 0.5% of a cylinder's.
+_TELLS = 0.008
 # Views that scatter by so much in scale, and so many times what the misfit makes them, are gains, which bend it, too.
 _UNEVEN, _UNEVEN_TIMES = 0.004, 2.0
 
@@ -64,17 +66,21 @@ def bent_scale(scan: Scan) -> Iterator[Suggestion]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Sums:
-    """``r . q``, ``q . q`` and ``r . r`` of ``count`` values: residual ``r``, and ``q``, of squares, likewise."""
+    """``r . q``, ``q . q`` and ``r . r`` of ``count`` values: residual ``r``, and ``q``, of squares ``s``, likewise."""
 
     rq: float
     qq: float
     rr: float
+    ss: float
     count: int
 
     def __add__(self, other: _Sums) -> _Sums:
-        return _Sums(
-            rq=self.rq + other.rq, qq=self.qq + other.qq, rr=self.rr + other.rr, count=self.count + other.count
-        )
+        return _Sums(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in dataclasses.fields(self)})
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is enough that no image explains of the squares."""
+        return self.qq > _TELLS**2 * self.ss
 
     @property
     def bend(self) -> float:
@@ -101,6 +107,8 @@ def _regressed(scan: Scan) -> _Sums | None:
     if any(_gains(found) for found in fits):
         return None
     first = _of(halves[0], fits[0], fits[1])
+    if not first.tells:
+        return None
     if _NOT_SO_LITTLE < first.errors < _NOT_SO_MUCH:
         return first
     return first + _of(halves[1], fits[1], fits[0])
@@ -109,9 +117,11 @@ def _regressed(scan: Scan) -> _Sums | None:
 def _of(half: Scan, found: Fit, other: Fit) -> _Sums:
     p = _explained(found, other)
     squares = dataclasses.replace(half, sinogram=(p**2).astype(np.float32))
-    q = -fit(squares, most_views=half.sinogram.shape[0], uses="some", like=found).residual
-    r = -found.residual
-    return _Sums(rq=float((r * q).sum()), qq=float((q * q).sum()), rr=float((r * r).sum()), count=r.size)
+    explained = fit(squares, most_views=half.sinogram.shape[0], uses="some", like=found)
+    q, r, f = -explained.residual, -found.residual, explained.data
+    return _Sums(
+        rq=float((r * q).sum()), qq=float((q * q).sum()), rr=float((r * r).sum()), ss=float((f * f).sum()), count=r.size
+    )
 
 
 def _explained(found: Fit, other: Fit) -> Float64Array:

@@ -24,6 +24,8 @@ def few_values(scan: Scan) -> Iterator[Suggestion]:
     f = scan.sinogram
     if f.size < _RAYS or scan.counts is not None:
         return
+    if not np.ptp(f, axis=0).any():
+        return  # every view is the same: a round object without noise has no more values than half a view has cells
     values = np.unique(f)
     different = values.size
     if not 2 < different <= _BYTE or (different > _FEW and not _in_even_steps(values)):
