@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ def broken_gpu() -> Iterator[None]:
         patch.setattr(torch.cuda, "is_available", lambda: True)
         yield
 
+
+PYTHONS_WORDS = re.compile(r"\b(None|True|False|nan|inf|np\.\w+\()\b|\[\]|array\(|<\w+ object")
 
 Machine = Callable[[], AbstractContextManager[None]]
 
@@ -62,6 +65,7 @@ def test_every_command_does_its_work(line: str, machine: Machine, place: Path, m
     with machine():
         result = run(line)
     assert result.exit_code == 0, result.output
+    assert not PYTHONS_WORDS.search(result.output), "in the words of a person"
     if not line.startswith("reconstruct") or "--device" in line:
         return
     said = " ".join(result.output.split())

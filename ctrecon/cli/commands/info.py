@@ -60,9 +60,12 @@ def command(
     if as_json:
         click.echo(json.dumps(facts, allow_nan=False))
         return
+    if scan.in_mm:
+        facts["water_1_per_mm"] = "{:g} ({})".format(*scan.water())
     for name, value in facts.items():
         if name not in ("notes", "doubts", "implausible", "axis_curve"):
-            click.echo(f"{name.replace('_', ' '):>28}: {printable(str(value))}")
+            said = ("no", "yes")[value] if isinstance(value, bool) else str(value)
+            click.echo(f"{name.replace('_', ' '):>28}: {printable(said)}")
     for one in facts["implausible"]:
         click.echo(f"{'implausible':>28}: {printable(one)}")
     for doubt in facts["doubts"]:
