@@ -529,6 +529,8 @@ def check_all(v: Json, path: Callable[[str], Path], effort: float) -> Verdict:
         # Whether lengths are mm or cells of the detector makes no difference to the proof; the unit says which.
         units, pixel = (("1/mm", "1/cell"), operator["grid"]["pixel_mm"]) if "grid" in operator else ((None,), None)
         require(v["image"]["unit"] in units, f"the unit must be {' or '.join(map(str, units))}")
+        if pixel is not None:  # true is no number, though Python takes it for 1
+            fits(v["image"]["pixel_mm"], PLACED["pixel_mm"] if isinstance(pixel, list) else LENGTH, "pixel_mm")
         require(v["image"]["pixel_mm"] == pixel, f"pixel_mm must be {pixel}")
     arrays: dict[str, Array] = {}
     for part, claim in [(part, v[part]) for part in FILES if v.get(part) is not None]:

@@ -69,30 +69,43 @@ def test_what_the_stranger_refuses_is_refused(tmp_path):
     assert refused > 50
 
 
-def points(value, prefix=()):
-    """Where in a certificate whole numbers stand."""
+def points(value, of=None, prefix=()):
+    """Where in a certificate whole numbers stand, or all numbers that are ``of`` one value."""
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(inner, dict | list):
-            yield from points(inner, (*prefix, key))
-        elif type(inner) is int:
+            yield from points(inner, of, (*prefix, key))
+        elif type(inner) is int if of is None else type(inner) in (int, float) and inner == of:
             yield (*prefix, key)
 
 
+def forged_at(path, place, other):
+    """A certificate with another value in one place, or what a function makes of it, and the right hash."""
+    values = verify.parse_certificate(path.read_bytes())
+    inner = values
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = other(inner[place[-1]]) if callable(other) else other
+    path.write_bytes(verify.encode(values))
+
+
 def test_a_whole_number_with_a_point_is_refused_by_both_and_a_real_one_without_one_by_neither(tmp_path):
-    pointed = 0
+    pointed = ones = 0
     for path in everything(tmp_path):
         raw = path.read_bytes()
         for place in points(verify.parse_certificate(raw)):
-            values = verify.parse_certificate(raw)
-            inner = values
-            for key in place[:-1]:
-                inner = inner[key]
-            inner[place[-1]] = float(inner[place[-1]])
-            path.write_bytes(verify.encode(values))
+            path.write_bytes(raw)
+            forged_at(path, place, float)
             assert verify.check(path).valid == believes(path) == (place[-1] in ("hi", "lo", "delta", "kappa")), place
             pointed += 1
         path.write_bytes(raw)
+        for place in points(verify.parse_certificate(raw), 1):  # true is no number, though Python takes it for 1
+            path.write_bytes(raw)
+            forged_at(path, place, True)
+            assert not verify.check(path).valid, place
+            ones += 1
+        path.write_bytes(raw)
     assert pointed > 100
+    assert ones > 10
     path = dual_cases.interval("fan", 7)[0].write(tmp_path / "whole.npy")[""]
     forged(path, lambda v: v.update(delta=100, kappa=1000, lower=-1000, upper=1000))
     assert verify.check(path).valid
