@@ -1,6 +1,7 @@
 """Descents that are attacked, judged by energies written down once more, in numpy and float64.
 
-``python tests/hostile.py 10000`` runs that many; ``tests/descent/test_energy_falls.py`` runs a tenth.
+``python tests/hostile.py 10000 77000`` runs that many from that seed on; ``tests/descent/test_energy_falls.py`` runs
+10,000 among the long tests, and a few always.
 """
 
 from __future__ import annotations
@@ -311,9 +312,9 @@ def verdict(
     return None
 
 
-def main(count: int) -> None:
+def main(count: int = 10_000, first: int = 0) -> None:
     torch.set_num_threads(1)
-    failures = [found for seed in range(count) if (found := Case(seed).run()) is not None]
+    failures = [found for seed in range(first, first + count) if (found := Case(seed).run()) is not None]
     for found in failures[:20]:
         print(found)
     print(f"{len(failures)} of {count} attacks succeeded")
@@ -321,4 +322,4 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    main(*map(int, sys.argv[1:3]))

@@ -58,7 +58,7 @@ def assume(
     """
     if kappa is None:
         scan = {"views": evidence.data.shape[0], "side": max(evidence.image.shape)}
-        factor = allowance(evidence.share, **scan, learned=learned)
+        factor = allowance(evidence.share, **scan, learned=learned, exponent=evidence.exponent)
         # No image that explains the scan is smoother than the smoothest, whatever made it.
         rough, whose = variation(evidence.smoothest), "the smoothest image found that meets delta"
         if learned and variation(single(evidence.image)) >= rough:

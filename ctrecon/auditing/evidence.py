@@ -14,11 +14,12 @@ from torch import Tensor
 
 from ctrecon.auditing.image_set import ImageSet
 from ctrecon.auditing.norms import norms
-from ctrecon.auditing.roughness import smoothest
+from ctrecon.auditing.roughness import fall_of_spectrum, smoothest
 from ctrecon.certificates import verify
 from ctrecon.errors import InputError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.geometry.grid import Grid
+from ctrecon.measurement.object_spectrum import LIKELY
 from ctrecon.measurement.units import Units, of_attenuation
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import choose_operator
@@ -83,6 +84,15 @@ class Evidence:
     def smoothest(self) -> Tensor:
         """The smoothest image without negative values that explains the scan, ``[1, 1, rows, columns]``."""
         return smoothest(self.operator, single(self.data), self.delta, weights=self._weights)
+
+    @cached_property
+    def exponent(self) -> float:
+        """That of the object's spectrum, as the scan shows it; the likely one where there is a matrix alone."""
+        grid = self.grid
+        if grid is None:
+            return LIKELY
+        geometry = geometry_from_dict(self.values["operator"]["geometry"])[0]
+        return fall_of_spectrum(self.data, geometry, grid, self.delta, self.weights)
 
     @property
     def share(self) -> float:

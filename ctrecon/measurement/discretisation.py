@@ -14,8 +14,7 @@ with ``h`` the pixel, ``q`` the spacing of the rays at the axis, ``c >= s`` the 
 ``|k| = w``. The first part is the mismatch of the blurs (Joseph's projector: P. M. Joseph, IEEE Trans. Med. Imaging 1,
 1982), the second what is finer than the pixels. ``S`` is the sinogram's own power less the noise's, which is known.
 Beyond what the detector resolves, ``S`` falls like a power of ``w``, whose exponent is fitted to the upper half of
-what it resolves and to its aliases there: near 3 for objects with edges, less for those of the size of a pixel, whose
-edges are seen beyond.
+what it resolves and to its aliases there: near 3 for objects with edges, less for those of the size of a pixel.
 
 No image is reconstructed, so few views, gaps and any order of angles are as good as a whole turn, and the cost is a few
 Fourier transforms of the sinogram.
@@ -34,7 +33,7 @@ import numpy as np
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.filling import filling
-from ctrecon.measurement.object_spectrum import EDGES, LIKELY, LIKELY_WITHIN, RAGGED, folded, power
+from ctrecon.measurement.object_spectrum import LIKELY, LIKELY_WITHIN, RAGGED, folded
 from ctrecon.support.arrays import Array, Float64Array
 from ctrecon.support.cosine import dct, idct
 
@@ -42,8 +41,8 @@ FEWEST_CELLS = 16
 """With fewer detector cells there is no spectrum to speak of."""
 
 SPREAD = 0.06
-"""Relative standard deviation of estimate over truth, for the norm: 0.05 to 0.06 over six families of phantoms of 48 to 256
-pixels, about a mean of 1.04 to 1.06 (``docs/units.md`` has the shares of true images within delta)."""
+"""Relative standard deviation of estimate over truth, for the norm: 0.05 to 0.06 over six families of phantoms of 48 to
+256 pixels, about a mean of 1.06 (``docs/units.md`` has the shares of true images within delta)."""
 
 # The exponent of the spectrum: where the fit looks, as shares of the highest frequency of the detector, and the
 # exponents it tries.
@@ -128,7 +127,7 @@ def discretisation(
     plain = scan.plain()
     level, exponent = plain.fit()
     x = (np.arange(_REACH * cells) + 0.5) / cells  # frequencies, as shares of the detector's highest
-    own = power(x, exponent, EDGES) * np.sinc(x / 2) ** 2 / folded(x, exponent, EDGES)
+    own = x**-exponent * np.sinc(x / 2) ** 2 / folded(x, exponent)
     w = x / (2 * rays.spacing_mm)
     fine = np.zeros_like(x)
     for side in (1 - gain, 1 + gain):
@@ -137,7 +136,7 @@ def discretisation(
     aliases = np.sqrt(fine[:cells] * inside)[None]
     along = scan.weight_along(plain, aliases) if whitened else 1.0
     level *= along
-    outside = level * power(x[cells:], exponent, EDGES)
+    outside = level * x[cells:] ** -exponent
     blurred, aliased = 0.0, float((outside * fine[cells:]).sum())
     for part in scan.blocks():
         c, s = rays.cosine[part, None], rays.sine[part, None]
@@ -246,7 +245,7 @@ class _Spectrum:
         error = np.sqrt(2 * float(np.square(self.weights * self.noise).sum()) / self.cells / widths)
         best = (math.inf, 0.0, LIKELY)
         for exponent in _EXPONENTS:
-            shape = folded(x, exponent, EDGES)
+            shape = folded(x, exponent)
             law = np.array([shape[band].mean() for band in bands])
             level, spread = 0.0, error**2 + 1e-12 * float(np.square(found).max(initial=0)) + 1e-300
             for _ in range(5):

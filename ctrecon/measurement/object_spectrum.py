@@ -16,22 +16,12 @@ RAGGED = 0.2
 """How much an object's spectrum strays from any power, relative, in one band."""
 
 
-EDGES = 3.0
-"""The exponent far above one over an object's size, however small it is: that of its edges."""
-
-
-def power(x: Float64Array, exponent: float, beyond: float = 0.0) -> Float64Array:
-    """``x^-exponent``, and from the detector's highest frequency on no slower a fall than ``x^-beyond``."""
-    return np.where(x > 1, x ** -max(exponent, beyond), x**-exponent)
-
-
-def folded(x: Float64Array, exponent: float, beyond: float = 0.0) -> Float64Array:
-    """``power`` as cells see it: times their own response, and with the aliases of what they do not resolve.
+def folded(x: Float64Array, exponent: float) -> Float64Array:
+    """``x^-exponent`` as cells see it: times their own response, and with the aliases of what they do not resolve.
 
     Args:
         x: Frequencies, as shares of the detector's highest.
         exponent: Of the fall.
-        beyond: Of the fall of what cells do not resolve, where that is faster.
 
     Returns:
         As many values.
@@ -40,5 +30,5 @@ def folded(x: Float64Array, exponent: float, beyond: float = 0.0) -> Float64Arra
     for whole in (0, 2, 4):
         for y in (whole - x, whole + x) if whole else (x,):
             y = np.maximum(np.abs(y), 1e-6)
-            total += power(y, exponent, beyond) * np.sinc(y / 2) ** 2
+            total += y**-exponent * np.sinc(y / 2) ** 2
     return total

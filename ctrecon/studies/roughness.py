@@ -17,8 +17,9 @@ import torch
 from torch import nn
 
 from ctrecon.auditing.image_set import variation
-from ctrecon.auditing.roughness import allowance, smoothest
+from ctrecon.auditing.roughness import allowance, fall_of_spectrum, smoothest
 from ctrecon.measurement.delta import Delta, Norm
+from ctrecon.measurement.object_spectrum import LIKELY
 from ctrecon.phantoms import FAMILIES, Family, Walnut
 from ctrecon.reconstruction.methods.energy import energy
 from ctrecon.reconstruction.problem import prepare
@@ -55,7 +56,7 @@ class Rough:
     """What one scan gave. ``delta`` is the true residual in the scan's ``norm``, ``share`` that over the data's norm.
 
     ``smooth`` are TV(truth) / TV(smoothest image) at the ``DELTAS`` times delta, ``learned`` the same of the learned
-    image at delta.
+    image at delta. ``exponent``: of the object's spectrum; earlier studies did not write it down.
     """
 
     key: str
@@ -67,6 +68,7 @@ class Rough:
     share: float
     smooth: tuple[float, ...]
     learned: float
+    exponent: float = LIKELY
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -102,6 +104,9 @@ def measure(case: Case, network: nn.Module) -> Rough:
         key=case.key, family=case.family, size=case.size, views=case.views, noise=case.noise, norm=norm,
         share=delta / float(np.linalg.norm(root * made.scan.sinogram)), smooth=smooth,
         learned=truth / variation(torch.from_numpy(learned)[None, None]),
+        exponent=fall_of_spectrum(
+            made.scan.sinogram, geometry, grid, delta, None if made.scan.variance is None else 1 / made.scan.variance
+        ),
     )  # fmt: skip
 
 
@@ -113,7 +118,7 @@ def within(ratios: Sequence[float], factor: float) -> float:
 def met(row: Rough, *, learned: bool, times: int = 0) -> bool:
     """Whether the truth is within the default kappa: of the learned image, or of the smoothest at ``DELTAS[times]``."""
     share = row.share if learned else DELTAS[times] * row.share
-    factor = allowance(share, views=row.views, side=row.size, learned=learned)
+    factor = allowance(share, views=row.views, side=row.size, learned=learned, exponent=row.exponent)
     return (row.learned if learned else row.smooth[times]) <= factor
 
 
