@@ -78,6 +78,8 @@ def test_a_slice_of_nifti_is_enlarged_as_it_is(tmp_path, monkeypatch):
     SimpleITK.WriteImage(image, "slice.nii")
     run = CliRunner().invoke(cli, ["superres", "slice.nii", "--scale", "3", "--prior", "none"], catch_exceptions=False)
     assert run.exit_code == 0, run.output
+    proved = json.loads(Path("slice.x3.certificate.json").read_text())["residual_upper_bound"]
+    assert 0 < proved <= float(run.output.split("differ by at most ")[1].split()[0]), "no less than is proved"
     back = read_picture(Path("slice.x3.nii"))
     np.testing.assert_array_equal(pooled(back.levels, 3), values)
     assert back.spacing_mm == pytest.approx((0.3, 0.2))

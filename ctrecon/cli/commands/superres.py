@@ -12,6 +12,7 @@ import click
 from ctrecon.cli.help import Command
 from ctrecon.cli.main import EXIT_DELTA_NOT_MET, printable
 from ctrecon.cli.options import FilePath, overwrite_option
+from ctrecon.support.rounded import at_least
 
 if TYPE_CHECKING:
     from ctrecon.io.pictures import Picture
@@ -78,6 +79,7 @@ def command(
         "shape": list(larger.shape),
         "tolerance": tolerance,
         "largest_difference": certificate.residual,
+        "largest_difference_proved": certificate.residual_upper_bound,
         "says": worth_of(certificate).said if isinstance(certificate, FeasibleCertificate) else "",
         "image": str(written["picture"]),
         "values": str(written["image"]),
@@ -97,9 +99,10 @@ def _tell(facts: dict[str, Any], picture: Picture, written: dict[str, Path]) -> 
     for note in facts["notes"]:
         click.echo(f"note: {printable(note)}")
     rows, columns = picture.levels.shape[:2]
+    most = at_least(facts["largest_difference_proved"], 3)
     click.echo(
         f"{facts['status']} after {facts['seconds']:.1f} s: {rows} x {columns} pixels are now {facts['shape'][0]} x "
-        f"{facts['shape'][1]}; pooled again they differ by at most {facts['largest_difference']:.3g} grey levels "
+        f"{facts['shape'][1]}; pooled again they differ by at most {most} grey levels "
         f"(tolerance {facts['tolerance']:g})" + (f"; {facts['says']}" if facts["says"] else "")
     )
     for what, path in written.items():
