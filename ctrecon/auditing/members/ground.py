@@ -63,7 +63,17 @@ class Ground:
         return tv_at_discrepancy(self.problem.operator, energy.data, self.delta, weights=energy.weights, tolerance=1e-3)
 
     def certify(self, image: Float32Array) -> FeasibleCertificate | NotCertified:
-        """By the certificate's own data, weights, operator and delta, in float64. Raises InputError."""
+        """Prove an image by the certificate's own data, weights, operator and delta, in float64.
+
+        Args:
+            image: ``[rows, columns]``, in the image's unit.
+
+        Returns:
+            Its certificate; ``NotCertified`` where it does not meet delta.
+
+        Raises:
+            InputError: For an image of another shape, or values that are not finite.
+        """
         values = self.evidence.values
         return prove(
             image, self.evidence.data, values["operator"], values["norm"], self.evidence.delta,
