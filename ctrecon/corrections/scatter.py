@@ -19,8 +19,8 @@ from ctrecon.measurement.scan import Scan
 PLACE = 40
 """Where among the corrections it is applied."""
 
-# Of the transmission: so much is left to a ray at least.
-_LEFT = 0.05
+# Of the transmission: a ray that would keep less says nothing any more, and where so many rays do, the share is wrong.
+_LEFT, _MOST = 0.05, 0.01
 
 
 def scatter(scan: Scan, *, share: float = 0.0, width: float = 0.0) -> Scan:
@@ -31,8 +31,11 @@ def scatter(scan: Scan, *, share: float = 0.0, width: float = 0.0) -> Scan:
         share: ``s``, of the open beam, from 0 to less than 1; with a ``width`` of the blurred transmission.
         width: Of the kernel, in cells (standard deviation of a Gauss curve); 0 for a constant.
 
+    Returns:
+        The scan; rays of which less than 5% would be left count as missing.
+
     Raises:
-        SettingError: For a share or width out of range.
+        SettingError: For a share or width out of range, or more scatter than 1% of the rays measured in all.
     """
     if not 0 <= share < 1 or not width >= 0:
         raise SettingError(f"scatter:share must lie in [0, 1) and width be >= 0, got {share:g} and {width:g}")
@@ -40,8 +43,20 @@ def scatter(scan: Scan, *, share: float = 0.0, width: float = 0.0) -> Scan:
         return scan
     seen = np.exp(-scan.sinogram.astype(np.float64))
     background = share * (gaussian_filter1d(seen, width, axis=-1, mode="nearest") if width > 0 else 1.0)
-    left = np.maximum(seen - background, _LEFT * seen)
+    left = seen - background
+    kept = left >= _LEFT * seen
+    measured = kept if scan.mask is None else kept[scan.mask]
+    clipped = 1 - float(measured.mean())
+    if clipped > _MOST:
+        every = seen if scan.mask is None else seen[scan.mask]
+        most = (1 - _LEFT) * float(np.quantile(every, _MOST))
+        raise SettingError(
+            f"scatter:share={share:g} of the open beam is more than {100 * clipped:.3g}% of the rays of {scan.source} "
+            f"measured in all; a constant of {most:.2g} is less than what all but 1% of them did"
+        )
+    left = np.where(kept, left, seen)
     variance = scan.variance
     if variance is not None:
         variance = (variance * (seen / left) ** 2).astype(variance.dtype)
-    return replace(scan, sinogram=(-np.log(left)).astype(scan.sinogram.dtype), variance=variance)
+    scan = replace(scan, sinogram=(-np.log(left)).astype(scan.sinogram.dtype), variance=variance)
+    return scan if bool(kept.all()) else scan.without(kept, "less than their scatter")

@@ -215,3 +215,15 @@ def test_the_command_writes_what_reconstruct_corrects_on_the_way(tmp_path) -> No
     assert any("correction rings (size = 5, times = 6" in note for note in on_the_way.scan.notes)
     assert runner.invoke(cli, line).exit_code == 2, "it is there already"
     assert runner.invoke(cli, [*line[:4], "--overwrite"]).exit_code == 2, "nothing asked for"
+
+
+def test_scatter_that_was_not_measured_is_not_taken_off() -> None:
+    """A ray cannot hold less than its scatter: one is missing then, and where many are the share is wrong."""
+    scan = ct.simulate("chest", size=48, views=40, noise=0.005, seed=1).scan
+    f = scan.sinogram.copy()
+    f[3, 24] = 9.0
+    found = corrected(replace(scan, sinogram=f), "scatter:share=0.01")
+    assert found.mask is not None
+    assert np.argwhere(~found.mask).tolist() == [[3, 24]]
+    with pytest.raises(SettingError, match=r"share=0\.7 of the open beam is more than .*% of.*constant of 0\.\d+"):
+        corrected(scan, "scatter:share=0.7")
