@@ -19,8 +19,9 @@ from ctrecon.measurement.scan import Scan
 PLACE = 40
 """Where among the corrections it is applied."""
 
-# Of the transmission: a ray that would keep less says nothing any more, and where so many rays do, the share is wrong.
-_LEFT, _MOST = 0.05, 0.01
+# Of the transmission: a ray that would keep less says nothing any more, as behind metal. Where so many do, the share is
+# wrong.
+_LEFT, _MOST = 0.05, 0.1
 
 
 def scatter(scan: Scan, *, share: float = 0.0, width: float = 0.0) -> Scan:
@@ -35,7 +36,7 @@ def scatter(scan: Scan, *, share: float = 0.0, width: float = 0.0) -> Scan:
         The scan; rays of which less than 5% would be left count as missing.
 
     Raises:
-        SettingError: For a share or width out of range, or more scatter than 1% of the rays measured in all.
+        SettingError: For a share or width out of range, or more scatter than a tenth of the rays measured in all.
     """
     if not 0 <= share < 1 or not width >= 0:
         raise SettingError(f"scatter:share must lie in [0, 1) and width be >= 0, got {share:g} and {width:g}")
@@ -52,7 +53,7 @@ def scatter(scan: Scan, *, share: float = 0.0, width: float = 0.0) -> Scan:
         most = (1 - _LEFT) * float(np.quantile(every, _MOST))
         raise SettingError(
             f"scatter:share={share:g} of the open beam is more than {100 * clipped:.3g}% of the rays of {scan.source} "
-            f"measured in all; a constant of {most:.2g} is less than what all but 1% of them did"
+            f"measured in all; a constant of {most:.2g} is less than what all but a tenth of them did"
         )
     left = np.where(kept, left, seen)
     variance = scan.variance

@@ -225,5 +225,10 @@ def test_scatter_that_was_not_measured_is_not_taken_off() -> None:
     found = corrected(replace(scan, sinogram=f), "scatter:share=0.01")
     assert found.mask is not None
     assert np.argwhere(~found.mask).tolist() == [[3, 24]]
+    behind_metal = np.zeros_like(f, dtype=bool)
+    behind_metal[:, 22:25] = True
+    found = corrected(replace(scan, sinogram=np.where(behind_metal, 9.0, scan.sinogram)), "scatter:share=0.01")
+    assert found.mask is not None
+    np.testing.assert_array_equal(found.mask, ~behind_metal)
     with pytest.raises(SettingError, match=r"share=0\.7 of the open beam is more than .*% of.*constant of 0\.\d+"):
         corrected(scan, "scatter:share=0.7")

@@ -330,7 +330,9 @@ def _is_unsigned(guest: _Guest) -> bool:
 
 
 def _hung_up(guests: list[_Guest]) -> set[_Guest]:
-    """Those whose other side has closed: what they sent before would still be read first."""
+    """Those whose other side has closed: what they sent before would still be read first. Windows does not tell."""
+    if not hasattr(select, "poll"):
+        return set()
     poll, by_number = select.poll(), {guest.connection.fileno(): guest for guest in guests}
     for number in by_number:
         poll.register(number, getattr(select, "POLLRDHUP", 0))

@@ -15,7 +15,7 @@ from pacs_nodes import wait_for
 
 from ctrecon.dicom.network import command_set, pdu
 from ctrecon.dicom.network.conversation import Services
-from ctrecon.dicom.network.door import Door
+from ctrecon.dicom.network.door import Door, _hung_up
 from ctrecon.dicom.network.node import Tls
 from ctrecon.dicom.network.patience import Patience
 from ctrecon.dicom.network.pdu import PduError
@@ -140,3 +140,8 @@ def test_the_signature_of_tls_is_for_who_is_there_and_first_for_who_comes_alone(
         door.close()
         for one in opened:
             one.close()
+
+
+def test_where_the_system_cannot_tell_who_hung_up_nobody_is_taken_to_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("select.poll")  # as on Windows
+    assert _hung_up([]) == set()
