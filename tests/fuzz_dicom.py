@@ -3,7 +3,8 @@
     python -m tests.fuzz_dicom --cases 20000 --seed 1
 
 Every case is decided by the seed and its number, so ``--only NUMBER`` repeats it. Cases run in a process of their own
-with an address-space limit; the parent notices one that hangs (10 s) or dies (a decoder in C can), and goes on.
+with an address-space limit; the parent notices one that hangs (10 s, in which
+other jobs do not count) or dies (a decoder in C can), and goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import io
 import os
 import random
 import resource
-import select
 import struct
 import subprocess
 import sys
@@ -23,6 +23,10 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from child_time import ChildTime
 
 DATA = Path(os.environ.get("CTRECON_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SECONDS, ADDRESS_SPACE, GROWTH_MIB = 10, 3 << 30, 200
@@ -172,11 +176,10 @@ def run(cases: int, seed: int, first: int = 0) -> dict[str, list[int]]:
 def _follow(child: subprocess.Popen[bytes], at: int, last: int, found: dict[str, list[int]]) -> int:
     assert child.stdout is not None
     memory: list[int] = []
-    pending = b""
-    begun = None
+    pending, spent, allowed = b"", ChildTime(child.pid), 120
     while at < last:
         # The first answer waits for the imports.
-        ready, _, _ = select.select([child.stdout], [], [], SECONDS if begun is not None else 120)
+        ready = spent.ready(child.stdout.fileno(), allowed)
         chunk = os.read(child.stdout.fileno(), 1 << 16) if ready else b""
         if not chunk:
             found["hung" if not ready else "died"].append(at)
@@ -186,7 +189,8 @@ def _follow(child: subprocess.Popen[bytes], at: int, last: int, found: dict[str,
         *lines, pending = (pending + chunk).split(b"\n")
         for line in lines:
             number, outcome, *peak = line.decode().split()
-            begun = int(number)
+            spent.begin()
+            allowed = SECONDS
             if outcome != "begins":
                 found[outcome].append(int(number))
                 memory.append(int(peak[0]))

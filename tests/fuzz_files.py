@@ -13,11 +13,9 @@ import argparse
 import os
 import random
 import resource
-import select
 import shutil
 import sys
 import tempfile
-import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -28,6 +26,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parent / room) for room in ("", "io")]
 
 import numpy as np  # noqa: E402
+from child_time import ChildTime  # noqa: E402
 from fuzz_kinds import KINDS, Kind, Scene  # noqa: E402
 from fuzz_sources import Source, sources  # noqa: E402
 
@@ -150,16 +149,17 @@ def run(source: Source, count: int, seed: int, first: int = 0, seconds: float = 
 
 def _follow(name: str, child: int, pipe: int, at: int, last: int, found: Found, seconds: float) -> int:
     """Where to go on: behind a case that hung or ended the child."""
-    doing, peak, pending, begun = "", 0, b"", time.monotonic()
+    doing, peak, pending, spent = "", 0, b"", ChildTime(child)
     while True:
-        ready, _, _ = select.select([pipe], [], [], max(0.0, seconds - (time.monotonic() - begun)))
+        ready = spent.ready(pipe, seconds)
         chunk = os.read(pipe, 1 << 16) if ready else b""
         if not chunk:
             break
         *lines, pending = (pending + chunk).split(b"\n")
         for line in lines:
             number, outcome, now, said = line.decode().split(" ", 3)
-            begun, at = time.monotonic(), int(number)
+            spent.begin()
+            at = int(number)
             if outcome == "begins":
                 doing, peak = said, peak or int(now)
                 continue

@@ -48,6 +48,15 @@ PUBLIC = {
     "XRayTubeCurrent": Bounds(1.0, 2000.0, "mA"),
     "SpiralPitchFactor": Bounds(0.05, 4.0, ""),
     "GantryDetectorTilt": Bounds(-45.0, 45.0, "degrees"),
+    "GantryDetectorSlew": Bounds(-45.0, 45.0, "degrees"),
+    "DistanceSourceToDetector": Bounds(300.0, 2500.0, "mm"),
+    "DistanceSourceToPatient": Bounds(200.0, 1200.0, "mm"),
+    "TableHeight": Bounds(-1000.0, 1000.0, "mm"),
+    "TableFeedPerRotation": Bounds(0.0, 500.0, "mm"),
+    "TableSpeed": Bounds(0.0, 1000.0, "mm/s"),
+    "RevolutionTime": Bounds(0.1, 120.0, "s"),
+    "TotalCollimationWidth": Bounds(0.1, 500.0, "mm"),
+    "DataCollectionDiameter": Bounds(20.0, 1500.0, "mm"),
 }
 """Of the standard's own attributes, where a file has them."""
 
@@ -101,11 +110,11 @@ def check_detector(
             )
 
 
-def check_upright(source: object, tilt_deg: float | None) -> None:
+def check_upright(source: object, tilt_deg: float | None, keyword: str) -> None:
     """Whether the rotation axis is the table's: the format has no place for another one. Raises InputError."""
     if tilt_deg is not None and abs(tilt_deg) > _UPRIGHT_DEG:
         raise InputError(
-            f"{source}: GantryDetectorTilt is {tilt_deg:g} degrees: the table does not move along the axis of "
+            f"{source}: {keyword} is {tilt_deg:g} degrees: the table does not move along the axis of "
             "rotation, and slices would stand askew in the patient; only scans with an upright gantry can be read"
         )
 

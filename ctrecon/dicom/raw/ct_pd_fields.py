@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.uid import AllTransferSyntaxes, ExplicitVRBigEndian
 
@@ -24,6 +25,7 @@ class Fields:
         if syntax is not None and syntax not in AllTransferSyntaxes:
             raise InputError(f"{path}: its transfer syntax {str(syntax)[:64]!r} is not known; copy it again")
         self._little = syntax != ExplicitVRBigEndian
+        self._compressed = bool(syntax is not None and syntax.is_encapsulated)
 
     def public(self, keyword: str, default: Any) -> Any:
         try:
@@ -142,6 +144,13 @@ class Fields:
             f"{self.path}: its image is {stored[0]} x {stored[1]}, its detector {columns} columns of {rows} cells; "
             "they must agree, export the scan again"
         )
+
+    def native_pixels(self) -> npt.NDArray[np.uint16] | None:
+        """All bits of the pixels, in no shape; None where they are compressed."""
+        if self._compressed:
+            return None
+        data = bytes(self._dataset.PixelData)
+        return np.frombuffer(data[: len(data) // 2 * 2], "<u2" if self._little else ">u2").astype(np.uint16)
 
     def states(self, tag: tags.Tag) -> bool:
         """Whether the file has a value for ``tag``; an empty one is none."""

@@ -19,8 +19,10 @@ from pydicom.dataset import Dataset
 
 from ctrecon.dicom.common.files import check_not_deflated
 from ctrecon.dicom.raw import ct_pd_tags as tags
-from ctrecon.dicom.raw.ct_pd_bounds import PRIVATE, check_bounds, check_detector, check_shift, check_upright
+from ctrecon.dicom.raw.ct_pd_bounds import PRIVATE, check_bounds, check_detector, check_shift
 from ctrecon.dicom.raw.ct_pd_fields import Fields
+from ctrecon.dicom.raw.ct_pd_kind import KIND, check_kind, check_stored_values
+from ctrecon.dicom.raw.ct_pd_stated import STATED, Stated, check_water, stated_in
 from ctrecon.errors import InputError
 from ctrecon.support.arrays import Array
 
@@ -30,7 +32,7 @@ _WHOSE = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 _PUBLIC = (
     "Rows", "Columns", "BitsAllocated", "PixelRepresentation", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope",
     "RescaleIntercept", "InstanceNumber", "StudyInstanceUID", "SeriesInstanceUID", "Manufacturer", "PatientPosition",
-    "FrameOfReferenceUID", "KVP", "XRayTubeCurrent", "SpiralPitchFactor", "GantryDetectorTilt", *_WHOSE,
+    "FrameOfReferenceUID", "KVP", "XRayTubeCurrent", "SpiralPitchFactor", *KIND, *STATED, *_WHOSE,
 )
 _PRIVATE = (
     tags.COLUMN_PITCH, tags.ROW_PITCH, tags.SHAPE, tags.ROWS, tags.COLUMNS, tags.ANGLE, tags.Z, tags.RADIUS,
@@ -61,7 +63,8 @@ class Place:
 class Common:
     """What all files of a scan must agree on. Lengths in mm; ``centre`` is column and row, counted from 1.
 
-    ``patient``: a hash of who it is, so that no message can name anybody. ``pitch``: SpiralPitchFactor, where stated.
+    ``patient``: a hash of who it is, so that no message can name anybody; ``born``: PatientBirthDate, to be compared.
+    ``pitch``: SpiralPitchFactor, where stated; ``stated``: what the standard's attributes say of the geometry.
     """
 
     series: str
@@ -82,6 +85,8 @@ class Common:
     spectrum: int
     kvp: float | None
     pitch: float | None
+    stated: Stated
+    born: str
     water_mu_per_mm: float | None
     corrections: tuple[str, ...]
     manufacturer: str
@@ -121,7 +126,7 @@ def read_header(path: Path) -> tuple[Common, Place]:
     fields.one_of(tags.BEAM, ("FANBEAM", "CONEBEAM"), "FANBEAM")
     column, row = fields.numbers(tags.CENTRE, 2)
     fields.bounded_public("XRayTubeCurrent")
-    check_upright(path, fields.bounded_public("GantryDetectorTilt"))
+    check_kind(fields)
     detector: dict[str, Any] = {
         "rows": rows,
         "columns": columns,
@@ -144,12 +149,15 @@ def read_header(path: Path) -> tuple[Common, Place]:
         spectrum=int(fields.number(tags.SPECTRUM, 1.0)),
         kvp=fields.bounded_public("KVP"),
         pitch=fields.bounded_public("SpiralPitchFactor"),
+        stated=stated_in(fields),
+        born=str(fields.public("PatientBirthDate", "")),
         water_mu_per_mm=fields.bounded(tags.WATER) if fields.states(tags.WATER) else None,
         corrections=tuple(tag.name for tag in tags.CORRECTIONS if fields.text(tag, "") == "YES"),
         manufacturer=str(fields.public("Manufacturer", "")),
         patient_position=str(fields.public("PatientPosition", "")),
         **detector,
     )
+    check_water(path, common.kvp, common.water_mu_per_mm)
     instance = fields.public("InstanceNumber", None) is not None
     place = Place(
         angle_rad=fields.bounded(tags.ANGLE),
@@ -182,6 +190,7 @@ def read_projection(path: Path, common: Common) -> tuple[Array, Array | None]:
     except Exception as error:  # the decoders of compressed pixels can fail in any way
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: its pixels cannot be read ({reason}); copy it again") from None
+    check_stored_values(fields, stored, fields.native_pixels())
     slope, intercept = fields.scale()
     values = slope * stored.astype(np.float64) + intercept
     if not bool(np.isfinite(values).all()):

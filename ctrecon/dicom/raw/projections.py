@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,10 @@ import numpy.typing as npt
 from ctrecon.dicom.raw import ct_pd_tags as tags
 from ctrecon.dicom.raw.ct_pd_bounds import check_travel
 from ctrecon.dicom.raw.ct_pd_file import Common, NoProjectionError, Place, read_header, read_projection
+from ctrecon.dicom.raw.ct_pd_stated import check_stated, dates_notes, flight_notes
 from ctrecon.dicom.raw.patient_axes import PatientAxes
 from ctrecon.dicom.raw.raw_folder import dicom_names, none_is_one, passed_over
+from ctrecon.dicom.raw.same_scan import check_same
 from ctrecon.dicom.raw.steps import Steps, check_flight, like, steps_of
 from ctrecon.dicom.series.said import said_in
 from ctrecon.errors import InputError, SettingError
@@ -34,10 +36,6 @@ from ctrecon.measurement.patient_position import position_of
 from ctrecon.support.arrays import Array, Float64Array
 
 _SHIFTS = (tags.ANGLE_SHIFT, tags.Z_SHIFT, tags.RADIUS_SHIFT)
-# No message may quote who it is.
-_UNSAID = ("patient",)
-# FL has 24 bits; what a scanner means to be equal differs by less than this.
-_EQUAL = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -194,7 +192,7 @@ def read_projections(
             continue
         if common is None:
             common = own
-        _check_same(folder, held[0] if held else name, common, name, own)
+        check_same(folder, held[0] if held else name, common, name, own)
         table[len(held)] = _numbers(place)
         if not scales or (len(scales) == 1 and place.scale != scales[0][1]):
             scales.append((name, place.scale))
@@ -219,18 +217,26 @@ def read_projections(
     numbers, missing = steps_of(
         folder, files, turned, table[:, 1], per_turn=common.per_turn, helical=helical, row_mm=row_mm
     )
-    check_flight(folder, files, numbers, dict(zip(_SHIFTS, table[:, 2:].T, strict=True)))
+    shifts = dict(zip(_SHIFTS, table[:, 2:].T, strict=True))
+    check_flight(folder, files, numbers, shifts)
     found = ProjectionSet(
         folder=folder, files=files, common=common, axes=axes, step=numbers,
         angle_rad=axes.angles(turned), z_mm=axes.along(table[:, 1]),
         angle_shift_rad=axes.along(table[:, 2]), z_shift_mm=axes.along(table[:, 3]), radius_shift_mm=table[:, 4],
         study=study, notes=(*passed_over(strays), *missing, *_scaled(scales), *left_out),
     )
-    if len(files) > 1:
-        check_travel(
-            folder, helical=helical, feed_mm=found.feed_mm, collimation_mm=common.rows * row_mm, pitch=common.pitch
-        )
-    return found
+    if len(files) < 2:
+        return found
+    check_travel(
+        folder, helical=helical, feed_mm=found.feed_mm, collimation_mm=common.rows * row_mm, pitch=common.pitch
+    )
+    contradicted = check_stated(
+        folder, common.stated, radius_mm=common.radius_mm, distance_mm=common.distance_mm, kind=common.kind,
+        turned_rad=float(turned[-1] - turned[0]), feed_mm=found.feed_mm, rows_see_mm=common.rows * row_mm,
+        half_fan_rad=common.columns / 2 * common.column_pitch_mm / common.distance_mm,
+    )  # fmt: skip
+    said = (*flight_notes(common.flying, shifts), *contradicted, *dates_notes(common.stated, common.born))
+    return replace(found, notes=(*found.notes, *said))
 
 
 def _scaled(scales: list[tuple[str, tuple[float, float]]]) -> tuple[str, ...]:
@@ -243,23 +249,6 @@ def _scaled(scales: list[tuple[str, tuple[float, float]]]) -> tuple[str, ...]:
 
 def _numbers(place: Place) -> tuple[float, ...]:
     return place.angle_rad, place.z_mm, place.angle_shift_rad, place.z_shift_mm, place.radius_shift_mm
-
-
-def _check_same(folder: Path, first: str, common: Common, name: str, own: Common) -> None:
-    for one in fields(Common):
-        a, b = getattr(common, one.name), getattr(own, one.name)
-        same = math.isclose(a, b, rel_tol=_EQUAL) if isinstance(a, float) and isinstance(b, float) else a == b
-        if not same:
-            what = one.name.replace("_", " ")
-            if one.name in _UNSAID:
-                raise InputError(
-                    f"{folder}: mixes scans: {first} and {name} are not of the same {what}; put each into a folder of "
-                    "its own"
-                )
-            raise InputError(
-                f"{folder}: mixes scans: {what} is {str(a)[:80]} in {first} and {str(b)[:80]} in {name}; "
-                "put each scan into a folder of its own"
-            )
 
 
 def _order(
