@@ -146,7 +146,7 @@ def seal(
         "limits": verify.LIMITS[kind],
         "operator": operator,
         "source": None if source is None else _source(Path(source)),
-        "made_with": _versions(),
+        "made_with": versions(),
     }
     name = verify.check_operator(operator, shape, list(arrays["data"].shape))
     whole["statement"] = verify.statement(whole, name, 0 if weights is None else int(np.sum(weights == 0)))
@@ -215,7 +215,8 @@ def _source(path: Path) -> dict[str, str]:
         raise InputError(f"cannot read {path}: {why.strerror or why}") from None
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of this program and those that its numbers come from, as certificates state them."""
     try:
         own = version("ctrecon-edn")
     except PackageNotFoundError:

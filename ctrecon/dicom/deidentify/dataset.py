@@ -10,6 +10,7 @@ whatever it was.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ from ctrecon.dicom.deidentify.known import Known, known_of, values_of
 from ctrecon.dicom.deidentify.options import MEANINGS, Options
 from ctrecon.dicom.deidentify.profile import Action, table
 from ctrecon.dicom.deidentify.rewritten import rewritten
-from ctrecon.dicom.deidentify.safe_private import safe_elements
+from ctrecon.dicom.deidentify.safe_private import no_certificates, safe_elements
 from ctrecon.errors import InputError
 
 _PATIENT = 0x0010
@@ -48,7 +49,8 @@ _DUMMIES: dict[str, Any] = {
 
 
 def deidentify(
-    ds: FileDataset, identity: Identity, name: str, options: Options | None = None, changes: Changes | None = None
+    ds: FileDataset, identity: Identity, name: str, options: Options | None = None, changes: Changes | None = None,
+    certificates: Callable[[], Collection[str]] = no_certificates,
 ) -> FileDataset:
     """The dataset without what identifies, uncompressed.
 
@@ -58,6 +60,7 @@ def deidentify(
         name: The file's name, for messages.
         options: Those of PS3.15, E.3; by default harmless private numbers stay.
         changes: Where what is done is counted.
+        certificates: Asked for the hashes of those that stay beside it, to one of which an image of ours may be tied.
 
     Returns:
         A new dataset in explicit little endian, with file meta, to be written.
@@ -77,7 +80,7 @@ def deidentify(
         known = known_of(ds, words=options.clean_descriptors)
         work = _Work(identity, options, changes or Changes(), patient, known)
         clean_ds = FileDataset("", {}, file_meta=_new_meta(), preamble=bytes(128))
-        work.fill(clean_ds, ds, safe_elements(ds) if options.safe_private else _NO_TAGS)
+        work.fill(clean_ds, ds, safe_elements(ds, certificates) if options.safe_private else _NO_TAGS)
         _add_pixels(clean_ds, ds, name, check=options.clean_pixels)
         _mark(clean_ds, options.codes(move_dates=identity.move_dates), moved=identity.move_dates)
         if may_show_a_face(ds, name):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,17 @@ from pydicom.config import IGNORE
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID
 
-from ctrecon.dicom.common.files import is_dicom, read_dataset, refusing, short, sources, text_of
+from ctrecon.dicom.common.files import Source, is_dicom, read_dataset, refusing, short, sources, text_of
+from ctrecon.dicom.common.private import CREATOR
 from ctrecon.dicom.deidentify.burned import TextFoundError
 from ctrecon.dicom.deidentify.changes import Changes
 from ctrecon.dicom.deidentify.dataset import deidentify, has_pixels, is_document
 from ctrecon.dicom.deidentify.faces import FaceError, may_show_a_face
 from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.deidentify.options import Options
-from ctrecon.dicom.deidentify.safe_private import holds_certificate, names_nobody
+from ctrecon.dicom.deidentify.safe_private import holds_certificate, names_nobody, no_certificates
 from ctrecon.dicom.series.manifest import holds_manifest
+from ctrecon.dicom.series.raw_certificate import hash_of
 from ctrecon.errors import InputError, OutputError
 from ctrecon.support.folders import new_folder
 from ctrecon.support.places import check_new_folder
@@ -42,10 +46,14 @@ class Deidentified:
 
 
 def deidentified_bytes(
-    name: str, data: bytes, identity: Identity, options: Options | None = None, changes: Changes | None = None
+    name: str, data: bytes, identity: Identity, options: Options | None = None, changes: Changes | None = None,
+    certificates: Callable[[], Collection[str]] = no_certificates,
 ) -> tuple[bytes, FileDataset]:
-    """One file's bytes, de-identified, and the dataset they are of. Raises InputError for damaged files."""
-    ds = deidentify(read_dataset(name, data), identity, name, options, changes)
+    """One file's bytes, de-identified, and the dataset they are of. Raises InputError for damaged files.
+
+    ``certificates``: as of ``deidentify``.
+    """
+    ds = deidentify(read_dataset(name, data), identity, name, options, changes, certificates)
     stream = BytesIO()
     with refusing(f"{name}: cannot be written de-identified"):
         ds.save_as(stream, enforce_file_format=True)
@@ -81,7 +89,7 @@ def deidentify_folder(
     found = sources(given)
     written = left_out = 0
     warned: set[str] = set()
-    changes = Changes()
+    changes, ties = Changes(), cache(lambda: _staying_certificates(found))
     with new_folder(folder, ours=_is_ours, overwrite=overwrite) as partial:
         for source in found:
             data = source.read()
@@ -118,7 +126,7 @@ def deidentify_folder(
                 left_out += 1
                 continue
             try:
-                clean, _ = deidentified_bytes(source.name, data, identity, options, changes)
+                clean, _ = deidentified_bytes(source.name, data, identity, options, changes, ties)
             except (TextFoundError, FaceError) as error:
                 if len(found) == 1:
                     raise
@@ -134,6 +142,18 @@ def deidentify_folder(
     return Deidentified(
         written=written, left_out=left_out, warnings=tuple(sorted(warned)), changes=tuple(changes.rows())
     )
+
+
+def _staying_certificates(found: Sequence[Source]) -> frozenset[str]:
+    """Hashes of the certificates among the sources that name nobody."""
+    hashes = set[str]()
+    for source in found if len(found) > 1 else ():
+        data = source.read()
+        if CREATOR.encode() in data and is_dicom(data):
+            ds = read_dataset(source.name, data)
+            if holds_certificate(ds) and names_nobody(ds):
+                hashes.add(hash_of(ds))
+    return frozenset(hashes)
 
 
 def _is_ours(name: str) -> bool:

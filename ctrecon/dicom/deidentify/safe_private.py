@@ -13,7 +13,7 @@ import io
 import math
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RawDataStorage
 
 from ctrecon.certificates import verify
+from ctrecon.certificates.parts import versions
 from ctrecon.certificates.verify import Json, Refused, require
 from ctrecon.dicom.common.private import CREATOR, GROUP, HASH, PIXEL, WATER
 from ctrecon.dicom.series.raw_certificate import ELEMENTS, LENGTHS, files_of
 
 _FARTHEST_MM = 1e5
 _HASH = re.compile(r"[0-9a-f]{64}")
-_VERSION = re.compile(r"[0-9a-z.+-]{1,40}")
+_VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){0,3}((a|b|rc)\d{1,3})?(\.post\d{1,4})?(\.dev\d{1,5})?")
 _MADE_WITH = {"ctrecon", "python", "numpy", "scipy"}
 _NUMBERS = {WATER: 1, PIXEL: 2}  # how many at most
 # Group, creator, element: numbers of Table E.3.10-1 (pitch, rotation, table, rows of the detector, SUV).
@@ -41,8 +42,16 @@ _LISTED = (
 _CERTIFICATE = frozenset((*ELEMENTS.values(), LENGTHS))
 
 
-def safe_elements(ds: Dataset) -> frozenset[int]:
-    """The tags of private blocks in ``ds`` that may stay, their creators' included; none where there are none."""
+def no_certificates() -> frozenset[str]:
+    """Of a file by itself."""
+    return frozenset()
+
+
+def safe_elements(ds: Dataset, certificates: Callable[[], Collection[str]] = no_certificates) -> frozenset[int]:
+    """The tags of private blocks in ``ds`` that may stay, their creators' included; none where there are none.
+
+    ``certificates``: hashes of those that stay beside it; an image's tie to any other could be any 32 bytes.
+    """
     certificate: bool | None = None
     kept: set[int] = set()
     creators: set[int] = set()
@@ -60,7 +69,7 @@ def safe_elements(ds: Dataset) -> frozenset[int]:
         offset = tag.element & 0xFF
         if offset in _CERTIFICATE and certificate is None:
             certificate = ds.get("SOPClassUID") == RawDataStorage and names_nobody(ds)
-        if (offset in _CERTIFICATE and certificate) or _is_tie(offset, element, ds):
+        if (offset in _CERTIFICATE and certificate) or _is_tie(offset, element, ds, certificates):
             kept.add(int(tag))
             creators.add(place)
     return frozenset(kept | creators)
@@ -92,14 +101,14 @@ def _is_number(value: Any) -> bool:
     return re.fullmatch(r"[+-]?\d{1,4}(\.\d{1,6})?", str(value).strip()) is not None
 
 
-def _is_tie(offset: int, element: DataElement, ds: Dataset) -> bool:
+def _is_tie(offset: int, element: DataElement, ds: Dataset, certificates: Callable[[], Collection[str]]) -> bool:
     """Numbers (two sides where pixels are not square) and a hash. Under implicit VR, where nobody says what they are,
     they arrive as bytes. Eight letters would be a number, too: water's attenuation is within what it can be, and as
     short as a person writes it or of single precision; the sides are those that PixelSpacing says.
     """
     value = element.value
     if offset == HASH:
-        return not value or bool(_HASH.fullmatch(_text(value)))
+        return not value or (bool(_HASH.fullmatch(_text(value))) and _text(value) in certificates())
     if offset not in _NUMBERS:
         return False
     if isinstance(value, bytes):
@@ -139,7 +148,9 @@ def _check(files: dict[str, bytes]) -> None:
     require(abs(z_mm) < _FARTHEST_MM, "it stands where no slice does")
     require(v["source"] is None, "it names the file that the data came from")
     require(set(v["made_with"]) == _MADE_WITH, "it was made with other programs")
-    require(all(_VERSION.fullmatch(text) for text in v["made_with"].values()), "its versions are none")
+    ours = versions()["ctrecon"]  # which may name a commit
+    plain = (bool(_VERSION.fullmatch(text)) or text == ours for text in v["made_with"].values())
+    require(all(plain), "its versions are none")
     operator, data = v["operator"], v["data"]
     name = verify.check_operator(operator, v["image"]["shape"], data["shape"])
     require(v["image"]["unit"] in (None, "1/mm", "1/cell"), "its unit is none")
