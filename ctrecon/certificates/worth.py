@@ -111,9 +111,10 @@ def worth(verdict: Verdict) -> Worth:
     if size <= v["delta"]:
         (nothing if holds_zero else little).append("the image 0 meets delta as well")
     elif 2 * v["delta"] > size and verdict.kind != "infeasible":
-        little.append("delta is more than half of the data")
+        little.append("delta is more than half of the norm of the data")
     elif verdict.kind != "infeasible" and v["norm"] != "max" and (few := _all_but_few(w, f, 2 * v["delta"])):
-        little.append(f"but for {few} of its {np.count_nonzero(w)} values delta is more than half of the data")
+        values = np.count_nonzero(w)
+        little.append(f"without {few} of its {values} values delta is more than half of the norm of the data")
     if counted < FEW * f.size:
         little.append(f"its weights make {f.size} values worth {counted:.3g} of equal weight")
     rays = different_rays(v["operator"], verdict.arrays.get("matrix"), counting_rays(verdict))

@@ -58,8 +58,8 @@ class Finding:
         seen = f" ({self.evidence})" if self.evidence else ""
         if self.after >= _BETTER * self.before:
             return f"{self.words}{seen}"
-        shares = f"from {self.before:.1%} to {self.after:.1%} of the data"
-        return f"{self.words}{seen}: with that mended, what no image explains falls {shares}"
+        shares = f"from {self.before:.1%} to {self.after:.1%} of the norm of the data"
+        return f"{self.words}{seen}: with that mended, what the best coarse image leaves falls {shares}"
 
     def to_dict(self) -> dict[str, Any]:
         """The same for machines.
@@ -112,7 +112,7 @@ class Diagnosis:
         """
         if not self.findings:
             data = "the data" if self.row is None else f"detector row {self.row}, which alone was looked at"
-            return [f"nothing was found: a coarse image explains all but {self.fit.share:.1%} of {data}"]
+            return [f"nothing was found: a coarse image explains all but {self.fit.share:.1%} of the norm of {data}"]
         said = [str(finding) for finding in self.findings]
         if self.mirror_images:
             said.append("the first two give mirror images of one another; the data cannot tell which is true")
@@ -199,7 +199,8 @@ def _unexplained(looked: _Looked) -> tuple[Finding, ...]:
     share = looked.coarse.share
     return (
         Finding(
-            cause="unexplained", words=f"no image explains {share:.1%} of the data, and no slip that is known does",
+            cause="unexplained",
+            words=f"the best coarse image leaves {share:.1%} of the norm of the data, and no slip that is known explains it",
             before=share, after=share, evidence="", mirrored=False, scan=None,
         ),
     )  # fmt: skip

@@ -37,7 +37,7 @@ def assumed_lines(audit: Audit) -> list[str]:
         f"{printable(evidence.image_path.name)}: {printable(claim)}",
         *(f"note: this says nothing: {why}" for why in found.nothing),
         *(f"note: this says little: {why}" for why in found.little),
-        f"asked of all images within this delta, {100 * found.share:.3g}% of the data, with",
+        f"asked of all images within this delta, {100 * found.share:.3g}% of the norm of the data, with",
         f"  TV(u) <= kappa = {at_most(a.kappa, 6)}{evidence.units.after} ({printable(a.kappa_from)})",
         f"  {lo} <= u <= {hi}{evidence.units.after} ({a.hi_from})",
         *(f"note: {printable(evidence.image_path.name)} is none of these images: {why}" for why in audit.own_excess),

@@ -82,9 +82,11 @@ def _advice(result: Conclusion, residual: float) -> str:
         return "; ".join(part for part in (f"likely, {_doubt(result)}", finer) if part)
     known = "no known slip explains it (`ctrecon diagnose`)"
     if share <= _PLAUSIBLE:
-        last = f"if an error of {share:.1%} of the data is what your scanner makes, --delta {residual * 1.01:.4g}"
+        delta = f"--delta {residual * 1.01:.4g}"
+        last = f"if an error of {share:.1%} of the norm of the data is what your scanner makes, {delta}"
         return "; ".join(part for part in (known, finer, last) if part)
-    most = f"{share:.0%} of the data is more than noise and usual errors of a model leave: check geometry and data"
+    size = f"{share:.0%} of the norm of the data"
+    most = f"{size} is more than noise and usual errors of a model leave: check geometry and data"
     return "; ".join(part for part in (most, known, finer) if part)
 
 

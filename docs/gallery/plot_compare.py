@@ -3,7 +3,8 @@ Two reconstructions of one scan: which of them is right?
 ========================================================
 
 ``ct.compare`` looks for the places where two images differ most, and asks of each whether the data decide. An image
-whose contrast lies outside of the certified range is wrong there; where both lie inside, the data leave it open.
+whose contrast lies outside of the certified range is wrong there, if the object is within the limits that are asked of
+it; where both lie inside, the data leave it open.
 """
 
 import tempfile

@@ -39,6 +39,6 @@ for ax, (title, image) in zip(axes, images.items(), strict=False):
     ax.set(title=title, xticks=[], yticks=[])
 fig.colorbar(drawn, ax=axes[:2], label="attenuation in 1/mm", shrink=0.8)
 axes[2].bar(["before", "after"], [first.before, first.after], color=["tab:red", "tab:green"], width=0.6)
-axes[2].set(title=f"what no image explains: {first.cause}", ylabel="misfit as a share of the data")
+axes[2].set(title=f"what the best image leaves: {first.cause}", ylabel="misfit as a share of the data")
 axes[2].spines[["top", "right"]].set_visible(False)
 plt.show()

@@ -76,7 +76,7 @@ def test_just_below_the_data_it_says_little_and_its_share(tmp_path):
     image, data, _, _ = problem("fan")
     found, said = weighed(feasible(tmp_path, delta=0.999 * float(np.linalg.norm(data))))
     assert not found.nothing
-    assert "delta is more than half of the data" in found.little
+    assert "delta is more than half of the norm of the data" in found.little
     assert f"delta is 99.9% of the norm of the data: {data.size} values for {image.size} pixels" in said
 
 

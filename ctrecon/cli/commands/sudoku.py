@@ -130,7 +130,7 @@ def _tell(read: PuzzleFile, found: Solutions, counts: Counts, show: bool) -> Non
 
 # Said of a puzzle by how many solutions an exact search found; of one with a single solution nothing needs to be said.
 SAID = {
-    0: "no grid keeps the rules and its givens, so one of the givens is wrong (searched exhaustively)",
+    0: "no grid keeps the rules and its givens, so at least one of the givens is wrong (searched exhaustively)",
     2: "more than one grid keeps the rules and its givens, so a given is missing (searched exhaustively)",
     -1: "how many solutions it has is not known: the search for them was cut short",
 }

@@ -31,7 +31,7 @@ def draw_diagnosis(path: Path, diagnosis: Diagnosis) -> None:
         left.axvline((column + 0.5) * fit.block, color="black", linewidth=0.8, linestyle=":")
     for view in fit.views_that_stand_out():
         left.axhline((view + 0.5) * (fit.views.step or 1), color="black", linewidth=0.8, linestyle=":")
-    left.set(xlabel="detector cell", ylabel="view", title=f"not explained: {fit.share:.1%} of the data")
+    left.set(xlabel="detector cell", ylabel="view", title=f"not explained: {fit.share:.1%} of the norm of the data")
     figure.colorbar(drawn, ax=left, label="A u - f, coarse cells")
     (y0, y1), (x0, x1) = ((-size / 2 + at, size / 2 + at) for size, at in zip(
         fit.grid.size_mm, (fit.grid.centre_mm[1], fit.grid.centre_mm[0]), strict=True

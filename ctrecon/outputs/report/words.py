@@ -321,7 +321,7 @@ def limits_of(audit: Audit, units: Units) -> str:
 def _share(value: float, residual: Residual | None) -> str:
     if residual is None or residual.of_data == 0:
         return ""
-    return f" ({100 * value / residual.of_data:.2f} % of the data)"
+    return f" ({upward(100 * value / residual.of_data, 3)} % of the norm of the data)"
 
 
 def _measured(content: Content) -> str:
