@@ -200,8 +200,8 @@ def _unexplained(looked: _Looked) -> tuple[Finding, ...]:
     return (
         Finding(
             cause="unexplained",
-            words=f"the best coarse image leaves {share:.1%} of the norm of the data, and no slip that is known explains "
-            "it",
+            words=f"the best coarse image leaves {share:.1%} of the norm of the data, and no slip that is known "
+            "explains it",
             before=share, after=share, evidence="", mirrored=False, scan=None,
         ),
     )  # fmt: skip
