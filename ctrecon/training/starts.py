@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctrecon.classical.smooth import STRENGTH, smooth_image
+from ctrecon.classical.smooth import smooth_image
 from ctrecon.energies.base import inner
 from ctrecon.simulation.scanners import Scanner
 from ctrecon.training.data import Source
@@ -78,7 +78,7 @@ def measured(scanner: Scanner, truth: Tensor, clean: Tensor, noise: ScanNoise, g
     data, weights, delta = scans.data, scans.weights, scans.delta
     # Around the strength that is used later, so that the network does not rely on it.
     play = torch.rand(truth.shape[0], generator=generator, device=truth.device, dtype=torch.float64) - 0.5
-    smooth = smooth_image(scanner.tv_solver, data, delta, weights, strength=STRENGTH * play.exp())
+    smooth = smooth_image(scanner.tv_solver, data, delta, weights, times=play.exp())
     unexplained = scanner.precondition(data - scanner.operator(smooth))
     return Starts(scanner, truth, data, weights, delta, smooth, unexplained)
 
