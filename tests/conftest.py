@@ -9,7 +9,8 @@ import hashlib
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from cores import THREADS
 
 from ctrecon.auditing.evidence import Evidence
 from ctrecon.auditing.members.ground import Ground
+from ctrecon.diagnosis.diagnose import diagnose
 from ctrecon.diagnosis.doubts import doubts_about
 from ctrecon.measurement.scan import Scan
 
@@ -44,26 +46,40 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
         yield
 
 
+# Where every reconstruction looks for what may be wrong with its scan, as it does for a user. That is an eighth of the
+# time of all tests, and elsewhere nothing is said of it: there only tests with the mark `doubts` do, and long ones.
+_DOUBTING = ("tests/diagnosis", "tests/docs")
+_doubting = [True]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    where = item.path.relative_to(item.config.rootpath).as_posix()
+    _doubting[0] = where.startswith(_DOUBTING) or any(item.get_closest_marker(name) for name in ("doubts", "long"))
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _each_scan_is_doubted_once() -> Iterator[None]:
+def _each_scan_is_diagnosed_once() -> Iterator[None]:
     """Many tests reconstruct one scan again and again; what is doubtful of it is the same each time."""
-    known: dict[tuple[bytes, bool], object] = {}
+    known: dict[tuple[object, ...], object] = {}
+
+    def remembered(of: Callable[..., object], scan: Scan, **more: object) -> object:
+        try:
+            key = (of, more.get("met"), hashlib.sha256(pickle.dumps(scan)).digest())
+        except (pickle.PicklingError, AttributeError, TypeError):  # a geometry written within a test
+            return of(scan, **more)
+        if key not in known:
+            known[key] = of(scan, **more)
+        return known[key]
 
     def doubts(scan: Scan, *, met: bool) -> object:
-        try:
-            key = hashlib.sha256(pickle.dumps(scan)).digest()
-        except (pickle.PicklingError, AttributeError, TypeError):  # a geometry written within a test
-            return doubts_about(scan, met=met)
-        if (key, met) not in known:
-            other = known.get((key, not met), ...)
-            # Nothing found by all causes is nothing where a sign is asked for first; and with a sign, all are tried.
-            same = other is not ... and (other is None) is met
-            known[key, met] = other if same else doubts_about(scan, met=met)
-        return known[key, met]
+        return remembered(doubts_about, scan, met=met) if _doubting[0] else None
 
     with pytest.MonkeyPatch.context() as patch:
         for module in ("reconstruction.run", "diagnosis.doubts"):  # where `info` looks for it
             patch.setattr(f"ctrecon.{module}.doubts_about", doubts)
+        for name in ("diagnosis.doubts.diagnose", "workbench.diagnose.tried"):
+            patch.setattr(f"ctrecon.{name}", partial(remembered, diagnose))
         yield
 
 
@@ -117,7 +133,19 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks of several tests at once: the cases of a family that are not among its sample, and tests of a GPU."""
+    families: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            families.setdefault(item.nodeid.split("[")[0], []).append(item)
+    for family in families.values():
+        [count] = family[0].get_closest_marker("sampled").args
+        kept = set(np.linspace(0, len(family) - 1, count).round().astype(int).tolist())
+        for number, item in enumerate(family):
+            if number not in kept:
+                item.add_marker(pytest.mark.long)
     if torch.cuda.is_available():
         return
     skip = pytest.mark.skip(reason="no CUDA device on this machine")

@@ -79,6 +79,7 @@ def test_wrong_values_anywhere_are_refused_or_harmless(tmp_path):
                 assert verdict.reason.isprintable()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "change",
     [
@@ -101,6 +102,7 @@ def test_monstrous_sizes_are_refused_before_anything_is_allocated(change, tmp_pa
     assert peak < 120 << 20
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("views", "side", "words"),
     [(1, 16384, "18432 MiB"), (90_000, 1536, "steps"), (4, 8192, "MiB")],

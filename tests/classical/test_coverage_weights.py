@@ -78,6 +78,7 @@ def rebuilt(geometry):
     return float(u[inside].mean() / made.truth[inside].mean()), 20 * math.log10(np.ptp(made.truth) / error)
 
 
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize("name", SCANS)
 def test_the_mean_is_right_and_the_image_good(name):
     share, decibels = rebuilt(SCANS[name])

@@ -79,6 +79,7 @@ def refused(result: Result) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("line", FULL_DISK)
 def test_a_file_that_does_not_fit_leaves_all_as_it_was(line: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)

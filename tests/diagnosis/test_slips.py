@@ -193,6 +193,7 @@ def check(slip: str, phantom: str, seed: int, size: int = SIZE, views: int = VIE
     return found
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("slip", QUICK)
 def test_the_right_cause_comes_first(slip: str) -> None:
     check(slip, "chest", 3, 64, 48)  # small, because it runs each time

@@ -97,6 +97,7 @@ def looked_at(listed: Manifest, ds: Dataset) -> str:
     return "coerced" if manifest.coerced else ""
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "name", ["ct-0002.dcm", "report.dcm", "report-pdf.dcm", "residual.dcm", "certificate-0002.dcm"]
 )
@@ -244,6 +245,7 @@ MANIPULATIONS = {
 }
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("name", MANIPULATIONS)
 def test_manipulations_are_refused(series: Path, name: str) -> None:
     what, said = MANIPULATIONS[name]

@@ -181,6 +181,7 @@ def judge(found: Scan | str, right: Scan, name: str, how: str, folder: Path) -> 
     return "" if any(names(note, name) for note in said) else what + "taken as true, and nothing said"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("how", CHANGES)
 def test_one_file_changed_in_any_attribute_is_refused_or_harmless(
     how: str, whole: Path, tmp_path: Path, quick: None

@@ -49,6 +49,7 @@ OWN_BLOCK: dict[str, tuple[str, Callable[[Dataset], None]]] = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", OWN_BLOCK)
 def test_our_own_block_holds_what_we_write_and_stands_once(case: str, series: Path) -> None:
     name, what = OWN_BLOCK[case]

@@ -32,11 +32,11 @@ from ctrecon.dicom.network.queue import Limits, Queue
 # What makes a command smaller, on every page and on one; the command itself stands on the page.
 SMALLER: dict[str, dict[str, str]] = {
     "": {
-        "synthesise-projections": "--rows 16 --columns 64 --per-turn 96 --turns 2 --feed 8",
-        "reconstruct raw --z": "--method cgls --no-preview --size 64",
-        "reconstruct slices/": "--method cgls --no-preview --size 64",
-        "reconstruct raw --all-slices": "--spacing 12 --method cgls --no-preview",
-        "reconstruct raw/ --all-slices": "--spacing 6 --method cgls --no-preview",
+        "synthesise-projections": "--rows 16 --columns 64 --per-turn 64 --turns 2 --feed 8",
+        "reconstruct raw --z": "--method cgls --no-preview --size 48",
+        "reconstruct slices/": "--method cgls --no-preview --size 48",
+        "reconstruct raw --all-slices": "--spacing 24 --method cgls --no-preview",
+        "reconstruct raw/ --all-slices": "--spacing 24 --method cgls --no-preview",
         "rebin raw": "--spacing 6",
         "simulate --from-dicom": "--views 60",
         "train-phantoms": "--scanner walnut --size 24 --batch 2 --validation 1",
@@ -47,7 +47,7 @@ SMALLER: dict[str, dict[str, str]] = {
         "reconstruct raw --all-rows": "--every 24 --size 24 --delta 30%",
     },
     "README.md": {
-        "simulate --phantom": "--size 96 --views 80",
+        "simulate --phantom": "--size 82 --views 70",
         "audit": "--iterations 20",
         "train-phantoms": "--scanner walnut --size 24 --batch 2 --validation 0",
     },
@@ -58,13 +58,13 @@ SMALLER: dict[str, dict[str, str]] = {
         "audit": "--iterations 15",
         "members": "--count 2",
     },
-    "guarantees.md": {"reconstruct scan.npz --delta 0.3%": "--iterations 50", "audit": "--iterations 40"},
+    "guarantees.md": {"reconstruct scan.npz --delta 0.3%": "--iterations 20", "audit": "--iterations 20"},
     "tutorial_own_objects.md": {
         "simulate --phantom discs.py --seed 3 --noise": "--size 32 --views 20",
         "train-phantoms": "--size 24 --batch 1 --steps 1",
         "reproduce helsinki --phantoms": "--size 16 --count 1 --opening 30",
-        "reconstruct": "--size 32 --delta 6%",
-        "audit": "--kappa 105% --radius 7 --iterations 5",
+        "reconstruct": "--size 24 --delta 8%",
+        "audit": "--kappa 105% --radius 4 --iterations 5",
     },
     "faq.md": {"reconstruct": "--no-preview"},
     "report.md": {"simulate": "--size 48 --views 40"},
@@ -72,15 +72,19 @@ SMALLER: dict[str, dict[str, str]] = {
 }
 # Where a page's scan is made smaller, so are the places that its commands name.
 PLACES = {
-    "README.md": {"--roi 26,90,6": "--roi 15,53,4"},
+    "README.md": {"--roi 26,90,6": "--roi 13,45,3"},
     "tutorial_audit.md": {
         "82,94,6.5": "41,47,3.3", "82-94-6p5": "41-47-3p3", "82,94,3.3": "41,47,1.8", "82-94-3p3": "41-47-1p8",
     },
 }  # fmt: skip
-SMALLER_PYTHON = {
-    " iterations=300": " iterations=60", " direction=uphill)": " direction=uphill, iterations=30)",
-    "(radius, size=164)": "(radius, size=82)",
-}  # fmt: skip
+SMALLER_PYTHON: dict[str, dict[str, str]] = {
+    "": {" iterations=300": " iterations=60", " direction=uphill)": " direction=uphill, iterations=30)"},
+    "README.md": {"detector_count=164, detector_spacing_mm=0.7": "detector_count=82, detector_spacing_mm=1.4"},
+    "tutorial.md": {"(48, 30, 5)": "(24, 15, 3)", "96": "48", "128": "64", "0.43": "0.86", "_mm=1.2": "_mm=2.4"},
+    "tutorial_audit.md": {"(radius, size=164)": "(radius, size=82)", "most_iterations=1000": "most_iterations=200"},
+    "tutorial_own_objects.md": {"size=128)": "size=48)", "=128": "=48", "4 * 0.1483": "512 / 48 * 0.1483"},
+    "diagnosis.md": {'"head", noise': '"head", size=96, views=72, noise', "87.5": "51.5"},
+}
 BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<why>[^\n]+) -->\n)?^```(?P<language>sh|python)\n(?P<text>.*?)^```", re.M | re.S
 )
@@ -127,9 +131,15 @@ def smaller(line: str, page: Path) -> list[str]:
     return []
 
 
+def smaller_python(text: str, page: Path) -> str:
+    for long, short in (SMALLER_PYTHON[""] | SMALLER_PYTHON.get(page.name, {})).items():
+        text = text.replace(long, short)
+    return text
+
+
 def is_made_smaller(block: Block, page: Path) -> bool:
     if block.language == "python":
-        return any(long in block.text for long in SMALLER_PYTHON)
+        return smaller_python(block.text, page) != block.text
     return any(smaller(command.removeprefix("ctrecon "), page) for command in block.commands())
 
 
@@ -189,9 +199,7 @@ def run_page(page: Path, *, whole: bool) -> None:
         if block.why is not None:
             continue
         if block.language == "python":
-            text = block.text
-            for long, short in () if whole else SMALLER_PYTHON.items():
-                text = text.replace(long, short)
+            text = block.text if whole else smaller_python(block.text, page)
             exec(compile(text, page.name, "exec", dont_inherit=True), space)
             continue
         for command in block.commands():

@@ -73,6 +73,7 @@ def broken(point: Point) -> Tensor:
 DIRECTIONS: dict[str, Direction] = {"gradient": NegativeGradient(), "adversary": adversary, "broken": broken}
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=list(DIRECTIONS))
 @pytest.mark.parametrize("step", [Subspace(), Armijo()], ids=["subspace", "armijo"])
 @pytest.mark.parametrize("dissipation", [HalfSpace(0.1), Cone(0.1, 10.0)], ids=["half-space", "cone"])

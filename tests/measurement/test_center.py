@@ -51,6 +51,7 @@ def fan(column, *, views=180, span=2 * math.pi, detectors=200, spacing=0.6):
     )
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("column", [79.5, 70.0, 92.3])
 @pytest.mark.parametrize(
     ("changes", "method"),

@@ -87,6 +87,7 @@ def formats() -> list[str]:
     return sorted({type(load_format(suffix)): suffix for suffix in SUFFIXES}.values())
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("suffix", [".npy", *VOLUME_SUFFIXES])
 def test_an_image_and_all_beside_it_name_nobody(
     suffix: str, marked: tuple[Path, dict[str, str]], tmp_path: Path

@@ -60,6 +60,7 @@ def alone(case: Problem, outcome: Outcome) -> object:
     )
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("method", [gradient, cgls])
 @pytest.mark.parametrize(
     ("factor", "rough"), [(1 + 1e-4, 0.0), (1 - 1e-4, 0.0), (1.001, 0.0), (0.999, 1e-3), (1.0, 3e-3)]

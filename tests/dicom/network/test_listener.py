@@ -92,6 +92,7 @@ def kill_when(node: Listening, point: str, sink: Sink, marks: Path) -> None:
     node.kill()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "point", ["arriving", "running", "between objects of the result", "sending", "unconfirmed"]
 )

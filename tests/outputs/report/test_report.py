@@ -179,6 +179,7 @@ def test_audited_regions(head: Path) -> None:
     assert content.audits[0].value == pytest.approx(float((u * c).sum()), rel=1e-12)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "fault",
     ["byte", "other data", "other geometry", "functional", "shape", "text", "other weights", "smaller delta",
