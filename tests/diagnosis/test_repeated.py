@@ -15,6 +15,7 @@ from ctrecon.diagnosis.causes import SPEAKING
 from ctrecon.diagnosis.causes.angle_gap import angle_gap
 from ctrecon.diagnosis.causes.copies import copies
 from ctrecon.diagnosis.causes.ends_meet import ends_meet
+from ctrecon.diagnosis.causes.exchanged_cells import exchanged_cells
 from ctrecon.diagnosis.causes.few_values import few_values
 from ctrecon.diagnosis.causes.no_likeness import no_likeness
 from ctrecon.diagnosis.causes.rings import rings
@@ -62,6 +63,10 @@ FAULTS: dict[str, tuple[Cause, str, str, Callable[[np.ndarray], np.ndarray]]] = 
     "bytes in the wrong order": (no_likeness, "no-likeness", "bytes", lambda f: as_whole(f).byteswap()),
     "a stuck cell": (copies, "bad-columns", "cell 30 repeats", lambda f: repeated(f.T, 30).T),
     "pairs of views exchanged": (view_order, "views-out-of-order", "exchanged in pairs", paired),
+    "two cells exchanged": (
+        exchanged_cells, "cells-out-of-order", "cells 30 and 41",
+        lambda f: f[:, [*range(30), 41, *range(31, 41), 30, *range(42, f.shape[1])]],
+    ),
     "five bits": (few_values, "few-values", "few bits", lambda f: np.round(f / f.max() * 32) / 32 * f.max()),
     "eight bits": (few_values, "few-values", "few bits", lambda f: np.round(np.clip(f / f.max(), 0, 1) * 255) / 255),
     "a cell that reads too much": (rings, "rings", "cell 30", lambda f: f + at_cell(f, 30, 0.03)),
