@@ -68,13 +68,8 @@ class Finding:
             All but the scan, in whose place it says whether there is one; plain values for JSON.
         """
         return {
-            "cause": self.cause,
-            "words": self.words,
-            "misfit_before": self.before,
-            "misfit_after": self.after,
-            "evidence": self.evidence,
-            "mirrored": self.mirrored,
-            "can_be_applied": self.scan is not None,
+            "cause": self.cause, "words": self.words, "misfit_before": self.before, "misfit_after": self.after,
+            "evidence": self.evidence, "mirrored": self.mirrored, "can_be_applied": self.scan is not None,
         }
 
 
@@ -132,11 +127,8 @@ class Diagnosis:
             Source, misfit as a share of the data, findings, and the row that was looked at; plain values for JSON.
         """
         return {
-            "source": self.source,
-            "misfit": self.fit.share,
-            "mirror_images": self.mirror_images,
-            "findings": [finding.to_dict() for finding in self.findings],
-            "row": self.row,
+            "source": self.source, "misfit": self.fit.share, "mirror_images": self.mirror_images,
+            "findings": [finding.to_dict() for finding in self.findings], "row": self.row,
         }
 
 
