@@ -120,6 +120,7 @@ def test_a_region_of_noise_has_no_certain_sign(audit):
     assert "no sign is proved" in audit.certainty(found) or "up to TV" in audit.certainty(found)
 
 
+@pytest.mark.long
 def test_a_large_kappa_does_not_hide_the_sign_that_a_small_one_proves(evidence, answer):
     limits = Assumptions(kappa=1e9, kappa_from="", lo=0.0, hi=HI, hi_from="")
     wide = Audit(evidence=evidence, assumptions=limits).ask(REGION, most_iterations=600)

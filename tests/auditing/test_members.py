@@ -99,6 +99,7 @@ def test_what_no_ray_sees_stays_open(tmp_path: Path) -> None:
     assert np.mean(found.range[unseen]) > 0.1 * span(ground)
 
 
+@pytest.mark.long
 def test_a_limited_angle_leaves_more_open(whole: tuple[Evidence, Gathered], tmp_path: Path) -> None:
     few = gather_members(evidence(tmp_path, geometry(degrees=60), "4%"), count=5, **SMALL)
     # Of five images, against eight: more images only leave more open.

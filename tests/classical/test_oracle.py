@@ -17,6 +17,7 @@ from ctrecon.operators.sparse import sparse_operator
 from ctrecon.support.metrics import psnr
 
 
+@pytest.mark.long
 def test_the_oracle_is_as_good_as_a_fine_grid():
     grid, scanner = Grid(rows=20, columns=20, pixel_mm=1.0), beam(20, 24)
     A = sparse_operator(scanner, grid)

@@ -84,6 +84,7 @@ def surviving(data: bytes, used: list[int], least: int = 6) -> list[bytes]:
     return found
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("nested", [False, True])
 def test_no_attribute_of_the_dictionary_carries_a_marker(nested):
     ds = ct(0)

@@ -40,6 +40,7 @@ def working(node: Listening) -> list[Path]:
     return list((node.folder / "running").glob("*/output/*"))
 
 
+@pytest.mark.long
 def test_killed_in_the_middle_of_the_reconstruction_one_certified_series_arrives(
     orthanc: Orthanc, tmp_path: Path
 ) -> None:
