@@ -27,7 +27,7 @@ SPEAKS = True
 _FEWEST_VIEWS, _FEWEST_CELLS = 24, 12
 # As shares of a step: how evenly the views stand, and how well the ends of the turn meet.
 _EVENLY, _MEET = 0.05, 0.25
-# How many times the usual power the odd part has (5.9 at most in 40 honest scans), and its largest as a share of the
+# How many times the usual power the odd part has (4.0 at most in 36 honest scans), and its largest as a share of the
 # largest value: where the fit decides (detectors that are kept well come to 0.003), and beyond that it need not.
 _SURE, _LEAST, _LARGE = 12.0, 0.003, 0.01
 # Steps of Newton's to where the axis is, which alone makes both sides alike where it stands elsewhere than stated.
