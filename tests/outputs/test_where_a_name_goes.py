@@ -15,6 +15,7 @@ from pydicom import dcmread
 from pydicom.datadict import DicomDictionary, dictionary_VR
 
 from ctrecon.cli.main import cli
+from ctrecon.dicom.raw.ct_pd_stated import STATED
 from ctrecon.dicom.raw.synthesise import Protocol, axes_phantom, synthesise
 from ctrecon.io.volume_names import VOLUME_SUFFIXES
 from ctrecon.measurement.study_words import NEEDED, OPTIONAL
@@ -48,7 +49,7 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, st
                       if name not in marks}  # fmt: skip
             for keyword, text in marks.items():
                 setattr(ds, keyword, text)
-        for keyword in ONE_FOR_ALL:
+        for keyword in (*ONE_FOR_ALL, *(one for one in STATED if one in marks)):
             setattr(ds, keyword, marks[keyword])
         ds.PatientSex = "F"
         ds.save_as(path)

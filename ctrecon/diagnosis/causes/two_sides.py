@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from ctrecon.diagnosis.suggestion import Suggestion
 from ctrecon.measurement.scan import Scan
 from ctrecon.support.arrays import Float64Array, IntArray
+from ctrecon.support.spline import WholeSpline
 
 PLACE = 240
 SPEAKS = True
@@ -86,7 +86,7 @@ def _sides_of(scan: Scan) -> _Sides | None:
         return None
     f = scan.sinogram[:turn].astype(np.float64)
     first, second = f[0::2].mean(axis=0), f[1::2].mean(axis=0)
-    mean, noise = CubicSpline(cells, (first + second) / 2), CubicSpline(cells, (first - second) / 2)
+    mean, noise = WholeSpline((first + second) / 2), WholeSpline((first - second) / 2)
     stated = (cells.size - 1) / 2 - orbit.detector_offset_mm / geometry.detector_spacing_mm
     axis = _least_odd(mean, stated, cells)
     top = float(np.quantile(f, 0.995))
@@ -102,13 +102,13 @@ def _sides_of(scan: Scan) -> _Sides | None:
     )
 
 
-def _least_odd(mean: CubicSpline, axis: float, cells: IntArray) -> float | None:
+def _least_odd(mean: WholeSpline, axis: float, cells: IntArray) -> float | None:
     """Where the axis would have to be for the least to be odd; None without enough cells on both sides of it."""
     for _ in range(_STEPS):
         at = _beside(axis, cells)
         if at.size < _FEWEST_CELLS:
             return None
-        slope = (mean(axis + at, 1) - mean(axis - at, 1)) / 2
+        slope = (mean.at(axis + at, 1) - mean.at(axis - at, 1)) / 2
         square = float(slope @ slope)
         if square == 0:
             return None
@@ -130,8 +130,8 @@ def _whole_turn(angles: Float64Array) -> int | None:
     return next((count for count in (angles.size, angles.size - 1) if abs(turn - count) < _MEET), None)
 
 
-def _odd(values: CubicSpline, axis: float, at: IntArray) -> Float64Array:
-    return np.asarray(values(axis + at) - values(axis - at)) / 2
+def _odd(values: WholeSpline, axis: float, at: IntArray) -> Float64Array:
+    return (values.at(axis + at) - values.at(axis - at)) / 2
 
 
 def _spread(odd: Float64Array, cells: IntArray, axis: float) -> Float64Array:
