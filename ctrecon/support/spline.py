@@ -8,7 +8,7 @@ import numpy as np
 
 from ctrecon.support.arrays import Float64Array
 
-# The second derivatives of such a spline solve M(i-1) + 4 M(i) + M(i+1) = 6 times the second differences. The inverse of
+# Its second derivatives solve M(i-1) + 4 M(i) + M(i+1) = 6 times the second differences. The inverse of
 # that matrix falls by this factor from entry to entry; so many of them leave less than rounding.
 _FALLS, _REACH = math.sqrt(3) - 2, 30
 _INVERSE = _FALLS ** np.abs(np.arange(-_REACH, _REACH + 1)) / (2 * math.sqrt(3))
