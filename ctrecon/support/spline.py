@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ctrecon.support.arrays import Float64Array
+from ctrecon.support.arrays import Array, Float64Array
 
 # Its second derivatives solve M(i-1) + 4 M(i) + M(i+1) = 6 times the second differences. The inverse of
 # that matrix falls by this factor from entry to entry; so many of them leave less than rounding.
@@ -27,7 +27,7 @@ class WholeSpline:
         bends[_REACH + 1 : -_REACH - 1] = 6 * np.diff(self._values, 2)
         self._second = np.convolve(bends, _INVERSE, mode="valid")
 
-    def at(self, places: Float64Array, derivative: int = 0) -> Float64Array:
+    def at(self, places: Array, derivative: int = 0) -> Float64Array:
         """Values, or first derivatives, at places from 0 to the last; beyond them those of the nearest piece."""
         left = np.clip(np.floor(places).astype(np.intp), 0, self._values.size - 2)
         t, right = places - left, left + 1
