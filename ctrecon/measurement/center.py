@@ -192,7 +192,7 @@ def _nearer(misfit: Misfit, column: float, step: float, part: int | None) -> flo
             continue
         below, here, above = values[best - 1 : best + 2]
         bend = below - 2 * here + above
-        return column + (step / _BESIDE * float(0.5 * (below - above) / bend) if bend > 0 else 0.0)
+        return column + (step / _BESIDE * float(0.5 * (below - above) / bend) if 0 < bend < math.inf else 0.0)
     return column
 
 

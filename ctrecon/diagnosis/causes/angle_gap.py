@@ -36,7 +36,7 @@ def angle_gap(scan: Scan) -> Iterator[Suggestion]:
     changes = np.linalg.norm(np.diff(scan.sinogram.astype(np.float64), axis=0), axis=1)
     order = np.argsort(changes)
     at, usual = int(order[-1]), float(np.median(changes))
-    if changes[at] < max(_TIMES * usual, _ABOVE * changes[order[-2]]):
+    if usual == 0 or changes[at] < max(_TIMES * usual, _ABOVE * changes[order[-2]]):
         return
     count = len(a)
     for kept, words in ((True, "the arc is as stated"), (False, "the steps are as stated, and the arc is longer")):

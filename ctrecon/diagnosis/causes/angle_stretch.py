@@ -35,7 +35,7 @@ def angle_stretch(scan: Scan) -> Iterator[Suggestion]:
     if angles is None or scan.sinogram.ndim != 2 or len(angles) < FEWEST_ANGLES:
         return
     stated = np.asarray(angles, dtype=np.float64)
-    if float(np.ptp(stated)) > _LONGEST_RAD:
+    if not 0 < float(np.ptp(stated)) <= _LONGEST_RAD:
         return
     try:
         best = _refined(scan, stated, _sought(scan, stated))

@@ -124,6 +124,8 @@ def _beside(axis: float, cells: IntArray) -> IntArray:
 def _whole_turn(angles: Float64Array) -> int | None:
     """How many of the views are a whole turn in even steps: all, or all but the last, which is the first again."""
     steps = np.diff(angles)
+    if angles.size < _FEWEST_VIEWS or steps.mean() == 0:
+        return None
     if not np.abs(steps / steps.mean() - 1).max() < _EVENLY:
         return None
     turn = 2 * math.pi / abs(float(steps.mean()))
