@@ -5,8 +5,8 @@ detector that blurs has less noise at the higher ones. What the sinogram holds a
 included, says by how much. So both are explained together: the noise has a level and perhaps a blur, of which a share
 ``w`` stays white, ``s^2 (w + (1 - w) exp(-b x^2))`` at the share ``x`` of the highest frequency: what counts in the
 scintillator is blurred as the object is, what comes after it (the light's own quanta, the electronics) is not. The
-object has a level and an exponent (``object_spectrum.py``). All five are integrated over by their likelihood: what
-cannot be told apart makes the answer less certain, and not wrong.
+object has a level, an exponent, and strays from its power by a little or by much (``object_spectrum.py``). All six
+are integrated over by their likelihood: what cannot be told apart makes the answer less certain, and not wrong.
 
 A beam that flickers or drifts moves whole views, which is the lowest frequencies alone. What they have beyond that of
 their neighbours is added as it is.
@@ -23,7 +23,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import log_ndtr
 
-from ctrecon.measurement.object_spectrum import LIKELY, LIKELY_WITHIN, RAGGED, folded
+from ctrecon.measurement.object_spectrum import LIKELY, LIKELY_WITHIN, RAGGED, VERY_RAGGED, folded
 from ctrecon.support.arrays import Float64Array
 from ctrecon.support.cosine import dct
 
@@ -44,7 +44,9 @@ _LIKELIER, _FLICKER, _FALL = 12.5, (3, 0.04), 1.1
 _BLURS = (0.0, 0.25, 0.5, 0.8, 1.2, 1.6, 2.0, 2.5, 3.0, 3.5, 4.2, 5.0, 6.0)
 _PARTLY, _WHITE = (1.6, 2.5, 3.5, 5.0, 7.0, 10.0), (0.15, 0.3, 0.45, 0.6, 0.75)
 _SHAPES = np.array([(b, 0.0) for b in _BLURS] + [(b, w) for w in _WHITE for b in _PARTLY]).T
-_EXPONENTS = np.arange(1.3, 3.55, 0.25)
+_EXPONENTS = np.concatenate([np.arange(1.3, 3.55, 0.25), np.arange(1.3, 3.55, 0.5)])
+# How ragged the object is beside each exponent: which power a very ragged one has matters less.
+_RAGGED = np.repeat([RAGGED, VERY_RAGGED], [9, 5])
 _FROM, _BANDS = 0.2, 14
 # No blur is so many times as likely as all blurs together: what is too small is worse than what is too large.
 _RATHER_WHITE, _LESS = 10.0, 0.8
@@ -183,7 +185,7 @@ class _Seen:
             part = slice(first, first + many)
             law = (_laws(everything.cells)[part, None] * blur)[:, None]  # [exponents, 1, shapes, bands]
             size = _medians(left / law)
-            square, times, ragged = law * law, law * left, (RAGGED * law) ** 2
+            square, times, ragged = law * law, law * left, (_RAGGED[part, None, None, None] * law) ** 2
             for _ in range(_ROUNDS):
                 own = np.maximum(size, 0)[..., None]
                 spread = sampled + own * (crossed * law + own * ragged)

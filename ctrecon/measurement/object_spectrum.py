@@ -12,8 +12,10 @@ from ctrecon.support.arrays import Float64Array
 LIKELY, LIKELY_WITHIN = 2.5, 0.4
 """The exponent of most objects, and its standard deviation among them."""
 
-RAGGED = 0.2
-"""How much an object's spectrum strays from any power, relative, in one band."""
+RAGGED, VERY_RAGGED = 0.2, 0.6
+"""How much an object's spectrum strays from any power, relative, in one band; and where edges at a distance of few cells
+interfere, as those of a skull do.
+"""
 
 
 def folded(x: Float64Array, exponent: float) -> Float64Array:
