@@ -197,6 +197,8 @@ def verify(
                 path=path, about="certificate", valid=False, reason=one_line(why), kind=found.kind, cause=why,
             )  # fmt: skip
     trusted = compared or (ON_TRUST_PICTURE if "factor" in found.claims["operator"] else ON_TRUST)
+    if key is not None:
+        trusted += f"; signed by the trusted key {key.raw.hex()[:16]}"
     if (history := path.with_name(path.name.removesuffix(FILES[""]) + HISTORY)).is_file():
         trusted += f"; {history.name} says how it came about and is no part of the proof"
     counts = worth(found)
@@ -303,8 +305,12 @@ def _stack(
         from ctrecon.certificates.against_scan import AGREES
         from ctrecon.workbench.stack.against_scan import compare_stack
 
-        of_slice = compare_stack(reading, stack[1])
-        trusted = f"data and geometry are those of {reading.name}, {AGREES}"
+        try:
+            against = compare_stack(reading, stack[1])
+        except Refused as why:
+            return _said(path, "stack", False, one_line(why))
+        of_slice = against.of_slice
+        trusted = f"data and geometry are those of {reading.name}, {AGREES}{against.said}"
     verdict = check_stack(
         *stack, trusted=key, of_slice=of_slice, effort=effort,
         watch=lambda one, valid, said: None if watch is None else watch(_said(one, "file", valid, said)),

@@ -59,7 +59,7 @@ class Manifest:
             return ""
         key, signature = self.signature
         if trusted is None:
-            return f"; signed by key {key.hex()[:16]}, which --trusted PUBKEY checks"
+            return f"; its signature, not checked, names the key {key.hex()[:16]}: --trusted PUBKEY checks it"
         require(key == trusted.raw, f"the manifest is signed by another key ({key.hex()[:16]}) than the trusted one")
         require(trusted.made(signature, self.raw), "the signature of the manifest is not the trusted key's")
         return f"; signed by the trusted key {key.hex()[:16]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,8 @@ def check_stack(
         Valid where nothing was changed and every slice is certified.
     """
     try:
-        manifest = _manifest(evidence, trusted)
+        manifest, signed = _manifest(evidence, trusted)
+        _no_links(volume, evidence)
         require(volume.name == manifest.volume, f"the manifest is of {manifest.volume!r}, not of {volume.name!r}")
         _nothing_else(evidence, manifest)
         bad, ends, empty = 0, (math.inf, -math.inf), 0
@@ -73,15 +75,21 @@ def check_stack(
         require(form.values != HU or manifest.water_mu_per_mm is not None, "the manifest of HU lacks its water")
         of_form = ATTENUATION if manifest.values != "HU" else manifest.values
         require(form.values == of_form, f"the manifest says {manifest.values!r}, which such a file does not hold")
+        words = _of_the_manifest(manifest) + signed
         if manifest.whole is not None:
-            return _check_whole(volume, evidence, manifest, watch, of_slice, effort)
+            said = _check_whole(volume, evidence, manifest, watch, of_slice, effort)
+            return StackVerdict(valid=True, said=said + words)
+        seen: dict[str, int] = {}
+        again = ""
         for k, values in enumerate(form.read(volume, manifest)):
             path = evidence / (slice_name(k + 1) + FILES[""])
             found = _checked(manifest, evidence, k, values, form.values, of_slice, effort)
-            said = f"slice {k + 1} at z = {manifest.slices[k]['z_mm']:g}: as certified"
+            said = f"slice {k + 1}, by the manifest at z = {manifest.slices[k]['z_mm']:g}: as certified"
             watch(path, not found.fault, found.fault or f"{said}{found.worth and f' ({found.worth})'}")
             bad += bool(found.fault)
             empty += found.worth.startswith(NOTHING)
+            if (other := seen.setdefault(found.data, k)) != k and found.data and not again:
+                again = f"; slices {other + 1} and {k + 1} are of the same data, as no two measurements are"
             ends = min(ends[0], found.least), max(ends[1], found.most)
         if bad:
             said = f"{bad} of {manifest.shape[0]} slices are refused"
@@ -93,32 +101,58 @@ def check_stack(
         return StackVerdict(valid=False, said=one_line(f"cannot be read ({why})"), readable=False)
     return StackVerdict(
         valid=True,
-        said=f"{manifest.shape[0]} slices, none missing, each at its place and within its delta of its data as stored"
-        + (f"; for {empty} of them that says nothing, see their lines" if empty else ""),
+        said=f"{manifest.shape[0]} slices, all that the manifest lists, each where it says, and within its delta of its"
+        + (" data as stored" + (f"; for {empty} of them that says nothing, see their lines" if empty else ""))
+        + again
+        + words,
     )
 
 
-def _manifest(evidence: Path, trusted: PublicKey | None) -> Manifest:
+def _no_links(volume: Path, evidence: Path) -> None:
+    """What a link leads to is no part of the stack, and may be something else tomorrow. Raises Refused."""
+    for folder in {volume, evidence}:
+        for root, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                require(not os.path.islink(os.path.join(root, name)), f"{name} is a link")
+
+
+def _of_the_manifest(manifest: Manifest) -> str:
+    """What no certificate says, as a clause."""
+    if manifest.values != HU:
+        return ""
+    return f"; in HU with water at {manifest.water_mu_per_mm:g} {MM.attenuation}, by the manifest"
+
+
+def _manifest(evidence: Path, trusted: PublicKey | None) -> tuple[Manifest, str]:
+    """The manifest, and who signed it, as a clause. Raises Refused, CtreconError, OSError."""
     path = evidence / NAME
     require(not path.is_symlink() and path.stat().st_size <= MOST_BYTES, f"{NAME} is too large, or a link")
     raw = path.read_bytes()
     manifest = read_manifest(NAME, raw)
     Settings.from_dict(manifest.settings)  # which the scan is read again by
-    if trusted is not None:
-        place = evidence / SIGNATURE
-        require(place.is_file(), f"its signature {SIGNATURE} is missing, and a key was to be trusted")
-        try:
-            stated, signature = parse_signature(place.read_bytes()[:1000])
-        except ValueError as why:
-            raise Refused(f"its signature {SIGNATURE} cannot be read ({why})") from None
-        require(stated == trusted.raw and trusted.made(signature, raw), "its signature is not the trusted key's")
+    signed = _signed(evidence / SIGNATURE, raw, trusted)
     z = tuple(float(one["z_mm"]) for one in manifest.slices)
     step = manifest.step_mm[0]
     listed = manifest.slices if manifest.whole is None else (manifest.whole,)
     require(all(one["files"] == sorted(set(one["files"])) for one in listed), "a slice lists a file twice")
     even = all(abs(at - (manifest.first_mm[0] + k * step)) <= 1e-6 * max(1.0, abs(step)) for k, at in enumerate(z))
     require(even, "the manifest's slices do not stand where its volume says")
-    return manifest
+    return manifest, signed
+
+
+def _signed(place: Path, raw: bytes, trusted: PublicKey | None) -> str:
+    if not place.is_file():
+        require(trusted is None, f"its signature {SIGNATURE} is missing, and a key was to be trusted")
+        return ""
+    try:
+        with place.open("rb") as stream:
+            stated, signature = parse_signature(stream.read(1000))
+    except ValueError as why:
+        raise Refused(f"its signature {SIGNATURE} cannot be read ({why})") from None
+    if trusted is None:
+        return f"; its signature, not checked, names the key {stated.hex()[:16]}: --trusted PUBKEY checks it"
+    require(stated == trusted.raw and trusted.made(signature, raw), "its signature is not the trusted key's")
+    return f"; its manifest is signed by the trusted key {stated.hex()[:16]}"
 
 
 def _nothing_else(evidence: Path, manifest: Manifest) -> None:
@@ -137,10 +171,11 @@ def _nothing_else(evidence: Path, manifest: Manifest) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Checked:
-    """Why a slice is refused, if it is; else what its statement is worth, and the ends of its values."""
+    """Why a slice is refused, if it is; else what its statement is worth, its data's hash, and the ends of its values."""
 
     fault: str = ""
     worth: str = ""
+    data: str = ""
     least: float = math.inf
     most: float = -math.inf
 
@@ -163,7 +198,8 @@ def _checked(
             of_slice(verdict, k)
     except (Refused, CtreconError, OSError, KeyError, TypeError) as why:
         return _Checked(fault=one_line(why) or type(why).__name__)
-    return _Checked(worth=found.said, least=float(image.min()), most=float(image.max()))
+    data = verdict.claims["data"]["sha256"]
+    return _Checked(worth=found.said, data=data, least=float(image.min()), most=float(image.max()))
 
 
 def _same_words(manifest: Manifest, said: Mapping[str, Any], verdict: Verdict) -> Worth:
@@ -194,7 +230,7 @@ def _certified(manifest: Manifest, said: Any, certificate: Path, effort: float) 
 def _check_whole(
     volume: Path, evidence: Path, manifest: Manifest, watch: Callable[[Path, bool, str], None],
     of_slice: OfSlice | None, effort: float,
-) -> StackVerdict:
+) -> str:
     """A volume with one certificate: every voxel of it, and that. Raises Refused, CtreconError, OSError."""
     said: Any = manifest.whole
     form = load_format(stack_suffix(volume) or "")
@@ -218,7 +254,7 @@ def _check_whole(
     found = f"one volume of {manifest.shape[0]} slices, as certified: within its delta of its data as stored"
     found += f" ({worth_of_it.said})" if worth_of_it.said else ""
     watch(certificate, True, found)
-    return StackVerdict(valid=True, said=found)
+    return found
 
 
 def _same_history(path: Path, sha256: str) -> None:
