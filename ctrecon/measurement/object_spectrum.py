@@ -13,7 +13,7 @@ LIKELY, LIKELY_WITHIN = 2.5, 0.4
 """The exponent of most objects, and its standard deviation among them."""
 
 RAGGED, VERY_RAGGED = 0.2, 0.6
-"""How much an object's spectrum strays from any power, relative, in one band; and where edges at a distance of few cells
+"""How much an object's spectrum strays from any power, relative, in one band; and where edges a few cells apart
 interfere, as those of a skull do.
 """
 

@@ -113,7 +113,7 @@ def _no_links(volume: Path, evidence: Path) -> None:
     for folder in {volume, evidence}:
         for root, folders, files in os.walk(folder):
             for name in (*folders, *files):
-                require(not os.path.islink(os.path.join(root, name)), f"{name} is a link")
+                require(not Path(root, name).is_symlink(), f"{name} is a link")
 
 
 def _of_the_manifest(manifest: Manifest) -> str:
@@ -171,7 +171,8 @@ def _nothing_else(evidence: Path, manifest: Manifest) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Checked:
-    """Why a slice is refused, if it is; else what its statement is worth, its data's hash, and the ends of its values."""
+    """Why a slice is refused, if it is; else what its statement is worth, the hash of its data, the ends of its values.
+    """
 
     fault: str = ""
     worth: str = ""
