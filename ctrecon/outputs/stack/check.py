@@ -171,8 +171,7 @@ def _nothing_else(evidence: Path, manifest: Manifest) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Checked:
-    """Why a slice is refused, if it is; else what its statement is worth, the hash of its data, the ends of its values.
-    """
+    """Why a slice is refused, if it is; else its statement's worth, its data's hash, and the ends of its values."""
 
     fault: str = ""
     worth: str = ""
