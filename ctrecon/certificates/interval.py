@@ -17,6 +17,8 @@ from ctrecon.certificates import verify
 from ctrecon.certificates.parts import Certificate, plain, seal
 from ctrecon.errors import InputError, OutputError
 from ctrecon.support.arrays import Array
+from ctrecon.support.atomic import Files
+from ctrecon.support.places import check_places
 
 # Another machine's sum is off by as much in the other direction, and takes its own bound off once more.
 ROOM = 4.0
@@ -61,6 +63,27 @@ class IntervalCertificate(Certificate):
             OutputError: For another label, where files are there already, or cannot be written.
         """
         return self.write(_labelled(Path(image_path), label), overwrite=overwrite)
+
+    def put_labelled(
+        self, place: Files, image_path: Path, label: str, *, overwrite: bool = False
+    ) -> dict[str, Path]:
+        """The same as part of what ``place`` writes together.
+
+        Args:
+            place: Takes each file's path, and gives where to write it meanwhile.
+            image_path: ``S.npy``; the files are ``S.LABEL...``.
+            label: Of the region: letters, digits, dash.
+            overwrite: Whether older ones may be replaced.
+
+        Returns:
+            The paths by what they are; the certificate's is that of ``""``.
+
+        Raises:
+            OutputError: For another label, or where files are there already.
+        """
+        image = _labelled(image_path, label)
+        check_places([path for path in self._paths(image).values() if path.exists()], overwrite=overwrite)
+        return self.put(place, image)
 
 
 def excludes(lower: float, upper: float, value: float) -> bool:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from ctrecon.support.swap import finish_swaps
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -25,10 +27,18 @@ def percent(text: str | float) -> float:
     return number
 
 
-FilePath = click.Path(path_type=Path, dir_okay=False)
-ScanPath = click.Path(path_type=Path)
+class _Path(click.Path):
+    """What a killed command was about to put there stands there, before another looks."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        finish_swaps(Path(value).absolute().parent)
+        return super().convert(value, param, ctx)
+
+
+FilePath = _Path(path_type=Path, dir_okay=False)
+ScanPath = _Path(path_type=Path)
 """A file, or a folder of DICOM files."""
-FolderPath = click.Path(path_type=Path, file_okay=False, exists=True)
+FolderPath = _Path(path_type=Path, file_okay=False, exists=True)
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 """Of every command that writes; without it, what is there is refused before any work."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ctrecon.errors import OutputError
-from ctrecon.support.leftovers import aside_of, part_of, sweep
+from ctrecon.support.leftovers import sweep
+from ctrecon.support.swap import swap, to_the_end
+from ctrecon.support.temporary_names import aside_of, part_of
 from ctrecon.support.where import causes
 
 _REMEDY = {
@@ -58,8 +60,9 @@ def atomic_files() -> Iterator[Files]:
     Call the object with a path to get a temporary path beside it to write to, and ``remove`` a path that must not
     outlive the others. When the block ends well, everything is swapped in, in the order of the calls: the old files go
     aside first, so at no moment does a new file stand beside an old one. On any exception, Ctrl-C included, the
-    temporary files are removed and what was there stays as it was; an error in the midst of the swap undoes it. What a
-    killed process left under such names, a later one removes (``ctrecon/support/leftovers.py``).
+    temporary files are removed and what was there stays as it was; an error in the midst of the swap undoes it. One
+    that a killed process was in the midst of, a later one finishes (``ctrecon/support/swap.py``), and what it left
+    under temporary names goes (``ctrecon/support/leftovers.py``).
 
     Raises:
         OutputError: Where a place cannot be written, the disk is full, or a path is a link or no regular file.
@@ -119,7 +122,8 @@ class Files:
     def __init__(self) -> None:
         self._waiting: dict[Path, Path] = {}
         self._leaving: list[Path] = []
-        self._aside: list[Path] = []
+        self._aside: dict[Path, Path] = {}
+        self._committed = False
         self.last = Path()
         """What was worked on last, for messages."""
 
@@ -153,58 +157,50 @@ class Files:
         check_writable(path)
         self._leaving.append(path)
 
-    def commit(self) -> None:
-        """Swap: all files stand under their names, on the disk itself, or none does.
+    def commit(self, new: Mapping[Path, Path] | None = None, aside: Mapping[Path, Path] | None = None) -> None:
+        """Swap: all files stand under their names, on the disk itself, or none does. A second call does nothing.
+
+        Args:
+            new: A folder that is whole and on disk and belongs to these files, by the name that it gets.
+            aside: A free name for the one that it replaces, by the name that it has.
 
         Raises:
             OSError: Where the disk refuses; ``last`` says at which file.
         """
+        if self._committed:
+            return
         for path, temporary in self._waiting.items():
             self.last = path
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
-        if not self._leaving and len(self._waiting) == 1:
+        new, aside = {**self._waiting, **(new or {})}, aside or {}
+        if not self._leaving and len(self._waiting) == len(new) == 1:
             # One file alone replaces the old one in one step: there is no moment without it.
             ((path, temporary),) = self._waiting.items()
             os.replace(temporary, path)  # noqa: PTH105  # the same call, and its name says what it does
         else:
-            self._aside = self._swap()
-        for path in self._waiting:
+            # Those that only go come first: cut off after them, no older file stands beside a new one.
+            there = dict.fromkeys(path for path in (*self._leaving, *self._waiting) if path.exists())
+            # Noted before it is done: an interrupt between the two must find it.
+            self._aside = {path: aside_of(path) for path in there}
+            swap(new, {**self._aside, **aside})
+        self._committed = True
+        for path in new:
             note_written(path)
-        for folder in {path.parent for path in (*self._waiting, *self._leaving)}:
+        for folder in {path.parent for path in (*new, *self._leaving)}:
             _to_disk(folder)
-
-    def _swap(self) -> list[Path]:
-        """Where the old files are, once the new ones stand."""
-        aside: dict[Path, Path] = {}
-        new: list[Path] = []
-        try:
-            for path in (*self._leaving, *self._waiting):
-                self.last = path
-                if path.exists() and path not in aside:
-                    old = aside_of(path)
-                    # Noted before it is done: an interrupt between the two must find it.
-                    aside[path] = old
-                    os.replace(path, old)  # noqa: PTH105
-            for path, temporary in self._waiting.items():
-                self.last = path
-                new.append(path)
-                os.replace(temporary, path)  # noqa: PTH105
-        except BaseException:
-            for path in new:
-                with suppress(OSError):
-                    path.unlink()
-            for path, old in aside.items():
-                with suppress(OSError):
-                    os.replace(old, path)  # noqa: PTH105
-            raise
-        return list(aside.values())
 
     def clean(self) -> None:
         """Remove the old files that were replaced, and the temporary ones that are left."""
-        for path in (*self._aside, *self._waiting.values()):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        # Where all that is new has its name, what went aside may go; else it is back, or is all there is.
+        done = not any(part.exists() for part in self._waiting.values())
+        to_the_end(lambda: _remove((*(self._aside.values() if done else ()), *self._waiting.values())))
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _to_disk(folder: Path) -> None:

@@ -8,16 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ctrecon.support.atomic import note_written, output_error
-from ctrecon.support.leftovers import aside_of, sweep
+from ctrecon.support.atomic import Files, output_error
+from ctrecon.support.leftovers import sweep
 from ctrecon.support.places import check_new_folder
+from ctrecon.support.swap import to_the_end
+from ctrecon.support.temporary_names import aside_of
 
 
 @contextmanager
-def new_folder(folder: Path, *, ours: Callable[[str], bool], overwrite: bool = False) -> Iterator[Path]:
+def new_folder(
+    folder: Path, *, ours: Callable[[str], bool], overwrite: bool = False, also: Files | None = None
+) -> Iterator[Path]:
     """Give a temporary folder to fill; when the block ends well it becomes ``folder``, whole and on disk.
 
-    On any exception the temporary folder is removed and ``folder`` stays as it was. Raises OutputError.
+    On any exception the temporary folder is removed and ``folder`` stays as it was. ``also``: files that belong to it
+    and appear together with it. Raises OutputError.
     """
     folder = Path(folder)
     check_new_folder(folder, ours=ours, overwrite=overwrite)
@@ -29,24 +34,17 @@ def new_folder(folder: Path, *, ours: Callable[[str], bool], overwrite: bool = F
         yield partial
         for path in (*partial.rglob("*"), partial):
             _to_disk(path)
-        if target.exists():
-            try:
-                target.rename(old)
-                partial.rename(target)
-            except BaseException:  # Ctrl-C, too
-                if old.exists() and not target.exists():
-                    old.rename(target)
-                raise
-        else:
-            partial.rename(target)
-        note_written(folder)
-        _to_disk(target.parent)
+        (also or Files()).commit({target: partial}, {target: old} if target.exists() else {})
     except OSError as why:
         raise output_error(folder, why) from why
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
+        to_the_end(lambda: _clean(target, partial, old))
+
+
+def _clean(target: Path, partial: Path, old: Path) -> None:
+    shutil.rmtree(partial, ignore_errors=True)
+    if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def make_parents(folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ctrecon.errors import OutputError
 from ctrecon.support.atomic import check_writable, output_error
+from ctrecon.support.leftovers import sweep
 
 
 def check_places(paths: Iterable[Path], *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -29,6 +30,7 @@ def check_places(paths: Iterable[Path], *, overwrite: bool, inputs: Iterable[Pat
             raise OutputError(f"the folder {folder} of {path.name} does not exist; create it or give another name")
         if not os.access(folder, os.W_OK):
             raise OutputError(f"{path}: cannot be written: no permission in its folder; choose another one")
+        sweep(folder)
         check_writable(path)
         if path.resolve() in read:
             raise OutputError(f"{path} would replace the input {read[path.resolve()]}; give another name")
@@ -61,6 +63,7 @@ def check_new_folder(folder: Path, *, overwrite: bool, ours: Callable[[str], boo
     parent = folder.resolve().parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise OutputError(f"{folder}: cannot be written: {parent} is no folder that you may write to; choose another")
+    sweep(parent)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise OutputError(f"{folder}: cannot be written: it is a file or a link; choose another name")
     if not folder.exists():

@@ -19,7 +19,7 @@ from ctrecon.auditing.regions import GAP, Ring, safe
 from ctrecon.auditing.versus import Disputed, Versus, versus
 from ctrecon.auditing.versus_picture import draw_versus
 from ctrecon.certificates import verify
-from ctrecon.certificates.interval import Empty, certificate_path
+from ctrecon.certificates.interval import Empty
 from ctrecon.errors import InputError, SettingError
 from ctrecon.io.images import read_image_array
 from ctrecon.support.arguments import checked
@@ -190,12 +190,11 @@ def _written(
 ) -> Compared:
     other = safe(answer.names[1].removesuffix(".npy"))[:30]
     asked = {f"versus-{other}-{k}": one for k, one in enumerate(found.disputed, start=1)}
-    check_places([certificate_path(image, label) for label in asked], overwrite=overwrite)
     written = dict(paths)
-    for label, one in asked.items():
-        written[label] = one.certificate.write_labelled(image, label, overwrite=overwrite)[""]
-    whole = Compared(**{**vars(answer), "written": written})
     with atomic_files() as place:
+        for label, one in asked.items():
+            written[label] = one.certificate.put_labelled(place, image, label, overwrite=overwrite)[""]
+        whole = Compared(**{**vars(answer), "written": written})
         place(paths["picture"]).write_bytes(draw_versus(found, answer.images, answer.names))
         place(paths["list"]).write_text(json.dumps(whole.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return whole

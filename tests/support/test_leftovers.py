@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ctrecon.support import leftovers
-from ctrecon.support.leftovers import aside_of, part_of, sweep
+from ctrecon.support import temporary_names
+from ctrecon.support.leftovers import sweep
+from ctrecon.support.swap import finish_swaps
+from ctrecon.support.temporary_names import aside_of, part_of, plan_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="no harmless signal asks whether a process lives")
 
@@ -56,24 +58,47 @@ def whole(text: str) -> dict[str, str]:
     return {"a.npy": text, "a.json": text, "series/one": text}
 
 
-def test_after_a_kill_at_any_step_the_next_writes_and_cleans(tmp_path: Path) -> None:
+def test_after_a_kill_at_any_step_all_is_old_or_new_and_the_next_cleans(tmp_path: Path) -> None:
+    write(tmp_path, "old")
     calls = int(write(tmp_path, "old").stdout)
-    assert calls >= 8
-    swept = 0
-    for last in range(1, calls + 3, 2):  # two more: the second time, old files go aside
+    assert calls >= 10
+    halves = swept = 0
+    for last in range(1, calls + 1):
+        if last > 8 and last % 2:
+            continue
         killed = write(tmp_path, "new", last)
         assert killed.returncode < 0, killed.stderr
         shown = {name: text for name, text in state(tmp_path).items() if not name.startswith(".")}
         assert len({shown.get("a.npy"), shown.get("a.json")} - {None}) <= 1, f"an old and a new one: {shown}"
-        swept += len(state(tmp_path)) > len(shown)
-        again = write(tmp_path, "newer")
+        halves += len(shown) < 3
+        assert finish_swaps(tmp_path)
+        seen = {name: text for name, text in state(tmp_path).items() if not name.startswith(".")}
+        assert seen.keys() == whole("").keys(), f"killed before call {last}"
+        assert seen["a.npy"] == seen["a.json"]
+        swept += len(state(tmp_path)) > len(seen)
+        again = write(tmp_path, "old")
         assert again.returncode == 0, again.stderr
-        left = {name: text for name, text in state(tmp_path).items() if name.startswith(".")}
-        # What stood aside, with nothing new in its place, might have been all there was; it goes once something is.
-        assert all(".old" in name for name in left), left
-        write(tmp_path, "old")
         assert state(tmp_path) == whole("old")
-    assert swept >= 4
+    assert halves >= 3
+    assert swept >= 2
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "", "[]", '{"new": 1}', '{"new": [["/etc/a", ".a"]], "aside": []}', '{"new": [["a", "../b"]], "aside": []}',
+        '{"new": [["a", "b"]], "aside": []}', '{"new": [], "aside": [["a", ".b"]]}', "{" * 9999,
+    ],
+)  # fmt: skip
+def test_a_list_that_was_cut_off_or_forged_moves_nothing(listed: str, tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    plan = tmp_path / plan_of(tmp_path / "a").name.replace(f"-{os.getpid()}-", f"-{gone.pid}-")
+    plan.write_text(listed)
+    (tmp_path / "a").write_text("mine")
+    (tmp_path / "b").write_text("mine")
+    finish_swaps(tmp_path)
+    assert state(tmp_path) == {"a": "mine", "b": "mine"}
 
 
 def test_what_lives_or_is_elsewhere_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +107,7 @@ def test_what_lives_or_is_elsewhere_stays(tmp_path: Path, monkeypatch: pytest.Mo
     own, dead = str(os.getpid()), str(gone.pid)
     names = [part_of(tmp_path / "u.npy").name, aside_of(tmp_path / "u.npy").name]
     with monkeypatch.context() as patch:
-        patch.setattr(leftovers, "_machine", lambda: "0123abcd")
+        patch.setattr(temporary_names, "_machine", lambda: "0123abcd")
         elsewhere = [part_of(tmp_path / "u.npy").name.replace(own, dead)]
     mine = [".hidden", ".u.part", "u.part", ".u.0123abcd.part.npy"]
     stay = [*names, *elsewhere, *mine, names[1].replace(own, dead).replace(".u.npy", ".gone.npy")]

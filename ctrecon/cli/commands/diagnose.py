@@ -42,7 +42,8 @@ def command(
     """
     from ctrecon.errors import OutputError, SettingError
     from ctrecon.io.arrays import read_scan
-    from ctrecon.io.write import write_scan
+    from ctrecon.io.write import put_scan
+    from ctrecon.support.atomic import atomic_files
     from ctrecon.support.places import check_places
     from ctrecon.workbench.diagnose import diagnose, mended
 
@@ -58,16 +59,17 @@ def command(
     # First what can be refused, so that a refusal leaves no picture behind.
     mending = mended(diagnosis, cause) if place is not None else None
     found, written = diagnosis.to_dict(), dict[str, str]()
-    if picture is not None:
-        from ctrecon.outputs.report.diagnosis_picture import draw_diagnosis
+    with atomic_files() as put:
+        if picture is not None:
+            from ctrecon.outputs.report.diagnosis_picture import put_diagnosis
 
-        draw_diagnosis(picture, diagnosis)
-        written["picture"] = str(picture)
-    if place is not None and mending is not None:
-        finding, scan = mending
-        write_scan(place, scan)
-        written["mended"] = str(place)
-        found["applied"] = finding.cause
+            put_diagnosis(put, picture, diagnosis)
+            written["picture"] = str(picture)
+        if place is not None and mending is not None:
+            finding, scan = mending
+            put_scan(put, place, scan)
+            written["mended"] = str(place)
+            found["applied"] = finding.cause
     if as_json:
         click.echo(json.dumps(found | {"written": written}, allow_nan=False))
         return

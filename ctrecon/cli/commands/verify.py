@@ -26,9 +26,9 @@ EXIT_REFUSED = 1
         "ctrecon verify series/ --trusted site.pub.pem",
     ),
 )  # fmt: skip
-@click.argument("files", metavar="CERTIFICATE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--image", type=click.Path(path_type=Path), help="The image, where it is not beside its certificate.")
-@click.option("--data", type=click.Path(path_type=Path), help="The data, where they are not beside the certificate.")
+@click.argument("files", metavar="CERTIFICATE...", nargs=-1, required=True, type=ScanPath)
+@click.option("--image", type=ScanPath, help="The image, where it is not beside its certificate.")
+@click.option("--data", type=ScanPath, help="The data, where they are not beside the certificate.")
 @click.option("--certificates", type=FolderPath, help="With a series: their folder, where it is not in the series.")
 @click.option(
     "--scan", type=ScanPath,

@@ -56,7 +56,6 @@ def command(
     from ctrecon.dicom.deidentify.identity import Identity
     from ctrecon.dicom.deidentify.options import Options
     from ctrecon.errors import InputError
-    from ctrecon.support.atomic import atomic_write
     from ctrecon.support.places import check_places
 
     secret = secrets.token_bytes(32)
@@ -72,13 +71,9 @@ def command(
     if report_file is not None:
         check_places([report_file], overwrite=overwrite)
     identity = Identity(secret=secret, move_dates=move_dates)
-    done = deidentify_folder(given, folder, identity, options, overwrite=overwrite)
-    codes = options.codes(move_dates=move_dates)
-    if report_file is not None:
-        report = {"written": done.written, "left_out": done.left_out, "codes": codes, "changes": list(done.changes)}
-        with atomic_write(report_file) as partial:
-            partial.write_text(json.dumps(report, indent=1), encoding="ascii")
+    done = deidentify_folder(given, folder, identity, options, overwrite=overwrite, report=report_file)
     if as_json:
+        codes = options.codes(move_dates=move_dates)
         told = {"written": done.written, "left_out": done.left_out, "warnings": list(done.warnings), "codes": codes}
         click.echo(json.dumps({**told, "folder": str(folder)}))
         return

@@ -10,10 +10,11 @@ import click
 
 from ctrecon.cli.dicom_options import EXIT_PARTLY, connection_options, other_side, web_options
 from ctrecon.cli.help import Command
+from ctrecon.cli.options import ScanPath
 
 
 @click.command("send", cls=Command, examples=("ctrecon dicom send series/ --to PACS@archive.example:11112",))
-@click.argument("files", metavar="FILE|FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE|FOLDER...", nargs=-1, required=True, type=ScanPath)
 @click.option("--to", "node", metavar="TITLE@HOST:PORT", help="The node.")
 @web_options
 @connection_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from ctrecon.dicom.deidentify.safe_private import holds_certificate, names_nobod
 from ctrecon.dicom.series.manifest import holds_manifest
 from ctrecon.dicom.series.raw_certificate import hash_of
 from ctrecon.errors import InputError, OutputError
+from ctrecon.support.atomic import atomic_files
 from ctrecon.support.folders import new_folder
 from ctrecon.support.places import check_new_folder
 
@@ -61,7 +63,8 @@ def deidentified_bytes(
 
 
 def deidentify_folder(
-    given: Path, folder: Path, identity: Identity, options: Options | None = None, *, overwrite: bool = False
+    given: Path, folder: Path, identity: Identity, options: Options | None = None, *, overwrite: bool = False,
+    report: Path | None = None,
 ) -> Deidentified:
     """De-identify DICOM images into a new folder, as 00001.dcm, 00002.dcm, ...; all of it or nothing.
 
@@ -73,6 +76,7 @@ def deidentify_folder(
         identity: Who the patient is to be instead, and the secret that makes new identifiers.
         options: What may be kept; None for nothing.
         overwrite: Whether such files in ``folder`` may be replaced.
+        report: A JSON file for what was changed, attribute by attribute and without values; it appears with the folder.
 
     Returns:
         How many were written and left out, warnings, and what was changed.
@@ -90,7 +94,7 @@ def deidentify_folder(
     written = left_out = 0
     warned: set[str] = set()
     changes, ties = Changes(), cache(lambda: _staying_certificates(found))
-    with new_folder(folder, ours=_is_ours, overwrite=overwrite) as partial:
+    with atomic_files() as place, new_folder(folder, ours=_is_ours, overwrite=overwrite, also=place) as partial:
         for source in found:
             data = source.read()
             if len(found) > 1 and not is_dicom(data):
@@ -139,9 +143,14 @@ def deidentify_folder(
             partial.joinpath(f"{written:05d}.dcm").write_bytes(clean)
         if not written:
             raise InputError(f"{given}: holds no DICOM images")
-    return Deidentified(
-        written=written, left_out=left_out, warnings=tuple(sorted(warned)), changes=tuple(changes.rows())
-    )
+        done = Deidentified(
+            written=written, left_out=left_out, warnings=tuple(sorted(warned)), changes=tuple(changes.rows())
+        )
+        if report is not None:
+            codes = (options or Options()).codes(move_dates=identity.move_dates)
+            told = {"written": written, "left_out": left_out, "codes": codes, "changes": list(done.changes)}
+            place(report).write_text(json.dumps(told, indent=1), encoding="ascii")
+    return done
 
 
 def _staying_certificates(found: Sequence[Source]) -> frozenset[str]:

@@ -7,11 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from ctrecon.diagnosis.diagnose import Diagnosis
-from ctrecon.support.atomic import atomic_write
+from ctrecon.support.atomic import Files
 
 
-def draw_diagnosis(path: Path, diagnosis: Diagnosis) -> None:
-    """Write a PNG: the coarse residual with the columns and views that stand out marked, and the coarse image.
+def put_diagnosis(place: Files, path: Path, diagnosis: Diagnosis) -> None:
+    """A PNG: the coarse residual with the columns and views that stand out marked, and the coarse image.
+
+    Args:
+        place: What is written together with it.
+        path: Of the picture.
+        diagnosis: What is drawn.
 
     Raises:
         OutputError: Where it cannot be written.
@@ -41,5 +46,4 @@ def draw_diagnosis(path: Path, diagnosis: Diagnosis) -> None:
     right.set(xlabel=f"x [{length}]", ylabel=f"y [{length}]", title="the coarse image that fits best")
     figure.colorbar(shown, ax=right, label=f"attenuation [{diagnosis.units.attenuation}]")
     FigureCanvasAgg(figure)
-    with atomic_write(path) as partial:
-        figure.savefig(partial, format="png", dpi=110)
+    figure.savefig(place(path), format="png", dpi=110)

@@ -23,11 +23,12 @@ from ctrecon.outputs.stack.volume_file import HU, shown
 from ctrecon.reconstruction.pieces import Pieces, beside
 from ctrecon.support.arrays import Array
 from ctrecon.support.atomic import check_writable, output_error
+from ctrecon.support.leftovers import sweep
+from ctrecon.support.swap import swap, to_the_end
+from ctrecon.support.temporary_names import aside_of
 
 if TYPE_CHECKING:
     from ctrecon.support.site_key import SiteKey
-
-_WORK = ("store", "old")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,7 @@ class StackTarget:
             raise OutputError(
                 f"{self.path}: cannot be written: {folder} is no folder that you may write to; choose another"
             )
+        sweep(folder)
         read = {given.resolve() for given in inputs}
         for place in self.places:
             if place.resolve() in read or any(place.resolve() in given.parents for given in read):
@@ -131,11 +133,7 @@ class StackTarget:
             for name, raw in evidence.items():
                 (folder / name).write_bytes(raw)
 
-        folder = beside(self.path.resolve())
-        written = self._write(folder, manifest, put, iter(image))
-        with suppress(OSError):
-            folder.rmdir()
-        return written
+        return self._write(beside(self.path.resolve()), manifest, put, iter(image))
 
     def _write(
         self, folder: Path, manifest: Manifest, put: Callable[[Path], None], images: Iterator[Array]
@@ -143,8 +141,7 @@ class StackTarget:
         """``put`` fills the folder of the evidence; ``folder`` is where all of it waits to be swapped in."""
         work = folder / "store"
         try:
-            for name in _WORK:
-                shutil.rmtree(folder / name, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
             work.mkdir(parents=True)
             volume = work / self.path.name
             evidence = volume / EVIDENCE if self.suffix == ".zarr" else work / self.evidence.name
@@ -157,22 +154,36 @@ class StackTarget:
             form = load_format(self.suffix)
             form.write(volume, manifest, (shown(manifest, image, form.values) for image in images))
             _to_disk(work)
-            self._swap(work, folder / "old")
+            self._swap(work)
         except OSError as why:
             raise output_error(self.path, why) from None
-        shutil.rmtree(folder / "old", ignore_errors=True)
-        shutil.rmtree(work, ignore_errors=True)
+        finally:
+            to_the_end(lambda: shutil.rmtree(work, ignore_errors=True))
+            with suppress(OSError):  # it holds the pieces
+                folder.rmdir()
         return {"volume": self.path, "manifest": self.evidence / NAME}
 
-    def _swap(self, work: Path, old: Path) -> None:
+    def _swap(self, work: Path) -> None:
         """The old files go aside first: at no moment does a new one stand beside an old one."""
-        old.mkdir(exist_ok=True)
-        for place in self.places:
-            if place.exists():
-                place.rename(old / place.name)
-        for place in reversed(self.places):
-            (work / place.name).rename(place)
-        _to_disk(self.path.parent, deep=False)
+        new = {place: aside_of(place).with_suffix(".part") for place in reversed(self.places)}
+        aside = {place: aside_of(place) for place in self.places if place.exists()}
+        try:
+            for place, part in new.items():
+                (work / place.name).rename(part)
+            swap(new, aside)
+            _to_disk(self.path.parent, deep=False)
+        finally:
+            done = not any(part.exists() for part in new.values())
+            to_the_end(lambda: _remove((*(aside.values() if done else ()), *new.values())))
+
+
+def _remove(places: Iterable[Path]) -> None:
+    for place in places:
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                place.unlink(missing_ok=True)
 
 
 def water_of(target_values: str, given: float | None, said: tuple[float, str]) -> float | None:

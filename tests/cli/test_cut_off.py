@@ -1,0 +1,99 @@
+"""``kill -9`` at any change of a name: what stands there is all of the earlier result, or all of the new, never both.
+
+A killed process leaves the disk as it is at that moment, so the moments of one run are looked at, between any two
+renames. What a later process makes of them, ``tests/support/test_leftovers.py`` shows.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from command_lines import FULL_DISK
+from PIL import Image
+
+from ctrecon.cli.main import cli
+
+RAW = "--rows 4 --columns 32 --per-turn 32 --turns 1.1 --feed 2 --photons 1e3 --seed 3"
+
+
+def run(line: str) -> None:
+    done = CliRunner().invoke(cli, shlex.split(line), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cut-off")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run("simulate --phantom head --size 16 --views 12 --noise 2% -o scan.npz")
+        run(f"synthesise-projections -o raw {RAW}")
+        Image.linear_gradient("L").resize((12, 12)).save("photo.png")
+        scan = dict(np.load("scan.npz"))
+        np.savez("negative.npz", **{**scan, "sinogram": -scan["sinogram"]})
+        for method, delta in (("fbp", "40%"), ("cgls", "5%")):
+            run(f"reconstruct scan.npz --delta {delta} --method {method} --no-preview -o {method}.npy")
+    return folder
+
+
+def shown(folder: Path) -> dict[str, bytes]:
+    """What a reader sees: all but hidden files and what is in hidden folders."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    }  # fmt: skip
+
+
+def moments(line: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], list[dict[str, bytes]]]:
+    """The files that a command replaces, of which each said that it is old, and what is seen between its renames."""
+    before = shown(place)
+    run(line)
+    ours = {name for name, raw in shown(place).items() if before.get(name) != raw}
+    for name in ours:
+        (place / name).write_bytes(b"old " + name.encode())
+    seen = [shown(place)]
+    with monkeypatch.context() as patch:
+        for name in ("replace", "rename", "unlink", "mkdir"):
+            real = getattr(os, name)
+
+            def watched(*words: Any, real: Any = real, **more: Any) -> Any:
+                done = real(*words, **more)
+                seen.append(shown(place))
+                return done
+
+            patch.setattr(os, name, watched)
+        run(line)
+    return ours, [*seen, shown(place)]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("line", [*FULL_DISK, "dicom deidentify raw clean --report clean.json --overwrite"])
+def test_no_old_file_stands_beside_a_new_one(line: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    ours, seen = moments(line, place, monkeypatch)
+    assert len(ours) >= 1
+    for moment in seen:
+        old = {name for name in ours if moment.get(name) == b"old " + name.encode()}
+        new = ours & set(moment) - old
+        assert not (old and new), f"old: {sorted(old)}, new: {sorted(new)}"
+        for name in new:
+            assert moment[name] == seen[-1][name], f"{name} is half written"
+    assert not [name for name in ours if seen[-1].get(name, b"old").startswith(b"old")]
+    assert not [path.name for path in place.rglob(".*") if not path.name.endswith(".journal")]
+
+
+def test_files_written_one_by_one_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.run", lambda line: [one_by_one(tmp_path / name) for name in ("a", "b")])
+    _, seen = moments("", tmp_path, monkeypatch)
+    assert any(moment["a"] == b"new" and moment["b"] == b"old b" for moment in seen)
+
+
+def one_by_one(path: Path) -> None:
+    path.with_name("." + path.name).write_bytes(b"new")
+    os.replace(path.with_name("." + path.name), path)  # noqa: PTH105
