@@ -126,6 +126,13 @@ def narrow(scan: Scan) -> Scan:
     return scan.with_grid(size=5 * cells_of(scan) // 12, pixel_mm=fan(scan).detector_spacing_mm / 2)
 
 
+def beside(scan: Scan) -> np.ndarray:
+    """A module of 16 cells that stands 0.8 cells further than stated."""
+    values = scan.sinogram.copy()
+    values[:, 56:72] = 0.2 * scan.sinogram[:, 56:72] + 0.8 * scan.sinogram[:, 57:73]
+    return values
+
+
 def paired(scan: Scan) -> np.ndarray:
     return np.arange(cells_of(scan)).reshape(-1, 2)[:, ::-1].ravel()
 
@@ -170,6 +177,7 @@ SLIPS: dict[str, tuple[str, Callable[[Scan], Scan]]] = {
     "shuffled views": ("views-out-of-order", in_order(lambda k: np.random.default_rng(4).permutation(k))),
     "boards exchanged": ("cells-out-of-order", lambda s: with_data(s, np.roll(s.sinogram, cells_of(s) // 2, axis=1))),
     "neighbours exchanged": ("cells-out-of-order", lambda s: with_data(s, s.sinogram[:, paired(s)])),
+    "a module beside its place": ("cells-shifted", lambda s: with_data(s, beside(s))),
     "every second view turned": ("views-turned-in-turn", second_views_turned),
     "too few bits": ("wrapped", lambda s: with_data(s, too_few_bits(s))),
     "filtered": ("filtered", lambda s: with_data(s, ramped(s))),
