@@ -16,6 +16,9 @@ from ctrecon.support.arrays import Array, Float64Array
 # A zinger stands out so many times as much as all but this share of the rays.
 _TIMES, _SHARE = 8.0, 0.02
 _CELLS, _VIEWS = 5, 3
+# What is an object's stands out so much less at most in one view beside, and so much in the other: it is in every view.
+# Another zinger may stand in one of them by chance, where views are few and what is seen moves far.
+_LIKE, _FAINT = 1.5, 3.0
 # The cubic through the two neighbours on either side, in the middle.
 _CUBIC = np.array([-1, 4, 0, 4, -1]) / 6
 
@@ -28,8 +31,9 @@ def zingers(
     Args:
         sinogram: ``[views, detectors]``.
         order: The views as they follow each other by angle; without it they do as they are.
-        reach: By how many cells what is seen may move from one view to the next: a ray is none where the view beside
-            has another, within so many cells, that stands out two thirds as much in the same sense. None not to look.
+        reach: By how many cells what is seen may move from one view to the next: a ray is none where the views beside
+            have others, within so many cells, that stand out in the same sense, two thirds as much in one and a third
+            as much in the other. None not to look.
 
     Returns:
         The sinogram in float64 with such rays interpolated between their neighbours on the detector, and which these
@@ -52,10 +56,12 @@ def zingers(
 
 
 def _seen_beside(along: Float64Array, reach: int) -> npt.NDArray[np.bool_]:
-    """Where the view before or after holds what may be the same detail, a few cells on: small things move fast."""
+    """Where the views before and after hold what may be the same detail, a few cells on: small things move fast."""
     seen = np.zeros(along.shape, dtype=np.bool_)
     for sense in (along, -along):
         most = maximum_filter1d(sense, 2 * reach + 1, axis=1, mode="nearest")
         beside = np.pad(most, ((1, 1), (0, 0)), mode="reflect")
-        seen |= (sense > 0) & (np.maximum(beside[:-2], beside[2:]) > sense / 1.5)
+        before, after = beside[:-2], beside[2:]
+        least, most = np.minimum(before, after), np.maximum(before, after)
+        seen |= (sense > 0) & (most > sense / _LIKE) & (least > sense / _FAINT)
     return seen

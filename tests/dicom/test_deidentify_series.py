@@ -190,6 +190,33 @@ def test_a_certificate_that_says_more_goes(series: Path, tmp_path: Path) -> None
     assert sorted(kept) == [0x01, 0x02, 0x10]  # the last is the creator itself
 
 
+def test_a_hash_of_no_pixels_goes_with_its_certificate(series: Path, tmp_path: Path) -> None:
+    """64 digits of a certificate could be anything but for the image that they are of, which must stand beside it."""
+    path = series / "certificate-0001.dcm"
+    files = files_of(pydicom.dcmread(path))
+    claim = json.loads(files[""])
+    claim["image"]["sha256"] = (NAME.encode().hex() * 64)[:64]
+    forged = raw_with(pydicom.dcmread(path), {**files, "": verify.encode(claim)})
+    assert names_nobody(forged)
+    other = pydicom.dcmread(series / "ct-0001.dcm")
+    pixels = other.pixel_array.copy()
+    pixels[0, 0] += 1
+    other.PixelData = pixels.tobytes()
+    image, honest = (series / "ct-0001.dcm").read_bytes(), path.read_bytes()
+    for k, (certificate, beside, stays) in enumerate((
+        (honest, {"a": image}, True), (to_bytes(forged), {"a": image}, False), (honest, {"a": to_bytes(other)}, False),
+        (honest, {"a": (series / "ct-0002.dcm").read_bytes()}, False), (honest, {}, False),
+    )):  # fmt: skip
+        given = tmp_path / f"in-{k}"
+        given.mkdir()
+        for name, data in {"raw": certificate, **beside}.items():
+            (given / f"{name}.dcm").write_bytes(data)
+        done = deidentify_folder(given, tmp_path / f"out-{k}", ME)
+        left = b"".join(path.read_bytes() for path in (tmp_path / f"out-{k}").iterdir())
+        assert (files["data"] in left, claim["image"]["sha256"].encode() in left) == (stays, False), k
+        assert any("show other pixels" in warning for warning in done.warnings) == (not stays and bool(beside)), k
+
+
 def test_such_a_file_is_left_out_of_a_folder(series: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("ct-0001.dcm", "certificate-0001.dcm"):

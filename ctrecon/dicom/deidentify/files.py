@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -15,8 +15,7 @@ from pydicom.config import IGNORE
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID
 
-from ctrecon.dicom.common.files import Source, is_dicom, read_dataset, refusing, short, sources, text_of
-from ctrecon.dicom.common.private import CREATOR
+from ctrecon.dicom.common.files import is_dicom, read_dataset, refusing, short, sources, text_of
 from ctrecon.dicom.deidentify.burned import TextFoundError
 from ctrecon.dicom.deidentify.changes import Changes
 from ctrecon.dicom.deidentify.dataset import deidentify, has_pixels, is_document
@@ -24,6 +23,7 @@ from ctrecon.dicom.deidentify.faces import FaceError, may_show_a_face
 from ctrecon.dicom.deidentify.identity import Identity
 from ctrecon.dicom.deidentify.options import Options
 from ctrecon.dicom.deidentify.safe_private import holds_certificate, names_nobody, no_certificates
+from ctrecon.dicom.deidentify.staying import staying_certificates
 from ctrecon.dicom.series.manifest import holds_manifest
 from ctrecon.dicom.series.raw_certificate import hash_of
 from ctrecon.errors import InputError, OutputError
@@ -93,7 +93,7 @@ def deidentify_folder(
     found = sources(given)
     written = left_out = 0
     warned: set[str] = set()
-    changes, ties = Changes(), cache(lambda: _staying_certificates(found))
+    changes, ties = Changes(), cache(lambda: staying_certificates(found))
     with atomic_files() as place, new_folder(folder, ours=_is_ours, overwrite=overwrite, also=place) as partial:
         for source in found:
             data = source.read()
@@ -113,6 +113,12 @@ def deidentify_folder(
                 continue
             if len(found) > 1 and holds_certificate(before) and not names_nobody(before):
                 warned.add("certificates that hold more than their numbers were left out, such as the name of a file")
+                left_out += 1
+                continue
+            if len(found) > 1 and holds_certificate(before) and hash_of(before) not in ties():
+                warned.add(
+                    "certificates were left out whose images are not beside them, or show other pixels than they say"
+                )
                 left_out += 1
                 continue
             if len(found) > 1 and is_document(before):
@@ -151,18 +157,6 @@ def deidentify_folder(
             told = {"written": written, "left_out": left_out, "codes": codes, "changes": list(done.changes)}
             place(report).write_text(json.dumps(told, indent=1), encoding="ascii")
     return done
-
-
-def _staying_certificates(found: Sequence[Source]) -> frozenset[str]:
-    """Hashes of the certificates among the sources that name nobody."""
-    hashes = set[str]()
-    for source in found if len(found) > 1 else ():
-        data = source.read()
-        if CREATOR.encode() in data and is_dicom(data):
-            ds = read_dataset(source.name, data)
-            if holds_certificate(ds) and names_nobody(ds):
-                hashes.add(hash_of(ds))
-    return frozenset(hashes)
 
 
 def _is_ours(name: str) -> bool:

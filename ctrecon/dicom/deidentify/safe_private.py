@@ -3,7 +3,7 @@
 Of other makers' blocks, the numbers that PS3.15, Table E.3.10-1 lists as safe and that CT has. Of our own: anybody can
 write a block ``CTRECON``, so nothing in it is believed, and a value stays only where it can be nothing but what we
 write. A certificate stays where its words are those that the checker makes of its numbers, and its source is null; its
-data, where every byte is an array's header or value.
+data, where every byte is an array's header or value; and where its images stand beside it (``staying.py``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ctrecon.certificates import verify
 from ctrecon.certificates.parts import versions
 from ctrecon.certificates.verify import Json, Refused, require
 from ctrecon.dicom.common.private import CREATOR, GROUP, HASH, PIXEL, WATER
-from ctrecon.dicom.series.raw_certificate import ELEMENTS, LENGTHS, files_of
+from ctrecon.dicom.series.raw_certificate import ELEMENTS, LENGTHS, files_of, hash_of
 
 _FARTHEST_MM = 1e5
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -50,7 +50,8 @@ def no_certificates() -> frozenset[str]:
 def safe_elements(ds: Dataset, certificates: Callable[[], Collection[str]] = no_certificates) -> frozenset[int]:
     """The tags of private blocks in ``ds`` that may stay, their creators' included; none where there are none.
 
-    ``certificates``: hashes of those that stay beside it; an image's tie to any other could be any 32 bytes.
+    ``certificates``: hashes of those that stay with their images; an image's tie to any other could be any 32 bytes, as
+    could what any other says of its image.
     """
     certificate: bool | None = None
     kept: set[int] = set()
@@ -68,7 +69,7 @@ def safe_elements(ds: Dataset, certificates: Callable[[], Collection[str]] = no_
             continue
         offset = tag.element & 0xFF
         if offset in _CERTIFICATE and certificate is None:
-            certificate = ds.get("SOPClassUID") == RawDataStorage and names_nobody(ds)
+            certificate = _stays(ds, certificates)
         if (offset in _CERTIFICATE and certificate) or _is_tie(offset, element, ds, certificates):
             kept.add(int(tag))
             creators.add(place)
@@ -78,6 +79,10 @@ def safe_elements(ds: Dataset, certificates: Callable[[], Collection[str]] = no_
 def holds_certificate(ds: Dataset) -> bool:
     """Whether it is raw data of ours, with a certificate that may stay or must go."""
     return ds.get("SOPClassUID") == RawDataStorage and CREATOR in ds.private_creators(GROUP)
+
+
+def _stays(ds: Dataset, certificates: Callable[[], Collection[str]]) -> bool:
+    return ds.get("SOPClassUID") == RawDataStorage and names_nobody(ds) and hash_of(ds) in certificates()
 
 
 def names_nobody(ds: Dataset) -> bool:
