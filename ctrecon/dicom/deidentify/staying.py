@@ -56,4 +56,4 @@ def _shows(certificate: Dataset, ours: dict[str, Source]) -> bool:
             own.update(np.ascontiguousarray(values, claim["dtype"]).tobytes())
     except Exception:  # damaged in any of many ways, or another's
         return False
-    return own.hexdigest() == claim["sha256"]
+    return own.hexdigest() == str(claim["sha256"])
