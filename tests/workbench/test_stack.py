@@ -24,6 +24,7 @@ from stacks import QUICK, ROWS, SPACING_MM, geometry, line_integrals, npy_stack
 
 import ctrecon as ct
 from ctrecon.cli.main import cli
+from ctrecon.errors import OutputError
 from ctrecon.outputs.stack.formats import SUFFIXES
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.progress import Progress
@@ -234,8 +235,9 @@ def test_kill_9_at_any_point_and_again_gives_the_same_bytes(
 def test_progress_has_a_rate_and_the_middle_slice_is_drawn_first(scan: Path, tmp_path: Path) -> None:
     heard: list[Progress] = []
     seen: list[tuple[int, bool]] = []
+    settings = Settings(method="fbp", delta="12%")
     made = ct.reconstruct_stack(
-        scan, tmp_path / "v.zarr", Settings(method="fbp", delta="12%"), progress=heard.append,
+        scan, tmp_path / "v.zarr", settings, progress=heard.append,
         watch=lambda k, record: seen.append((k, (tmp_path / "v.png").exists())),
     )  # fmt: skip
     assert made.certified == made.planned == ROWS
@@ -245,6 +247,15 @@ def test_progress_has_a_rate_and_the_middle_slice_is_drawn_first(scan: Path, tmp
     assert [one.done for one in stack] == [2, 4, 6, 7]
     assert all(one.total == ROWS and one.values["slices per minute"] > 0 for one in stack)
     assert stack[-1].values["minutes left"] == 0
+    # One that replaces an earlier stack draws its picture with it; one of something else is not replaced unasked.
+    (tmp_path / "v.png").write_bytes(b"old")
+    by_then: set[bytes] = set()
+    heed = lambda k, record: by_then.add((tmp_path / "v.png").read_bytes())  # noqa: E731
+    made = ct.reconstruct_stack(scan, tmp_path / "v.zarr", settings, overwrite=True, watch=heed)
+    assert by_then == {b"old"}
+    assert made.written["preview"].read_bytes()[1:4] == b"PNG"
+    with pytest.raises(OutputError, match=r"v\.png is there already"):
+        ct.reconstruct_stack(scan, tmp_path / "v.h5", settings)
 
 
 def test_a_slice_that_misses_delta_is_in_the_volume_and_verify_refuses_it(tmp_path: Path) -> None:

@@ -92,13 +92,17 @@ class StackTarget:
             if place.exists() and not place.is_dir():
                 check_writable(place)
 
-    def write(self, pieces: Pieces, manifest: Manifest, files: Mapping[int, Mapping[str, Any]]) -> dict[str, Path]:
+    def write(
+        self, pieces: Pieces, manifest: Manifest, files: Mapping[int, Mapping[str, Any]],
+        also: Mapping[Path, bytes] | None = None,
+    ) -> dict[str, Path]:
         """Put volume, evidence and manifest in their place, all of it or nothing.
 
         Args:
             pieces: Where the slices' files are.
             manifest: Of the whole.
             files: The parts of each slice, by its number from 0.
+            also: Files beside it that appear with it.
 
         Returns:
             The paths by what they are.
@@ -113,7 +117,7 @@ class StackTarget:
                     _link(given, evidence / given.name)
 
         images = (read_npy(pieces.path(k, "image")) for k in range(manifest.shape[0]))
-        return self._write(pieces.folder, manifest, link, images)
+        return self._write(pieces.folder, manifest, link, images, also or {})
 
     def write_whole(self, manifest: Manifest, evidence: Mapping[str, bytes], image: Array) -> dict[str, Path]:
         """The same of a volume with one certificate.
@@ -133,10 +137,11 @@ class StackTarget:
             for name, raw in evidence.items():
                 (folder / name).write_bytes(raw)
 
-        return self._write(beside(self.path.resolve()), manifest, put, iter(image))
+        return self._write(beside(self.path.resolve()), manifest, put, iter(image), {})
 
     def _write(
-        self, folder: Path, manifest: Manifest, put: Callable[[Path], None], images: Iterator[Array]
+        self, folder: Path, manifest: Manifest, put: Callable[[Path], None], images: Iterator[Array],
+        also: Mapping[Path, bytes],
     ) -> dict[str, Path]:
         """``put`` fills the folder of the evidence; ``folder`` is where all of it waits to be swapped in."""
         work = folder / "store"
@@ -154,7 +159,7 @@ class StackTarget:
             form = load_format(self.suffix)
             form.write(volume, manifest, (shown(manifest, image, form.values) for image in images))
             _to_disk(work)
-            self._swap(work)
+            self._swap(work, also)
         except OSError as why:
             raise output_error(self.path, why) from None
         finally:
@@ -163,10 +168,13 @@ class StackTarget:
                 folder.rmdir()
         return {"volume": self.path, "manifest": self.evidence / NAME}
 
-    def _swap(self, work: Path) -> None:
+    def _swap(self, work: Path, also: Mapping[Path, bytes]) -> None:
         """The old files go aside first: at no moment does a new one stand beside an old one."""
-        new = {place: aside_of(place).with_suffix(".part") for place in reversed(self.places)}
-        aside = {place: aside_of(place) for place in self.places if place.exists()}
+        for place, raw in also.items():
+            (work / place.name).write_bytes(raw)
+            _to_disk(work / place.name)
+        new = {place: aside_of(place).with_suffix(".part") for place in (*reversed(self.places), *also)}
+        aside = {place: aside_of(place) for place in new if place.exists()}
         try:
             for place, part in new.items():
                 (work / place.name).rename(part)

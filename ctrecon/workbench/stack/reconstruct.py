@@ -20,6 +20,7 @@ from ctrecon.reconstruction.pieces import Pieces, beside
 from ctrecon.reconstruction.settings import Settings
 from ctrecon.support.arguments import checked
 from ctrecon.support.atomic import atomic_write
+from ctrecon.support.places import check_places
 from ctrecon.support.pooled_notes import pooled_notes
 from ctrecon.support.progress import Report
 from ctrecon.support.versions import versions
@@ -108,7 +109,7 @@ def reconstruct_stack(
         settings: Of every slice; ``size`` and ``pixel_mm`` of the grid, which all share.
         spacing_mm: From slice to slice; None for a detector row, as seen at the axis.
         water_mu: Attenuation of water in 1/mm, for HU; None for what the scan says, else 0.02.
-        preview: Whether to draw the middle slice to ``NAME.png`` as soon as it is done.
+        preview: Whether to draw the middle slice to ``NAME.png``, as soon as it is done where no earlier stack stands.
         overwrite: Whether to replace what is there.
         key: Signs the manifest.
         executor: Who does the batches; None for this process.
@@ -130,12 +131,20 @@ def reconstruct_stack(
     job, source = plan(scan, settings, pieces.folder, spacing_mm=spacing_mm)
     _accept(source.read(job.middle), target)
     drawn: dict[str, Path] = {}
+    waiting: dict[Path, bytes] = {}
+    picture = target.path.with_name(target.path.name[: -len(target.suffix)] + ".png")
+    if preview and not pieces.folder.exists():  # else it is of the run that this one goes on with
+        check_places([picture], overwrite=overwrite)
 
     def done(k: int, record: Mapping[str, Any]) -> None:
         if k == job.middle and preview:
-            drawn["preview"] = target.path.with_name(target.path.name[: -len(target.suffix)] + ".png")
-            with atomic_write(drawn["preview"]) as place:
-                place.write_bytes(draw_slice(pieces, k, record))
+            drawn["preview"] = picture
+            raw = draw_slice(pieces, k, record)
+            if any(place.exists() for place in target.places):
+                waiting[picture] = raw  # beside an earlier stack no picture of this one stands
+            else:
+                with atomic_write(picture) as place:
+                    place.write_bytes(raw)
         if watch is not None:
             watch(k, record)
 
@@ -143,12 +152,12 @@ def reconstruct_stack(
     records = tuple(ran.records)
     if ran.interrupted:
         return Stack(
-            manifest=None, written=drawn, records=records, planned=job.count, taken_over=ran.taken_over,
-            interrupted=True,
+            manifest=None, written={} if waiting else drawn, records=records, planned=job.count,
+            taken_over=ran.taken_over, interrupted=True,
         )  # fmt: skip
     manifest = manifest_of(ran, target, Path(scan).resolve().name)
     files = {k: one["files"] for k, one in ran.slices.items()}
-    written = {**target.write(pieces, manifest, files), **drawn}
+    written = {**target.write(pieces, manifest, files, waiting), **drawn}
     pieces.remove()
     return Stack(
         manifest=manifest, written=written, records=records, planned=job.count, taken_over=ran.taken_over
