@@ -97,3 +97,11 @@ def test_what_stands_behind_a_finding_that_cannot_be_mended_is_not_applied_by_it
     with pytest.raises(InputError, match=r"the likeliest, unexplained, can only be named.*angles-half.*--cause"):
         mended(found)
     assert mended(found, "angles-half")[0].cause == "angles-half"
+
+
+def test_a_drift_of_few_degrees_over_half_a_turn_is_named_though_an_image_follows_it() -> None:
+    scan = ct.simulate("head", beam="parallel", size=64, views=60, noise=0.01, seed=5).scan
+    (found,) = angle_stretch(stated(scan, angles_of(scan) * (1 + 3.5 / 180)))
+    assert found.last, "whatever else is found comes before it"
+    assert found.scan is not None
+    assert angles_of(found.scan)[-1] == pytest.approx(angles_of(scan)[-1], abs=math.radians(1))

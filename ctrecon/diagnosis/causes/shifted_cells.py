@@ -126,7 +126,7 @@ def _blocks(found: CellShifts, scan: Scan) -> list[BoolArray]:
     at, cells = seams(found), found.shift.size
     assert scan.geometry is not None
     orbit = scan.geometry.orbit
-    if at and orbit is not None:
+    if at and orbit is not None and orbit.steady:
         axis = round(cells / 2 - orbit.detector_offset_mm / scan.geometry.detector_spacing_mm)
         at = sorted({*at, axis} if 0 < axis < cells else at)
     blocks = [block for block, _, _ in _between(at, cells)]
