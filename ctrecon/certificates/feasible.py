@@ -1,7 +1,8 @@
 """The feasible certificate: ``||W^(1/2) (A u - f)|| <= delta`` for the image as written to its file.
 
-The residual is recomputed from the image by the checker's own operator (``verify.py``) in float64, with a bound on
-its rounding; nothing of the solver's state enters. A certificate is several files that share a stem ``S``:
+The residual is recomputed from the image by the checker's own operator (``verify.py``) in float64, of a volume by its
+compiled twin (``in_space.py``), with a bound on its rounding; nothing of the solver's state enters. A certificate is
+several files that share a stem ``S``:
 ``S.npy``, ``S.data.npy``, where needed ``S.weights.npy`` and ``S.matrix.npy``, and ``S.certificate.json``.
 """
 
@@ -91,6 +92,15 @@ def certify(
                  z_mm=z_mm, product=product)  # fmt: skip
 
 
+def _product(operator: dict[str, Any], image: Array, matrix: scipy.sparse.csr_matrix | None) -> Product:
+    if "slices" in operator.get("grid", {}):
+        # Here, because numba is slow to import and slices do without.
+        from ctrecon.certificates.in_space import product_in_space
+
+        return product_in_space(operator, image)
+    return verify.apply(operator, image, matrix)
+
+
 def prove(
     image: Array,
     data: Array,
@@ -117,7 +127,7 @@ def prove(
     w = plain_weights(weights, f)
     csr = as_checked(operator, entries, list(u.shape), list(f.shape))
     with np.errstate(all="ignore"):  # what overflows ends as inf or NaN, which no bound accepts
-        projected = verify.apply(operator, u, csr) if product is None else product
+        projected = _product(operator, u, csr) if product is None else product
         found, upper = verify.residual(projected, f, w, norm)
     stated = upper * (1 + ROOM)
     if not stated <= delta:

@@ -281,11 +281,27 @@ def rays_in_space(geometry: Json, view: int) -> tuple[Array, Array, float]:
     return *found, 32 * U * float(size)
 
 
-def joseph_in_space(geometry: Json, grid: Json) -> Iterator[Rows]:
-    """``joseph`` in space: along a ray's main axis, the one by the most voxels, in each plane across the four next."""
+class March(NamedTuple):
+    """Rays of a view that cross the planes of one axis; ``sides`` are the two others, ``at`` the numbers of the rays.
+
+    At plane ``m`` a ray is at ``starts[k] + m slopes[k]`` along ``sides[k]``, in voxels of a volume padded as images
+    are, and ``length`` mm from the next. ``errors`` and ``lengths`` as of ``Rows``.
+    """
+
+    at: Array
+    axis: int
+    sides: tuple[int, int]
+    starts: Array
+    slopes: Array
+    length: Array
+    errors: Array
+    lengths: Array
+
+
+def marches_in_space(geometry: Json, grid: Json, crossings: int = 4 * CROSSINGS) -> Iterator[March]:
+    """Where rays cross the planes across their main axis, the one by the most voxels; about ``crossings`` at a time."""
     (dy, dx), counts = grid["pixel_mm"], (grid["columns"], grid["rows"], grid["slices"])
     h, cells = (dx, dy, grid["slice_mm"]), geometry["detector_count"] * geometry["detector_rows"]
-    strides = (1, counts[0] + 3, (counts[0] + 3) * (counts[1] + 3))  # of x, y, z in a volume padded as images are
     for view in range(views(geometry)):
         points, towards, off = rays_in_space(geometry, view)
         points, off = points - np.array(grid["centre_mm"]), off + 16 * U * sum(map(abs, grid["centre_mm"]))
@@ -294,36 +310,52 @@ def joseph_in_space(geometry: Json, grid: Json) -> Iterator[Rows]:
         by_x = steps[:, 0] - steps[:, 2] * (1 - TIE)
         main = np.where(by_y >= 0, 1, np.where(by_x >= 0, 0, 2))
         unsure = np.where(main == 1, abs(by_y) * min(h), np.minimum(abs(by_y), abs(by_x)) * min(h)) <= 3 * off
-        for axis in range(3):
+        for axis, sides in enumerate(((1, 2), (0, 2), (0, 1))):
             chosen, planes = np.flatnonzero(main == axis), counts[axis]
-            line = np.arange(planes, dtype=np.int32)
-            for at in np.array_split(chosen, len(chosen) * planes // (4 * CROSSINGS) + 1) if len(chosen) else []:
+            for at in np.array_split(chosen, len(chosen) * planes // crossings + 1) if len(chosen) else []:
                 marched, q, longer, square = towards[at, axis], 0.0, 0.0, 1.0
-                columns, values = ((line + 1) * strides[axis])[None, :, None], np.ones(1)
-                for side in (other for other in range(3) if other != axis):
+                starts, slopes = np.empty((2, len(at))), np.empty((2, len(at)))
+                for k, side in enumerate(sides):
                     # The row index falls with y, the others grow; what may be off follows the same steps.
                     g, m, sign = h[side] / h[axis], towards[at, side] / marched, 1 - 2 * ((axis == 1) != (side == 1))
                     r = 1.01 * off * (1 + g) / (abs(marched) - off) + 4 * U * g
                     slope, p = sign * m / g, abs(points[at])
                     start = (points[at, side] - points[at, axis] * m) / h[side] * (1 - 2 * (side == 1))
-                    start = start + (counts[side] + 1) / 2 - slope * (planes - 1) / 2
+                    starts[k], slopes[k] = start + (counts[side] + 1) / 2 - slope * (planes - 1) / 2, slope
                     q = q + (1.01 * off * (1 + g) + (p[:, axis] + planes * h[axis]) * r) / h[side]
                     q = q + 16 * U * ((p[:, side] + p[:, axis] * g) / h[side] + counts[side] + planes + 4)
                     longer, square = longer + 1.1 * h[axis] * r, square + m * m
-                    z = np.fmin(np.fmax(start[:, None] + slope[:, None] * line, 0), counts[side] + 1)
-                    k = z.astype(np.int32)
-                    pair = np.stack([k + 1 - z, z - k], axis=-1)
-                    places = k[..., None] * strides[side] + np.array([0, strides[side]], dtype=np.int32)
-                    columns = (columns[..., None] + places[..., None, :]).reshape(len(at), planes, -1)
-                    values = (values[..., None] * pair[..., None, :]).reshape(len(at), planes, -1)
                 length = h[axis] * np.sqrt(square)
                 longer = longer + 8 * U * length
                 errors = planes * ((length + longer) * (2 * q + 16 * U) + longer) * (1 + 1e-9)
                 errors[unsure[at]] = np.inf  # where rounding cannot tell which axis is the main one
-                values = length[:, None, None] * values
-                parts = values.ravel(), columns.ravel(), 4 * planes * np.arange(len(at) + 1, dtype=np.int64)
-                rows = scipy.sparse.csr_matrix(parts, shape=(len(at), strides[2] * (counts[2] + 3)))
-                yield at + view * cells, rows, errors, planes * length * (1 + 1e-9)
+                lengths = planes * length * (1 + 1e-9)
+                yield March(at + view * cells, axis, sides, starts, slopes, length, errors, lengths)
+
+
+def rows_in_space(march: March, grid: Json) -> scipy.sparse.csr_matrix:
+    """The rows of A: in each plane the four next voxels."""
+    counts = (grid["columns"], grid["rows"], grid["slices"])
+    strides = (1, counts[0] + 3, (counts[0] + 3) * (counts[1] + 3))  # of x, y, z in a volume padded as images are
+    planes = counts[march.axis]
+    line = np.arange(planes, dtype=np.int32)
+    columns, values = ((line + 1) * strides[march.axis])[None, :, None], np.ones(1)
+    for side, start, slope in zip(march.sides, march.starts, march.slopes, strict=True):
+        z = np.fmin(np.fmax(start[:, None] + slope[:, None] * line, 0), counts[side] + 1)
+        k = z.astype(np.int32)
+        pair = np.stack([k + 1 - z, z - k], axis=-1)
+        places = k[..., None] * strides[side] + np.array([0, strides[side]], dtype=np.int32)
+        columns = (columns[..., None] + places[..., None, :]).reshape(len(start), planes, -1)
+        values = (values[..., None] * pair[..., None, :]).reshape(len(start), planes, -1)
+    values = march.length[:, None, None] * values
+    parts = values.ravel(), columns.ravel(), 4 * planes * np.arange(len(march.at) + 1, dtype=np.int64)
+    return scipy.sparse.csr_matrix(parts, shape=(len(march.at), strides[2] * (counts[2] + 3)))
+
+
+def joseph_in_space(geometry: Json, grid: Json) -> Iterator[Rows]:
+    """``joseph`` in space."""
+    for march in marches_in_space(geometry, grid):
+        yield march.at, rows_in_space(march, grid), march.errors, march.lengths
 
 
 def blocks(operator: Json, matrix: scipy.sparse.csr_matrix | None) -> Iterator[Rows]:

@@ -16,7 +16,7 @@ from ctrecon.operators.differentiable import applied
 
 # Computed with in float32: their few digits do not carry sums over thousands of pixels.
 HALF_PRECISION = (torch.float16, torch.bfloat16)
-_MOST_POWER_ITERATIONS, _SETTLED = 30, 1e-6
+_MOST_POWER_ITERATIONS = 30
 
 
 class LinearOperator(nn.Module, ABC):
@@ -33,6 +33,8 @@ class LinearOperator(nn.Module, ABC):
 
     matched: bool = True
     adjoint_defect: float = 0.0
+    # The norm is known well enough where an iteration adds less than this share.
+    _settled: float = 1e-6
 
     def __init__(self, domain_shape: tuple[int, ...], range_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -104,7 +106,8 @@ class LinearOperator(nn.Module, ABC):
     def norm(self) -> float:
         """The operator norm, computed once, by at most 30 power iterations from a seeded start.
 
-        They end where one adds less than a millionth: of scanners after six or so.
+        They end where one adds less than a millionth: of scanners in the plane after six or so. In space, where each
+        costs much, they end where one adds less than a five hundredth.
 
         Returns:
             ``||A||``: a lower bound, within a percent in practice.
@@ -117,11 +120,19 @@ class LinearOperator(nn.Module, ABC):
                 x = x / torch.linalg.vector_norm(x)
                 y = self(x)
                 last, norm = norm, float(torch.linalg.vector_norm(y))
-                if norm <= (1 + _SETTLED) * last:  # also where both are 0
+                if norm <= (1 + self._settled) * last:  # also where both are 0
                     break
                 x = self.adjoint(y)
             self._norm = norm
         return self._norm
+
+    def halved(self) -> LinearOperator | None:
+        """The same scan at half its resolution, where a solver takes cheap first steps (``volume/halved.py``).
+
+        Returns:
+            The operator; None where there is none, or the scan is too small.
+        """
+        return None
 
     @overload
     def __matmul__(self, other: Tensor) -> Tensor: ...

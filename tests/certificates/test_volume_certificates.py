@@ -13,8 +13,9 @@ from geometries import EXAMPLES, short
 from volumes import GRID, cone, noisy
 
 import ctrecon as ct
-from ctrecon.certificates import verify
+from ctrecon.certificates import in_space, verify
 from ctrecon.certificates.feasible import FeasibleCertificate, NotCertified, certify
+from ctrecon.certificates.in_space import product_in_space
 from ctrecon.certificates.infeasible import InfeasibleCertificate, exclude
 from ctrecon.certificates.parts import operator_claim
 from ctrecon.classical.box import fit_in_box
@@ -35,6 +36,10 @@ def test_the_checker_and_the_solver_project_alike_within_the_bound(name):
     assert np.isfinite(errors).all()
     assert (np.abs(found - own) <= errors + 1e-9).all()  # the solver rounds, too
     assert errors.max() < 1e-6 * own.max()
+    # The twin rounds as the checker does, and states the same bound.
+    compiled, bounds = product_in_space(operator, image)
+    assert (np.abs(compiled - found) <= 1e-13 * own.max()).all()
+    assert np.array_equal(bounds, errors)
     moved, _ = operator_claim(geometry, ct.Grid(**{**SMALL.to_dict(), "centre_mm": [1.3, -0.7, 0.41]}), None)
     assert np.abs(verify.apply(moved, image, None)[0] - found).max() > 1e3 * errors.max()
 
@@ -49,6 +54,22 @@ def test_a_ray_that_has_no_main_axis_is_not_certified():
     )
     operator, _ = operator_claim(geometry, ct.Grid(rows=5, columns=5, slices=3, slice_mm=1.0), None)
     assert np.isinf(verify.apply(operator, np.ones((3, 5, 5)), None)[1]).all()
+    assert np.isinf(product_in_space(operator, np.ones((3, 5, 5)))[1]).all()
+
+
+def test_no_twin_that_sums_otherwise_certifies(monkeypatch):
+    geometry = cone(3)
+    operator, _ = operator_claim(geometry, SMALL, None)
+    image = np.random.default_rng(0).random(SMALL.shape)
+    sums = in_space._sums
+
+    def wrong(*given):
+        sums(*given)
+        given[8][:] *= 1 + 1e-8
+
+    monkeypatch.setattr(in_space, "_sums", wrong)
+    with pytest.raises(ct.errors.CtreconError, match="twin differ"):
+        product_in_space(operator, image)
 
 
 @pytest.fixture(scope="module")

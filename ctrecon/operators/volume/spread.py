@@ -16,7 +16,7 @@ from torch import Tensor
 from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import LinearOperator
-from ctrecon.operators.volume.joseph import VolumeJosephOperator, on_the_cpu
+from ctrecon.operators.volume.joseph import IN_SPACE, VolumeJosephOperator, on_the_cpu
 from ctrecon.support.arrays import Array
 from ctrecon.support.elsewhere import Elsewhere, blocks
 
@@ -29,9 +29,19 @@ class SpreadVolumeOperator(LinearOperator):
         elsewhere: Who computes blocks of views.
     """
 
+    _settled = IN_SPACE
+
     def __init__(self, here: VolumeJosephOperator, elsewhere: Elsewhere) -> None:
         super().__init__(here.domain_shape, here.range_shape)
         self.here, self._elsewhere = here, elsewhere
+
+    def halved(self) -> VolumeJosephOperator | None:
+        """The same scan at half its resolution, computed here.
+
+        Returns:
+            The operator; None where an axis is short.
+        """
+        return self.here.halved()
 
     def extra_repr(self) -> str:
         return self.here.extra_repr()
