@@ -30,7 +30,7 @@ STRENGTH = 0.8
 STRONG, TRIAL = 3.2, 10
 WEAKER = ((1.05, STRENGTH), (1.0, 1.6))
 # How near to the minimiser it ends. A volume that is further from it has fewer steps of its own where the object has
-# slopes, and what the network makes of it is as good: 18 iterations in place of 30 (``docs/method.md``).
+# slopes, and what the network makes of it is as good: 18 iterations in place of 30 (``docs/tutorial_volumes.md``).
 TOLERANCE, TOLERANCE_IN_SPACE = 1e-2, 3e-2
 
 

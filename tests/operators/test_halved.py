@@ -55,3 +55,8 @@ def test_its_data_are_nearly_those_of_the_half_volume():
     assert off < 0.05
     assert further > 2 * off
     assert VolumeJosephOperator(cone(LEAST - 1), grid).halved() is None
+    # The norm begins with that of the half, and is as near as half a percent to where many iterations lead.
+    x = operator._guess()
+    for _ in range(40):
+        x = operator.adjoint(operator(x / x.norm()))
+    assert 0.995 * float(x.norm()) ** 0.5 <= operator.norm() <= float(x.norm()) ** 0.5 * (1 + 1e-5)

@@ -11,7 +11,7 @@ from ctrecon.geometry.base import Geometry
 from ctrecon.geometry.grid import Grid
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.volume.columns import back_project_columns, project_columns, turn_back, weigh_columns
-from ctrecon.operators.volume.halved import can_be_halved, half_geometry, half_grid
+from ctrecon.operators.volume.halved import can_be_halved, doubled, half_geometry, half_grid
 from ctrecon.operators.volume.rays import Columns, Steps, columns_of
 from ctrecon.operators.volume.singly import back_project_singly, cells_of, project_singly
 from ctrecon.support.arrays import Array
@@ -62,6 +62,12 @@ class VolumeJosephOperator(LinearOperator):
         if not can_be_halved(self.geometry, self.grid):
             return None
         return VolumeJosephOperator(half_geometry(self.geometry), half_grid(self.grid))
+
+    def _guess(self) -> Tensor:
+        half = self.halved()
+        if half is None:
+            return super()._guess()
+        return doubled(half._power()[1], self.domain_shape[1:]).to(self._probe())
 
     def extra_repr(self) -> str:
         return f"{self.geometry!r}, {self.grid!r}"

@@ -43,6 +43,9 @@ class SpreadVolumeOperator(LinearOperator):
         """
         return self.here.halved()
 
+    def _guess(self) -> Tensor:
+        return self.here._guess()
+
     def extra_repr(self) -> str:
         return self.here.extra_repr()
 
