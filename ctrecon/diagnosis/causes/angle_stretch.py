@@ -57,16 +57,18 @@ def angle_stretch(scan: Scan) -> Iterator[Suggestion]:
 
 def _a_little_off(scan: Scan, stated: Float64Array) -> Iterator[Suggestion]:
     """A few hundredths over half a turn, which an image follows, but for little that is beyond chance all the same."""
-    best, gone = 1.0, 0.0
+    best, whole = 1.0, _left(scan, stated, 1.0)
     for beside in (_BESIDE, _BESIDE / 2):
-        left = [_left(scan, stated, best * (1 + by)) for by in (-beside, 0, beside)]
-        bend = left[0] - 2 * left[1] + left[2]
+        less, more = (_left(scan, stated, best * (1 + by)) for by in (-beside, beside))
+        here = whole if best == 1 else _left(scan, stated, best)
+        bend = less - 2 * here + more
         if not 0 < bend < math.inf:
             return
-        best *= 1 + beside * min(max((left[0] - left[2]) / (2 * bend), -1.5), 1.5)
-    whole = _left(scan, stated, 1.0)
-    if whole > 0:
-        gone = 1 - _left(scan, stated, best) / whole
+        # What a parabola through the three promises: of an arc that is right, nothing.
+        if best == 1 and (less - more) ** 2 / (8 * bend) < _GONE / 2 * whole:
+            return
+        best *= 1 + beside * min(max((less - more) / (2 * bend), -1.5), 1.5)
+    gone = 1 - _left(scan, stated, best) / whole if whole > 0 else 0.0
     if gone < _GONE or abs(best - 1) < _OFF:
         return
     yield Suggestion(

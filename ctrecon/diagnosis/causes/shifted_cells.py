@@ -50,6 +50,11 @@ def shifted_cells(scan: Scan) -> Iterator[Suggestion]:
     if views < _FEWEST_VIEWS or cells < _FEWEST_CELLS:
         return
     found = cell_shifts(scan)
+    if not _shows_a_seam(found):
+        return
+    elsewhere = _with_the_axis_elsewhere(scan)
+    if elsewhere is not None and elsewhere.fit.share < found.fit.share and not _shows_a_seam(elsewhere):
+        return
     tries = _Tries(scan, found)
     best = sorted(_first_tries(found, tries), key=_leaves)
     for count in _AGAIN:
@@ -61,7 +66,7 @@ def shifted_cells(scan: Scan) -> Iterator[Suggestion]:
     for step in _STEPS:
         beside = (tries.with_moved(one.inside, one.by + by) for by in (-step, step))
         one = min([one, *(other for other in beside if other is not None)], key=_leaves)
-    if abs(one.by) < _LEAST or _axis_explains(scan, one):
+    if abs(one.by) < _LEAST or (elsewhere is not None and elsewhere.fit.share <= _AXIS_AS_GOOD * _leaves(one)):
         return
     inside = np.flatnonzero(one.inside)
     yield Suggestion(
@@ -81,14 +86,21 @@ class _Moved:
     left: CellShifts
 
 
-def _axis_explains(scan: Scan, one: _Moved) -> bool:
-    """Whether the axis elsewhere explains as much: half of a detector looks like both halves moved half as far."""
+def _shows_a_seam(found: CellShifts) -> bool:
+    return bool(seams(found)) or bool(np.abs(jumps(found)).max() >= _JUMP)
+
+
+def _with_the_axis_elsewhere(scan: Scan) -> CellShifts | None:
+    """What is left with the axis where the data have it: half of a detector looks like both halves moved half as far.
+
+    Returns:
+        None where they do not say.
+    """
     assert scan.geometry is not None
     try:
-        moved = scan.with_center(estimate_center(scan.sinogram, scan.geometry).column)
-        return cell_shifts(moved).fit.share <= _AXIS_AS_GOOD * _leaves(one)
+        return cell_shifts(scan.with_center(estimate_center(scan.sinogram, scan.geometry).column))
     except CtreconError:
-        return False  # no two ends of a ray
+        return None  # no two ends of a ray
 
 
 class _Tries:
