@@ -23,6 +23,7 @@ from ctrecon.certificates import verify
 from ctrecon.certificates.interval import Dual, Empty, IntervalCertificate, certify_interval, excludes, is_member
 from ctrecon.certificates.worth import Worth, worth_of
 from ctrecon.support.arrays import Array
+from ctrecon.support.atomic import atomic_files
 from ctrecon.support.rounded import at_most
 
 GAP = 0.01
@@ -241,7 +242,7 @@ def _share_unseen(lower: float, upper: float, least: float, most: float) -> floa
 
 
 def write_answers(audit: Audit, answers: Sequence[Answer], *, image: Path | None = None) -> list[Path]:
-    """Write the certificates of an audit; older ones of the same regions are replaced.
+    """Write the certificates of an audit, all or none; older ones of the same regions are replaced.
 
     Args:
         audit: That was asked.
@@ -255,4 +256,8 @@ def write_answers(audit: Audit, answers: Sequence[Answer], *, image: Path | None
         OutputError: Where they cannot be written.
     """
     image = audit.evidence.image_path if image is None else image
-    return [answer.certificate.write_labelled(image, answer.region.label, overwrite=True)[""] for answer in answers]
+    with atomic_files() as place:
+        return [
+            answer.certificate.put_labelled(place, image, answer.region.label, overwrite=True)[""]
+            for answer in answers
+        ]

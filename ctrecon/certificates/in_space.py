@@ -22,6 +22,8 @@ from ctrecon.support.threads import split
 # Crossings held at a time, and how many rays of each block, twice, the checker's own matrix does again.
 CROSSINGS, AGAIN = 1 << 22, 8
 TOGETHER = 64
+# Voxels from the border: no ray that starts further away and climbs by a voxel a plane comes back to a volume.
+BEYOND = 1e9
 
 
 @numba.njit(nogil=True, cache=True)
@@ -98,27 +100,29 @@ def product_in_space(operator: dict[str, Any], volume: Array) -> Product:
     size *= operator["geometry"]["detector_count"]
     values, errors = np.empty(size), np.empty(size)
     for march in verify.marches_in_space(operator["geometry"], grid, CROSSINGS):
-        sums, planes = np.empty(len(march.at)), counts[march.axis]
-        # Where a crossing is no number the checker reads the border, which is 0.
-        known = np.isfinite(march.starts).all(0) & np.isfinite(march.slopes).all(0)
-        starts, slopes = np.where(known, march.starts, 0.0), np.where(known, march.slopes, 0.0)
-
-        def work(
-            a: int, b: int, march: verify.March = march, starts: Array = starts, slopes: Array = slopes,
-            sums: Array = sums,
-        ) -> None:
-            one, other = march.sides
-            most = (float(counts[one] + 1), float(counts[other] + 1))
-            _sums(
-                padded, strides[march.axis], (strides[one], strides[other]), most, counts[march.axis], starts, slopes,
-                march.length, sums, a, b,
-            )  # fmt: skip
-
-        split(len(sums), work, grain=TOGETHER)
-        off = (march.errors + verify.gamma(4 * planes + 2) * march.lengths) * largest
+        sums = _along(march, padded, counts, strides)
+        off = (march.errors + verify.gamma(4 * counts[march.axis] + 2) * march.lengths) * largest
         _compare(march, grid, padded, sums, off)
         values[march.at], errors[march.at] = sums, off
     return values, errors
+
+
+def _along(march: verify.March, padded: Array, counts: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """The sums along rays, on all threads."""
+    (one, other), sums = march.sides, np.empty(len(march.at))
+    most = (float(counts[one] + 1), float(counts[other] + 1))
+    # Where a crossing is no number, or beyond all volumes, the checker reads the border, which is 0.
+    known = (np.abs(march.starts) < BEYOND).all(0) & (np.abs(march.slopes) < BEYOND).all(0)
+    starts, slopes = np.where(known, march.starts, 0.0), np.where(known, march.slopes, 0.0)
+
+    def work(first: int, last: int) -> None:
+        _sums(
+            padded, strides[march.axis], (strides[one], strides[other]), most, counts[march.axis], starts, slopes,
+            march.length, sums, first, last,
+        )  # fmt: skip
+
+    split(len(sums), work, grain=TOGETHER)
+    return sums
 
 
 def _compare(march: verify.March, grid: dict[str, Any], padded: Array, sums: Array, off: Array) -> None:

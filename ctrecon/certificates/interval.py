@@ -17,7 +17,7 @@ from ctrecon.certificates import verify
 from ctrecon.certificates.parts import Certificate, plain, seal
 from ctrecon.errors import InputError, OutputError
 from ctrecon.support.arrays import Array
-from ctrecon.support.atomic import Files
+from ctrecon.support.atomic import Files, atomic_files
 from ctrecon.support.places import check_places
 
 # Another machine's sum is off by as much in the other direction, and takes its own bound off once more.
@@ -62,21 +62,22 @@ class IntervalCertificate(Certificate):
         Raises:
             OutputError: For another label, where files are there already, or cannot be written.
         """
-        return self.write(_labelled(Path(image_path), label), overwrite=overwrite)
+        with atomic_files() as place:
+            return self.put_labelled(place, Path(image_path), label, overwrite=overwrite)
 
     def put_labelled(
         self, place: Files, image_path: Path, label: str, *, overwrite: bool = False
     ) -> dict[str, Path]:
-        """The same as part of what ``place`` writes together.
+        """``write_labelled`` as part of what ``place`` writes together.
 
         Args:
             place: Takes each file's path, and gives where to write it meanwhile.
-            image_path: ``S.npy``; the files are ``S.LABEL...``.
-            label: Of the region: letters, digits, dash.
-            overwrite: Whether older ones may be replaced.
+            image_path: As there, and so are label and overwrite.
+            label: Of the region.
+            overwrite: Whether older ones go.
 
         Returns:
-            The paths by what they are; the certificate's is that of ``""``.
+            The paths, as there.
 
         Raises:
             OutputError: For another label, or where files are there already.

@@ -60,14 +60,15 @@ def smooth_image(
     pull = pull * torch.as_tensor(times, dtype=pull.dtype, device=pull.device)
     earlier = {} if state is None else state
     epsilon, strength = earlier.get("epsilon"), earlier.get("strength")
-    image = torch.zeros(data.shape[0], 1)
+    image = None  # where it goes on, the state has it
     if epsilon is None:
         image = _start(solver.operator, data, STRONG * pull, weights, most_iterations)
         epsilon = _epsilon(image)
-
     tolerance = TOLERANCE_IN_SPACE if data.ndim == 5 else TOLERANCE
 
-    def solved(strength: Tensor, start: Tensor, stage: str, most: int, state: State | None) -> tuple[TVResult, _Held]:
+    def solved(
+        strength: Tensor, start: Tensor | None, stage: str, most: int, state: State | None
+    ) -> tuple[TVResult, _Held]:
         held = _Held(Within(checkpoint, stage, lambda: {"strength": strength, "epsilon": epsilon}))
         return solver.solve(
             data,

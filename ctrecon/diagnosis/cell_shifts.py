@@ -35,11 +35,6 @@ class CellShifts:
     weight: Float64Array
     fit: Fit
 
-    @property
-    def size(self) -> float:
-        """The sum of squares of all shifts, in standard errors."""
-        return float(self.weight @ self.shift**2)
-
     def beyond(self, inside: BoolArray) -> float:
         """How much further to the side the cells ``inside`` stand than the others; 0 where nothing tells."""
         one, other = self.weight * inside, self.weight * ~inside

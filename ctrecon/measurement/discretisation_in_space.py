@@ -55,20 +55,21 @@ def discretisation_in_space(
     upright = plane_of_orbit(still, rows, vectors.row_mm)
     plane = Grid(rows=grid.rows, columns=grid.columns, pixel_mm=grid.pixel_mm)
     layers = Grid(rows=grid.slices, columns=grid.slices, pixel_mm=grid.slice_mm)
-    square, exponents = 0.0, []
-    for axis, count, scanner, pixels in ((1, rows, in_plane, plane), (2, columns, upright, layers)):
-        lines = np.unique(np.linspace(0, count - 1, min(count, _LINES)).round().astype(int))
-        found: list[Discretisation] = [Discretisation(square=0.0, exponent=0.0)] * len(lines)
+    kinds = ((1, rows, in_plane, plane), (2, columns, upright, layers))
+    lines = [
+        (*kind, int(line), 1 / min(kind[1], _LINES))
+        for kind in kinds
+        for line in np.linspace(0, kind[1] - 1, min(kind[1], _LINES)).round()
+    ]
+    found: dict[int, Discretisation] = {}
 
-        def look(
-            first: int, last: int, axis: int = axis, scanner: Geometry = scanner, pixels: Grid = pixels,
-            lines: Array = lines, found: list[Discretisation] = found,
-        ) -> None:
-            for k in range(first, last):
-                data, variances = sinogram.take(lines[k], axis), noise.take(lines[k], axis)
-                found[k] = discretisation(data, scanner, pixels, variances, whitened=whitened)
+    def look(first: int, last: int) -> None:
+        for k in range(first, last):
+            axis, _, scanner, pixels, line, _ = lines[k]
+            data, variances = sinogram.take(line, axis), noise.take(line, axis)
+            found[k] = discretisation(data, scanner, pixels, variances, whitened=whitened)
 
-        split(len(lines), look)
-        square += sum(one.square for one in found) * count / len(lines)
-        exponents += [one.exponent for one in found]
-    return Discretisation(square=square, exponent=float(np.mean(exponents)), spread=SPREAD_IN_SPACE)
+    split(len(lines), look)
+    square = sum(found[k].square * count * share for k, (_, count, _, _, _, share) in enumerate(lines))
+    exponent = float(np.mean([found[k].exponent for k in range(len(lines))]))
+    return Discretisation(square=square, exponent=exponent, spread=SPREAD_IN_SPACE)

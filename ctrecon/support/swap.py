@@ -41,9 +41,9 @@ def swap(new: Mapping[Path, Path], aside: Mapping[Path, Path]) -> None:
             _write(plan, {"new": _names(new), "aside": _names(aside)})
         for path, old in aside.items():
             if path.exists():
-                os.replace(path, old)  # noqa: PTH105  # the same call, and its name says what it does
+                path.replace(old)
         for path, part in new.items():
-            os.replace(part, path)  # noqa: PTH105
+            part.replace(path)
         _forget(plan)
     except BaseException:  # Ctrl-C, too
         to_the_end(lambda: _undo(new, aside, plan))
@@ -75,11 +75,11 @@ def _undo(new: Mapping[Path, Path], aside: Mapping[Path, Path], plan: Path | Non
     for path, part in new.items():
         if not part.exists():
             with suppress(OSError):
-                os.replace(path, part)  # noqa: PTH105
+                path.replace(part)
     for path, old in aside.items():
         if old.exists():
             with suppress(OSError):
-                os.replace(old, path)  # noqa: PTH105
+                old.replace(path)
     _forget(plan)
 
 
@@ -142,10 +142,10 @@ def _go_on(new: Mapping[Path, Path], aside: Mapping[Path, Path]) -> None:
         # Where something stands that is new already, what was there has gone aside, or there was nothing.
         waits = path not in new or new[path].exists()
         if path.exists() and waits and not old.exists():
-            os.replace(path, old)  # noqa: PTH105
+            path.replace(old)
     for path, part in new.items():
         if part.exists():
-            os.replace(part, path)  # noqa: PTH105
+            part.replace(path)
 
 
 def _is_mine(handle: int) -> bool:

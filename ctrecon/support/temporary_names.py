@@ -62,7 +62,7 @@ def _machine() -> str:
     said = [platform.node()]
     with suppress(OSError):  # no Linux
         said.append(Path("/proc/sys/kernel/random/boot_id").read_text())
-        said.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115  # no path, but a name
+        said.append(str(Path("/proc/self/ns/pid").readlink()))
     return sha256("\n".join(said).encode()).hexdigest()[:8]
 
 

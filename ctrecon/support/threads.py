@@ -1,7 +1,7 @@
 """Split a loop over the processor's threads. The kernels release the interpreter lock.
 
-Numbers too small to be normal (below 1e-38 in float32) are taken for 0 in such a loop: processors compute with them
-fifty times as slowly, and an image that decays to 0, as MLEM's beside the object, is full of them.
+Numbers too small to be normal (below 1e-38 in float32) are taken for 0 in such a loop: a projector in space took twenty
+times as long over them, and an image that decays to 0, as MLEM's beside the object, is full of them.
 
 A child of ``os.fork`` inherits pools of threads without their threads: whatever waits for them waits for ever, here and
 in torch's own loops. So a child begins with one thread, as torch's DataLoader has it for its workers; one that asks

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import cvxpy
 import numpy as np
 import pytest
 import torch
 
+from ctrecon.auditing.audit import write_answers
 from ctrecon.auditing.image_set import ImageSet, variation
 from ctrecon.auditing.primal_dual import CHECK, _level, smallest
 from ctrecon.auditing.regions import Ring, disc
@@ -210,6 +213,11 @@ def test_what_cannot_be_is_refused(tmp_path):
     for label in ("../up", "", "a b", "x" * 81):
         with pytest.raises(OutputError, match="label"):
             made.write_labelled(tmp_path / "u.npy", label)
+        # Of an audit's certificates all are written or none.
+        answers: Any = [SimpleNamespace(certificate=made, region=SimpleNamespace(label=one)) for one in ("good", label)]
+        nobody: Any = None
+        with pytest.raises(OutputError, match="label"):
+            write_answers(nobody, answers, image=tmp_path / "u.npy")
     assert not list(tmp_path.iterdir())
     for name, value in (("delta", 0.0), ("kappa", math.nan), ("hi", LO)):
         with pytest.raises(SettingError):

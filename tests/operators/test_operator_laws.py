@@ -87,6 +87,18 @@ def test_laws(kind: type[LinearOperator], beam: str) -> None:
     check_layer(operator, dtype=dtype)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in EXAMPLES if kind not in (AstraCpuOperator, AveragePooling)])
+def test_numbers_below_the_normal_ones_are_0_to_a_projector(kind: type[LinearOperator]) -> None:
+    """Processors take many times as long over them; what is normal by a little is no 0."""
+    operator, dtype = EXAMPLES[kind](BEAMS["fan"](), GRID)
+    least = torch.finfo(dtype).tiny
+    for apply, shape in ((operator, operator.domain_shape), (operator.adjoint, operator.range_shape)):
+        for batch in (1, 3):
+            values = torch.ones((batch, *shape), dtype=dtype)
+            assert not apply(least / 4 * values).any()
+            assert apply(1e9 * least * values).any()
+
+
 @both_beams
 def test_laws_in_float32(beam: str) -> None:
     geometry = BEAMS[beam]()

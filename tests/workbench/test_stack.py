@@ -250,7 +250,10 @@ def test_progress_has_a_rate_and_the_middle_slice_is_drawn_first(scan: Path, tmp
     # One that replaces an earlier stack draws its picture with it; one of something else is not replaced unasked.
     (tmp_path / "v.png").write_bytes(b"old")
     by_then: set[bytes] = set()
-    heed = lambda k, record: by_then.add((tmp_path / "v.png").read_bytes())  # noqa: E731
+
+    def heed(k: int, record: object) -> None:
+        by_then.add((tmp_path / "v.png").read_bytes())
+
     made = ct.reconstruct_stack(scan, tmp_path / "v.zarr", settings, overwrite=True, watch=heed)
     assert by_then == {b"old"}
     assert made.written["preview"].read_bytes()[1:4] == b"PNG"
