@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -305,49 +304,3 @@ def test_every_source_gives_the_rows_of_the_file(tmp_path: Path, kind: str, scan
     for k in range(ROWS):
         assert np.abs(np.load(evidence / f"slice-{k + 1:04d}.data.npy") - lines[:, k]).max() < 3e-4
     assert ct.verify(tmp_path / "v.zarr", scan=path)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("reconstruct one.npy -o v.zarr", "has a single slice"),
-        ("reconstruct scan.npy -o v.zarr --row 2", "drop --geometry, --row"),
-        ("reconstruct scan.npy -o v.zarr --patient-id 7", "--patient-id belongs to a DICOM series"),
-        ("reconstruct scan.npy -o v.zarr --spacing 0", "the spacing of slices must be > 0"),
-        ("reconstruct scan.npy -o full.zarr", "full.zarr is there already"),
-        ("reconstruct scan.npy -o full.zarr --overwrite", "holds other things than a stack"),
-        ("reconstruct scan.npy -o none/v.zarr", "no folder that you may write to"),
-        ("reconstruct scan.npy -o v.zarr --report r.txt", "must end in .html"),
-        ("reconstruct scan.npy -o v.nii.gz --all-slices --geometry parallel-180", "needs mm"),
-    ],
-)
-def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
-    scan: Path, words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    npy_stack(tmp_path)
-    np.save("one.npy", line_integrals()[:, 0])
-    Path("one.json").write_text(json.dumps(geometry()))
-    Path("full.zarr").mkdir()
-    Path("full.zarr/notes.txt").touch()
-    before = sorted(path.name for path in tmp_path.iterdir())
-    done = run(words)
-    assert done.exit_code == 2, done.output
-    assert message in done.output
-    assert len(done.output.strip().splitlines()) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == before
-
-
-@pytest.mark.long
-def test_memory_does_not_grow_with_the_slices(tmp_path: Path) -> None:
-    """1,000 slices of 512 x 512 within 2 GiB, of a file of zeros and one value that takes no room on disk."""
-    views, rows, cells = 16, 1000, 512
-    with h5py.File(tmp_path / "scan.h5", "w") as file:
-        data = file.create_dataset("sinogram", (views, rows, cells), "f4", chunks=(1, rows, cells), compression="lzf")
-        for view in range(views):
-            data[view] = np.where(np.abs(np.arange(cells) - 255.5) < 100, 1.0, 0.0)[None].astype("f4").repeat(rows, 0)
-    (tmp_path / "scan.json").write_text(json.dumps(geometry(views)))
-    line = f"reconstruct {tmp_path}/scan.h5 -o {tmp_path}/v.zarr --method fbp --window hann --delta 100% --size 512"
-    command = [sys.executable, "-m", "ctrecon.cli.main", *line.split(), "--no-preview"]
-    assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode == 0
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 << 20  # in KiB
