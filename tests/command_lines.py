@@ -43,6 +43,7 @@ ON_CPU = [
     f"train-peer learned-primal-dual --scanner walnut --size 24 --validation 0 -o peer.safetensors {_SMALL}",
     f"train-phantoms --scanner walnut --size 24 --validation 1 -o tiny.safetensors {_SMALL}",
 ]
+DEAR = [line for line in ON_CPU if line.startswith(("train-sudoku", "train-phantoms"))]  # seconds, before their step
 # Studies and volumes take minutes; that they ask for no GPU, test_one_place_asks_for_gpus shows.
 STUDIES = {"benchmark", "safety", "reproduce", "train-volumes"}
 # These send, receive or show files and compute nothing with torch; `dicom listen` runs "reconstruct --all-slices".

@@ -55,6 +55,7 @@ def test_weights_are_checked(tmp_path: Path) -> None:
         assert shape.least_numbers <= sum(p.numel() for p in built.parameters())
 
 
+@pytest.mark.long
 def test_a_network_can_be_trained_resumed_and_used_by_command(tmp_path: Path) -> None:
     path, puzzles = tmp_path / "mine.safetensors", tmp_path / "p.csv"
     puzzles.write_text("\n".join(write_puzzle(puzzle) for puzzle in made(20)[0]) + "\n")
@@ -68,6 +69,7 @@ def test_a_network_can_be_trained_resumed_and_used_by_command(tmp_path: Path) ->
     assert ask(EASY, "--prior", str(path), "--iterations", "2").exit_code in (0, 3)
 
 
+@pytest.mark.long
 def test_table_2_counts_cells_and_puzzles(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text(f"quizzes,solutions\n{EASY},{SOLUTION}\n")

@@ -40,6 +40,7 @@ def test_table_1_of_a_folder(tmp_path):
         list(table([tmp_path], methods_of(small_network(), None), 4))
 
 
+@pytest.mark.long
 def test_energy_dissipation_beats_one_pass_on_set5(data_dir):
     network = load_superresolution_network("superres-default", 4)
     methods = {name: method for name, method in methods_of(network, None).items() if "symmetries" not in name}

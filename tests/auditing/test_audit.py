@@ -112,6 +112,7 @@ def test_too_small_a_kappa_leaves_no_image(folder):
     assert not list(folder.glob("u.disc*"))
 
 
+@pytest.mark.long
 def test_the_map_agrees_with_the_regions(folder):
     args = (folder / "u.npy", "--scan", "--radius", 3.2, *RING, "--kappa", folder / "truth.npy", "--iterations", 400)
     facts = json.loads(run("audit", *args, "--json").output)["scan"]

@@ -112,6 +112,7 @@ def test_the_default_kappa_is_above_the_smoothest_image_and_admits_a_truth_rough
     assert variation(evidence.smoothest) < truth <= found.kappa  # TV of the smoothest itself would be false
 
 
+@pytest.mark.long
 def test_a_region_of_noise_has_no_certain_sign(audit):
     faint = disc(9, 10, 0.6, GRID.shape, Ring(gap=0.5, width=1.5))
     found = audit.ask(faint, most_iterations=1500)

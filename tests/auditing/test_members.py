@@ -85,6 +85,7 @@ def test_a_larger_delta_leaves_more_open(whole: tuple[Evidence, Gathered], tmp_p
     assert np.median(tight.range) < 0.5 * np.median(whole[1].range)
 
 
+@pytest.mark.long
 def test_what_no_ray_sees_stays_open(tmp_path: Path) -> None:
     known = evidence(tmp_path, geometry(degrees=40, cells=15), "5%")
     seen = known.operator.adjoint(_single(np.ones_like(known.data)))[0, 0].numpy()

@@ -17,6 +17,7 @@ from test_small_job import CLI, processor_seconds
 BAR = 3.0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_stack_is_three_times_as_fast_as_a_process_for_each_slice(
     full: bool, benchmark: Any, record: Callable[[tuple[str, ...], float], None], tmp_path: Path

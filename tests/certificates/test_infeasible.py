@@ -105,6 +105,7 @@ def test_a_mixture_of_images_bounds_no_worse_than_the_last_and_never_beyond_the_
         u = (u - point.gradient / one.lipschitz).clamp(0.0, 0.2)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("whitened", [False, True])
 def test_the_bound_is_tight_on_a_realistic_scan(whitened: bool) -> None:
     geometry, grid = standard_scanner("fan", 64, 90)

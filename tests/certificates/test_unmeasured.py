@@ -58,6 +58,7 @@ def test_views_of_which_no_ray_counts_are_no_views() -> None:
     assert unmeasured_directions(geometry, (0.0, 0.0), np.zeros(VIEWS, dtype=np.bool_)) == (0.0, 0.0)
 
 
+@pytest.mark.long
 def test_a_certificate_of_a_limited_angle_says_little_and_one_of_a_whole_turn_does_not() -> None:
     for views, said in ((slice(None), False), (slice(0, 24), True)):
         result = ct.reconstruct(scan("parallel", views), delta="auto", method="huber-tv")

@@ -30,6 +30,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return simulated(tmp_path_factory.mktemp("small") / "scan.npy", 24, 24)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("method", ["energy", "gradient", "cgls", "huber-tv"])
 def test_every_iterative_method_honours_delta(scan: Path, delta: float, tmp_path: Path, method: str) -> None:
     image = tmp_path / "u.npy"

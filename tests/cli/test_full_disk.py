@@ -79,7 +79,7 @@ def refused(result: Result) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.sampled(7)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("line", FULL_DISK)
 def test_a_file_that_does_not_fit_leaves_all_as_it_was(line: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
@@ -97,6 +97,7 @@ def test_a_file_that_does_not_fit_leaves_all_as_it_was(line: str, place: Path, m
         assert not [path.name for path in place.rglob(".*") if not path.name.endswith(".journal")]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("line", [f"reconstruct {SCAN} --no-preview -o {name}" for name in ("u.npy", "series/")])
 def test_a_disk_that_is_full_at_any_step_of_the_swap(line: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from command_lines import LINES, NO_TENSORS, ON_CPU, STUDIES
+from command_lines import DEAR, LINES, NO_TENSORS, ON_CPU, STUDIES
 from PIL import Image
 from stand_in_gpu import OnGpu, stand_in_gpu
 
@@ -55,7 +55,9 @@ def run(line: str) -> Result:
     return CliRunner().invoke(cli, line.split(), catch_exceptions=False)
 
 
-@pytest.mark.parametrize("line", LINES + ON_CPU)
+@pytest.mark.parametrize(
+    "line", [*LINES, *(pytest.param(line, marks=pytest.mark.long if line in DEAR else ()) for line in ON_CPU)]
+)
 def test_every_command_does_its_work(line: str, machine: Machine, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU of its own")

@@ -31,6 +31,7 @@ def command(*args: object, **kwargs: object) -> subprocess.CompletedProcess[str]
     return subprocess.run(call, capture_output=True, text=True, check=False, **kwargs)  # type: ignore[call-overload,no-any-return]
 
 
+@pytest.mark.long
 def test_a_full_disk_leaves_nothing_half_written(scan: Path, tmp_path: Path) -> None:
     def smallest_disk() -> None:
         # A limit on file size fails a write in the middle, as a full disk does.

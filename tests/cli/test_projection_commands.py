@@ -48,6 +48,7 @@ def test_raw_data_to_slices(raw: Path) -> None:
     assert facts["from_counts"] is True
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("words", "message"),
     [

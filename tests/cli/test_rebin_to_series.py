@@ -41,6 +41,7 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "raw"
 
 
+@pytest.mark.long
 def test_a_slice_of_a_file_is_of_its_patient_and_stands_where_it_was_scanned(raw: Path) -> None:
     for position in ("FFS", "HFS"):
         named = {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Žofie^M", "StudyDate": "20240229"}

@@ -94,6 +94,7 @@ def test_the_series_is_valid_dicom_and_certified(made: tuple[Path, Result]) -> N
     assert "2 images, none missing" in verified.output
 
 
+@pytest.mark.long
 def test_every_slice_is_compared_with_the_projections(projections: Path, made: tuple[Path, Result]) -> None:
     said = run(f"verify {made[0]} --scan {projections}")
     assert said.exit_code == 0, said.output
@@ -115,6 +116,7 @@ def test_a_line_for_each_slice_and_what_they_share_once(made: tuple[Path, Result
     assert lines[-1] == "2 of 2 slices are certified"
 
 
+@pytest.mark.long
 def test_json_has_an_entry_for_each_slice_and_nothing_else_is_said(raw: Path) -> None:
     done = run(f"reconstruct raw --spacing 0.2 --size 40 --pixel-mm 12 --every 2 --json -o series/ {QUICK}")
     assert done.exit_code == 0, done.output

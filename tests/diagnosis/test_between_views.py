@@ -41,6 +41,7 @@ def uneven(beam: str, kind: str) -> tuple[Scan, np.ndarray]:
     return with_data(scan, scan.sinogram * gains.reshape(-1, *[1] * (scan.sinogram.ndim - 1))), gains
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("beam", ["fan", "parallel"])
 @pytest.mark.parametrize("kind", ["each", "half"])
 def test_gains_of_views_are_found(beam: str, kind: str) -> None:
@@ -78,6 +79,7 @@ def crooked(one: Scan, other: Scan) -> float:
     return float(np.linalg.norm(f * ((f * p).sum() / (f * f).sum()) - p))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("beam", ["fan", "parallel"])
 @pytest.mark.parametrize("dark", [0.03, -0.01])
 def test_a_wrong_dark_offset_bends_the_scale_and_is_no_gain_of_views(beam: str, dark: float) -> None:
@@ -95,6 +97,7 @@ def test_a_wrong_dark_offset_bends_the_scale_and_is_no_gain_of_views(beam: str, 
     assert other.cause == "view-gain"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("beam", ["fan", "parallel"])
 @pytest.mark.parametrize("subject", ["chest", "ellipses"])
 def test_a_hundredth_of_the_open_beam_bends_the_scale_by_what_is_left_over(beam: str, subject: str) -> None:
@@ -116,6 +119,7 @@ def gains_of(kind: str) -> np.ndarray:
     return np.linspace(1, 1.02, VIEWS)[:, None]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("beam", ["fan", "parallel"])
 @pytest.mark.parametrize("kind", ["each", "drift"])
 def test_a_gain_of_two_percent_is_a_sign_although_an_image_meets_delta(beam: str, kind: str) -> None:

@@ -36,6 +36,7 @@ def of_two_halves(beam: str, *, left: float, right: float) -> Scan:
     return Scan(np.concatenate([first[:, :32], second[:, 32:]], axis=1), geometry, grid=grid)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("beam", ["fan", "parallel"])
 def test_half_a_detector_is_named_beside_a_small_shift_of_the_axis_alone(
     beam: str, monkeypatch: pytest.MonkeyPatch

@@ -57,6 +57,7 @@ SLIPS: dict[str, tuple[Callable[[], Scan], str, bool]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", SLIPS)
 def test_a_slip_is_named_first(name: str) -> None:
     make, cause, mends = SLIPS[name]
@@ -68,6 +69,7 @@ def test_a_slip_is_named_first(name: str) -> None:
     assert f"detector row {found.row}" in str(found)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("body", ["head", "ellipsoids"])
 def test_an_honest_scan_is_left_alone(body: str) -> None:
     scan = ct.simulate(body, beam="cone", size=24, views=40, noise=0.01, seed=6).scan

@@ -205,7 +205,7 @@ def check(slip: str, phantom: str, seed: int, size: int = SIZE, views: int = VIE
     return found
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("slip", QUICK)
 def test_the_right_cause_comes_first(slip: str) -> None:
     check(slip, "chest", 3, 64, 48)  # small, because it runs each time
@@ -218,6 +218,7 @@ def test_the_right_cause_comes_first_of_every_slip_and_family(slip: str, phantom
     check(slip, phantom, 8)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("phantom", "beam"), [("head", "fan"), ("polygons", "parallel")])
 def test_nothing_is_found_where_nothing_is_wrong(phantom: str, beam: str) -> None:
     scan = scan_of(phantom, beam)
@@ -255,6 +256,7 @@ def shaken(scan: Scan) -> Scan:
     return with_data(scan, np.stack([np.interp(cells - d, cells, f) for d, f in zip(by, scan.sinogram, strict=True)]))
 
 
+@pytest.mark.long
 def test_what_explains_a_small_part_is_not_called_the_cause() -> None:
     """A wrong distance takes a fifth of what motion leaves: mended by it, an image met delta, and was none."""
     found = diagnose(shaken(scan_of("chest")))

@@ -43,6 +43,7 @@ OFF = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", OFF)
 @pytest.mark.parametrize("beam", ["fan", "parallel"])
 def test_views_that_stand_elsewhere_are_found_and_brought_back(kind: str, beam: str) -> None:
@@ -69,6 +70,7 @@ def test_uneven_steps_are_named_first_and_said_although_an_image_meets_delta() -
     assert {one.name: one for one in right.structure.traits}["turns"].p_value > 0.01
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("factor", "words"), [(0.9, "gradians taken for degrees"), (1 / 1.2, "of 432 degrees")])
 def test_an_arc_of_another_length_is_measured(factor: float, words: str) -> None:
     scan = honest("fan")

@@ -236,6 +236,7 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"
 """
 
 
+@pytest.mark.long
 def test_the_worst_stay_within_a_gibibyte_and_five_seconds(tmp_path):
     worst = ("length 0xFFFFFFF0", "65535 x 65535", "deflate bomb", "5,000 nested sequences", "huge JPEG 2000",
              "100,000 frames", "garbage in a JPEG 2000", "a large picture in few bytes",

@@ -294,6 +294,7 @@ def _peaks(tmp_path: Path, turns: int, per_turn: int) -> tuple[int, int, int]:
     return count, small, large
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_scan(tmp_path: Path) -> None:
     count, small, large = _peaks(tmp_path, turns=9, per_turn=18)
     pixels = 108 * 32 * 48 * 2

@@ -154,6 +154,7 @@ def test_the_row_taken_crosses_the_plane_where_it_is_nearest_to_the_axis(scans: 
     assert np.abs(heights(still, 7) - 0.4).max() > 0.2
 
 
+@pytest.mark.long
 def test_circles_give_slices_about_their_planes(tmp_path: Path) -> None:
     protocol = dataclasses.replace(HELIX, feed_mm=0.0, turns=2, first_z_mm=5.0, rows=16, flying="FFSZ")
     synthesise(tmp_path / "axial", water_phantom(INSERTS_HU), protocol)
@@ -166,6 +167,7 @@ def test_circles_give_slices_about_their_planes(tmp_path: Path) -> None:
         rebin(scan, 20.0)
 
 
+@pytest.mark.long
 def test_a_table_may_move_the_other_way(tmp_path: Path) -> None:
     protocol = dataclasses.replace(HELIX, feed_mm=-23.0, first_z_mm=14.95, rows=48, flying="FFSZ")
     synthesise(tmp_path / "down", water_phantom(INSERTS_HU), protocol)
@@ -175,6 +177,7 @@ def test_a_table_may_move_the_other_way(tmp_path: Path) -> None:
     assert sinogram_error(rebin(scan, 1.0)) < 2e-4
 
 
+@pytest.mark.long
 def test_noise_has_the_variance_that_is_said(tmp_path: Path, scans: dict[str, ProjectionSet]) -> None:
     protocol = dataclasses.replace(HELIX, flying="FFSZ", photons=2e4)
     synthesise(tmp_path / "noisy", water_phantom(INSERTS_HU), protocol)
@@ -273,6 +276,7 @@ def test_slices_of_solids_hold_what_is_inside() -> None:
     assert ball.slice(grid, 5.1).sum() == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("feed_mm", "least", "most"), [(6.0, 1.0, 8.0), (36.0, 15.0, 60.0)])
 def test_what_changes_along_the_axis_is_seen_only_nearly(
     feed_mm: float, least: float, most: float, tmp_path: Path

@@ -84,6 +84,7 @@ def run(*arguments, code=0):
     return done.output
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("method", ["energy", "cgls", "huber-tv"])
 def test_from_its_file_to_the_report(scan, method, tmp_path):
     image = tmp_path / f"{method}.npy"

@@ -33,6 +33,7 @@ print(count)
 """
 
 
+@pytest.mark.long
 def test_every_module_imports_without_what_only_posix_has(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -113,6 +113,7 @@ def test_edf(tmp_path):
         read_scan(info)
 
 
+@pytest.mark.long
 def test_2detect(tmp_path):
     folder = tmp_path / "slice00002" / "mode1"
     folder.mkdir(parents=True)

@@ -95,6 +95,7 @@ def test_hdf5_with_a_monstrous_chunk(tmp_path):
     refuse(path, "one chunk of sinogram would grow")
 
 
+@pytest.mark.long
 def test_matlab_bombs(tmp_path):
     """A compressed variable that claims or unpacks too much, by its own header."""
     path = tmp_path / "bomb.mat"

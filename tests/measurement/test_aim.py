@@ -118,6 +118,7 @@ def test_where_no_weight_leads_to_the_aim_delta_itself_is_met():
     assert 0.98 * delta.value < outcome.history[-1].residual <= delta.value
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("struck", [False, True])
 def test_edges_that_one_view_sees_end_on_are_no_zingers(struck):
     """They stand out like some; taken away, they would make the noise many times as strong as it is."""

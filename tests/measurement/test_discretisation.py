@@ -41,6 +41,7 @@ def white(scan, relative, seed=0):
     ), sigma
 
 
+@pytest.mark.sampled(24)
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 @pytest.mark.parametrize(("beam", "size", "views", "ratio"), [
     ("fan", 64, 60, 1.0), ("parallel", 96, 12, 1.0), ("fan", 96, 40, 0.75), ("parallel", 80, 30, 1.3),

@@ -12,6 +12,7 @@ from ctrecon.phantoms.bodies import BODIES
 FAMILIES = [pytest.param(one.name, marks=[pytest.mark.long] * (one.name == "trunk")) for one in BODIES]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_true_volume_meets_delta_and_would_not_meet_that_of_noise_alone(family: str) -> None:
     made = ct.simulate(family, beam="cone", size=24, views=24, noise=0.005, seed=4)

@@ -75,6 +75,7 @@ def test_what_is_asked_for_is_what_comes() -> None:
         assert max(grid.size_mm) == pytest.approx(field_of_view_mm(FAN))
 
 
+@pytest.mark.long
 def test_every_synthesised_slice_is_feasible_on_the_default_grid(tmp_path) -> None:
     """Without noise, the hardest case: all that is not explained is the grid's. The old default grid misses."""
     protocol = Protocol(rows=12, columns=92, column_pitch_mm=10.28, per_turn=90, turns=2.0, feed_mm=8.0,

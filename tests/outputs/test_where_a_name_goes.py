@@ -88,7 +88,7 @@ def formats() -> list[str]:
     return sorted({type(load_format(suffix)): suffix for suffix in SUFFIXES}.values())
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("suffix", [".npy", *VOLUME_SUFFIXES])
 def test_an_image_and_all_beside_it_name_nobody(
     suffix: str, marked: tuple[Path, dict[str, str]], tmp_path: Path
@@ -100,6 +100,7 @@ def test_an_image_and_all_beside_it_name_nobody(
     assert found_in(out, marks) == {}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("suffix", formats())
 def test_a_volume_of_all_slices_names_nobody(suffix: str, marked: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     raw, marks = marked

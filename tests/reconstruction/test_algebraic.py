@@ -30,6 +30,7 @@ def decibels(image: np.ndarray) -> float:
     return float(20 * np.log10(np.ptp(truth) / np.sqrt(np.mean((image.astype(float) - truth) ** 2))))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("method", NEW)
 def test_delta_ends_it_with_a_certificate_before_it_fits_the_noise(method: str) -> None:
     found = ct.reconstruct(made().scan, method=method)
@@ -61,6 +62,7 @@ def small(seed: int = 0) -> tuple[SparseOperator, torch.Tensor, torch.Tensor]:
     return operator, u, operator(u)
 
 
+@pytest.mark.long
 def test_sirt_and_mlem_find_the_image_that_explains_all() -> None:
     operator, _, f = small()
     for iterates in (sirt_iterates(operator, f), mlem_iterates(operator, f)):

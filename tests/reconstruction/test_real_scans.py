@@ -49,6 +49,7 @@ def test_helsinki_scans_segment_as_the_challenge_says(data_dir: Path, name: str,
     assert check(tmp_path / "u.certificate.json").valid
 
 
+@pytest.mark.long
 def test_a_delta_that_a_real_scan_does_not_meet_is_reported(data_dir: Path) -> None:
     path = data_dir / "sinograms" / "htc2022" / "htc2022_ta_full.mat"
     result = reconstruct(path, "0.05%", every=24, size=128)
@@ -57,6 +58,7 @@ def test_a_delta_that_a_real_scan_does_not_meet_is_reported(data_dir: Path) -> N
     assert result.outcome.reason in ("the residual no longer falls", "budget spent", "infeasible")
 
 
+@pytest.mark.long
 def test_the_thorax_from_counts(data_dir: Path) -> None:
     result = reconstruct(data_dir / "sinograms" / "thorax_transmission" / "phan_trans.mat", "auto")
     assert result.certified

@@ -73,6 +73,7 @@ def small(geometry: ct.FanBeam) -> ct.Scan:
     return replace(made.scan, grid=None)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("geometry", [FAN, PLAIN], ids=["half", "whole"])
 def test_a_small_object_is_left_alone_and_its_slips_are_named(geometry: ct.FanBeam) -> None:
     scan = small(geometry)

@@ -47,6 +47,7 @@ def test_a_row_holds_every_score_and_reuses_only_those_of_the_same_data(two_phan
     assert other.mean("huber_tv") < 99
 
 
+@pytest.mark.long
 def test_counts_are_weighted_for_everyone(two_phantoms: TestSet) -> None:
     noise = Counts(1e4)
     assert noise.name == "1e4 photons"

@@ -78,6 +78,7 @@ def test_the_command_writes_picture_claims_and_paths(tmp_path: Path) -> None:
     assert refused.exit_code == 2
 
 
+@pytest.mark.long
 def test_what_overfitting_erases_is_kept_by_dissipation(tmp_path: Path) -> None:
     """Figure 1 at 32 x 32 pixels. The bars of contrast are the paper's; a blob of nothing meets none."""
     problem = walnut_scanner(32, 40)
@@ -104,6 +105,7 @@ def test_what_overfitting_erases_is_kept_by_dissipation(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 4
 
 
+@pytest.mark.long
 def test_the_curves_of_figure_4_in_a_small_form() -> None:
     problem = walnut_scanner(64, 60)
     network, _ = load_ct_network("ct-default")

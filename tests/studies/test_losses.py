@@ -29,6 +29,7 @@ def test_as_many_scans_as_there_are_pairs_hold_every_family_in_every_noise():
     assert len({(k % len(FAMILIES), k % len(NOISES)) for k in range(scans)}) == scans
 
 
+@pytest.mark.long
 def test_a_delta_that_is_too_large_costs_the_method_that_ends_at_it(monkeypatch):
     """Against the true residual; the learned method ends below delta anyway."""
     network = load_ct_network("ct-default")[0]

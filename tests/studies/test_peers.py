@@ -73,6 +73,7 @@ def test_the_gradient_goes_through_the_operator(phantoms: TestSet) -> None:
     assert float(data.grad.abs().max()) > 0
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", PEERS)
 def test_a_peer_learns_on_the_scans_of_the_directions_in_their_order(kind: str) -> None:
     ours = Supply(DATA, 2, torch.device("cpu"), seed=3, only=(SCANNER,), starts=4)

@@ -81,6 +81,7 @@ def test_rows_sum_up_readings() -> None:
     assert rows["all"].spurious_hu == pytest.approx(np.sqrt(12.5))
 
 
+@pytest.mark.long
 def test_the_bench_on_a_small_image() -> None:
     problem = walnut_scanner(64, 60)
     bench = Bench(load_ct_network("ct-default")[0], problem)

@@ -54,6 +54,7 @@ def test_a_cohort_depends_on_its_seed_and_number_alone() -> None:
     assert not same(plain[0], other[0])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_phantoms_drawn_in_other_processes_are_the_same() -> None:
     orders = []

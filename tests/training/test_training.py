@@ -57,6 +57,7 @@ class OnePhantom:
         return PhantomSource([FAMILIES[0].sample]).draw(np.random.default_rng(5), problem)
 
 
+@pytest.mark.long
 def test_training_improves_the_certified_image() -> None:
     truth, clean = OnePhantom().draw(np.random.default_rng(), PROBLEM)
     data = noisy(clean, 0.02, seed=5)

@@ -43,6 +43,7 @@ def test_without_objects_no_slab_of_them_is_drawn():
     assert starts.truth.shape[2] == 4
 
 
+@pytest.mark.long
 def test_a_network_of_three_slices_learns_from_volumes():
     torch.manual_seed(0)
     network = UNet(UNetShape(slices=3, widths=(4, 4, 4)))

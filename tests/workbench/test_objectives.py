@@ -49,6 +49,7 @@ def test_every_energy_falls_and_delta_is_that_of_the_data(
     assert (other > 0.01) is ((energy, regularise) != ("least-squares", None))
 
 
+@pytest.mark.long
 def test_a_heavier_weight_makes_a_smoother_image(counted: ct.Scan) -> None:
     def roughness(image: np.ndarray) -> float:
         return float(np.abs(np.diff(image)).sum())

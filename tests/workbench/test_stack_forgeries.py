@@ -80,6 +80,7 @@ def free(at):
     return any(key in FREE for key in at)
 
 
+@pytest.mark.long
 def test_a_forged_manifest_says_nothing_false_and_never_trips(store):
     place = store / "evidence" / "manifest.json"
     raw = place.read_bytes()

@@ -84,6 +84,7 @@ def check(tmp_path: Path, **texts: str) -> dict[str, str]:
     return {path.stem: "\n".join(line for line in said if path.name in line) for path in files}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_type_checker_sees_through_the_lazy_door(tmp_path: Path) -> None:
     wrong = USER.replace("looks=2", "look=2").replace("residual: float", "residual: str")

@@ -95,6 +95,7 @@ OTHERS = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", PUT)
 def test_what_is_of_another_scan_is_refused_and_said(kind, tmp_path):
     scan, file = measured(), tmp_path / "scan.npz"

@@ -31,6 +31,7 @@ def run(*words):
     return done.exit_code, done.output
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("method", ["cgls", "huber-tv", "energy", "gradient"])
 def test_every_method_meets_delta_and_is_certified(method):
     result = ct.reconstruct(SCAN, delta=1.35 * NOISE, method=method)
@@ -103,6 +104,7 @@ def result():
     return ct.reconstruct(SCAN, delta=1.35 * NOISE, method="cgls")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["u.zarr", "u.tif", "u.h5", "u.nii.gz"])
 def test_a_volume_stands_in_the_formats_of_stacks_and_is_what_is_certified(tmp_path, result, name):
     target = StackTarget(path=tmp_path / name)

@@ -165,9 +165,9 @@ def serve() -> Iterator[Callable[[Handler], str]]:
         server.server_close()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _sockets_that_the_library_forgets() -> Iterator[None]:
-    """pynetdicom leaves the socket of a failed connection to the garbage collector: here, not in another test."""
+    """pynetdicom leaves the socket of a failed connection to the garbage collector: here, not in another module."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

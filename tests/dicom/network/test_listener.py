@@ -62,6 +62,7 @@ def test_a_study_is_processed_and_delivered_and_nothing_says_whose_it_is(tmp_pat
     assert (tmp_path / "queue").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.long
 def test_objects_that_come_late_make_the_study_anew_with_all_of_them(tmp_path: Path, marks: Path) -> None:
     options = ("--command", processing(marks), "--quiet", 0.1)
     with Sink() as sink, Listening(tmp_path / "queue", sink.node, options) as node:
@@ -92,7 +93,7 @@ def kill_when(node: Listening, point: str, sink: Sink, marks: Path) -> None:
     node.kill()
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "point", ["arriving", "running", "between objects of the result", "sending", "unconfirmed"]
 )
@@ -115,6 +116,7 @@ def test_killed_at_any_point_a_study_gives_one_result(point: str, tmp_path: Path
     assert not any([*(tmp_path / "queue" / state).iterdir()] for state in ("incoming", "ready", "running", "sending"))
 
 
+@pytest.mark.long
 def test_killed_between_objects_the_sender_repeats_and_nothing_is_doubled(tmp_path: Path, marks: Path) -> None:
     options = ("--command", processing(marks), "--instances", 4, "--quiet", 600)
     objects = study(tmp_path / "one", 1, 4)
@@ -204,6 +206,7 @@ def test_processing_that_takes_too_long_or_writes_nothing_fails(tmp_path: Path) 
             assert words in run("dicom", "queue", folder).output
 
 
+@pytest.mark.long
 def test_a_result_that_is_not_certified_is_sent_and_the_log_says_so(tmp_path: Path) -> None:
     for code, said in ((3, True), (0, False)):
         command = f"sh -c 'cp {{input}}/*.dcm {{output}}; exit {code}'"

@@ -54,6 +54,7 @@ def test_without_files_there_is_no_section(tmp_path: Path) -> None:
     assert "Other images of the same data" not in page_of(reconstruct(tmp_path)).words
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("what", ["map", "list", "image", "delta", "large", "negative"])
 def test_what_was_changed_is_left_out_with_a_sentence(made: Path, tmp_path: Path, what: str) -> None:
     image = changed(made, tmp_path)
