@@ -78,6 +78,7 @@ def test_copies_of_test_images_are_not_trained_on(tmp_path):
     assert (len(found.images), found.left_out) == (2, 1)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("most_steps", [1, 8])
 def test_training_lowers_the_loss_and_repeats(most_steps):
     def trained(steps):

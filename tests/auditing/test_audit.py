@@ -103,6 +103,7 @@ def test_a_larger_kappa_or_box_gives_a_wider_range(folder):
     assert narrow[1] < wide[1]
 
 
+@pytest.mark.long
 def test_too_small_a_kappa_leaves_no_image(folder):
     result = run("audit", folder / "u.npy", "--roi", "24,14,3.2", *RING, "--kappa", "5%", "--json")
     assert result.exit_code == 3

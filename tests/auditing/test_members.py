@@ -79,6 +79,7 @@ def test_pushed_members_lie_further_apart_than_methods_do(whole: tuple[Evidence,
     assert pushed > 1.5 * methods
 
 
+@pytest.mark.long
 def test_a_larger_delta_leaves_more_open(whole: tuple[Evidence, Gathered], tmp_path: Path) -> None:
     tight = gather_members(evidence(tmp_path, geometry(), "0.8%"), count=5, **SMALL)
     assert len(tight.counted) == 5

@@ -43,7 +43,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory, full: bool) -> Path:
     return path
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["reconstruct", "without preview", "import torch"])
 def test_small_job(
     what: str, full: bool, benchmark: Any, record: Callable[[tuple[str, ...], float], None],

@@ -144,6 +144,7 @@ def test_the_largest_difference_goes_with_the_projector_too():
 # --- whatever is changed is refused ---------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("case", ["grey", "colour"])
 def test_every_changed_byte_is_refused(case, tmp_path):
     paths = written(case, tmp_path)

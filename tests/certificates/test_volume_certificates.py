@@ -131,6 +131,7 @@ def test_what_was_changed_is_refused(certified, tmp_path, change):
     assert verdict.readable
 
 
+@pytest.mark.long
 def test_no_volume_meets_an_impossible_delta_and_that_is_proved():
     scan, _ = noisy()
     operator = VolumeJosephOperator(scan.geometry, GRID)

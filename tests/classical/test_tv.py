@@ -40,6 +40,7 @@ def by_cvxpy(f: Tensor, alpha: float, epsilon: float, nonnegative: bool, weights
     return unit * torch.from_numpy(np.asarray(u.value))[None, None]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("nonnegative", [True, False])
 def test_huber_tv_agrees_with_cvxpy(nonnegative: bool):
     A = operator64()
@@ -148,6 +149,7 @@ def test_tv_honours_delta_with_the_largest_weight_that_can():
         assert bool((psnr(result.image, truth) > psnr(cgls(A, f, delta=delta, weights=w).image, truth)).all())
 
 
+@pytest.mark.long
 def test_tv_says_when_no_weight_meets_delta():
     A, truth = operator64(), image()
     f, _ = measured(A, truth, 0.3)

@@ -46,6 +46,7 @@ def test_a_full_disk_leaves_nothing_half_written(scan: Path, tmp_path: Path) -> 
     assert not [name for name in files(tmp_path) if name.startswith(("u.", ".u"))]
 
 
+@pytest.mark.long
 def test_without_standard_output_a_command_does_its_work(scan: Path) -> None:
     result = command("info", scan, "--geometry", "parallel-180", preexec_fn=lambda: [os.close(n) for n in (0, 1)])
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

@@ -91,6 +91,7 @@ def test_a_whole_answer_is_not_cut_and_a_part_of_one_is() -> None:
         assert torch.allclose(part.point.discrepancy, delta, rtol=1e-4)
 
 
+@pytest.mark.long
 def test_no_rule_ends_a_descent_before_its_least_iterations_unless_it_stands_still() -> None:
     energy, truth, _ = small_problem()
     found, start = energy.at(truth).discrepancy, torch.zeros_like(truth)

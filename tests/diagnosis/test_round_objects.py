@@ -70,5 +70,6 @@ def test_equal_views_are_not_taken_for_few_bits() -> None:
     assert not list(few_values(scan))
 
 
+@pytest.mark.long
 def test_what_is_less_than_coarse_pixels_leave_has_no_cause() -> None:
     assert not diagnose(scan_of("fan", "inserts", 0.0)).findings

@@ -270,7 +270,7 @@ def swapped(scan: Scan) -> Scan:
 
 
 def test_a_slip_that_nobody_thought_of_is_no_silence() -> None:
-    bad = swapped(scan_of("chest"))
+    bad = swapped(scan_of("chest", size=64))
     found = diagnose(bad)
     assert [finding.cause for finding in found.findings] == ["unexplained"]
     assert "no slip that is known" in str(found.findings[0])
@@ -295,7 +295,7 @@ def test_mirror_images_are_said_to_be_such_and_either_can_be_mended() -> None:
 
 def test_every_cause_keeps_the_scan_and_never_fails() -> None:
     """Causes look at whatever is handed to them, also at what has no orbit, no grid, few cells, or is constant."""
-    scan = scan_of()
+    scan = scan_of(size=48, views=36)
     few = ct.Scan(np.ones((5, 9), np.float32), ct.ParallelBeam(angles_rad=(0.0, 0.5, 1.0, 1.5, 2.0), detector_count=9))
     free = ct.Scan(scan.sinogram, ct.VectorGeometry.of(fan(scan)))
     for one in (scan, few, free, dataclasses.replace(scan, grid=None)):

@@ -299,6 +299,7 @@ def test_another_encoding_is_the_same_series(series: Path, tmp_path: Path) -> No
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.long
 def test_the_map_is_computed_again(series: Path) -> None:
     """Also where the manifest was made to fit, or is left out."""
     (series / "manifest.dcm").unlink()

@@ -133,6 +133,7 @@ def test_it_says_that_it_is_research_and_who_the_patient_is(series: Path) -> Non
     assert "Certified for the stored pixels" in image.DerivationDescription
 
 
+@pytest.mark.long
 def test_the_same_input_gives_the_same_bytes(series: Path, tmp_path: Path) -> None:
     again = write(tmp_path / "again")
     assert [path.read_bytes() for path in dicom_files(again)] == [path.read_bytes() for path in dicom_files(series)]

@@ -87,6 +87,7 @@ def test_without_a_template_the_patient_is_nobody_and_two_nobodies_differ(tmp_pa
         assert errors_of(path) == []
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("whose", [{"PatientID": "", "PatientName": "A^B"}, {"PatientID": "9", "PatientName": ""},
                                    {"PatientID": "", "PatientName": ""}])  # fmt: skip
 def test_a_patient_of_an_archive_stays_as_it_is_there_also_without_name_or_number(

@@ -186,6 +186,7 @@ def spoiled(frame: bytes, syntax: str) -> list[bytes]:
     return [after, *(frame[:2] + app(code) + frame[2:] for code in marks)]
 
 
+@pytest.mark.long
 def test_every_container_of_every_transfer_syntax(data_dir):
     folder = data_dir / "dicom" / "transfer_syntaxes"
     seen = set()

@@ -67,7 +67,7 @@ def errors_hu(scan: Scan) -> list[float]:
     return [abs(float(value)) for value in found]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("span", ["full", "short"])
 def test_inserts_have_their_hu(scans: dict[str, ProjectionSet], mode: str, span: Any) -> None:
@@ -226,6 +226,7 @@ def test_what_was_not_scanned_is_refused_in_one_line(scans: dict[str, Projection
         slice_positions(short)
 
 
+@pytest.mark.long
 def test_a_fast_table_is_rebinned_from_part_of_a_turn_and_says_what_it_missed(tmp_path: Path) -> None:
     fast = dataclasses.replace(HELIX, feed_mm=48.0, turns=1.2, first_z_mm=-28.8, flying="FFSNONE", columns=60,
                                column_pitch_mm=15.76)

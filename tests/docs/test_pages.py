@@ -22,6 +22,7 @@ import dicom_files
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from command_lines import PUZZLE
 from PIL import Image
 from test_docs import PAGES, ROOT
 
@@ -36,6 +37,7 @@ SMALLER: dict[str, dict[str, str]] = {
         "reconstruct raw --z": "--method cgls --no-preview --size 48",
         "reconstruct slices/": "--method cgls --no-preview --size 48",
         "reconstruct raw --all-slices": "--spacing 48 --size 32 --method cgls --no-preview",
+        "reconstruct raw --all-slices --size": "--spacing 48 --method cgls --no-preview",
         "reconstruct raw/ --all-slices": "--spacing 48 --size 32 --method cgls --no-preview",
         "rebin raw": "--spacing 6",
         "simulate --from-dicom": "--views 60",
@@ -49,7 +51,7 @@ SMALLER: dict[str, dict[str, str]] = {
     "README.md": {
         "simulate --phantom": "--size 82 --views 70",
         "audit": "--iterations 10",
-        "train-phantoms": "--scanner arcs --size 24 --batch 1 --steps 1 --validation 0",
+        "train-phantoms": "--scanner walnut --size 16 --batch 1 --validation 0",
     },
     "tutorial_audit.md": {
         "simulate --image": "--size 82 --views 30",
@@ -63,7 +65,7 @@ SMALLER: dict[str, dict[str, str]] = {
         "simulate --phantom discs.py --seed 3 --noise": "--size 32 --views 20",
         "train-phantoms": "--size 24 --batch 1 --steps 1",
         "reproduce helsinki --phantoms": "--size 16 --count 1 --opening 30",
-        "reconstruct": "--size 16 --delta 12%",
+        "reconstruct": "--size 24 --delta 12%",
         "audit": "--kappa 105% --radius 4 --iterations 2",
     },
     "faq.md": {"reconstruct": "--no-preview"},
@@ -74,9 +76,10 @@ SMALLER: dict[str, dict[str, str]] = {
         "reconstruct cone.npz": "--method cgls",
     },
 }
+HARD = "000000061050700000200009000000800300401000000600000000000060080030040000020000700"
 # Where a page's scan is made smaller, so are the places that its commands name.
 PLACES = {
-    "README.md": {"--roi 26,90,6": "--roi 13,45,3"},
+    "README.md": {"--roi 26,90,6": "--roi 13,45,3", HARD: PUZZLE},
     "tutorial_audit.md": {
         "82,94,6.5": "41,47,3.3", "82-94-6p5": "41-47-3p3", "82,94,3.3": "41,47,1.8", "82-94-3p3": "41-47-1p8",
     },
@@ -87,6 +90,9 @@ SMALLER_PYTHON: dict[str, dict[str, str]] = {
     "tutorial.md": {"(48, 30, 5)": "(24, 15, 3)", "96": "48", "128": "64", "0.43": "0.86", "_mm=1.2": "_mm=2.4"},
     "tutorial_audit.md": {"(radius, size=164)": "(radius, size=82)", "most_iterations=1000": "most_iterations=200"},
     "tutorial_own_objects.md": {"size=128)": "size=48)", "=128": "=48", "4 * 0.1483": "512 / 48 * 0.1483"},
+    "tutorial_layer.md": {
+        "range(250)": "range(80)", "range(48)": "range(28)", "(0, 40,": "(0, 20,", "40:]": "20:]", "< 0.45": "< 0.6",
+    },
     "diagnosis.md": {'"head", noise': '"head", size=96, views=72, noise', "87.5": "51.5"},
 }
 BLOCK = re.compile(

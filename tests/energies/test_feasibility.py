@@ -177,6 +177,7 @@ def latin(puzzle: list[str]) -> tuple[Feasibility, Tensor]:
     return Feasibility([Simplex(1), Simplex(2), Simplex(3), boxes, Fixed(known, given)]), given
 
 
+@pytest.mark.long
 def test_a_small_sudoku_is_a_feasibility_problem() -> None:
     energy, start = latin(["1030", "0041", "0100", "4003"])
     end = last(list(descend(energy, NegativeGradient(), start, stop=(LowEnergy(1e-8),), most_iterations=100)))

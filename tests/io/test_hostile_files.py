@@ -66,6 +66,7 @@ def test_npz_names_are_no_paths(tmp_path):
     assert not (tmp_path.parents[1] / "evil.npy").exists()
 
 
+@pytest.mark.long
 def test_hdf5_bombs(tmp_path):
     path = tmp_path / "bomb.h5"
     with h5py.File(path, "w") as file:

@@ -32,6 +32,7 @@ def scans(count=3, size=32):
         yield one, scan, delta, float(np.linalg.norm(left))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("sizes", "views"), [([8, 10], [3, 4, 5]), ([8], [3, 4]), ([8, 10, 12], [3])])
 def test_every_family_meets_every_beam_size_and_number_of_views_together(sizes, views):
     """After as many turns as there are of these; else a family would be judged by its beams."""
@@ -111,6 +112,7 @@ def test_where_noise_decides_an_image_is_as_near_to_the_object_as_with_the_true_
     assert max(lost) < 1.0
 
 
+@pytest.mark.long
 def test_where_no_weight_leads_to_the_aim_delta_itself_is_met():
     _, scan, delta, _ = next(scans(1))
     impossible = replace(delta, aim=1e-4 * delta.value)

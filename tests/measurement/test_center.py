@@ -51,7 +51,7 @@ def fan(column, *, views=180, span=2 * math.pi, detectors=200, spacing=0.6):
     )
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("column", [79.5, 70.0, 92.3])
 @pytest.mark.parametrize(
     ("changes", "method"),
@@ -72,6 +72,7 @@ def test_parallel_beams(column, changes, method):
     assert found.column == pytest.approx(column, abs=0.3)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("column", [99.5, 95.0, 107.4])
 @pytest.mark.parametrize("span", [2 * math.pi, 1.4 * math.pi])
 def test_fan_beams(column, span):

@@ -23,6 +23,7 @@ def test_counts_give_back_the_line_integrals_they_came_from():
     np.testing.assert_allclose(variance, (N + 9) / N**2)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("photons", [3e2, 1e4])
 def test_the_variance_is_that_of_repeated_scans(photons):
     """Over many seeds; and it is not that of twice the photons."""
@@ -35,6 +36,7 @@ def test_the_variance_is_that_of_repeated_scans(photons):
     assert np.mean(measured / claimed) != pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.long
 def test_the_whitened_residual_of_the_truth_lies_below_delta_as_often_as_promised():
     f = discs(parallel(views=20))
     delta = delta_from_variance(f.size, 0.9)

@@ -106,6 +106,7 @@ def test_without_a_whole_turn_the_shorter_side_cuts_off(beam: str, left: int) ->
     assert moved.grid is not None
 
 
+@pytest.mark.long
 def test_the_image_is_wide_enough_and_explains_the_data() -> None:
     made = simulated()
     cut = middle_of(made.scan)

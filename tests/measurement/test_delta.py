@@ -110,7 +110,7 @@ def test_a_percentage_of_nothing():
 # Counts to second order
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("photons", "sigma", "gain"),
     [(30.0, 0.0, 1.0), (100.0, 10.0, 1.0), (60.0, 4.0, 3.0), (1e5, 0.0, 1.0), (6.0, 0.0, 1.0), (30.0, 20.0, 1.0)],
@@ -292,6 +292,7 @@ def test_the_command_prints_and_writes_its_rows(tmp_path):
     assert f"| {rows[0]['within']:.1%} |" in result.output
 
 
+@pytest.mark.long
 def test_the_command_counts_true_images_within_delta(tmp_path):
     """Of four objects in eleven noises all but few; with noise alone in delta, hardly any but in strong noise."""
     arguments = ["reproduce", "coverage", "--size", "32", "--views", "24"]

@@ -37,6 +37,7 @@ def test_noise_that_neighbours_share_is_not_missed(views):
         assert most(clean + noise)[0] < 0.9 * level(noise)
 
 
+@pytest.mark.long
 def test_noise_of_a_scintillator_that_blurs_before_white_noise_is_not_missed_nor_is_a_drift():
     """Light that spreads blurs object and quanta, what comes after is white; and the beam drifts in a smooth profile.
 

@@ -91,6 +91,7 @@ def test_a_random_network_cannot_disregard_the_measurement(
     assert float(found) > 3 * value
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("geometry", [PARALLEL, FAN], ids=["parallel", "fan"])
 def test_all_methods_agree_on_where_things_are(geometry: ParallelBeam | FanBeam) -> None:
     case = simulated(geometry)
@@ -134,6 +135,7 @@ def test_every_iteration_can_be_watched(method: Callable[..., Outcome]) -> None:
         assert residuals == sorted(residuals, reverse=True)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("geometry", [PARALLEL, FAN], ids=["parallel", "fan"])
 def test_fbp_takes_the_smoothest_filter_that_meets_delta(geometry: ParallelBeam | FanBeam) -> None:
     case = simulated(geometry)

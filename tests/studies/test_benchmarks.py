@@ -79,6 +79,7 @@ def test_mirror_images_get_mirrored_answers() -> None:
         assert not torch.allclose(network.network(x.flip(axes)).flip(axes), network.network(x), atol=1e-5)
 
 
+@pytest.mark.long
 def test_the_command_prints_and_writes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     families = FAMILIES[::2]
     monkeypatch.setattr("ctrecon.phantoms.FAMILIES", families)

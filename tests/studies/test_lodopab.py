@@ -99,6 +99,7 @@ def set_of(folder: Path, images: int = 2) -> None:
             file.create_dataset("data", data=values)
 
 
+@pytest.mark.long
 def test_the_set_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_of(tmp_path)
     (tmp_path / "patient_ids_rand_test.csv").write_text("7\n9\n")

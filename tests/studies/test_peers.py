@@ -121,6 +121,7 @@ def test_weights_of_peers_and_of_directions_are_not_taken_for_each_other(tmp_pat
         PostProcessingShape(inputs=2)
 
 
+@pytest.mark.long
 def test_two_commands_from_training_to_the_table(tmp_path: Path, phantoms: TestSet) -> None:
     weights = tmp_path / "peer.safetensors"
     line = ["train-peer", "learned-primal-dual", "--scanner", "walnut", "--size", "16", "--steps", "2", "--batch", "1",

@@ -32,6 +32,7 @@ def test_a_hundred_lesions_are_of_all_kinds_and_the_same_each_time():
         cases(0)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("number", [1, 22, 27])
 def test_a_lesion_is_in_the_object_where_it_is_said_to_be(number):
     case = cases()[number]

@@ -138,6 +138,7 @@ def test_objects_are_read_and_split_by_name(tmp_path: Path, data_dir: Path) -> N
         read_objects(tmp_path)
 
 
+@pytest.mark.long
 def test_a_training_on_all_of_it_repeats_under_its_seed() -> None:
     data = TrainingData(
         samplers=SAMPLERS, objects=[HeldObject("disc", [disc(0.6)], False)], pictures=[disc(0.4, 1.0)]

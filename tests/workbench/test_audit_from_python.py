@@ -24,6 +24,7 @@ def result() -> ct.Reconstruction:
     return ct.reconstruct(scan, delta="3%", device="cpu")
 
 
+@pytest.mark.long
 def test_of_a_result_in_memory(result: ct.Reconstruction, capfd: pytest.CaptureFixture[str]) -> None:
     heard: list[str] = []
     found = ct.audit(result, roi=(16, 16, 4), iterations=200, progress=lambda now: heard.append(str(now)))

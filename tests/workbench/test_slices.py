@@ -30,6 +30,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_what_all_slices_share_is_made_once(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     estimated, loaded = [], []
     norm, load = LinearOperator.norm, running.load_ct_network

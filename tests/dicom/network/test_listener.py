@@ -194,6 +194,7 @@ def test_without_a_command_it_is_ctrecon_that_reconstructs(tmp_path: Path) -> No
         assert not sink.got
 
 
+@pytest.mark.long
 def test_processing_that_takes_too_long_or_writes_nothing_fails(tmp_path: Path) -> None:
     silent = "sh -c 'sleep 60; : {input} {output}'"
     cases = ((silent, "no progress for 1 s", 1), ("true {input} {output}", "no DICOM", 9))
@@ -276,6 +277,7 @@ def test_the_log_says_where_an_error_came_from_and_no_value(tmp_path: Path, debu
     queue.close()
 
 
+@pytest.mark.long
 def test_work_that_is_killed_from_outside_is_begun_again_until_it_comes_no_further(tmp_path: Path) -> None:
     steps = "mkdir -p ../.x.journal; n=$(ls ../.x.journal | wc -l); [ $n -ge 5 ] || : > ../.x.journal/$n"
     ends = {"done": "[ $n -ge 5 ] || kill -9 $$; cp {input}/*.dcm {output}", "failed": "kill -9 $$; : {input} {output}"}
