@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pydicom
 import pytest
+from pydicom import Dataset
+from raw_facts import TRUE, coded, state
 
 from ctrecon.dicom.raw import ct_pd_tags as tags
 from ctrecon.dicom.raw.ct_pd_bounds import PUBLIC
@@ -20,16 +24,6 @@ from ctrecon.errors import InputError
 
 HELIX = Protocol(rows=4, columns=16, column_pitch_mm=59.0, per_turn=24, turns=0.1251, feed_mm=2.0)
 CIRCLE = Protocol(rows=4, columns=16, column_pitch_mm=59.0, per_turn=24, turns=0.1251, feed_mm=0.0)
-TRUE: dict[str, Any] = {
-    "DistanceSourceToDetector": 1085.6, "DistanceSourceToPatient": 595, "TableHeight": 150, "TableFeedPerRotation": 2.0,
-    "TableSpeed": 4.0, "RevolutionTime": 0.5, "TotalCollimationWidth": 2.4, "DataCollectionDiameter": 500,
-    "RotationDirection": "CC", "AcquisitionType": "SPIRAL", "ScanOptions": "HELICAL MODE", "DeviceSerialNumber": "7",
-    "ManufacturerModelName": "M", "LossyImageCompression": "00", "StudyDate": "20240131", "AcquisitionDate": "20240201",
-    "PatientBirthDate": "19500101", "KVP": 120, "GantryDetectorTilt": 0, "GantryDetectorSlew": 0, "Modality": "CT",
-    "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"], "RescaleType": "US", "PhotometricInterpretation": "MONOCHROME2",
-    "BitsStored": 16, "HighBit": 15, "PixelPaddingValue": 65535, "PixelPaddingRangeLimit": 65534,
-}  # fmt: skip
-"""Of ``HELIX``: everything that can be stated twice, and fits."""
 
 # Another value in all files, which nothing else in them shows to be wrong.
 FREE = {"TableHeight", "ManufacturerModelName", "DeviceSerialNumber", "PixelPaddingRangeLimit"}
@@ -44,6 +38,14 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "GantryDetectorTilt": (12,), "GantryDetectorSlew": (-12,), "Modality": ("MR",),
     "ImageType": (["ORIGINAL", "PRIMARY", "LOCALIZER"],), "RescaleType": ("HU",),
     "PhotometricInterpretation": ("RGB",), "BitsStored": (17, 0), "HighBit": (14,),
+    "DistanceSourceToIsocenter": (600.0, 541.0, -595.0, 0.0, math.nan), "SpiralPitchFactor": (0.75, 8.33, 0, -0.8),
+    "EstimatedRadiographicMagnificationFactor": (1.84, 1.1, 0.5, 0), "SingleCollimationWidth": (0.64, 6.0, 0.0),
+    "ImagerPixelSpacing": ([1.0947, 59], [59.6, 1.0947], [59, 2], [59], [59, 1.0947, 1], [59, -1.0947]),
+    "PixelIntensityRelationship": ("LIN",), "PixelIntensityRelationshipSign": (1, 0),
+    "PatientOrientationCodeSequence": (
+        coded("102538003", "1240000"), coded("F-10450", "F-10317"), coded("", "33586001"),
+    ),
+    "PatientGantryRelationshipCodeSequence": (coded("102540008"), coded("F-10470"), coded("126830"), [Dataset()]),
 }  # fmt: skip
 
 
@@ -61,10 +63,7 @@ def said(scan: Path, place: Path, facts: Mapping[str, Any], only: str = "") -> s
     place.mkdir()
     for path in scan.iterdir():
         ds = pydicom.dcmread(path)
-        for keyword, value in {**TRUE, **(facts if only in ("", path.name) else {})}.items():
-            with pydicom.config.disable_value_validation():
-                vr = pydicom.datadict.dictionary_VR(keyword).split(" ")[0]
-                ds.add_new(pydicom.datadict.tag_for_keyword(keyword), vr, str(value) if vr == "DS" else value)
+        state(ds, {**TRUE, **(facts if only in ("", path.name) else {})})
         ds.save_as(place / path.name)
     try:
         return "\n".join(read_projections(place).notes)
@@ -73,7 +72,7 @@ def said(scan: Path, place: Path, facts: Mapping[str, Any], only: str = "") -> s
 
 
 def test_everything_that_can_be_stated_twice_is_tried(scans: dict[str, Path], tmp_path: Path) -> None:
-    assert {*STATED, *KIND, *PUBLIC} - {*TRUE} == {"XRayTubeCurrent", "SpiralPitchFactor", "ModalityLUTSequence"}
+    assert {*STATED, *KIND, *PUBLIC} - {*TRUE} == {"XRayTubeCurrent", "ModalityLUTSequence"}
     assert {*TRUE} - {*WRONG} == FREE - {"TableHeight"} | {"PixelPaddingValue"}
     assert said(scans["helix"], tmp_path / "raw", {}) == ""
 
@@ -89,6 +88,63 @@ def test_what_contradicts_the_geometry_is_refused_or_named(
             assert str(value) not in found
     found = said(scans["helix"], tmp_path / "raw", {keyword: WRONG[keyword][0]}, "projection_000002.dcm")
     assert keyword in found or ("BirthDate" in keyword and "of the same patient" in found), found
+
+
+# Left, back and head of a patient, of x to the right, y up and z out of the gantry as seen from the table: where each
+# side of somebody who lies so is.
+LIES = {
+    "FFS": ((-1, 0, 0), (0, -1, 0), (0, 0, 1)), "FFP": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "FFDR": ((0, 1, 0), (-1, 0, 0), (0, 0, 1)), "FFDL": ((0, -1, 0), (1, 0, 0), (0, 0, 1)),
+    "HFS": ((1, 0, 0), (0, -1, 0), (0, 0, -1)), "HFP": ((-1, 0, 0), (0, 1, 0), (0, 0, -1)),
+    "HFDR": ((0, 1, 0), (1, 0, 0), (0, 0, -1)), "HFDL": ((0, -1, 0), (-1, 0, 0), (0, 0, -1)),
+}  # fmt: skip
+
+
+def pointing(position: str, *, letters: bool) -> Callable[[Dataset], list[Any]]:
+    """Where rows and columns of a stored projection point of somebody who lies so, by the format's frame."""
+
+    def of(ds: Dataset) -> list[Any]:
+        [angle] = struct.unpack("<f", ds[tags.ANGLE.number].value)
+        # The stored image is on its side: along its rows are the detector's rows, against z.
+        both = ((0, 0, -1), (math.cos(angle), math.sin(angle), 0))
+        vectors = [[sum(map(math.prod, zip(side, vector, strict=True))) for side in LIES[position]] for vector in both]
+        if not letters:
+            return [f"{value:.6f}" for vector in vectors for value in vector]
+        return ["".join(
+            names[value < 0] for value, names in sorted(zip(vector, ("LR", "PA", "HF"), strict=True),
+                                                        key=lambda one: -abs(one[0])) if abs(value) > 0.3
+        ) for vector in vectors]  # fmt: skip
+
+    return of
+
+
+def test_where_rows_and_columns_point_goes_with_how_the_patient_lay(scans: dict[str, Path], tmp_path: Path) -> None:
+    # Feet for head, and then front for back; a quarter turn is neither, and named.
+    for position, others in {"FFS": ("HFS", "FFP", "FFDR"), "HFDL": ("FFDL", "HFDR", "HFP")}.items():
+        for keyword in ("PatientOrientation", "ImageOrientationPatient"):
+            plain = {"PatientOrientationCodeSequence": None, "PatientGantryRelationshipCodeSequence": None}
+            facts = {**plain, "PatientPosition": position, keyword: pointing(position, letters="Image" not in keyword)}
+            assert said(scans["helix"], tmp_path / "raw", facts) == ""
+            for other, refused in zip(others, (True, True, False), strict=True):
+                facts[keyword] = pointing(other, letters="Image" not in keyword)
+                found = said(scans["helix"], tmp_path / "raw", facts)
+                assert keyword in found, (position, other, found)
+                assert f"PatientPosition {position}" in found
+                assert ("the opposite" in found) == refused, (position, other, found)
+
+
+def test_directions_of_other_images_are_named_and_what_is_none_refused(scans: dict[str, Path], tmp_path: Path) -> None:
+    for keyword, slices, wrong in (
+        ("PatientOrientation", ["L", "P"], (["X", "P"], ["L"], ["L", "P", "H"], ["LR", "P"])),
+        ("ImageOrientationPatient", [1, 0, 0, 0, 1, 0], ([1, 0, 0], [0] * 6, ["NaN", 0, 0, 0, 1, 0], [1] * 7)),
+    ):
+        found = said(scans["helix"], tmp_path / "raw", {keyword: slices})
+        assert f"{keyword} is not of these views" in found
+        for value in wrong:
+            found = said(scans["helix"], tmp_path / "raw", {keyword: value})
+            assert f"{keyword} is " in found, (value, found)
+            assert "no two directions" in found
+        assert said(scans["helix"], tmp_path / "raw", {keyword: []}) == ""
 
 
 def test_a_circle_has_no_feed_and_the_same_words(scans: dict[str, Path], tmp_path: Path) -> None:

@@ -86,13 +86,23 @@ class Fields:
 
     def bounded_public(self, keyword: str) -> float | None:
         """One number of the standard's within ``PUBLIC``; None where the file does not have it."""
+        found = self.bounded_publics(keyword, 1)
+        return found[0] if found else None
+
+    def bounded_publics(self, keyword: str, count: int) -> tuple[float, ...] | None:
+        """So many numbers of the standard's within ``PUBLIC``; None where the file does not have them."""
         value = self.public(keyword, None)
         if value is None:
             return None
+        several = list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
         try:
-            return check_bounds(self.path, keyword, float(value), PUBLIC[keyword])
+            found = tuple(check_bounds(self.path, keyword, float(one), PUBLIC[keyword]) for one in several)
         except (TypeError, ValueError):
-            raise InputError(f"{self.path}: {keyword} must be one number, got {str(value)[:40]!r}") from None
+            found = ()
+        if len(found) != count:
+            what = "one number" if count == 1 else f"{count} numbers"
+            raise InputError(f"{self.path}: {keyword} must be {what}, got {str(value)[:40]!r}; export the scan again")
+        return found
 
     def count(self, tag: tags.Tag) -> int:
         value = self.number(tag)

@@ -22,17 +22,19 @@ from ctrecon.dicom.raw import ct_pd_tags as tags
 from ctrecon.dicom.raw.ct_pd_bounds import PRIVATE, check_bounds, check_detector, check_shift
 from ctrecon.dicom.raw.ct_pd_fields import Fields
 from ctrecon.dicom.raw.ct_pd_kind import KIND, check_kind, check_stored_values
+from ctrecon.dicom.raw.ct_pd_lying import DIRECTIONS, Directions, directions_in
 from ctrecon.dicom.raw.ct_pd_stated import STATED, Stated, check_water, stated_in
 from ctrecon.errors import InputError
 from ctrecon.support.arrays import Array
 
+SHIFTS = (tags.ANGLE_SHIFT, tags.Z_SHIFT, tags.RADIUS_SHIFT)
 MAX_CELLS = 1 << 22
 _LARGEST_FILE = 1 << 28
 _WHOSE = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 _PUBLIC = (
     "Rows", "Columns", "BitsAllocated", "PixelRepresentation", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope",
     "RescaleIntercept", "InstanceNumber", "StudyInstanceUID", "SeriesInstanceUID", "Manufacturer", "PatientPosition",
-    "FrameOfReferenceUID", "KVP", "XRayTubeCurrent", "SpiralPitchFactor", *KIND, *STATED, *_WHOSE,
+    "FrameOfReferenceUID", "KVP", "XRayTubeCurrent", *KIND, *STATED, *DIRECTIONS, *_WHOSE,
 )
 _PRIVATE = (
     tags.COLUMN_PITCH, tags.ROW_PITCH, tags.SHAPE, tags.ROWS, tags.COLUMNS, tags.ANGLE, tags.Z, tags.RADIUS,
@@ -48,7 +50,10 @@ class NoProjectionError(InputError):
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What changes from view to view: where detector and focal spot stood (rad, mm), slope and intercept of pixels."""
+    """What changes from view to view: where detector and focal spot stood (rad, mm), slope and intercept of pixels.
+
+    ``directions``: where rows and columns are said to point.
+    """
 
     angle_rad: float
     z_mm: float
@@ -57,6 +62,7 @@ class Place:
     radius_shift_mm: float
     scale: tuple[float, float]
     instance: int | None
+    directions: Directions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +70,7 @@ class Common:
     """What all files of a scan must agree on. Lengths in mm; ``centre`` is column and row, counted from 1.
 
     ``patient``: a hash of who it is, so that no message can name anybody; ``born``: PatientBirthDate, to be compared.
-    ``pitch``: SpiralPitchFactor, where stated; ``stated``: what the standard's attributes say of the geometry.
+    ``stated``: what the standard's attributes say of the geometry; ``unstated``: shifts that no file states.
     """
 
     series: str
@@ -84,8 +90,8 @@ class Common:
     per_turn: int
     spectrum: int
     kvp: float | None
-    pitch: float | None
     stated: Stated
+    unstated: tuple[str, ...]
     born: str
     water_mu_per_mm: float | None
     corrections: tuple[str, ...]
@@ -114,7 +120,7 @@ def read_header(path: Path) -> tuple[Common, Place]:
     rows, columns = fields.count(tags.ROWS), fields.count(tags.COLUMNS)
     if rows * columns > MAX_CELLS:
         raise InputError(f"{path}: a detector of {rows} x {columns} cells is larger than {MAX_CELLS}; check the file")
-    fields.check_stored(rows, columns)
+    upright = fields.check_stored(rows, columns)
     if fields.text(tags.LOG, "YES") != "YES":
         raise InputError(f"{path}: {tags.LOG} says that no logarithm was taken; export line integrals")
     if fields.number(tags.SPECTRA, 1.0) != 1:
@@ -148,8 +154,8 @@ def read_header(path: Path) -> tuple[Common, Place]:
         per_turn=int(check_bounds(path, tags.PER_TURN, fields.count(tags.PER_TURN), PRIVATE[tags.PER_TURN])),
         spectrum=int(fields.number(tags.SPECTRUM, 1.0)),
         kvp=fields.bounded_public("KVP"),
-        pitch=fields.bounded_public("SpiralPitchFactor"),
-        stated=stated_in(fields),
+        stated=stated_in(fields, upright=upright),
+        unstated=tuple(str(tag) for tag in SHIFTS if not fields.states(tag)),
         born=str(fields.public("PatientBirthDate", "")),
         water_mu_per_mm=fields.bounded(tags.WATER) if fields.states(tags.WATER) else None,
         corrections=tuple(tag.name for tag in tags.CORRECTIONS if fields.text(tag, "") == "YES"),
@@ -167,6 +173,7 @@ def read_header(path: Path) -> tuple[Common, Place]:
         radius_shift_mm=fields.bounded(tags.RADIUS_SHIFT, 0.0),
         scale=fields.scale(),
         instance=fields.whole("InstanceNumber", None) if instance else None,
+        directions=directions_in(fields, upright=upright),
     )
     check_shift(
         path, place.angle_shift_rad, column_pitch_mm=common.column_pitch_mm, distance_mm=common.distance_mm

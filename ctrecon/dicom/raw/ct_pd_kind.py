@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ctrecon.dicom.raw import ct_pd_tags as tags
 from ctrecon.dicom.raw.ct_pd_bounds import check_upright
 from ctrecon.dicom.raw.ct_pd_fields import Fields
 from ctrecon.errors import InputError
@@ -12,6 +13,7 @@ from ctrecon.support.arrays import Array
 
 KIND = (
     "Modality", "ImageType", "RescaleType", "ModalityLUTSequence", "PhotometricInterpretation", "BitsStored", "HighBit",
+    "PixelIntensityRelationship", "PixelIntensityRelationshipSign",
     "PixelPaddingValue", "PixelPaddingRangeLimit", "GantryDetectorTilt", "GantryDetectorSlew",
 )  # fmt: skip
 # What RescaleType may say of line integrals, which have no unit.
@@ -36,11 +38,24 @@ def check_kind(fields: Fields) -> None:
     shown = _text(fields, "PhotometricInterpretation")
     if shown not in ("", "MONOCHROME1", "MONOCHROME2"):
         raise _not_one(fields, "PhotometricInterpretation", shown, "a projection is one grey image")
+    _check_sense(fields)
     bits = fields.whole("BitsStored", 16)
     if not 1 <= bits <= 16 or fields.whole("HighBit", bits - 1) != bits - 1:
         raise InputError(
             f"{fields.path}: BitsStored {bits} and HighBit {fields.whole('HighBit', bits - 1)} are no pixels of up to "
             "16 bits; export the scan again"
+        )
+
+
+def _check_sense(fields: Fields) -> None:
+    """More matter, larger line integrals: pixels that count X-rays are no line integrals."""
+    if (linear := _text(fields, "PixelIntensityRelationship")) == "LIN":
+        raise _not_one(fields, "PixelIntensityRelationship", linear, f"pixels count X-rays then, by {tags.LOG} they "
+                       "are line integrals; one of them is wrong; export line integrals")  # fmt: skip
+    if fields.whole("PixelIntensityRelationshipSign", -1) != -1:
+        raise _not_one(
+            fields, "PixelIntensityRelationshipSign", str(fields.public("PixelIntensityRelationshipSign", "")),
+            "larger pixels mean more X-rays then, larger line integrals mean fewer; export line integrals",
         )
 
 
@@ -70,9 +85,10 @@ def check_stored_values(fields: Fields, stored: Array, native: npt.NDArray[np.ui
     ends = sorted((one, fields.whole("PixelPaddingRangeLimit", one)))
     padded = int(((stored >= ends[0]) & (stored <= ends[1])).sum())
     if padded:
+        limit = " to PixelPaddingRangeLimit" if ends[0] != ends[1] else ""
         raise InputError(
-            f"{fields.path}: {padded} of its pixels hold PixelPaddingValue, by which nothing was measured there; "
-            "export the scan again without padding"
+            f"{fields.path}: {padded} of its pixels hold PixelPaddingValue{limit}, by which nothing was measured "
+            "there; export the scan again without padding"
         )
 
 

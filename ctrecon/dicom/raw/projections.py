@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ctrecon.dicom.raw import ct_pd_tags as tags
 from ctrecon.dicom.raw.ct_pd_bounds import check_travel
-from ctrecon.dicom.raw.ct_pd_file import Common, NoProjectionError, Place, read_header, read_projection
-from ctrecon.dicom.raw.ct_pd_stated import check_stated, dates_notes, flight_notes
+from ctrecon.dicom.raw.ct_pd_file import SHIFTS, Common, NoProjectionError, Place, read_header, read_projection
+from ctrecon.dicom.raw.ct_pd_lying import NO_DIRECTIONS, check_directions
+from ctrecon.dicom.raw.ct_pd_pairs import Frame, check_pairs
+from ctrecon.dicom.raw.ct_pd_stated import dates_notes, flight_notes
 from ctrecon.dicom.raw.patient_axes import PatientAxes
 from ctrecon.dicom.raw.raw_folder import dicom_names, none_is_one, passed_over
 from ctrecon.dicom.raw.same_scan import check_same
@@ -34,8 +35,6 @@ from ctrecon.errors import InputError, SettingError
 from ctrecon.geometry.arc_fan import ArcFanBeam
 from ctrecon.measurement.patient_position import position_of
 from ctrecon.support.arrays import Array, Float64Array
-
-_SHIFTS = (tags.ANGLE_SHIFT, tags.Z_SHIFT, tags.RADIUS_SHIFT)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -183,6 +182,7 @@ def read_projections(
     # Numbers in one array, not objects in a list: a million views must fit.
     table = np.empty((len(names), 5))
     instances = np.empty(len(names), dtype=np.int64)
+    directions = np.empty((len(names), len(NO_DIRECTIONS)), dtype=np.float32)
     numbered, held, scales = True, list[str](), list[tuple[str, tuple[float, float]]]()
     for k, name in enumerate(names, start=1):
         try:
@@ -193,7 +193,7 @@ def read_projections(
         if common is None:
             common = own
         check_same(folder, held[0] if held else name, common, name, own)
-        table[len(held)] = _numbers(place)
+        table[len(held)], directions[len(held)] = _numbers(place), place.directions
         if not scales or (len(scales) == 1 and place.scale != scales[0][1]):
             scales.append((name, place.scale))
         numbered = numbered and place.instance is not None
@@ -217,7 +217,7 @@ def read_projections(
     numbers, missing = steps_of(
         folder, files, turned, table[:, 1], per_turn=common.per_turn, helical=helical, row_mm=row_mm
     )
-    shifts = dict(zip(_SHIFTS, table[:, 2:].T, strict=True))
+    shifts = dict(zip(SHIFTS, table[:, 2:].T, strict=True))
     check_flight(folder, files, numbers, shifts)
     found = ProjectionSet(
         folder=folder, files=files, common=common, axes=axes, step=numbers,
@@ -227,15 +227,16 @@ def read_projections(
     )
     if len(files) < 2:
         return found
-    check_travel(
-        folder, helical=helical, feed_mm=found.feed_mm, collimation_mm=common.rows * row_mm, pitch=common.pitch
-    )
-    contradicted = check_stated(
-        folder, common.stated, radius_mm=common.radius_mm, distance_mm=common.distance_mm, kind=common.kind,
-        turned_rad=float(turned[-1] - turned[0]), feed_mm=found.feed_mm, rows_see_mm=common.rows * row_mm,
-        half_fan_rad=common.columns / 2 * common.column_pitch_mm / common.distance_mm,
+    check_travel(folder, helical=helical, feed_mm=found.feed_mm, collimation_mm=common.rows * row_mm)
+    frame = Frame(
+        radius_mm=common.radius_mm, distance_mm=common.distance_mm, rows=common.rows, columns=common.columns,
+        row_pitch_mm=common.row_pitch_mm, column_pitch_mm=common.column_pitch_mm, helical=helical,
+        turned_rad=float(turned[-1] - turned[0]), feed_mm=found.feed_mm, position=axes.position,
     )  # fmt: skip
-    said = (*flight_notes(common.flying, shifts), *contradicted, *dates_notes(common.stated, common.born))
+    pointing = check_directions(folder, directions[order], found.angle_rad, axes)
+    contradicted = (*check_pairs(folder, dict(common.stated), frame), *pointing)
+    flight = flight_notes(common.flying, shifts, common.unstated)
+    said = (*flight, *contradicted, *dates_notes(common.stated, common.born))
     return replace(found, notes=(*found.notes, *said))
 
 
