@@ -21,7 +21,7 @@ for column, row, radius in discs.values():
 geometry, grid = standard_scanner("fan", 64, 60)
 simulated = simulate(truth.astype(np.float32), geometry, grid, relative_noise=0.01, seed=0)
 result = ct.reconstruct(simulated.scan, delta=1.03 * simulated.delta, method="huber-tv")
-audited = ct.audit(result, roi=list(discs.values()), kappa="120%", iterations=600)
+audited = ct.audit(result, roi=list(discs.values()), kappa="120%", iterations=200)
 print(audited)
 
 # %%

@@ -6,9 +6,11 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
 from sudoku_puzzles import EASY, IMPOSSIBLE, SOLUTION, ask
 
 
+@pytest.mark.long
 def test_the_command_solves_refuses_and_gives_up(tmp_path: Path) -> None:
     result = ask(EASY)
     assert result.exit_code == 0

@@ -151,6 +151,7 @@ def test_every_listed_command_exists_and_explains_itself() -> None:
         assert name in run("--help").output
 
 
+@pytest.mark.long
 def test_training_from_the_command_line_and_use_of_its_weights(scan: Path, tmp_path: Path) -> None:
     out = tmp_path / "tiny.safetensors"
     small = ("--scanner", "walnut", "--size", 24, "--batch", 2, "--threads", 1, "--validation", 1)

@@ -33,6 +33,7 @@ def matthews(a: np.ndarray, b: np.ndarray) -> float:
     return (tp * tn - fp * fn) / float(np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ta", pytest.param("tb", marks=pytest.mark.long)])
 def test_helsinki_scans_segment_as_the_challenge_says(data_dir: Path, name: str, tmp_path: Path) -> None:

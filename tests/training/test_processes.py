@@ -86,6 +86,7 @@ def alone() -> dict[str, Tensor]:
     return network.state_dict()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "start",
     [
