@@ -9,10 +9,11 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: demo test test-long lint docs benchmark table clean
 .DELETE_ON_ERROR:
 
-# torch goes first: its pinned version has a small CPU build, and nothing after it may pull another one.
+# torch goes first: its pinned version has a small CPU build, and nothing after it may pull another one. Python compiles
+# what is imported of it; all would take half a minute more.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 

@@ -13,6 +13,7 @@ from ctrecon.diagnosis.below_zero import MOST_SHARE, below_zero
 from ctrecon.phantoms import FAMILIES
 
 
+@pytest.mark.long
 def test_halves_that_do_not_belong_together_are_not_certified_silently() -> None:
     scan = ct.simulate("ellipses", beam="fan", size=48, views=60, noise=0.01, seed=9).scan
     honest = ct.reconstruct(scan, method="cgls")

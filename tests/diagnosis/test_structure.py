@@ -115,6 +115,7 @@ def test_the_words_claim_no_more_than_the_test() -> None:
     assert "p = 0.2" in Structure(traits=(dataclasses.replace(usual[0], p_value=0.05), *usual[1:])).said
 
 
+@pytest.mark.long
 def test_a_certified_image_with_a_structured_residual_says_so_in_the_same_line(tmp_path: Path) -> None:
     scan = ct.simulate("chest", size=64, views=64, noise=0.005, seed=2).scan
     gain = 1 + 0.012 * np.random.default_rng(1).standard_normal((64, 1))

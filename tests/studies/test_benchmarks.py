@@ -30,6 +30,7 @@ def two_phantoms() -> TestSet:
     return TestSet(name="two", truth=torch.cat([t for t, _ in drawn]), clean=torch.cat([s for _, s in drawn]))
 
 
+@pytest.mark.long
 def test_a_row_holds_every_score_and_reuses_only_those_of_the_same_data(two_phantoms: TestSet) -> None:
     (row,) = compare(NETWORK, PROBLEM, [two_phantoms], [Gaussian(0.02)])
     facts = row.to_dict()

@@ -67,6 +67,7 @@ def test_an_untrained_network_meets_none_of_what_training_is_for() -> None:
     assert float((iterates[-1].u.flatten(1) - torch.tensor([0.0, 5.0])).norm(dim=1).max()) > 1
 
 
+@pytest.mark.long
 def test_the_command_writes_picture_claims_and_paths(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["reproduce", "fig3", "--out", str(tmp_path / "new")])
     assert done.exit_code == 0, done.output

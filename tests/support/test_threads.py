@@ -100,7 +100,7 @@ def forked() -> tuple[list[str], str]:
     return done.stdout.splitlines(), done.stderr
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 @pytest.mark.parametrize("how", FORKS)
 def test_a_child_works_after_a_fork(how: str, forked: tuple[list[str], str]) -> None:

@@ -37,6 +37,7 @@ def test_of_a_result_in_memory(result: ct.Reconstruction, capfd: pytest.CaptureF
     assert answer.verdict.lower() in str(found).lower()
 
 
+@pytest.mark.long
 def test_regions_in_every_form_are_the_same_question(result: ct.Reconstruction, tmp_path: Path) -> None:
     mask = np.zeros((32, 32), dtype=bool)
     mask[14:19, 14:19] = True

@@ -39,6 +39,7 @@ def made(tmp_path_factory):
     return folder, scan, one, two
 
 
+@pytest.mark.long
 def test_the_data_decide_against_what_is_not_there(made):
     folder, *_ = made
     found = ct.compare(folder / "one.npy", folder / "lie.npy", discs=2, save=True, **DISC)
