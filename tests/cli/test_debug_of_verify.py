@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from ctrecon.cli.main import cli
 
 
-@pytest.mark.long
 def test_verify_shows_where_with_debug(tmp_path: Path) -> None:
     broken = tmp_path / "u.certificate.json"
     broken.write_text('{"format": "none"}')

@@ -77,7 +77,6 @@ def test_an_axis_elsewhere_is_no_block() -> None:
     assert list(shifted_cells(honest.with_center((CELLS - 1) / 2 + 0.5))) == []
 
 
-@pytest.mark.long
 def test_moved_cells_keep_what_is_smooth_and_miss_what_none_measured() -> None:
     """Places between are cubic; of a gap, what no cell is near to is missing; masks and variances go along."""
     numbers, inside = np.arange(40.0), np.zeros(40, bool)

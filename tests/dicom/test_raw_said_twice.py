@@ -184,3 +184,16 @@ def test_shifts_of_the_focal_spot_go_with_its_mode(scans: dict[str, Path], tmp_p
             ds[tags.FLYING.number].value = mode
             ds.save_as(path)
         assert [note for note in read_projections(folder).notes if str(shift) in note]
+
+
+def test_a_note_says_what_was_used_instead(scans: dict[str, Path], tmp_path: Path) -> None:
+    """Of each kind of pair, since what was used differs: a number, an angle, a position, and nothing."""
+    for keyword, used in (
+        ("DistanceSourceToIsocenter", ", which was used"), ("RotationDirection", "so the angles were used"),
+        ("PatientOrientationCodeSequence", "PatientPosition FFS was used"), ("LossyImageCompression", "accounts for"),
+    ):  # fmt: skip
+        value = {"DistanceSourceToIsocenter": 600.0, "PatientOrientationCodeSequence": coded("", "33586001")}
+        notes = said(scans["helix"], tmp_path / "s", {keyword: value.get(keyword, WRONG[keyword][0])})
+        [note] = [line for line in notes.splitlines() if keyword in line]
+        assert used in note
+        assert "private" not in note

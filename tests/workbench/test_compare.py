@@ -39,10 +39,14 @@ def made(tmp_path_factory):
     return folder, scan, one, two
 
 
-@pytest.mark.long
-def test_the_data_decide_against_what_is_not_there(made):
+@pytest.fixture(scope="module")
+def found_wrong(made):
     folder, *_ = made
-    found = ct.compare(folder / "one.npy", folder / "lie.npy", discs=2, save=True, **DISC)
+    return ct.compare(folder / "one.npy", folder / "lie.npy", discs=2, save=True, **DISC)
+
+
+def test_the_data_decide_against_what_is_not_there(made, found_wrong):
+    (folder, *_), found = made, found_wrong
     first = found.found.disputed[0]
     assert first.wrong == ("B",)
     assert first.verdict == "the data decide: B is wrong here, if the object is within the limits"
@@ -59,11 +63,11 @@ def test_the_data_decide_against_what_is_not_there(made):
         ct.compare(folder / "one.npy", folder / "lie.npy", discs=1, save=True, **DISC)
 
 
-def test_the_other_way_round_it_is_a_that_is_wrong_and_a_report_of_the_lie_would_say_so(made):
+def test_the_other_way_round_it_is_a_that_is_wrong_and_a_report_of_the_lie_would_say_so(made, found_wrong):
     folder, _, _, _ = made
     found = ct.compare(folder / "lie.npy", folder / "one.npy", discs=1, **DISC)
     assert found.found.disputed[0].wrong == ("A",)
-    content = gather(folder / "one.npy")
+    content = gather(folder / "one.npy")  # with what was found wrong before
     region = next(audit for audit in content.audits if ".versus-lie-1." in audit.name)
     assert not region.contradicts
     wrong = type(region)(**{**vars(region), "value": region.upper + 0.01})

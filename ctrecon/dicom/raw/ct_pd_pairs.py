@@ -56,7 +56,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Contradiction:
-    """What does not fit, as a clause; ``refused``: too much to go on."""
+    """What does not fit, as a clause that says what was used, but where it is ``refused``: too much to go on."""
 
     clause: str
     refused: bool
@@ -101,7 +101,9 @@ class Numbers:
         each = " and ".join(f"{name} {_listed(one)}" for name, one in zip(self.keywords, said, strict=True))
         clause = f"{self.keywords[0]} is" if len(self.keywords) == 1 else f"{each} make"
         by = f"by {self.by} it is {_listed(found)} {self.unit}".rstrip()
-        return Contradiction(f"{clause} {_listed(values)} {self.unit}".rstrip() + f", {by}", apart > self.wrong)
+        refused = apart > self.wrong
+        used = "" if refused else ", which was used"
+        return Contradiction(f"{clause} {_listed(values)} {self.unit}".rstrip() + f", {by}{used}", refused)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +155,7 @@ def _sense(keyword: str, said: str, frame: Frame) -> Contradiction | None:
     way = "counter-clockwise" if frame.turned_rad > 0 else "clockwise"
     return Contradiction(
         f"{keyword} is {said}, by {tags.ANGLE} the tube turns {way} as seen from the table; the standard does not say "
-        "from which side, and were the angles wrong, left and right would be exchanged", False,
+        "from which side, so the angles were used; were they wrong, left and right would be exchanged", False,
     )  # fmt: skip
 
 
@@ -166,10 +168,11 @@ def _loss(keyword: str, said: str, frame: Frame) -> Contradiction | None:
 def _position(keyword: str, said: str, frame: Frame) -> Contradiction | None:
     """``said``: what of PatientPosition the coded attribute says, or ``OTHER``."""
     if frame.position == NOBODY:
-        return Contradiction(f"{keyword} says how a patient lay, but that nobody lay there was given", False)
+        return Contradiction(f"{keyword} says how a patient lay, but that nobody lay there was given; it was not "
+                             "used", False)  # fmt: skip
     if said == OTHER:
-        return Contradiction(f"{keyword} holds a code of no position that is known here, PatientPosition is "
-                             f"{frame.position}", False)  # fmt: skip
+        return Contradiction(f"{keyword} holds a code of no position that is known here; PatientPosition "
+                             f"{frame.position} was used", False)  # fmt: skip
     fits = frame.position.startswith(said) if said in ENTRIES else frame.position[2:] == said
     return None if fits else Contradiction(
         f"{keyword} says {ENTRIES.get(said) or LYING[said]}, PatientPosition {frame.position}: were it wrong, left and "
@@ -229,7 +232,7 @@ def check_pairs(folder: Path, stated: Mapping[str, Value], frame: Frame) -> tupl
         frame: Of the private attributes.
 
     Returns:
-        Notes on what does not fit, and was not used.
+        Notes on what does not fit, and what was used.
 
     Raises:
         InputError: Where one of the two must be wrong.
@@ -240,4 +243,4 @@ def check_pairs(folder: Path, stated: Mapping[str, Value], frame: Frame) -> tupl
             raise InputError(
                 f"{folder}: {wrong.clause}; one of them is wrong: export the scan again, or take out the one that is"
             )
-    return tuple(f"{wrong.clause}; the private attributes were used" for wrong in found)
+    return tuple(wrong.clause for wrong in found)

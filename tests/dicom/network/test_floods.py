@@ -280,7 +280,6 @@ def test_handshakes_that_never_end_keep_nobody_out(
         door.close()
 
 
-@pytest.mark.long
 def test_a_connection_without_a_request_ends_by_itself(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctrecon.dicom.network.door.REQUEST_S", 0.2)
     door = Door(services, "127.0.0.1", 0)
