@@ -21,7 +21,7 @@ from ctrecon.support import elsewhere
 from ctrecon.workbench.products import Products
 from ctrecon.workbench.stack.cluster import Cluster
 
-LOCAL: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+LOCAL: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "memory_limit": 0}
 # Dask leaves a socket to the collector of garbage, which comes at any time.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, LocalCluster, Security, as_completed
 
 from ctrecon.errors import SettingError
 from ctrecon.workbench.products import Products
@@ -24,10 +24,17 @@ from ctrecon.workbench.stack.job import Done, Job, do_batch
 _PATIENCE = "10s"
 # Of the same task: then it is likely the task that kills them.
 _WORKERS_LOST = 3
+# What Dask serves by HTTP is not wanted: at any free port of this machine, and empty.
+_NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_ANY_PORT = "127.0.0.1:0"
 
 
 class Cluster:
     """Does batches on other processes; see ``Executor``.
+
+    Processes of this machine talk by TLS with a certificate that is made for them and lies in memory only: a scheduler
+    does what it is told, and must not be told by another user of the machine. A scheduler elsewhere is as safe as
+    whoever started it made it.
 
     Args:
         workers: So many processes on this machine, of one thread each; or
@@ -89,13 +96,21 @@ class Cluster:
         if self._scheduler is not None:
             try:
                 return stack.enter_context(Client(self._scheduler, timeout=_PATIENCE, set_as_default=False))
+            except TypeError:
+                # What Dask raises where it is told of no certificate.
+                raise SettingError(
+                    f"--scheduler {self._scheduler}: it wants certificates, and Dask's configuration names none; set"
+                    " distributed.comm.tls (https://docs.dask.org/en/stable/how-to/customize-initialization.html)"
+                ) from None
             except (OSError, ValueError, TimeoutError) as why:
                 said = (str(why).strip().splitlines() or [type(why).__name__])[0][:120]
                 raise SettingError(f"--scheduler {self._scheduler}: no scheduler answers there ({said})") from None
+        stack.enter_context(dask.config.set(_NO_PAGES))
+        security = Security.temporary()
         cluster = stack.enter_context(
             LocalCluster(
-                n_workers=self._workers, threads_per_worker=1, processes=True, host="127.0.0.1",
-                dashboard_address=None, memory_limit=0,
+                n_workers=self._workers, threads_per_worker=1, processes=True, host="127.0.0.1", protocol="tls://",
+                security=security, dashboard_address=_ANY_PORT, memory_limit=0,
             )
         )
         return stack.enter_context(Client(cluster, set_as_default=False))
