@@ -25,7 +25,7 @@ _PATIENCE = "10s"
 # Of the same task: then it is likely the task that kills them.
 _WORKERS_LOST = 3
 # What Dask serves by HTTP is not wanted: at any free port of this machine, and empty.
-_NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 _ANY_PORT = "127.0.0.1:0"
 
 
