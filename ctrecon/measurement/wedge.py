@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ctrecon.geometry.base import Orbit
-from ctrecon.measurement.noise_spectrum import Everything, Level, Lines, level_of
+from ctrecon.measurement.noise_likelihood import Everything
+from ctrecon.measurement.noise_spectrum import Level, Lines, level_of
 from ctrecon.support.arrays import Float64Array
 
 # The wedge is drawn this much narrower and wider, and its edge softer; each serves some objects best, and all err on
