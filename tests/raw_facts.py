@@ -39,7 +39,7 @@ TRUE: dict[str, Any] = {
     "DistanceSourceToIsocenter": 595.0, "EstimatedRadiographicMagnificationFactor": 1.825, "SpiralPitchFactor": 0.833,
     "ImagerPixelSpacing": [59.0, 1.0947], "SingleCollimationWidth": 0.6, "PixelIntensityRelationship": "LOG",
     "PixelIntensityRelationshipSign": -1, "PatientOrientationCodeSequence": coded("102538003", "40199007"),
-    "PatientGantryRelationshipCodeSequence": coded("102541007"),
+    "PatientGantryRelationshipCodeSequence": coded("102541007"), "HUCalibrationFactor": 0.0192,
 }  # fmt: skip
 """Of four rows and 16 columns of 59 mm, and a feed of 2 mm a turn: everything that can be stated twice, and fits."""
 
@@ -49,9 +49,10 @@ def state(ds: Dataset, facts: dict[str, Any]) -> None:
     for keyword, fact in facts.items():
         value = fact(ds) if callable(fact) else fact
         with pydicom.config.disable_value_validation():
-            vr = pydicom.datadict.dictionary_VR(keyword).split(" ")[0]
+            number = PRIVATE[keyword].number if keyword in PRIVATE else pydicom.datadict.tag_for_keyword(keyword)
+            vr = pydicom.datadict.dictionary_VR(number).split(" ")[0]
             text = vr == "DS" and not isinstance(value, list)
-            ds.add_new(pydicom.datadict.tag_for_keyword(keyword), vr, str(value) if text else value)
+            ds.add_new(number, vr, str(value) if text else value)
 
 
 def stated_everywhere(folder: Path) -> None:
@@ -75,7 +76,8 @@ def _change_private(tag: tags.Tag, how: str, dataset: pydicom.Dataset) -> None:
         return
     if tag.number not in dataset:
         return
-    raw, layout = bytes(dataset[tag.number].value), tag.vr.layout
+    held, layout = dataset.get_item(tag.number).value, tag.vr.layout
+    raw = held if isinstance(held, bytes) else str(held).encode()
     if how in ("text", "empty"):
         value = b"NONSENSE" if how == "text" else b""
     elif how == "one more":
@@ -93,7 +95,11 @@ def _change_private(tag: tags.Tag, how: str, dataset: pydicom.Dataset) -> None:
         else:
             changed_to = np.full(numbers.size, np.inf) if how == "inf" else numbers * factor
             value = struct.pack(f"<{numbers.size}f", *changed_to)
-    dataset[tag.number].value = value + b" " * (len(value) % 2)
+    value += b" " * (len(value) % 2)
+    if tag.number in pydicom.datadict.DicomDictionary:  # which pydicom would convert, and under implicit VR is bytes
+        dataset.add(pydicom.DataElement(tag.number, "LO", value.decode()))
+    else:
+        dataset[tag.number].value = value
 
 
 def _change_public(keyword: str, how: str, dataset: pydicom.Dataset) -> None:

@@ -19,6 +19,7 @@ from ctrecon.dicom.raw.ct_pd_bounds import PUBLIC
 from ctrecon.dicom.raw.ct_pd_kind import KIND
 from ctrecon.dicom.raw.ct_pd_stated import STATED
 from ctrecon.dicom.raw.projections import read_projections
+from ctrecon.dicom.raw.scan_notes import said_of
 from ctrecon.dicom.raw.synthesise import Protocol, synthesise, water_phantom
 from ctrecon.errors import InputError
 
@@ -41,6 +42,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "DistanceSourceToIsocenter": (600.0, 541.0, -595.0, 0.0, math.nan), "SpiralPitchFactor": (0.75, 8.33, 0, -0.8),
     "EstimatedRadiographicMagnificationFactor": (1.84, 1.1, 0.5, 0), "SingleCollimationWidth": (0.64, 6.0, 0.0),
     "ImagerPixelSpacing": ([1.0947, 59], [59.6, 1.0947], [59, 2], [59], [59, 1.0947, 1], [59, -1.0947]),
+    "HUCalibrationFactor": (0.0194, 0.0190, 0.0225, 0.2, 0, -0.02, "NaN"),
     "PixelIntensityRelationship": ("LIN",), "PixelIntensityRelationshipSign": (1, 0),
     "PatientOrientationCodeSequence": (
         coded("102538003", "1240000"), coded("F-10450", "F-10317"), coded("", "33586001"),
@@ -184,6 +186,26 @@ def test_shifts_of_the_focal_spot_go_with_its_mode(scans: dict[str, Path], tmp_p
             ds[tags.FLYING.number].value = mode
             ds.save_as(path)
         assert [note for note in read_projections(folder).notes if str(shift) in note]
+
+
+def test_water_that_the_first_dictionary_alone_has_is_used_and_that_is_said(
+    scans: dict[str, Path], tmp_path: Path
+) -> None:
+    for value, outcome in ((0.0193, 0.0193), (0.193, "no scanner has"), (0.012, "KVP 120"), (None, None)):
+        shutil.rmtree(folder := tmp_path / "raw", ignore_errors=True)
+        shutil.copytree(scans["helix"], folder)
+        for path in folder.iterdir():
+            ds = pydicom.dcmread(path)
+            del ds[tags.WATER.number]
+            state(ds, {"KVP": 120, **({} if value is None else {"HUCalibrationFactor": value})})
+            ds.save_as(path)
+        if isinstance(outcome, str):
+            with pytest.raises(InputError, match=rf"HUCalibrationFactor is {value}.*{outcome}"):
+                read_projections(folder)
+            continue
+        scan = read_projections(folder)
+        assert scan.common.water_mu_per_mm == outcome
+        assert ("in (0018,0061) HUCalibrationFactor" in "".join(said_of(scan, counted=True))) == (outcome is not None)
 
 
 def test_a_note_says_what_was_used_instead(scans: dict[str, Path], tmp_path: Path) -> None:

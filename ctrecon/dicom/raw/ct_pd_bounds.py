@@ -41,6 +41,7 @@ PRIVATE = {
     tags.RADIUS_SHIFT: Bounds(-30.0, 30.0, "mm"),
     tags.PER_TURN: Bounds(4, 20_000, "projections"),
     tags.WATER: WATER,
+    tags.HU_FACTOR: WATER,
 }
 PHOTONS = Bounds(1e-3, 1e9, "photons")
 PUBLIC = {

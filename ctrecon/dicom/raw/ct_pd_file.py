@@ -23,7 +23,7 @@ from ctrecon.dicom.raw.ct_pd_bounds import PRIVATE, check_bounds, check_detector
 from ctrecon.dicom.raw.ct_pd_fields import Fields
 from ctrecon.dicom.raw.ct_pd_kind import KIND, check_kind, check_stored_values
 from ctrecon.dicom.raw.ct_pd_lying import DIRECTIONS, Directions, directions_in
-from ctrecon.dicom.raw.ct_pd_stated import STATED, Stated, check_water, stated_in
+from ctrecon.dicom.raw.ct_pd_stated import KEYWORDS, Stated, check_water, stated_in
 from ctrecon.errors import InputError
 from ctrecon.support.arrays import Array
 
@@ -34,14 +34,14 @@ _WHOSE = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 _PUBLIC = (
     "Rows", "Columns", "BitsAllocated", "PixelRepresentation", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope",
     "RescaleIntercept", "InstanceNumber", "StudyInstanceUID", "SeriesInstanceUID", "Manufacturer", "PatientPosition",
-    "FrameOfReferenceUID", "KVP", "XRayTubeCurrent", *KIND, *STATED, *DIRECTIONS, *_WHOSE,
+    "FrameOfReferenceUID", "KVP", "XRayTubeCurrent", *KIND, *KEYWORDS, *DIRECTIONS, *_WHOSE,
 )
 _PRIVATE = (
     tags.COLUMN_PITCH, tags.ROW_PITCH, tags.SHAPE, tags.ROWS, tags.COLUMNS, tags.ANGLE, tags.Z, tags.RADIUS,
     tags.DISTANCE, tags.CENTRE, tags.ANGLE_SHIFT, tags.Z_SHIFT, tags.RADIUS_SHIFT, tags.FLYING, tags.PER_TURN,
     tags.SPECTRA, tags.SPECTRUM, tags.KIND, tags.BEAM, tags.LOG, tags.WATER, *tags.CORRECTIONS,
 )
-_WANTED: list[Any] = [*_PUBLIC, *(tag.number for tag in _PRIVATE)]
+_WANTED: list[Any] = [*_PUBLIC, *(tag.number for tag in (*_PRIVATE, tags.HU_FACTOR))]
 
 
 class NoProjectionError(InputError):
@@ -70,7 +70,8 @@ class Common:
     """What all files of a scan must agree on. Lengths in mm; ``centre`` is column and row, counted from 1.
 
     ``patient``: a hash of who it is, so that no message can name anybody; ``born``: PatientBirthDate, to be compared.
-    ``stated``: what the standard's attributes say of the geometry; ``unstated``: shifts that no file states.
+    ``stated``: what the standard's attributes say of the geometry; ``unstated``: shifts that no file states;
+    ``water_by``: which attribute states the water.
     """
 
     series: str
@@ -94,6 +95,7 @@ class Common:
     unstated: tuple[str, ...]
     born: str
     water_mu_per_mm: float | None
+    water_by: str
     corrections: tuple[str, ...]
     manufacturer: str
     patient_position: str
@@ -131,6 +133,7 @@ def read_header(path: Path) -> tuple[Common, Place]:
         raise InputError(f"{path}: {tags.BEAM} says parallel beams; only beams from a focal spot can be read")
     fields.one_of(tags.BEAM, ("FANBEAM", "CONEBEAM"), "FANBEAM")
     column, row = fields.numbers(tags.CENTRE, 2)
+    water = next((tag for tag in (tags.WATER, tags.HU_FACTOR) if fields.states(tag)), None)
     fields.bounded_public("XRayTubeCurrent")
     check_kind(fields)
     detector: dict[str, Any] = {
@@ -157,13 +160,14 @@ def read_header(path: Path) -> tuple[Common, Place]:
         stated=stated_in(fields, upright=upright),
         unstated=tuple(str(tag) for tag in SHIFTS if not fields.states(tag)),
         born=str(fields.public("PatientBirthDate", "")),
-        water_mu_per_mm=fields.bounded(tags.WATER) if fields.states(tags.WATER) else None,
+        water_mu_per_mm=None if water is None else fields.bounded(water),
+        water_by=str(water or ""),
         corrections=tuple(tag.name for tag in tags.CORRECTIONS if fields.text(tag, "") == "YES"),
         manufacturer=str(fields.public("Manufacturer", "")),
         patient_position=str(fields.public("PatientPosition", "")),
         **detector,
     )
-    check_water(path, common.kvp, common.water_mu_per_mm)
+    check_water(path, common.kvp, common.water_mu_per_mm, common.water_by)
     instance = fields.public("InstanceNumber", None) is not None
     place = Place(
         angle_rad=fields.bounded(tags.ANGLE),

@@ -25,7 +25,7 @@ class Frame:
     """What the private attributes and the patient's position make of a scan, in mm and rad.
 
     ``turned_rad``: from the first view to the last, as the files count; ``feed_mm``: per turn, 0 of circles;
-    ``position``: one of ``POSITIONS``, or ``NOBODY``.
+    ``position``: one of ``POSITIONS``, or ``NOBODY``; ``water_mu_per_mm``: None where nothing states it.
     """
 
     radius_mm: float
@@ -38,6 +38,7 @@ class Frame:
     turned_rad: float
     feed_mm: float
     position: str
+    water_mu_per_mm: float | None
 
     @property
     def magnified(self) -> float:
@@ -208,6 +209,7 @@ TABLE: tuple[Pair, ...] = (
             lambda frame: frame.magnified, unit=""),
     Numbers(keywords=("ImagerPixelSpacing",), by=f"{tags.COLUMN_PITCH} and {tags.ROW_PITCH}", wrong=_WRONG, off=_OFF,
             found=lambda frame: (frame.column_pitch_mm, frame.row_pitch_mm)),
+    _length(tags.HU_FACTOR.name, tags.WATER, lambda frame: frame.water_mu_per_mm or math.nan, unit="1/mm"),
     _length("SingleCollimationWidth", tags.ROW_PITCH, lambda frame: frame.row_pitch_mm / frame.magnified, 1.5, 0.05),
     _length("TotalCollimationWidth", _ROWS, lambda frame: frame.rows_see_mm, 1.5, 0.05),
     _length("DataCollectionDiameter", "the fan of (7029,1002) and (7029,1011)", lambda frame: frame.field_mm,

@@ -32,7 +32,8 @@ _WORDS = (
     "ManufacturerModelName",
 )
 _DATES = ("StudyDate", "AcquisitionDate")
-STATED = (*_NUMBERS, *_PAIRS, *_WORDS, *_DATES, *CODED)
+KEYWORDS = (*_NUMBERS, *_PAIRS, *_WORDS, *_DATES, *CODED)
+STATED = (*KEYWORDS, tags.HU_FACTOR.name)
 """Of one scan, these are the same in all its files."""
 UNSAID = ("StudyDate", "AcquisitionDate", "DeviceSerialNumber")
 """No message may quote these: they say when somebody was where."""
@@ -52,6 +53,7 @@ def stated_in(fields: Fields, *, upright: bool) -> Stated:
     ``upright``: whether the stored image's rows are the detector's. Raises InputError for values that no scanner has.
     """
     found: dict[str, Value] = {keyword: fields.bounded_public(keyword) for keyword in _NUMBERS}
+    found[tags.HU_FACTOR.name] = fields.bounded(tags.HU_FACTOR) if fields.states(tags.HU_FACTOR) else None
     for keyword in _PAIRS:
         pair = fields.bounded_publics(keyword, 2)
         found[keyword] = pair[::-1] if pair and upright else pair
@@ -94,14 +96,17 @@ def alike(keyword: str, one: Value, other: Value) -> bool:
     return one == other
 
 
-def check_water(source: object, kvp: float | None, water_mu_per_mm: float | None) -> None:
-    """Whether photons of a tube's voltage can be attenuated so by water. Raises InputError where none can."""
+def check_water(source: object, kvp: float | None, water_mu_per_mm: float | None, by: str) -> None:
+    """Whether photons of a tube's voltage can be attenuated so by water, as the attribute ``by`` says.
+
+    Raises InputError where none can.
+    """
     if kvp is None or water_mu_per_mm is None:
         return
     hardest, softest = _water(kvp) * (1 - _ROUNDING), _water(_SOFTEST * kvp) * (1 + _ROUNDING)
     if not hardest <= water_mu_per_mm <= softest:
         raise InputError(
-            f"{source}: {tags.WATER} is {water_mu_per_mm:g} 1/mm, KVP {kvp:g}: in the beam of such a tube water has "
+            f"{source}: {by} is {water_mu_per_mm:g} 1/mm, KVP {kvp:g}: in the beam of such a tube water has "
             f"{hardest:.3g} to {softest:.3g} 1/mm; one of them is wrong; export the scan again"
         )
 

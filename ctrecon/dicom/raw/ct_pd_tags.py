@@ -69,6 +69,8 @@ BAD_PIXEL = Tag(0x70391007, "BadPixelCorrectionFlag", VR.CS)
 SCATTER = Tag(0x70391008, "ScatterCorrectionFlag", VR.CS)
 LOG = Tag(0x70391009, "LogFlag", VR.CS)
 WATER = Tag(0x70411001, "WaterAttenuationCoefficient", VR.DS)
+HU_FACTOR = Tag(0x00180061, "HUCalibrationFactor", VR.DS)
+"""What the format's first dictionary had for ``WATER``: a retired number of the standard's, without a name there."""
 
 CORRECTIONS = (BEAM_HARDENING, GAIN, DARK_FIELD, FLAT_FIELD, BAD_PIXEL, SCATTER)
 

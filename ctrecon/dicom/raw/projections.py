@@ -232,6 +232,7 @@ def read_projections(
         radius_mm=common.radius_mm, distance_mm=common.distance_mm, rows=common.rows, columns=common.columns,
         row_pitch_mm=common.row_pitch_mm, column_pitch_mm=common.column_pitch_mm, helical=helical,
         turned_rad=float(turned[-1] - turned[0]), feed_mm=found.feed_mm, position=axes.position,
+        water_mu_per_mm=common.water_mu_per_mm,
     )  # fmt: skip
     pointing = check_directions(folder, directions[order], found.angle_rad, axes)
     contradicted = (*check_pairs(folder, dict(common.stated), frame), *pointing)

@@ -22,7 +22,8 @@ def said_of(scan: ProjectionSet, *, counted: bool) -> list[str]:
     """
     c, notes = scan.common, list[str]()
     if c.water_mu_per_mm is not None:
-        notes.append(f"water has {c.water_mu_per_mm:.6g} 1/mm, as the scan says")
+        by = f" in {c.water_by}" * (c.water_by != str(tags.WATER))
+        notes.append(f"water has {c.water_mu_per_mm:.6g} 1/mm, as the scan says{by}")
     left = [tag.name for tag in tags.CORRECTIONS if tag.name not in c.corrections]
     if left:
         notes.append(f"the files do not say that these corrections were made: {', '.join(left)}")
