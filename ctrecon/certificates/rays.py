@@ -27,6 +27,7 @@ FEW_VIEWS = 0.25
 _ONE_WAY = np.array([0.6180, 0.3535, 0.2718])
 # More rays than these are thinned out before they are compared, pixels and views before they are counted.
 _MOST_RAYS, _MOST_PIXELS, _MOST_VIEWS = 1 << 20, 64, 64
+_AT_A_TIME = 1 << 14
 
 
 def counting_views(verdict: Verdict) -> BoolArray:
@@ -94,19 +95,21 @@ def different_rays(operator: dict[str, Any], matrix: Array | None, counts: BoolA
     depth = (grid.slices or 0) * (grid.slice_mm or 0.0)
     radius, unit = math.hypot(*grid.size_mm, depth) / 2, SAME * min(*grid.spacing_mm, grid.slice_mm or math.inf)
     centre = np.array([*grid.centre_mm, 0.0])[:3]
+    together = max(1, _AT_A_TIME // counts.shape[1])
     found = [
-        _numbers(vectors.views(slice(k, k + 1)), counts[k], step, centre, radius, unit) for k in seen.tolist()
+        _numbers(vectors.views(some), counts[some].ravel(), step, centre, radius, unit)
+        for some in np.split(seen, range(together, seen.size, together))
     ]
     return len(np.unique(np.concatenate(found))) * step
 
 
 def _numbers(
-    view: Vectors, counts: BoolArray, step: int, centre: Float64Array, radius: float, unit: float
+    views: Vectors, counts: BoolArray, step: int, centre: Float64Array, radius: float, unit: float
 ) -> Array:
-    """One whole number for each ray of a view that counts and meets the ball about the image: the same for rays that
+    """One whole number for each ray of some views that counts and meets the ball about the image: the same for rays that
     agree.
     """
-    points, along = (part.reshape(-1, 3)[counts][::step] for part in view.rays())
+    points, along = (part.reshape(-1, 3)[counts][::step] for part in views.rays())
     along = along / np.linalg.norm(along, axis=1, keepdims=True)
     along = along * np.where(along @ _ONE_WAY < 0, -1.0, 1.0)[:, None]
     foot = points - centre

@@ -222,12 +222,15 @@ def rays(geometry: Json, view: int) -> tuple[tuple[Array, ...], float]:
 
 
 def joseph(geometry: Json, grid: Json) -> Iterator[Rows]:
-    """Joseph's projector, some rays of a view at a time, for images padded by one pixel before and two after."""
+    """Joseph's projector, some rays at a time, for images padded by one pixel before and two after."""
     sides, cells, (cx, cy) = (grid["rows"], grid["columns"]), geometry["detector_count"], grid.get("centre_mm", (0, 0))
     tall, wide = grid["pixel_mm"] if "centre_mm" in grid else [grid["pixel_mm"]] * 2
-    for view in range(views(geometry)):
-        (px, py, *towards), off = rays(geometry, view)
-        ray, off = (px - cx, py - cy, *towards), off + 16 * U * (abs(cx) + abs(cy))
+    together = CROSSINGS // (cells * max(sides)) + 1
+    for first in range(0, views(geometry), together):
+        found = [rays(geometry, view) for view in range(first, min(first + together, views(geometry)))]
+        px, py, *towards = (np.concatenate(part) for part in zip(*(ray for ray, _ in found), strict=True))
+        ray, each = (px - cx, py - cy, *towards), np.repeat([off for _, off in found], cells)
+        each += 16 * U * (abs(cx) + abs(cy))
         tie = abs(ray[3]) - abs(ray[2]) * (tall / wide) * (1 - TIE)
         for by_row in (False, True):
             lines, across = sides if by_row else sides[::-1]
@@ -236,7 +239,7 @@ def joseph(geometry: Json, grid: Json) -> Iterator[Rows]:
             step, stride = (sides[1] + 3, 1) if by_row else (1, sides[1] + 3)  # from line to line, along a line
             chosen, line = np.flatnonzero((tie >= 0) == by_row), np.arange(lines, dtype=np.int32)
             for at in np.array_split(chosen, len(chosen) * lines // CROSSINGS + 1):
-                x, y, a, b = (part[at] for part in ray)
+                x, y, a, b, off = (part[at] for part in (*ray, each))
                 m = a / b if by_row else b / a
                 slope = m * steep  # in pixels from line to line, at most 1
                 start = (x - y * m if by_row else x * m - y) / along + (across + 1) / 2 + slope * (lines - 1) / 2
@@ -258,7 +261,7 @@ def joseph(geometry: Json, grid: Json) -> Iterator[Rows]:
                 columns[..., 1] = columns[..., 0] + stride
                 parts = values.ravel(), columns.ravel(), 2 * lines * np.arange(len(at) + 1, dtype=np.int32)
                 rows = scipy.sparse.csr_matrix(parts, shape=(len(at), (sides[0] + 3) * (sides[1] + 3)))
-                yield at + view * cells, rows, errors, lines * length * (1 + 1e-9)
+                yield at + first * cells, rows, errors, lines * length * (1 + 1e-9)
 
 
 def rays_in_space(geometry: Json, view: int) -> tuple[Array, Array, float]:
