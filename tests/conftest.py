@@ -9,6 +9,8 @@ import hashlib
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -125,6 +127,13 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the development data are not here ({folder}); CTRECON_DATA names their folder")
     return folder.resolve()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of several processes one more compiles for all, while they collect; what it prints is an error of its own."""
+    if config.getoption("numprocesses", None) and not config.option.collectonly:
+        compiling = subprocess.Popen([sys.executable, Path(__file__).with_name("compiled.py")])
+        config.add_cleanup(lambda: (compiling.kill(), compiling.wait()))
 
 
 def pytest_collection_finish() -> None:

@@ -12,7 +12,9 @@ KINDS = set(geometries())
 
 
 def asked(source):
-    """Lines that branch on a geometry's class, or list classes as a union."""
+    """Lines that branch on a geometry's class, or list classes as a union; a text that names none is not parsed."""
+    if not any(name in source for name in CLASSES | KINDS):
+        return []
     return [node.lineno for node in ast.walk(ast.parse(source)) if asks(node)]
 
 

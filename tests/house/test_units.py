@@ -10,6 +10,8 @@ from pathlib import Path
 from ctrecon.measurement.units import CELLS, MM, UNKNOWN, units_of
 
 PACKAGE = Path(__file__).parents[2] / "ctrecon"
+# Where none of these stands, no string that is written in parts can give a unit, either.
+MAYBE = re.compile(r"1/|\bper\b|\b[xy] in\b|\bdetector\b")
 UNIT = re.compile(r"1/mm|per mm\b|1/cell|per (detector )?cell|\b[xy] in mm|detector cells")
 # Words of a format, of a command's help, or about files of which only the one unit is possible.
 FIXED = {
@@ -23,6 +25,8 @@ FIXED = {
 
 def said(text: str) -> Iterator[tuple[int, str]]:
     """String constants that name a unit, docstrings apart."""
+    if not MAYBE.search(text):
+        return
     tree = ast.parse(text)
     apart = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
