@@ -50,7 +50,7 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 
 # Where every reconstruction looks for what may be wrong with its scan, as it does for a user. That is an eighth of the
 # time of all tests, and elsewhere nothing is said of it: there only tests with the mark `doubts` do, and long ones.
-_DOUBTING = ("tests/diagnosis", "tests/docs")
+_DOUBTING = "tests/diagnosis"
 _doubting = [True]
 
 
@@ -132,6 +132,8 @@ def data_dir() -> Path:
 def pytest_configure(config: pytest.Config) -> None:
     """Of several processes one more compiles for all, while they collect; what it prints is an error of its own."""
     if config.getoption("numprocesses", None) and not config.option.collectonly:
+        # Some tests have a home of their own, where matplotlib would look through all fonts anew.
+        os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
         compiling = subprocess.Popen([sys.executable, Path(__file__).with_name("compiled.py")])
         config.add_cleanup(lambda: (compiling.kill(), compiling.wait()))
 
@@ -163,23 +165,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+class AxesSeries(dict[str, Path]):
+    """By patient position; each is made when it is asked for, by the first process of all that run tests."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+
+    def __missing__(self, position: str) -> Path:
+        from axes_scan import make_series
+
+        folder = self.base / f"axes-{position}"
+        with (self.base / f"axes-{position}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                making = folder.with_name(f"axes-{position}-in-the-making")
+                shutil.rmtree(making, ignore_errors=True)
+                making.mkdir()
+                make_series(making, position)
+                making.rename(folder)
+        self[position] = folder / position
+        return self[position]
+
+
 @pytest.fixture(scope="session")
 def axes_series(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The series of ``axes_scan`` for each patient position; the raw data stand beside them.
-
-    Where several processes run the tests, the first that needs them makes them for all.
-    """
-    from axes_scan import POSITIONS, make_series
-
+    """The series of ``axes_scan`` for each patient position; the raw data stand beside them."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "axes"
-    with (folder.parent / "axes.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            making = folder.with_name("axes-in-the-making")
-            shutil.rmtree(making, ignore_errors=True)
-            making.mkdir()
-            for position in POSITIONS:
-                make_series(making, position)
-            making.rename(folder)
-    return {position: folder / position for position in POSITIONS}
+    return AxesSeries(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)

@@ -67,7 +67,7 @@ def test_image_and_data_may_be_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "views", "mib"),
-    [(164, 120, 120), (256, 360, 120), pytest.param(512, 720, 600, marks=pytest.mark.long)],
+    [(164, 120, 120), *(pytest.param(*case, marks=pytest.mark.long) for case in ((256, 360, 120), (512, 720, 600)))],
 )
 def test_real_sizes_stay_small(size, views, mib, tmp_path):
     geometry = FanBeam(

@@ -39,6 +39,7 @@ def means(volume, k):
     return [float(volume[k][disc].mean()) for disc in discs]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", CASES)
 def test_values_in_the_mid_plane_are_right(case):
     geometry = CASES[case]()

@@ -27,6 +27,7 @@ BREAKERS = [
 STEPS = [Subspace(), Armijo(), Armijo(c=0.3, rho=0.7)]
 
 
+@pytest.mark.sampled(30)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("step", STEPS, ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("direction", BREAKERS, ids=lambda d: type(d).__name__)

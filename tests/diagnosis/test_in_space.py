@@ -57,7 +57,7 @@ SLIPS: dict[str, tuple[Callable[[], Scan], str, bool]] = {
 }  # fmt: skip
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", SLIPS)
 def test_a_slip_is_named_first(name: str) -> None:
     make, cause, mends = SLIPS[name]

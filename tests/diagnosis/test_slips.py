@@ -205,7 +205,7 @@ def check(slip: str, phantom: str, seed: int, size: int = SIZE, views: int = VIE
     return found
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("slip", QUICK)
 def test_the_right_cause_comes_first(slip: str) -> None:
     check(slip, "chest", 3, 64, 48)  # small, because it runs each time
@@ -279,6 +279,7 @@ def test_a_slip_that_nobody_thought_of_is_no_silence() -> None:
         mended(found)
 
 
+@pytest.mark.long
 def test_mirror_images_are_said_to_be_such_and_either_can_be_mended() -> None:
     found = check("angles negated", "chest", 4, 64, 48)
     assert found.mirror_images

@@ -186,6 +186,7 @@ def cylinder(beam: str, shift: float) -> Scan:
     return Scan(water.sinogram(seen) + 0.003 * noise, geometry, grid=ct.Grid(rows=64, columns=64, pixel_mm=1.0))
 
 
+@pytest.mark.long
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("beam", ["parallel", "fan"])
 def test_a_cylinder_on_the_axis_is_left_alone_and_one_off_it_is_not(beam: str) -> None:

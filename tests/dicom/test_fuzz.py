@@ -6,14 +6,15 @@ import pytest
 from fuzz_dicom import case, examine, mutate, run, seeds
 
 
-def test_mutated_files_are_read_or_refused(data_dir):
-    found = run(300, seed=1000)
+@pytest.mark.parametrize("cases", [100, pytest.param(1000, marks=pytest.mark.long)])
+def test_mutated_files_are_read_or_refused(data_dir, cases):
+    found = run(cases, seed=1000)
     for kind in ("BUG", "hung", "died", "grew"):
         assert not found[kind], (kind, found[kind])
     # Neither all broken beyond recognition nor all as good as before.
-    assert len(found["read"]) > 30
-    assert len(found["refused"]) > 120
-    assert len(found["read"]) + len(found["refused"]) == 300
+    assert len(found["read"]) > 0.1 * cases
+    assert len(found["refused"]) > 0.4 * cases
+    assert len(found["read"]) + len(found["refused"]) == cases
 
 
 def test_a_case_is_its_seed_and_number(data_dir):

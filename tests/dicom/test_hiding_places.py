@@ -210,6 +210,7 @@ def test_a_place_that_is_not_looked_at_would_be_found() -> None:
     assert left(to_bytes(ct(0)), Options()) == []
 
 
+@pytest.mark.sampled(34)
 @pytest.mark.parametrize("place", PLACES)
 def test_nothing_is_left_in(place: str) -> None:
     data = PLACES[place]()

@@ -241,6 +241,7 @@ PLACES: dict[str, Callable[[], bytes]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(42)
 @pytest.mark.parametrize("place", PLACES)
 def test_nothing_is_left_of_it_in(place: str) -> None:
     data = PLACES[place]()

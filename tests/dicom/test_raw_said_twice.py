@@ -79,6 +79,7 @@ def test_everything_that_can_be_stated_twice_is_tried(scans: dict[str, Path], tm
     assert said(scans["helix"], tmp_path / "raw", {}) == ""
 
 
+@pytest.mark.sampled(11)
 @pytest.mark.parametrize("keyword", WRONG)
 def test_what_contradicts_the_geometry_is_refused_or_named(
     keyword: str, scans: dict[str, Path], tmp_path: Path

@@ -67,7 +67,7 @@ def errors_hu(scan: Scan) -> list[float]:
     return [abs(float(value)) for value in found]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("span", ["full", "short"])
 def test_inserts_have_their_hu(scans: dict[str, ProjectionSet], mode: str, span: Any) -> None:

@@ -216,7 +216,14 @@ def run_page(page: Path, *, whole: bool) -> None:
             run(command, page, whole=whole)
 
 
-@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+# Where what may be wrong with a scan is looked for, as everywhere; on other pages it is long.
+DOUBTING = ("README.md", "diagnosis.md")
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.doubts) if page.name in DOUBTING else page for page in RUN],
+    ids=lambda page: page.name,
+)  # fmt: skip
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -101,6 +101,7 @@ def test_axes_are_at_right_angles_and_the_source_faces_the_detector(kind, name):
         dataclasses.replace(vectors, source=vectors.u if vectors.parallel else vectors.detector + vectors.u)
 
 
+@pytest.mark.sampled(12)
 @planar
 @grids
 def test_projectors_agree_and_their_adjoints_are(kind, name, grid):
@@ -141,6 +142,7 @@ def values(geometry, grid, f):
     return [float(u[np.hypot(x - a, y - b) < radius].mean()) for (a, b), radius, _ in INSERTS]
 
 
+@pytest.mark.sampled(12)
 @planar
 @grids
 def test_back_projection_recovers_the_discs_where_there_is_an_orbit(kind, name, grid):
@@ -159,6 +161,7 @@ def test_back_projection_recovers_the_discs_where_there_is_an_orbit(kind, name, 
     assert torch.allclose(back(f), by_torch, atol=3e-5 * float(by_torch.abs().max()))
 
 
+@pytest.mark.sampled(12)
 @planar
 @grids
 def test_the_checker_certifies_by_itself(kind, name, grid, tmp_path):

@@ -68,7 +68,7 @@ def mean_near(image: Any, x: float, y: float) -> float:
     return float(array[row - 1 : row + 2, column - 1 : column + 2].mean())
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("position", POSITIONS)
 def test_itk_finds_right_and_front_in_the_volume_of_each_position(
     position: str, axes_series: dict[str, Path], tmp_path: Path

@@ -253,6 +253,7 @@ def test_impossible_model_errors(text):
 # How often
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("scans", [120, pytest.param(400, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("measure", "bound", "safe"),

@@ -54,6 +54,7 @@ def relative(found, exact):
     return float(np.linalg.norm(np.asarray(found, dtype=np.float64) - exact) / np.linalg.norm(exact))
 
 
+@pytest.mark.sampled(5)
 @in_space
 def test_laws(name):
     operator = VolumeJosephOperator(short(SPACE[name](), 7), GRID)
@@ -65,6 +66,7 @@ def test_laws(name):
     assert adjoint_defect(operator, dtype=torch.float32) < 1e-6
 
 
+@pytest.mark.sampled(4)
 @in_space
 def test_both_loops_are_one_operator(name):
     geometry = short(SPACE[name](), 7)

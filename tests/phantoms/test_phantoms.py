@@ -65,6 +65,7 @@ def defect(a, b):
     return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("shape", PRIMITIVES)
 def test_discrete_projection_converges_to_the_analytic_one(shape, geometry):

@@ -104,6 +104,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 def test_kill_9_of_a_cone_and_again_gives_the_same_bytes(
     scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -23,7 +23,7 @@ def image(name: str) -> np.ndarray:
     return load_method(name)(problem).image
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", METHODS)
 def test_the_default_dtype_changes_nothing(name: str) -> None:
     expected = image(name)

@@ -45,6 +45,7 @@ def found_wrong(made):
     return ct.compare(folder / "one.npy", folder / "lie.npy", discs=2, save=True, **DISC)
 
 
+@pytest.mark.long
 def test_the_data_decide_against_what_is_not_there(made, found_wrong):
     (folder, *_), found = made, found_wrong
     first = found.found.disputed[0]

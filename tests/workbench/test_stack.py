@@ -82,6 +82,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.long
 def test_every_slice_is_the_one_that_a_job_of_its_own_gives(scan: Path, store: Path) -> None:
     volume = zarr.open_array(store / "0", mode="r")
     assert volume.shape[0] == ROWS
