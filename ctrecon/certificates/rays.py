@@ -106,8 +106,8 @@ def different_rays(operator: dict[str, Any], matrix: Array | None, counts: BoolA
 def _numbers(
     views: Vectors, counts: BoolArray, step: int, centre: Float64Array, radius: float, unit: float
 ) -> Array:
-    """One whole number for each ray of some views that counts and meets the ball about the image: the same for rays that
-    agree.
+    """One whole number for each ray of the views that counts and meets the ball about the image: the same for rays
+    that agree.
     """
     points, along = (part.reshape(-1, 3)[counts][::step] for part in views.rays())
     along = along / np.linalg.norm(along, axis=1, keepdims=True)

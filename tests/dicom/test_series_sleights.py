@@ -92,11 +92,11 @@ def test_texts_are_not_pushed_out_of_sight(before: str, original: Path, tmp_path
 def test_a_change_whose_byte_is_the_same_by_chance_is_noticed_by_all_together(original: Path) -> None:
     manifest = manifest_of(original)
     ds = dcmread(original / CT)
-    was = coercible(ds)["PatientID"]
+    was = coercible(ds)["whose"]["PatientID"]
     same = []
     for k in range(1000):
         ds.PatientID = f"P-{k + 1000}"
-        if coercible(ds)["PatientID"] == was:
+        if coercible(ds)["whose"]["PatientID"] == was:
             same.append(ds.PatientID)
     assert same, "else nothing is tried"
     for number in same[:3]:

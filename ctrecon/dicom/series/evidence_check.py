@@ -20,6 +20,8 @@ EVIDENCE = {
     RawDataStorage: "certificate with its data",
 }
 
+REFERENCED = 0x00081155  # ReferencedSOPInstanceUID
+
 UNTOUCHED = "what is certified was not"
 
 
@@ -35,7 +37,7 @@ def check_evidence(ds: Dataset, images: Sequence[Dataset], claims: Sequence[Json
     ``claims`` are the certificates of the images that were found valid.
     """
     what = EVIDENCE.get(ds.get("SOPClassUID"))
-    named = {str(e.value) for e in ds.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+    named = {str(e.value) for e in ds.iterall() if int(e.tag) == REFERENCED}
     if what is None or not named:
         raise Refused("it is neither an image of the series nor a report on it; move it elsewhere")
     if ds.SOPClassUID == RawDataStorage:

@@ -8,7 +8,7 @@ and four of a hash of all of them at once.
      "histories": {"1": SHA-256, ...}}
 
 ``slices``: for people, z, position, orientation, spacing, frame of reference and certificate of each image, from the
-lowest z. ``objects``: for each, ``says``, ``whose`` and ``together`` (``plain``, ``coercible`` and ``together`` of
+lowest z. ``objects``: for each, ``says``, ``whose`` and ``together`` (``plain`` and ``coercible`` of
 ``plain_values.py``), and of the map the hash of its decoded pixels. ``own``: the same of the object that carries the
 manifest. ``histories``: of the files beside the certificates that say how each slice came about
 (``bound_histories.py``), where there are any. What an image's pixels decode to, its certificate says.
@@ -32,7 +32,7 @@ from ctrecon.certificates.verify import Json, require
 from ctrecon.dicom.common.private import CREATOR, GROUP, KEY, MANIFEST, SIGNATURE, read_tie
 from ctrecon.dicom.common.uids import identify, uid_of
 from ctrecon.dicom.series.ct_image import code
-from ctrecon.dicom.series.plain_values import coercible, plain, together
+from ctrecon.dicom.series.plain_values import coercible, plain
 from ctrecon.dicom.series.raw_data import raw_data
 from ctrecon.dicom.series.study import Study
 from ctrecon.support.beside import history_sha256
@@ -80,7 +80,7 @@ def canonical(values: Any) -> bytes:
 
 def entry_of(ds: Dataset) -> dict[str, Any]:
     """What the manifest keeps of one object that was read from a file."""
-    entry: dict[str, Any] = {"says": plain(ds), "whose": coercible(ds), "together": together(ds)}
+    entry: dict[str, Any] = {"says": plain(ds), **coercible(ds)}
     if "PixelData" in ds and ds.SOPClassUID != CTImageStorage:
         entry["pixels_sha256"] = pixels_hash(ds)
     tie = read_tie(ds)
@@ -92,7 +92,7 @@ def entry_of(ds: Dataset) -> dict[str, Any]:
 def own_of(ds: Dataset) -> dict[str, Any]:
     """What the manifest keeps of its own object, whose UIDs follow from it."""
     says = {name: value for name, value in plain(ds).items() if name not in ("SOPInstanceUID", "SeriesInstanceUID")}
-    return {"says": says, "whose": coercible(ds), "together": together(ds)}
+    return {"says": says, **coercible(ds)}
 
 
 def pixels_hash(ds: Dataset) -> str:

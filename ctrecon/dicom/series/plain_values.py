@@ -40,21 +40,17 @@ def plain(ds: Dataset) -> dict[str, Any]:
     return found
 
 
-def coercible(ds: Dataset) -> dict[str, str]:
-    """Of every attribute that an archive may change, one byte of a hash: a change shows, but nobody's name does.
+def coercible(ds: Dataset) -> dict[str, Any]:
+    """``whose``: of every attribute that an archive may change, one byte of a hash: a change shows, but nobody's name
+    does. ``together``: four bytes of a hash of all at once: who does not know them all learns nothing from it, and
+    where one byte of one of them is the same by chance, this is not.
 
     A value that is empty counts like none. Those within items are called as the way to them, with the item's number.
     Private ones are looked at within items only. Of a description it is here that it was compressed without loss since.
     """
-    return {name: _hash(value)[:2] if value else "" for name, value in _coercible(ds).items()}
-
-
-def together(ds: Dataset) -> str:
-    """Four bytes of a hash of all these attributes at once: who does not know them all learns nothing from it.
-
-    Where one byte of one of them is the same by chance, this is not.
-    """
-    return _hash(repr(sorted(_coercible(ds).items())))[:8]
+    found = _coercible(ds)
+    whose = {name: _hash(value)[:2] if value else "" for name, value in found.items()}
+    return {"whose": whose, "together": _hash(repr(sorted(found.items())))[:8]}
 
 
 def _coercible(ds: Dataset) -> dict[str, str]:
