@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
 from ctrecon.cli.main import cli
@@ -35,6 +36,28 @@ def wait_for(what: Callable[[], Any], why: str = "") -> Any:
             return found
         time.sleep(0.02)
     raise AssertionError(f"waited in vain {why}")
+
+
+SENDER = """
+import sys, time; sys.path[:0] = [sys.argv[1]]
+from pathlib import Path
+from ctrecon.dicom.network.node import Connection, Node
+from ctrecon.dicom.network.objects import headers_of
+from ctrecon.dicom.network.store import send
+from ctrecon.errors import NetworkError
+while True:
+    try:
+        us, them = Connection(retries=0, timeout_s=5), Node.parse(sys.argv[3])
+        if send(them, us, headers_of([Path(sys.argv[2])])).complete:
+            break
+    except NetworkError:
+        time.sleep(0.1)
+"""
+
+
+def sending_until_all_are_there(objects: Path, node: str) -> subprocess.Popen[bytes]:
+    """A sender that begins anew, however often the node is gone."""
+    return subprocess.Popen([sys.executable, "-c", SENDER, str(ROOT), str(objects), node])
 
 
 @dataclass
@@ -109,14 +132,14 @@ class Sink:
     comments: dict[str, str] = field(default_factory=dict)
     refuse: int = 0
     slow_s: float = 0.0
+    classes: tuple[str, ...] = (CTImageStorage,)
     server: Any = None
     port: int = 0
 
     def __enter__(self) -> Sink:
-        from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-
         ae = AE(ae_title="SINK")
-        ae.add_supported_context(CTImageStorage, ExplicitVRLittleEndian)
+        for sop_class in self.classes:
+            ae.add_supported_context(sop_class, ExplicitVRLittleEndian)
         handlers: list[Any] = [(evt.EVT_C_STORE, self.store)]
         self.server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
         self.port = self.server.server_address[1]

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import random
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from conftest import Orthanc
-from pacs_nodes import Listening, run, wait_for
+from pacs_nodes import Listening, Sink, run, sending_until_all_are_there, wait_for
 from pydicom import dcmread
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    CTImageStorage,
+    EncapsulatedPDFStorage,
+    ParametricMapStorage,
+    RawDataStorage,
+)
 
 pytest.importorskip("pynetdicom")
 
@@ -82,3 +92,48 @@ def test_killed_in_the_middle_of_the_reconstruction_one_certified_series_arrives
     image.PixelData = bytes([image.PixelData[0] ^ 255]) + image.PixelData[1:]
     image.save_as(result[0])
     assert run("verify", tmp_path / "back").exit_code == 1
+
+
+ALL_KINDS = (CTImageStorage, ComprehensiveSRStorage, EncapsulatedPDFStorage, ParametricMapStorage, RawDataStorage)
+STATES = ("incoming", "ready", "running", "sending", "failed")
+
+
+def tried_again(node: Listening) -> bool:
+    """A study that was put aside, since three ends before the first slice are put down to it, is begun anew."""
+    return not node.studies("failed") or run("dicom", "queue", node.folder, "--retry", "all").exit_code == 0
+
+
+def delivered(node: Listening) -> list[str]:
+    return node.studies("sending") + node.studies("done")
+
+
+@pytest.mark.long
+def test_killed_ten_times_at_random_one_result_arrives_as_if_nothing_had_been(tmp_path: Path) -> None:
+    """While the study is received, and while it is reconstructed; UIDs are of the content, so a second result, or half
+    of one, would show."""
+    raw, rng = projections(tmp_path / "raw"), random.Random(13)
+    how = ("reconstruct", "{input}", *"--all-slices --method fbp --delta 90% --size 32 -o".split(), "{output}/")
+    words = [str(raw) if word == "{input}" else word.format(output=tmp_path / "right") for word in how]
+    assert run(*words).exit_code == 0
+    found = set[str]()
+    right = {str(dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in (tmp_path / "right").glob("*.dcm")}
+    assert len(right) == 2 + 3 + 2 + 1
+    options = ("--command", f"{sys.executable} -m ctrecon.cli.main {' '.join(how)}", "--quiet", 0.2)
+    with Sink(classes=ALL_KINDS, slow_s=0.05) as sink, Listening(tmp_path / "queue", sink.node, options) as node:
+        with sending_until_all_are_there(raw, node.node) as sending:
+            for kill in range(10):
+                if kill > 3:
+                    wait_for(lambda: tried_again(node) and (working(node) or delivered(node)))
+                time.sleep(rng.uniform(0.05, 1.0 if kill < 4 else 6.0))
+                node.kill()
+                found |= {state for state in STATES if node.studies(state)}
+                node.start()
+            assert sending.wait(60) == 0
+        wait_for(lambda: tried_again(node) and node.studies("done"))
+        assert node.end() == 0
+        assert not any(node.studies(state) for state in STATES)
+        assert "running" in found
+        (done,) = (node.folder / "done").iterdir()
+        assert (done / "received.json").read_text().count(".dcm") == len(list(raw.iterdir()))
+        assert not any(word in node.log for word in (*NAME.split("^"), ACCESSION, "2.25.", "Traceback"))
+    assert set(sink.got) == right

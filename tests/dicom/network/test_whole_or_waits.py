@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from nodes_here import Here, here
-from pacs_nodes import ROOT, Listening, Sink, run, wait_for
-from pacs_objects import ct, processing, study
+from pacs_nodes import ROOT, Listening, Sink, run, sending_until_all_are_there, wait_for
+from pacs_objects import NAME, PATIENT, ct, processing, study
 
 from ctrecon.dicom.network.associate import associate
 from ctrecon.dicom.network.node import Connection
@@ -233,24 +233,7 @@ def test_killed_at_random_nothing_is_lost_and_nothing_is_made_twice(kills: int, 
     objects = study(tmp_path / "one", 1, 6)
     options = ("--command", processing(marks, pause=0.05), "--quiet", 0.2)
     with Sink(slow_s=0.05) as sink, Listening(tmp_path / "queue", sink.node, options) as node:
-        sender = [
-            sys.executable, "-c", f"""
-import sys, time; sys.path[:0] = [{str(ROOT)!r}]
-from pathlib import Path
-from ctrecon.dicom.network.node import Connection, Node
-from ctrecon.dicom.network.objects import headers_of
-from ctrecon.dicom.network.store import send
-from ctrecon.errors import NetworkError
-while True:
-    try:
-        us, them = Connection(retries=0, timeout_s=5), Node.parse({node.node!r})
-        if send(them, us, headers_of([Path({str(objects)!r})])).complete:
-            break
-    except NetworkError:
-        time.sleep(0.1)
-""",
-        ]
-        with subprocess.Popen(sender) as sending:
+        with sending_until_all_are_there(objects, node.node) as sending:
             for _ in range(kills):
                 time.sleep(rng.uniform(0.05, 1.0))
                 node.kill()
@@ -265,3 +248,4 @@ while True:
         assert node.end() == 0
     assert len(sink.got) == 3
     assert set(sink.comments.values()) == {"from 6 objects"}
+    assert not any(word in node.log for word in (NAME, PATIENT, "Quantenschaum", "2.25."))
