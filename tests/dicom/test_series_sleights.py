@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,70 @@ def test_every_attribute_is_of_the_kind_that_the_standard_says(name: str, origin
                 unnoticed.append((element.keyword, vr, said))
     assert unnoticed == []
     assert tried > 50
+
+
+def element(tag: int, vr: str, value: bytes, *, reserved: int = 0) -> bytes:
+    form = ("<HH2sHL", reserved, len(value)) if vr in LONG else ("<HH2sH", len(value))
+    return struct.pack(form[0], tag >> 16, tag & 0xFFFF, vr.encode(), *form[1:]) + value
+
+
+def data_set_at(raw: bytes) -> int:
+    (length,) = struct.unpack_from("<L", raw, 140)
+    return 144 + int(length)
+
+
+def before_all(more: bytes) -> Callable[[bytes], bytes]:
+    """In front of the first element of the data set."""
+    return lambda raw: raw[: data_set_at(raw)] + more + raw[data_set_at(raw) :]
+
+
+def instead(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    def of(raw: bytes) -> bytes:
+        assert old in raw
+        return raw.replace(old, new, 1)
+
+    return of
+
+
+def meta_length(by: int) -> Callable[[bytes], bytes]:
+    return lambda raw: raw[:140] + struct.pack("<L", data_set_at(raw) - 144 + by) + raw[144:]
+
+
+def of_syntax(uid: str) -> Callable[[bytes], bytes]:
+    """Named as another transfer syntax, and nothing else changed."""
+    both = (one.encode() + b"\0" * (len(one) % 2) for one in (uid, ExplicitVRLittleEndian))
+    new, old = (element(0x00020010, "UI", one) for one in both)
+    return lambda raw: instead(old, new)(meta_length(len(new) - len(old))(raw))
+
+
+SAID = b"Approved for diagnosis"
+ROWS = element(0x00280010, "US", b"")[:6]
+UNSEEN: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    **{f"a length of a group as {vr}": (CT, before_all(element(0x00080000, vr, SAID))) for vr in ("LT", "OB", "UN")},
+    "a sequence as a group's length": (CT, before_all(element(0x00080000, "SQ", b"\xfe\xff\x00\xe0\0\0\0\0"))),
+    "two numbers as a group's length": (REPORT, before_all(element(0x00080000, "UL", bytes(8)))),
+    "no kind of value": (CT, instead(ROWS + b"\2\0", ROWS[:4] + b"\2\0\0\0")),
+    "a kind in small letters": (CT, instead(ROWS, ROWS[:4] + b"us")),
+    "reserved bytes": (CT, instead(b"\xe0\x7f\x10\0OW\0\0", b"\xe0\x7f\x10\0OWok")),
+    "reserved bytes of the header": (REPORT, instead(b"\2\0\1\0OB\0\0", b"\2\0\1\0OBok")),
+    "a kind of the header": (REPORT, instead(b"\2\0\x12\0UI", b"\2\0\x12\0LO")),
+    **{f"a header longer by {by}": (CT, meta_length(by)) for by in (-8, 2, 200, 100_000)},
+    "a header of no length": (CT, lambda raw: raw[:132] + raw[144:]),
+    **{f"report as {uid}": (REPORT, of_syntax(uid)) for uid in (
+        "1.2.840.113619.5.2", "1.2.840.10008.1.20", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.6.1", "1.2.3")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNSEEN)
+def test_nothing_stands_where_nobody_looks_and_nothing_leads_elsewhere(
+    case: str, original: Path, tmp_path: Path
+) -> None:
+    name, what = UNSEEN[case]
+    path = tmp_path / "x.dcm"
+    raw = (original / name).read_bytes()
+    for content, right in ((before_all(element(0x00080000, "UL", bytes(4)))(raw), True), (what(raw), False)):
+        path.write_bytes(content)
+        assert (refused(path) == "") == right
 
 
 @pytest.mark.parametrize("before", ["\n" * 400, " " * 400, "\0"])

@@ -34,12 +34,16 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Header:
-    """One element's header: its ``tag`` (group and element in one number), where its value begins, its length."""
+    """One element's header: its ``tag`` (group and element in one number), where its value begins, its length.
+
+    ``nameless``: no value representation stands where all others have theirs.
+    """
 
     tag: int
     vr: bytes
     value_at: int
     length: int
+    nameless: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def read_header(name: str, data: Bytes, at: int, encoding: Encoding) -> Header:
     vr = data[at + 4 : at + 6]
     # Items have no value representation, and some writers leave it out of sequences, too.
     if not encoding.explicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
-        return Header(tag, b"", at + 8, length)
+        return Header(tag, b"", at + 8, length, nameless=encoding.explicit and group != 0xFFFE)
     if vr not in LONG_VRS:
         return Header(tag, vr, at + 8, struct.unpack_from(order + "H", data, at + 6)[0])
     if len(data) - at < 12:

@@ -2,7 +2,8 @@
 
 A preamble can be the head of another format (PS3.10, 7.1), the header of the file can name another object than the data
 set, an element that comes twice is read by some programs as the first and by others as the last, one of another kind of
-value (the spacing as UN) is skipped by some, and behind the pixels there is room for more.
+value (the spacing as UN) is skipped by some, a length or a transfer syntax that is not true leads some elsewhere, and
+lengths of groups, reserved bytes and what is behind the pixels have room for more.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from ctrecon.certificates.verify import Refused, require
-from ctrecon.dicom.common.structure import Encoding, Header, elements, read_header, tag_name
+from ctrecon.dicom.common.pixels import NATIVE
+from ctrecon.dicom.common.structure import LONG_VRS, Encoding, Header, elements, read_header, tag_name
 from ctrecon.errors import InputError
+from ctrecon.support.text import printable
 
-_META_AT, _ITEM, _DELIMITERS = 132, 0xFFFEE000, 0xFFFE0000
+_META_AT, _META_LENGTH, _ITEM, _DELIMITERS = 132, 0x00020000, 0xFFFEE000, 0xFFFE0000
 _ITEM_BYTES = b"\xfe\xff\x00\xe0"
 _OTHER_PIXELS = ("FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 
@@ -34,8 +37,8 @@ def check_file(path: Path, ds: Dataset) -> None:
 
     Raises:
         Refused: Where the preamble is not empty, the header is another object's, an element comes twice, out of
-            order or as another kind of value, there are more bytes than pixels, or tables of offsets that lead
-            elsewhere than to the frames.
+            order, as another kind of value or as none, there are more bytes than pixels, or lengths, tables of
+            offsets or a transfer syntax lead elsewhere than to what was read.
         OSError: Where it cannot be read again.
     """
     meta = getattr(ds, "file_meta", Dataset())
@@ -44,6 +47,10 @@ def check_file(path: Path, ds: Dataset) -> None:
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         require(data[:128] == bytes(128), "its preamble is not empty: another program may read another file from it")
         syntax = str(meta.get("TransferSyntaxUID"))
+        require(
+            "PixelData" in ds or syntax in NATIVE,
+            f"its transfer syntax {printable(syntax)[:64]} is none without pixels: programs read it otherwise",
+        )
         encoding = Encoding(explicit=syntax != ImplicitVRLittleEndian, little=syntax != ExplicitVRBigEndian)
         try:
             _check_order(path.name, data, encoding)
@@ -59,28 +66,48 @@ def check_file(path: Path, ds: Dataset) -> None:
 
 
 def _check_order(name: str, data: mmap.mmap, encoding: Encoding) -> None:
-    """Elements stand in the order of their tags, each once (PS3.5, 7.1)."""
-    at, before = _META_AT, dict[int, int]()
-    while data[at : at + 2] == b"\x02\x00":
-        header = read_header(name, data, at, Encoding(explicit=True, little=True))
-        require(header.tag > before.get(0, 0), f"{tag_name(header.tag)} comes twice, or out of order")
-        before[0], at = header.tag, header.value_at + header.length
-    for depth, header in elements(name, data, at, encoding):
+    """Elements stand in the order of their tags, each once (PS3.5, 7.1), and as the standard writes them."""
+    before = dict[int, int]()
+    for depth, header in elements(name, data, _data_set_at(name, data), encoding):
         if header.tag == _ITEM:
             before[depth + 1] = -1
         elif header.tag < _DELIMITERS:
             require(header.tag > before.get(depth, -1), f"{tag_name(header.tag)} comes twice, or out of order")
             before[depth] = header.tag
-            _check_representation(header)
+            _check_representation(header, data)
 
 
-def _check_representation(header: Header) -> None:
-    """An attribute is written as the kind of value that the standard says (PS3.6): others are skipped or misread."""
+def _data_set_at(name: str, data: mmap.mmap) -> int:
+    """Where the file's header ends; its length says the same (PS3.10, 7.1)."""
+    at, before, stated = _META_AT, 0, 0
+    while data[at : at + 2] == b"\x02\x00":
+        header = read_header(name, data, at, Encoding(explicit=True, little=True))
+        require(header.tag > before, f"{tag_name(header.tag)} comes twice, or out of order")
+        _check_representation(header, data)
+        before, at = header.tag, header.value_at + header.length
+        if header.tag == _META_LENGTH:
+            stated = at + struct.unpack_from("<L", data, header.value_at)[0]
+    require(at == stated, "the length of its header (0002,0000) does not lead to the data set: some begin elsewhere")
+    return at
+
+
+def _check_representation(header: Header, data: mmap.mmap) -> None:
+    """An attribute is written as the kind of value that the standard says (PS3.6): others are skipped or misread.
+
+    So are the lengths of groups (PS3.5, 7.2), which nobody shows and nothing is compared with.
+    """
+    named = keyword_for_tag(header.tag) or tag_name(header.tag)
+    require(not header.nameless, f"{named} is written without its kind of value: programs read on elsewhere")
+    reserved = data[header.value_at - 6 : header.value_at - 4] if header.vr in LONG_VRS else bytes(2)
+    require(reserved == bytes(2), f"{named} has bytes where none may be")
+    if header.tag & 0xFFFF == 0:
+        right = header.length == 4 and header.vr in (b"", b"UL")
+        require(right, f"{named} is the length of a group, and holds something else")
+        return
     if not header.vr or not dictionary_has_tag(header.tag):
         return
     known = dictionary_VR(header.tag)
     written = header.vr.decode("ascii", "replace")
-    named = keyword_for_tag(header.tag) or tag_name(header.tag)
     require(written in known.split(" or "), f"{named} is written as {written}, not {known}: programs read it otherwise")
 
 
