@@ -21,11 +21,17 @@ from ctrecon.support.cosine import dct
 NOTHING = 1e-140
 """In the place of a power of zero, which only data without noise have; its square can be divided by."""
 
-# The blurs b that are tried, none first; those with the white shares w beside them; the exponents; the bands.
+# The blurs b that are tried, none first, with a small white share w or none: noise that neighbours share, of an object
+# that is sharper. Then those of the object as well, with the shares w that stay white; the exponents; the bands.
 _BLURS = (0.0, 0.25, 0.5, 0.8, 1.2, 1.6, 2.0, 2.5, 3.0, 3.5, 4.2, 5.0, 6.0)
+_NEARLY, _LITTLE = (2.5, 3.5, 5.0, 7.0), (0.02, 0.05, 0.1)
 _PARTLY, _WHITE = (1.6, 2.5, 3.5, 5.0, 7.0, 10.0), (0.15, 0.3, 0.45, 0.6, 0.75)
-SHAPES = np.array([(b, 0.0) for b in _BLURS] + [(b, w) for w in _WHITE for b in _PARTLY]).T
-"""``[2, shapes]``: the blur of each shape of the noise, and the share that stays white."""
+SHAPES = np.array(
+    [(b, 0.0, 0.0) for b in _BLURS]
+    + [(b, w, 0.0) for w in _LITTLE for b in _NEARLY]
+    + [(b, w, b) for w in _WHITE for b in _PARTLY]
+).T
+"""``[3, shapes]``: the blur of each shape of the noise, the share that stays white, and the object's own blur."""
 _EXPONENTS = np.concatenate([np.arange(1.3, 3.55, 0.25), np.arange(1.3, 3.55, 0.5)])
 # How ragged the object is beside each exponent: which power a very ragged one has matters less.
 _RAGGED = np.repeat([RAGGED, VERY_RAGGED], [9, 5])
@@ -171,7 +177,7 @@ def _laws(cells: int) -> Float64Array:
 
 def _shapes(x: Float64Array) -> Float64Array:
     """``[shapes, frequencies]``: the noise's power, 1 at the lowest."""
-    blur, white = SHAPES[:, :, None]
+    blur, white, _ = SHAPES[:, :, None]
     return np.asarray(white + (1 - white) * np.exp(-blur * x**2))
 
 
@@ -184,10 +190,9 @@ def _in_bands(cells: int) -> Float64Array:
 
 @lru_cache(maxsize=8)
 def _of_object(cells: int) -> Float64Array:
-    """``[shapes, bands]``: what a blur leaves of the object's power, where it came before the white share."""
-    blur, white = SHAPES[:, :, None]
+    """``[shapes, bands]``: what its blur leaves of the object's power."""
     x = np.arange(cells) / cells
-    left = np.where(white > 0, np.exp(-blur * x**2), 1.0)
+    left = np.exp(-SHAPES[2][:, None] * x**2)
     return np.array([left[:, band].mean(axis=1) for band in _bands(cells)[0]]).T
 
 
