@@ -64,6 +64,8 @@ def said_of(operator: dict[str, object], seen: BoolArray) -> list[str]:
     centre = grid.get("centre_mm", (0.0, 0.0))
     middle = (float(centre[0]), float(centre[1]))
     count = _directions(_along(geometry, middle, seen))
+    if count == 1:
+        return ["the rays through the middle run in one direction only"]
     few = []
     if 1 < count < LEAST_DIRECTIONS:
         few = [f"the rays through the middle run in {count} directions only"]

@@ -86,16 +86,17 @@ def _delta(verdict: Verdict, found: Worth) -> str:
     share = "all" if math.isinf(found.share) else f"{100 * found.share + 0.0:.3g}%"
     said = f"delta is {share} of {whose} of the data: {_values(verdict, found)}"
     if v["weights"] is not None:
-        said += f"; the weights make {found.values} values worth {found.counted:.0f} of equal weight"
+        said += f"; the weights make {_many(found.values, 'value')} worth {found.counted:.0f} of equal weight"
     return said
 
 
 def _values(verdict: Verdict, found: Worth) -> str:
     """How many values there are for how many pixels, and of how many rays, where these are fewer."""
-    repeated = found.rays is not None and found.rays < DIFFERENT * found.values
-    rays = "rays through the image" if "grid" in verdict.claims["operator"] else "rows"
-    of = f" of {found.rays} different {rays}"
-    return f"{found.values} values{of * repeated} for {found.pixels} pixels"
+    of = ""
+    if found.rays is not None and found.rays < DIFFERENT * found.values:
+        through = " through the image" if "grid" in verdict.claims["operator"] else ""
+        of = f" of {_many(found.rays, 'different ' + ('ray' if through else 'row'))}{through}"
+    return f"{_many(found.values, 'value')}{of} for {_many(found.pixels, 'pixel')}"
 
 
 def _label(verdict: Verdict) -> str:
@@ -118,5 +119,8 @@ def _label(verdict: Verdict) -> str:
 
 
 def _pixels(mask: Mask) -> str:
-    count = int(np.count_nonzero(mask))
-    return f"{count} pixel{'s' * (count != 1)}"
+    return _many(int(np.count_nonzero(mask)), "pixel")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from ctrecon.certificates.by_limits import hardly_limited, without_data
-from ctrecon.certificates.parts import Certificate, geometry_claim
+from ctrecon.certificates.parts import Certificate
 from ctrecon.certificates.rays import FEW_VIEWS, counting_rays, different_rays, seen_by_few
 from ctrecon.certificates.rows import rank, unseen_columns
 from ctrecon.certificates.unmeasured import said_of
-from ctrecon.certificates.verify import Json, Verdict, apply, blocks, residual, sparse
+from ctrecon.certificates.verify import Json, Verdict, apply, blocks, residual
+from ctrecon.certificates.without_structure import SOME_VIEWS, of_one_value, some_views
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.as_json import geometry_from_dict, grid_from_dict
 from ctrecon.support.arrays import Array, BoolArray, Float64Array
@@ -30,7 +31,6 @@ EXACT = 1e-5
 NOTHING = "true, but it says nothing"
 """How a statement that is worth nothing is said to be so."""
 
-_SOME_VIEWS = 8
 # A larger share of pixels that hardly a view sees leaves most of the image open.
 MOST_PIXELS = 0.5
 _FITTED = (
@@ -159,6 +159,8 @@ def _feasible(verdict: Verdict, size: float, rays: int | None) -> _Found:
     if pooled:
         return [], []
     little = [_FITTED] if v["residual"] < EXACT * size else []
+    if size > v["delta"] and of_one_value(verdict):
+        little.append("an image of a single value meets delta as well")
     counts = counting_rays(verdict)
     weights = verdict.arrays.get("weights")
     values = verdict.arrays["data"].size if weights is None else int(np.count_nonzero(weights))
@@ -217,7 +219,7 @@ def _interval(verdict: Verdict, size: float) -> _Found:
         nothing.append("the proof uses no value of the data")
     elif without_data(verdict):
         nothing.append("the limits on values and roughness alone give this range")
-    elif lo < hi and (min(lo * c.sum(), hi * c.sum()) > room or max(lo * c.sum(), hi * c.sum()) < -room):
+    elif lo < hi and _without_structure(v, float(c.sum()), room):
         little.append("images of a single value have this sign already, so that it is no contrast")
     if lo < hi and v["kappa"] < 1e-6 * (hi - lo):
         little.append("kappa leaves room for images of a single value only")
@@ -233,19 +235,19 @@ def _interval(verdict: Verdict, size: float) -> _Found:
     return nothing, little
 
 
+def _without_structure(v: Json, total: float, room: float) -> bool:
+    """Whether all images of one value show one sign, or one of them as much as the end of a decided range near 0."""
+    sign = 1.0 if v["lower"] > 0 else -1.0
+    ends = sorted((sign * v["lo"] * total, sign * v["hi"] * total))
+    near = v["lower"] if v["lower"] > 0 else -v["upper"]
+    return bool(ends[0] > room or ends[1] < -room or (0 < near <= ends[1] and ends[1] > room))
+
+
 def _computed_from(verdict: Verdict, image: Array) -> bool:
     """Whether the data are the projection of ``image`` but for rounding, by a few of the views."""
-    operator, data, weights = verdict.claims["operator"], verdict.arrays["data"], verdict.arrays.get("weights")
-    matrix, some = None, np.arange(len(data))
-    if "grid" in operator:
-        some = np.unique(np.linspace(0, len(data) - 1, _SOME_VIEWS).round().astype(int))
-        geometry, _ = geometry_from_dict(operator["geometry"])
-        operator = {**operator, "geometry": geometry_claim(geometry.views(some.tolist()))}
-    else:
-        matrix = sparse(verdict.arrays["matrix"], operator["shape"])
-    w = None if weights is None else weights[some]
-    size = _length((1.0 if w is None else np.sqrt(w.astype(np.float64))) * data[some].astype(np.float64))
-    return residual(apply(operator, image, matrix), data[some], w, "2-norm")[0] < EXACT * size
+    operator, matrix, data, w = some_views(verdict, SOME_VIEWS)
+    size = _length((1.0 if w is None else np.sqrt(w.astype(np.float64))) * data.astype(np.float64))
+    return residual(apply(operator, image, matrix), data, w, "2-norm")[0] < EXACT * size
 
 
 def _unseen(verdict: Verdict) -> list[str]:
