@@ -11,6 +11,8 @@ from stacks import npy_stack
 
 import ctrecon as ct
 from ctrecon.io.npy import read_npy
+from ctrecon.outputs.report.stack_content import gather_stack, say_stack
+from ctrecon.outputs.report.volume_page import render_stack
 from ctrecon.outputs.stack.manifest import read_manifest
 from ctrecon.outputs.stack.ome_zarr import OmeZarr
 from ctrecon.reconstruction.settings import Settings
@@ -182,6 +184,12 @@ def test_a_whole_made_anew_is_found_out_by_the_scan_and_no_more_is_said_without(
     alone = ct.verify(forged)
     assert "that the manifest lists, each where it says" in alone.statement
     assert ("slices 1 and 2 are of the same data" in alone.statement) == (what == "repeated")
+    if what in ("repeated", "exchanged"):
+        stack = gather_stack(forged)
+        assert [one.repeats for one in stack.slices] == [None, 1 if what == "repeated" else None]
+        assert ("Slices 1 and 2 are of the same data" in say_stack(stack).lead) == (what == "repeated")
+        page = render_stack(stack)
+        assert ("of the same data as slice 1</li>" in page) == (what == "repeated")
     found = ct.verify(forged, scan=store.with_name("scan.npy"))
     assert found.valid == (what == "stretched")
     assert said in str(found)

@@ -17,7 +17,7 @@ from ctrecon.outputs.report.content import Content, Status, StoredFile, gather
 from ctrecon.outputs.report.facts import Rows, quoted
 from ctrecon.outputs.report.reduced import Reduced, reduce_volume
 from ctrecon.outputs.report.words import EMPTY, Said
-from ctrecon.outputs.stack.check import StackVerdict, check_stack
+from ctrecon.outputs.stack.check import StackVerdict, check_stack, same_data
 from ctrecon.outputs.stack.lookup import stack_of
 from ctrecon.outputs.stack.manifest import NAME, WHOLE, Manifest, read_manifest
 from ctrecon.reconstruction.pieces import slice_name
@@ -28,7 +28,10 @@ SliceStatus = Literal["certified", "not certified", "refused"]
 
 @dataclass(frozen=True, kw_only=True)
 class SliceContent:
-    """One slice: its ``number`` from 1, where it stands, what was found of it; residual and delta by its manifest."""
+    """One slice: its ``number`` from 1, where it stands, what was found of it; residual and delta by its manifest.
+
+    ``repeats``: the number of the first slice whose data are the same.
+    """
 
     number: int
     z_mm: float
@@ -36,6 +39,7 @@ class SliceContent:
     said: str
     residual: float
     delta: float
+    repeats: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +142,8 @@ def gather_stack(path: Path) -> StackContent:
     verdict = check_stack(volume, evidence, watch=lambda path, valid, said: heard.append("" if valid else said))
     # What the check did not come to is refused with the whole.
     heard += [verdict.said] * (manifest.shape[0] - len(heard))
-    slices = tuple(_slice(manifest, k, fault) for k, fault in enumerate(heard))
+    repeated = dict(verdict.repeated)
+    slices = tuple(_slice(manifest, k, fault, repeated.get(k)) for k, fault in enumerate(heard))
     good = [k for k, one in enumerate(slices) if one.status == "certified"]
     middle = manifest.shape[0] // 2
     shown = min(good or [middle], key=lambda k: abs(k - middle))
@@ -178,6 +183,9 @@ def say_stack(stack: StackContent) -> Said:
         headline = EMPTY if empty == count else f"Of {empty} of {count} slices the certificate says nothing"
     if empty:
         lead += f" Of {empty} slices the certificate is true and says nothing: an empty slice would meet it as well."
+    if stack.verdict.repeated:
+        clause = same_data(stack.verdict.repeated)
+        lead += f" {clause[0].upper()}{clause[1:]}: they are one measurement, whatever their places say."
     proved = [
         f"{good} of {count} slices, pixel by pixel as they are stored, miss their stored data by at most their delta."
         if good else "Nothing is proved about any slice.",
@@ -195,7 +203,7 @@ def say_stack(stack: StackContent) -> Said:
     )  # fmt: skip
 
 
-def _slice(manifest: Manifest, k: int, fault: str) -> SliceContent:
+def _slice(manifest: Manifest, k: int, fault: str, repeats: int | None) -> SliceContent:
     one = manifest.slices[k]
     status: SliceStatus = "refused" if fault else "certified"
     said = fault or "as certified"
@@ -203,8 +211,8 @@ def _slice(manifest: Manifest, k: int, fault: str) -> SliceContent:
         status, said = "not certified", str(one.get("reason", "delta is missed"))
     return SliceContent(
         number=k + 1, z_mm=float(one["z_mm"]), status=status, said=said, residual=_number(one.get("residual")),
-        delta=_number(one.get("delta")),
-    )
+        delta=_number(one.get("delta")), repeats=None if repeats is None else repeats + 1,
+    )  # fmt: skip
 
 
 def _number(value: object) -> float:

@@ -77,10 +77,12 @@ def render_stack(stack: StackContent, *, water_mu_per_mm: float | None = None, w
             for one in stack.slices]  # fmt: skip
     axes = axes_of(manifest.patient_position)
     bad = [one for one in stack.slices if one.status != "certified"]
+    repeated = [one for one in stack.slices if one.repeats is not None]
     doubtful = {"mood": "not-certified", "mark": "!"} if stack.empty and content.status == "certified" else {}
     return fill(
         "volume.html", content, ["volume.js"], written=written, said=say_stack(stack), stack=stack,
         bad=bad[:_MOST_NAMED], more=max(len(bad) - _MOST_NAMED, 0),
+        repeated=repeated[:_MOST_NAMED], more_repeated=max(len(repeated) - _MOST_NAMED, 0),
         tag=f"{len(bad)} of {len(told)} slices not certified" if bad
         else "refused" if content.status == "refused" else "certificates say nothing",
         figures=drawn, **doubtful,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,12 +40,16 @@ OfSlice = Callable[[Verdict, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class StackVerdict:
-    """What was found of a stack, in a sentence. ``slices_alone``: it is not valid because of single slices alone."""
+    """What was found of a stack, in a sentence. ``slices_alone``: it is not valid because of single slices alone.
+
+    ``repeated``: of each certified slice whose data are those of one before, both by their number from 0.
+    """
 
     valid: bool
     said: str
     readable: bool = True
     slices_alone: bool = False
+    repeated: tuple[tuple[int, int], ...] = ()
 
 
 def check_stack(
@@ -80,7 +84,7 @@ def check_stack(
             said = _check_whole(volume, evidence, manifest, watch, of_slice, effort)
             return StackVerdict(valid=True, said=said + words)
         seen: dict[str, int] = {}
-        again = ""
+        again: list[tuple[int, int]] = []
         for k, values in enumerate(form.read(volume, manifest)):
             path = evidence / (slice_name(k + 1) + FILES[""])
             found = _checked(manifest, evidence, k, values, form.values, of_slice, effort)
@@ -88,12 +92,12 @@ def check_stack(
             watch(path, not found.fault, found.fault or f"{said}{found.worth and f' ({found.worth})'}")
             bad += bool(found.fault)
             empty += found.worth.startswith(NOTHING)
-            if (other := seen.setdefault(found.data, k)) != k and found.data and not again:
-                again = f"; slices {other + 1} and {k + 1} are of the same data, as no two measurements are"
+            if (other := seen.setdefault(found.data, k)) != k and found.data:
+                again.append((k, other))
             ends = min(ends[0], found.least), max(ends[1], found.most)
         if bad:
             said = f"{bad} of {manifest.shape[0]} slices are refused"
-            return StackVerdict(valid=False, said=said, slices_alone=True)
+            return StackVerdict(valid=False, said=said, slices_alone=True, repeated=tuple(again))
         require(ends == manifest.range, f"its values go from {ends[0]!r} to {ends[1]!r}, not as the manifest says")
     except (Refused, CtreconError) as why:
         return StackVerdict(valid=False, said=one_line(why))
@@ -103,9 +107,24 @@ def check_stack(
         valid=True,
         said=f"{manifest.shape[0]} slices, all that the manifest lists, each where it says, and within its delta of its"
         + (" data as stored" + (f"; for {empty} of them that says nothing, see their lines" if empty else ""))
-        + again
+        + (f"; {same_data(again)}" if again else "")
         + words,
+        repeated=tuple(again),
     )
+
+
+def same_data(repeated: Sequence[tuple[int, int]]) -> str:
+    """That slices are of the same data, in a clause.
+
+    Args:
+        repeated: As of a verdict, at least one.
+
+    Returns:
+        The first of them, and how many more there are.
+    """
+    slice_number, other = repeated[0]
+    more = f", and {len(repeated) - 1} more repeat data of others" if len(repeated) > 1 else ""
+    return f"slices {other + 1} and {slice_number + 1} are of the same data, as no two measurements are{more}"
 
 
 def _no_links(volume: Path, evidence: Path) -> None:
