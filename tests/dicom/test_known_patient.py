@@ -91,6 +91,30 @@ def test_a_number_of_the_patient_is_no_number_of_the_image(keyword: str, number:
     assert (other.SeriesNumber, other.ReconstructionDiameter) == (int(number), int(number))
 
 
+@pytest.mark.parametrize("number", ["823417", "19870413", "8234", "823410"])
+def test_a_point_in_it_or_zeros_after_it_hide_no_number(number: str) -> None:
+    """As whole numbers, decimals and exponents, of either sign; of a birth as well."""
+    for whose in ({"PatientID": f"X-{number}"}, {"PatientBirthDate": number} if len(number) == 8 else {}):
+        for k in range(-9, 3):
+            value = float(f"{number}e{k}")
+            after = deidentify(ct(0, KVP=f"{-value:.16g}"[:16], CTDIvol=value, **{"PatientID": "X"} | whose), ME, "a")
+            kept = (after.get("KVP"), after.get("CTDIvol"))
+            assert kept == (None, None) or not whose or value >= 1e9, (value, kept)
+    assert deidentify(ct(0, PatientID="823417", CTDIvol=82.3416, KVP="120"), ME, "a").CTDIvol == 82.3416
+
+
+def test_whose_it_is_is_also_said_within_sequences_and_of_trials() -> None:
+    inner = Dataset()
+    inner.PatientID = "823417"
+    outer = Dataset()
+    outer.ReferencedPatientSequence = Sequence([inner])
+    for whose in (
+        {"ReferencedPatientSequence": Sequence([inner])}, {"ReferencedStudySequence": Sequence([outer])},
+        {"ClinicalTrialSubjectID": "S/823417"}, {"ClinicalTrialSubjectReadingID": "823417"},
+    ):  # fmt: skip
+        assert deidentify(ct(0, PatientID="X", KVP="823417", **whose), ME, "a").KVP is None
+
+
 def test_place_and_scale_of_pixels_stay_whoever_it_is() -> None:
     ds = ct(0, PatientID="1024", RescaleIntercept="-1024", WindowWidth="1024")
     after = deidentify(ds, ME, "a")

@@ -20,6 +20,7 @@ from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.uid import JPEGLSLossless, RLELossless
 from test_hiding_places import BORN, KINDS, LEFT, ME, NAME, every, nested, put, spliced
 
+from ctrecon.dicom.deidentify.dataset import deidentify
 from ctrecon.dicom.deidentify.files import deidentified_bytes
 from ctrecon.dicom.deidentify.harmless import harmless_value
 from ctrecon.dicom.deidentify.options import Options
@@ -259,3 +260,20 @@ def test_numbers_that_spell_are_found_and_those_that_count_stay() -> None:
     assert harmless_value(tag, [97, 110, 110, 97]) is not None, "four numbers may well be numbers"
     assert harmless_value(tag, list(b"Muster")) is None
     assert harmless_value(tag, [*b"Muster", 200]) is not None
+
+
+@pytest.mark.parametrize(("keyword", "kind", "quiet"), [
+    ("FloatPixelData", "<u4", 0x7FC00000), ("DoubleFloatPixelData", "<u8", 0x7FF8 << 48),
+])  # fmt: skip
+def test_what_is_no_number_is_one_and_the_same(keyword: str, kind: str, quiet: int) -> None:
+    ds = ct(0)
+    for name in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(ds, name)
+    bits = np.full(ds.Rows * ds.Columns, quiet, kind)
+    bits[:6] += np.frombuffer(b"Qzwxjk", np.uint8)
+    bits[6:9] = np.array([1.5, -np.inf, -0.0], kind.replace("u", "f")).view(kind)
+    setattr(ds, keyword, bits.tobytes())
+    ds.BitsAllocated = bits.itemsize * 8
+    after = np.frombuffer(deidentify(ds, ME, "a")[keyword].value, kind)
+    assert set(after[:6].tolist()) == {quiet}
+    assert after[6:].tolist() == bits[6:].tolist()

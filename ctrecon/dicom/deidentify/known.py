@@ -1,8 +1,8 @@
 """Whom a dataset is of: the words and numbers that go wherever they stand, because they are this patient's own.
 
 A list of harmless words and numbers is not enough for somebody called Arm or filed by 4096. Names are compared without
-case and accents, also written together; numbers without what separates their digits and without zeros before them; of
-a date of birth all usual orders of day, month and year.
+case and accents, also written together; numbers without what separates their digits, wherever a decimal point stands
+in them, and without zeros before them; of a date of birth all usual orders of day, month and year.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -22,9 +23,9 @@ LEAST_DIGITS = 4
 """A number of fewer is no mark of anybody outside of descriptions: rows, kV and slices have as many."""
 
 _PATIENT = 0x0010
-# Patient, accession, study, and what was ordered, admitted, scheduled and performed.
+# Patient, accession, study, subject of a trial, and what was ordered, admitted, scheduled and performed.
 _GROUPS = frozenset((_PATIENT, 0x0032, 0x0038, 0x0040))
-_TAGS = frozenset((0x00080050, 0x00200010))
+_TAGS = frozenset((0x00080050, 0x00200010, 0x00120040, 0x00120042))
 _BIRTH_DATE = 0x00100030
 _NUMBERED = frozenset(("SH", "LO", "LT", "ST", "UT", "UC", "PN", "IS"))
 _SEPARATORS = re.compile(r"[\^=\s,;\\/:_+()\[\]-]+")
@@ -44,18 +45,30 @@ class Known:
         return plain(text) in self.words
 
     def is_number(self, value: Any) -> bool:
-        """Whether a whole number of ``LEAST_DIGITS`` digits or more is one that the patient is filed by."""
+        """Whether a number of ``LEAST_DIGITS`` digits or more has those of one that the patient is filed by."""
         try:
             number = float(value)
         except (TypeError, ValueError, OverflowError):
             return False
         digits = str(abs(int(number))) if number.is_integer() else ""
-        return len(digits) >= LEAST_DIGITS and digits in self.numbers
+        if len(digits) >= LEAST_DIGITS and digits in self.numbers:
+            return True
+        shown = _shown(number)
+        return len(shown) >= LEAST_DIGITS and shown in self._shown
+
+    @cached_property
+    def _shown(self) -> frozenset[str]:
+        return frozenset(_shown(float(one)) for one in self.numbers)
 
     def in_digits(self, digits: str, parts: list[str]) -> bool:
         """Whether the digits of a text hold one of the patient's numbers: read together, or one of its ``parts``."""
         together = any(len(one) >= LEAST_DIGITS - 1 and one in digits for one in self.numbers)
         return together or any(part.lstrip("0") in self.numbers for part in parts)
+
+
+def _shown(number: float) -> str:
+    """The digits that stay of a number (``harmless.py``), without a point and without zeros at their ends."""
+    return f"{abs(number):.6e}".partition("e")[0].replace(".", "").rstrip("0")
 
 
 def plain(text: str) -> str:
@@ -92,15 +105,17 @@ def known_of(ds: Dataset, *, words: bool) -> Known:
 
 
 def _texts(ds: Dataset, *, inside: bool = False) -> Iterator[tuple[int, str, str]]:
+    """Of the patient and the orders, wherever they stand, and all that stands in their sequences."""
     for tag in sorted(ds.keys()):
-        if not (inside or tag.group in _GROUPS or int(tag) in _TAGS):
-            continue
+        own = inside or tag.group in _GROUPS or int(tag) in _TAGS
         try:
+            if not own and ds.get_item(tag).VR not in ("SQ", None):
+                continue
             element = ds[tag]
             if element.VR == "SQ":
                 for item in element.value or ():
-                    yield from _texts(item, inside=True)
-            elif element.VR not in ("OB", "OW", "UN"):
+                    yield from _texts(item, inside=own)
+            elif own and element.VR not in ("OB", "OW", "UN"):
                 for value in values_of(element.value):
                     yield int(tag), element.VR, value
         except DAMAGE:

@@ -2,7 +2,7 @@
 
 A container has room for more than pixels: bytes after the last of them, further fragments, segments of an application
 or a comment, boxes with colour profiles, palettes longer than what is used, bits above Bits Stored (where older
-scanners kept overlays). So nothing of it is copied: the pixels are decoded, and what was decoded is written.
+scanners kept overlays), bits of a NaN. So nothing of it is copied: the pixels are decoded, and what was decoded is written.
 Lossless syntaxes give the same stored values, lossy ones what they decoded to. Palettes and other colour spaces become
 RGB.
 """
@@ -180,6 +180,7 @@ def _floats(ds: FileDataset, name: str, keyword: str, kind: str) -> Rewritten:
     data = _bytes_of(ds, name, keyword, int(np.prod(shape)) * dtype.itemsize)
     big = str(ds.file_meta.TransferSyntaxUID) == uid.ExplicitVRBigEndian
     values = np.frombuffer(data, dtype.newbyteorder(">") if big else dtype).astype(dtype).reshape(shape)
+    values = np.where(np.isnan(values), dtype.type(np.nan), values)  # of which there are as many as there are letters
     described = _described(values, dtype.itemsize * 8, text_of(ds, "PhotometricInterpretation", name))
     kept = ("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
     return Rewritten(
