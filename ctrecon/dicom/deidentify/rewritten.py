@@ -2,7 +2,7 @@
 
 A container has room for more than pixels: bytes after the last of them, further fragments, segments of an application
 or a comment, boxes with colour profiles, palettes longer than what is used, bits above Bits Stored (where older
-scanners kept overlays), bits of a NaN. So nothing of it is copied: the pixels are decoded, and what was decoded is written.
+scanners kept overlays), bits of a NaN. So nothing of it is copied: the pixels are decoded, and these are written.
 Lossless syntaxes give the same stored values, lossy ones what they decoded to. Palettes and other colour spaces become
 RGB.
 """
