@@ -204,7 +204,8 @@ def test_the_directory_of_a_medium_is_named_and_no_object(original: Path, tmp_pa
         result = verify(folder)
         assert result.exit_code == 0, result.output
         assert "DICOMDIR" in result.output.splitlines()[-1]
-    assert "pipe.dcm" in verify(series).output.splitlines()[-1]
+    (series / "link").symlink_to(tmp_path)
+    assert "no part of the series: DICOMDIR, link, pipe.dcm" in verify(series).output.splitlines()[-1]
 
 
 def test_numbers_written_as_another_kind_are_refused(original: Path, tmp_path: Path) -> None:

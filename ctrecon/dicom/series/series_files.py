@@ -115,7 +115,8 @@ def _read(folder: Path) -> tuple[Datasets, Unread, list[Path]]:
     strays: list[Path] = []
     for path in sorted(folder.iterdir()):
         if not path.is_file():
-            strays += [] if path.is_dir() else [path]  # a pipe, a device, a link to nothing
+            followed = path.is_dir() and (not path.is_symlink() or path.name == CERTIFICATES)
+            strays += [] if followed else [path]  # a pipe, a device, a link to nothing or to another folder
             continue
         try:
             with path.open("rb") as stream:
