@@ -136,7 +136,7 @@ def nonsense(point: Point) -> torch.Tensor:
     return torch.full_like(point.u, torch.nan)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("direction", [Liar(grids(SOLUTION)), noise, uphill, nonsense, NegativeGradient()])
 def test_whatever_the_direction_the_energy_falls_and_nothing_wrong_is_called_solved(direction: Liar) -> None:
     puzzles, solutions = made(6, seed=3)

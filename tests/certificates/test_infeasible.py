@@ -174,6 +174,7 @@ def test_what_only_negative_pixels_explain_is_certified_and_not_stopped_as_infea
     assert boxed.missed.certificate is not None
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("method", [gradient, cgls])
 @pytest.mark.parametrize("kind", ["2-norm", "whitened", "matrix"])
 def test_what_misses_delta_is_concluded_with_a_proof(method, kind, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -92,7 +92,7 @@ def oracle(f, w, delta, kappa):
 CASES = {"decided": (0.01, 0.01, False), "undecided": (0.0005, 0.2, False), "whitened": (0.008, 0.02, True)}
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("case", CASES)
 def test_the_certified_range_contains_the_oracles_and_is_within_two_percent(case, tmp_path):
     contrast, noise, weighted = CASES[case]

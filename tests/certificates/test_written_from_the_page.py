@@ -77,6 +77,7 @@ def reconstructed(geometry: Geometry, folder: Path, *, masked: bool) -> Path:
     return folder / "v.certificate.json"
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_the_residual_is_the_one_stated(name: str, masked: bool, tmp_path: Path) -> None:

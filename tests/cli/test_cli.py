@@ -30,7 +30,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return simulated(tmp_path_factory.mktemp("small") / "scan.npy", 24, 24)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("method", ["energy", "gradient", "cgls", "huber-tv"])
 def test_every_iterative_method_honours_delta(scan: Path, delta: float, tmp_path: Path, method: str) -> None:
     image = tmp_path / "u.npy"
@@ -68,6 +68,7 @@ def test_a_delta_that_is_not_met_gives_the_image_its_true_residual_and_code_3(sm
     assert facts["residual"] > facts["delta"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("method", ["gradient", "cgls", "huber-tv"])
 def test_progress_is_shown_with_residual_and_delta(scan: Path, delta: float, tmp_path: Path, method: str) -> None:
     result = run("reconstruct", scan, "--delta", delta, "--method", method, "-o", tmp_path / "u.npy")

@@ -81,6 +81,7 @@ def test_what_is_there_is_refused_before_any_work(
         Path(there).unlink()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "words",
     [

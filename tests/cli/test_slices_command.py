@@ -129,6 +129,7 @@ def test_json_has_an_entry_for_each_slice_and_nothing_else_is_said(raw: Path) ->
     assert np.diff(places) == pytest.approx(0.2, abs=1e-6)
 
 
+@pytest.mark.long
 def test_one_slice_that_misses_delta_is_exit_code_3_and_says_so_in_its_file(raw: Path) -> None:
     settings = f"reconstruct raw --all-slices --iterations 2 --size 32 --pixel-mm 15 {QUICK}"
     first = run(f"{settings} --delta 1e-3 --json -o none/")

@@ -86,6 +86,7 @@ CASES = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", CASES)
 def test_the_whole_command_takes_the_minutes_given_but_for_a_step(clock: Clock, tmp_path: Path, case: str) -> None:
     taken = spent(clock, tmp_path, *CASES[case])

@@ -32,7 +32,7 @@ def write_scan(folder: Path, name: str) -> tuple[str, ...]:
     return (str(folder / "s.npy"), "--patient-position", "HFP")
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("name", "words"), [
     ("projections", ("position is FFS, as the scan says", "Water attenuates")),
     ("all slices", ("position is FFS, as the scan says", "Water attenuates")),

@@ -30,7 +30,7 @@ def scan_of(angles: str, cells: int, values: str, *, fan: bool) -> ct.Scan:
     return ct.Scan(VALUES[values](geometry.shape).astype(np.float32), geometry)
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("values", VALUES)
 @pytest.mark.parametrize("angles", ANGLES)
 def test_no_cause_fails_or_warns(angles: str, values: str) -> None:

@@ -161,6 +161,7 @@ def test_the_worst_slice_is_a_key_slice() -> None:
     assert [k for k, _ in key_slices(slices)] == [1, 5, 7, 9]  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_a_report_on_what_is_not_certified_says_no(tmp_path: Path) -> None:
     result = reconstruct(letter(), share=1e-3)
     target = SeriesTarget(folder=tmp_path / "s", study=study_of(None, {}), pictures=False)

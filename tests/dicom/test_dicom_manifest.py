@@ -245,7 +245,7 @@ MANIPULATIONS = {
 }
 
 
-@pytest.mark.sampled(7)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", MANIPULATIONS)
 def test_manipulations_are_refused(series: Path, name: str) -> None:
     what, said = MANIPULATIONS[name]

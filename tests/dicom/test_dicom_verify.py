@@ -100,7 +100,7 @@ CHANGES: dict[str, tuple[Callable[[Dataset], object], str]] = {
 }
 
 
-@pytest.mark.sampled(9)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_is_found(series: Path, name: str) -> None:
     what, said = CHANGES[name]
@@ -175,7 +175,7 @@ def carried(ds: Dataset, element: int) -> bytes:
     return bytes(ds.private_block(0x71, "CTRECON")[element].value)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("element", "value"),
     [

@@ -162,7 +162,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], object], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_change_is_found(series: Path, name: str) -> None:
     attack, said = ATTACKS[name]

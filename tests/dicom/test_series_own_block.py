@@ -49,7 +49,7 @@ OWN_BLOCK: dict[str, tuple[str, Callable[[Dataset], None]]] = {
 }
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", OWN_BLOCK)
 def test_our_own_block_holds_what_we_write_and_stands_once(case: str, series: Path) -> None:
     name, what = OWN_BLOCK[case]
@@ -59,6 +59,7 @@ def test_our_own_block_holds_what_we_write_and_stands_once(case: str, series: Pa
     assert any("REFUSED" in line and name in line and "CTRECON" in line for line in result.output.splitlines())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", OBJECTS)
 def test_private_elements_of_others_are_listed_of_whatever_object(name: str, series: Path) -> None:
     change(series / name, lambda ds: ds.private_block(0x2005, "OTHER", create=True).add_new(0x0E, "FL", 2.0))

@@ -100,6 +100,7 @@ def test_the_subspace_step_is_much_faster_than_averaged_projections() -> None:
     assert bool((fast < 1e-2 * slow).all()), f"{fast} {slow}"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("length", [0.01, 1.0, 100.0])
 def test_the_subspace_step_takes_a_direction_that_knows_better(length: float) -> None:
     """Whatever its length. A model that only bounds E (curvature 1) is lowest at the gradient and would ignore it."""

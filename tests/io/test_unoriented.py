@@ -87,6 +87,7 @@ def test_itk_finds_right_and_front_in_the_volume_of_each_position(
         assert abs(mean_near(mirrored, *BALLS["right"][0][:2])) < 90, "a mirrored one would be seen"
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("stated", "said"), [
     ("none", "is of no patient: letters such as L and R mean nothing"),
     ("", "nobody says how the patient lay; give --patient-position (HFS, "), ("FFP", ""),

@@ -221,7 +221,7 @@ def test_cells_that_say_one_number_are_stuck_and_air_is_not():
 # Delta
 
 
-@pytest.mark.sampled(7)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("known", [True, False], ids=["variances", "sinogram alone"])
 @pytest.mark.parametrize("name", MASKS)
 def test_delta_counts_usable_rays_alone(name, known):

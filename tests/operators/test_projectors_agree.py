@@ -15,7 +15,7 @@ from ctrecon.operators.lanes import batches
 from ctrecon.operators.sparse import sparse_operator
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @both_beams
 @pytest.mark.parametrize("batch", [1, 2, 7, 16, 17])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-9)])

@@ -70,6 +70,7 @@ def at_its_own_residual(result: Conclusion) -> Conclusion:
     return conclude(replace(result.problem, delta=delta), result.outcome)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("photons", [None, 2e5])
 @pytest.mark.parametrize("slope", [1 / 16, 1, 16])
 def test_rounding_breaks_a_certificate_and_a_step_down_mends_it(photons: float | None, slope: float) -> None:

@@ -37,6 +37,7 @@ def dots(drawing, colour=FIRST):
     return [np.array([part.at[0] - SIDE / 2, SIDE / 2 - part.at[1]]) for part in found]
 
 
+@pytest.mark.sampled(11)
 @every
 def test_every_geometry_is_drawn_with_its_source_and_column_0_where_they_are(kind, name) -> None:
     geometry = example(kind, name)

@@ -122,6 +122,7 @@ def test_a_series_holds_patient_and_study_and_its_evidence_beside_it_nothing(
     assert found_in(out / "series" / "certificates", marks) == {}
 
 
+@pytest.mark.long
 def test_a_scan_file_keeps_patient_and_study_and_what_follows_from_it_does_not(
     marked: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

@@ -63,7 +63,7 @@ def given(method: Callable[..., Any]) -> dict[str, Any]:
     return more | ({"iterations": 12} if "iterations" in settings_of(method) else {})
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_goes_on_from_any_of_its_states_to_the_same_bytes(name: str, problem: Problem) -> None:
     method = load_method(name)

@@ -51,7 +51,7 @@ def clean(method: str, energy: str) -> float:
     return decibels(ct.reconstruct(made().scan, method=method, energy=energy).image)
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "name", ["column", *(pytest.param(name, marks=pytest.mark.long) for name in ("view", "one ray in a hundred"))]
 )  # fmt: skip

@@ -71,6 +71,7 @@ def test_the_thorax_from_counts(data_dir: Path) -> None:
     assert abs(float(image[:10, :10].mean())) < 0.002
 
 
+@pytest.mark.long
 def test_the_tooth_from_raw_counts(data_dir: Path) -> None:
     result = reconstruct(data_dir / "sinograms" / "tooth" / "tooth.h5", "auto", size=160, every=3)
     assert result.problem.delta.norm == "whitened"

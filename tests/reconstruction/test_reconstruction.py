@@ -65,6 +65,7 @@ def simulated(geometry: ParallelBeam | FanBeam = FAN, photons: float | None = No
     return simulate(head, geometry, GRID, relative_noise=0.02, photons=photons, seed=seed)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("geometry", [PARALLEL, FAN], ids=["parallel", "fan"])
 @pytest.mark.parametrize("photons", [None, 3e4], ids=["gaussian", "poisson"])
 def test_a_random_network_cannot_disregard_the_measurement(

@@ -63,6 +63,7 @@ def test_the_measures_are_those_of_the_challenge() -> None:
         measures(image, np.ones_like(truth), 1.0)
 
 
+@pytest.mark.long
 def test_a_slice_is_brought_to_the_protocol_and_scored_by_every_method() -> None:
     image = np.zeros((40, 44), np.float32)
     image[8:32, 10:34] = disc(24)

@@ -102,6 +102,7 @@ def test_the_bench_on_a_small_image() -> None:
         list(run(bench, truths[:1], plan))
 
 
+@pytest.mark.long
 def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, [
         "safety", "--size", "48", "--views", "45", "--slices", "1", "--contrast", "150", "--radius", "2", "--noise",

@@ -126,6 +126,7 @@ def test_only_two_of_one_scan_are_compared(made, tmp_path):
         ct.compare(one, folder / "lie.npy", save=True)
 
 
+@pytest.mark.long
 def test_the_command_says_what_python_says_and_draws_it(made, monkeypatch):
     folder, _, _, _ = made
     monkeypatch.chdir(folder)

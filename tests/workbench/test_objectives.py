@@ -29,6 +29,7 @@ def counted() -> ct.Scan:
     return ct.simulate("head", geometry=PARALLEL, grid=GRID, photons=2e4, seed=1).scan
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("method", ["energy", "gradient"])
 @pytest.mark.parametrize(
     ("energy", "regularise"), list(itertools.product(ENERGIES, (None, *REGULARISERS))), ids=lambda v: str(v)

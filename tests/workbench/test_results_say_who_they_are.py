@@ -49,7 +49,7 @@ def test_every_function_of_the_front_door_is_among_them() -> None:
     assert functions == set(MADE) | ELSEWHERE
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", sorted(MADE))
 def test_one_line(name: str, tmp_path: Path) -> None:
     said = repr(MADE[name](tmp_path))

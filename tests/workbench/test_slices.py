@@ -66,6 +66,7 @@ def interrupted_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "prepare", some)
 
 
+@pytest.mark.long
 def test_an_interrupt_loses_no_slice_that_is_done(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,7 +117,7 @@ def test_the_store_is_verified_with_its_scan_and_without(scan: Path, store: Path
     assert "its data are not those" in "".join(run(f"verify {store} --scan {other}").output)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix not in (".zarr", ".nii", ".tiff", ".hdf5")])
 def test_every_format_holds_the_same_volume_and_is_verified(
     scan: Path, store: Path, suffix: str, tmp_path: Path
@@ -272,7 +272,7 @@ def test_a_slice_that_misses_delta_is_in_the_volume_and_verify_refuses_it(tmp_pa
     assert "2 of 2 slices are refused" in found.reason
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["data-exchange", "nxtomo", "named", "tiff"])
 def test_every_source_gives_the_rows_of_the_file(tmp_path: Path, kind: str, scan: Path) -> None:
     white, lines = 40000.0, line_integrals()

@@ -45,6 +45,7 @@ def tampered(folder, to, row):
     return to / "scan.npy"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["series", "v.zarr"])
 def test_each_slice_is_read_again_as_it_was_reconstructed(made, tmp_path, name):
     found = ct.verify(made / name, scan=made / "scan.npy")

@@ -104,7 +104,7 @@ def result():
     return ct.reconstruct(SCAN, delta=1.35 * NOISE, method="cgls")
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["u.zarr", "u.tif", "u.h5", "u.nii.gz"])
 def test_a_volume_stands_in_the_formats_of_stacks_and_is_what_is_certified(tmp_path, result, name):
     target = StackTarget(path=tmp_path / name)
