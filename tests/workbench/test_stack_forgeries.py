@@ -190,6 +190,7 @@ def test_a_whole_made_anew_is_found_out_by_the_scan_and_no_more_is_said_without(
         assert ("Slices 1 and 2 are of the same data" in say_stack(stack).lead) == (what == "repeated")
         page = render_stack(stack)
         assert ("of the same data as slice 1</li>" in page) == (what == "repeated")
+        assert ('<section class="verdict certified"' in page) == (what != "repeated")
     found = ct.verify(forged, scan=store.with_name("scan.npy"))
     assert found.valid == (what == "stretched")
     assert said in str(found)

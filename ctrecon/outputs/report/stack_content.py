@@ -181,6 +181,8 @@ def say_stack(stack: StackContent) -> Said:
     empty = stack.empty
     if empty and status == "certified":
         headline = EMPTY if empty == count else f"Of {empty} of {count} slices the certificate says nothing"
+    elif stack.verdict.repeated and status == "certified":
+        headline += ", but some are of the same data"
     if empty:
         lead += f" Of {empty} slices the certificate is true and says nothing: an empty slice would meet it as well."
     if stack.verdict.repeated:

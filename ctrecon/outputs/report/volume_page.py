@@ -78,13 +78,15 @@ def render_stack(stack: StackContent, *, water_mu_per_mm: float | None = None, w
     axes = axes_of(manifest.patient_position)
     bad = [one for one in stack.slices if one.status != "certified"]
     repeated = [one for one in stack.slices if one.repeats is not None]
-    doubtful = {"mood": "not-certified", "mark": "!"} if stack.empty and content.status == "certified" else {}
+    doubt = (stack.empty or repeated) and content.status == "certified"
+    doubtful = {"mood": "not-certified", "mark": "!"} if doubt else {}
     return fill(
         "volume.html", content, ["volume.js"], written=written, said=say_stack(stack), stack=stack,
         bad=bad[:_MOST_NAMED], more=max(len(bad) - _MOST_NAMED, 0),
         repeated=repeated[:_MOST_NAMED], more_repeated=max(len(repeated) - _MOST_NAMED, 0),
         tag=f"{len(bad)} of {len(told)} slices not certified" if bad
-        else "refused" if content.status == "refused" else "certificates say nothing",
+        else "refused" if content.status == "refused"
+        else "certificates say nothing" if stack.empty else "slices of the same data",
         figures=drawn, **doubtful,
         residual_reduced=residual_reduced,
         commands=stack.commands, lists=manifest.notes,
