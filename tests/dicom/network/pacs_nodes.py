@@ -154,8 +154,9 @@ class Sink:
     def store(self, event: Any) -> int:
         if self.refuse:
             return self.refuse
-        self.got[str(event.request.AffectedSOPInstanceUID)] += 1
+        # Tests wait for what was got: what is known of it stands there before.
         self.comments[str(event.request.AffectedSOPInstanceUID)] = str(event.dataset.get("ImageComments", ""))
+        self.got[str(event.request.AffectedSOPInstanceUID)] += 1
         time.sleep(self.slow_s)
         return 0
 
