@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from conftest import running
+from orthanc_server import running
 from pacs_nodes import run
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"

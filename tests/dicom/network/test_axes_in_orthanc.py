@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axes_scan import BALLS, POSITIONS
-from conftest import Orthanc
+from orthanc_server import Orthanc
 from PIL import Image
 from pydicom import dcmread
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Orthanc, free_port
 from nodes_here import Here, here
+from orthanc_server import Orthanc, free_port
 from pacs_nodes import Sink, wait_for
 from pacs_objects import study, uid
 from pydicom.dataset import Dataset

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import free_port
+from orthanc_server import free_port
 from pacs_nodes import ROOT, Listening, run
 from pacs_objects import ct
 from pydicom import Dataset, dcmread

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PASSWORD, USER, Orthanc, free_port
+from orthanc_server import PASSWORD, USER, Orthanc, free_port
 from pacs_nodes import run
 from pacs_objects import NAME, PATIENT, ct, study, uid
 from pydicom import dcmread

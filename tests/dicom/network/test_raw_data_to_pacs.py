@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Orthanc
+from orthanc_server import Orthanc
 from pacs_nodes import Listening, Sink, run, sending_until_all_are_there, wait_for
 from pydicom import dcmread
 from pydicom.uid import (

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PASSWORD, USER, Orthanc, free_port
+from orthanc_server import PASSWORD, USER, Orthanc, free_port
 from pacs_nodes import Listening, Sink, run, wait_for
 from pacs_objects import ct, processing, study, uid
 from tls_front import front

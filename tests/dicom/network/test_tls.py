@@ -11,8 +11,8 @@ from typing import Any
 
 import pydicom
 import pytest
-from conftest import Handler, free_port
 from nodes_here import here
+from orthanc_server import Handler, free_port
 from pacs_nodes import Sink, run, wait_for
 from pacs_objects import study, uid
 from pynetdicom import AE, build_context, evt
