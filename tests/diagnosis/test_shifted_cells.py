@@ -72,6 +72,13 @@ def test_a_block_beside_its_place_is_brought_back(beam: str, first: int, end: in
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("seed", [54, 61])
+def test_what_is_finer_than_the_pixels_is_no_block(seed: int) -> None:
+    """Interpolated between cells it is smoother, and then explained better, wherever a block is moved to."""
+    assert list(shifted_cells(ct.simulate("seeds", beam="parallel", size=164, views=120, seed=seed).scan)) == []
+
+
+@pytest.mark.long
 def test_an_axis_elsewhere_is_no_block() -> None:
     honest = scan_of("arc", "chest")
     assert list(shifted_cells(honest.with_center((CELLS - 1) / 2 + 0.5))) == []

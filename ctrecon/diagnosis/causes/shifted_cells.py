@@ -39,6 +39,9 @@ _TRIED, _AGAIN, _STEPS = 12, (5, 3), (0.4, 0.2, 0.1, 0.05)
 # A block that is there leaves less than this share of a coarse image's misfit in a first try (of 27 that were found
 # 0.93 at most, and 0.73 but for one).
 _PROMISES = 0.96
+# Between cells data are interpolated, which smooths them: of seeds, finer than the pixels, that alone leaves less. A
+# block that is there leaves less than this share of what it leaves when it is moved the other way.
+_OPPOSITE = 0.9
 # What of a first shift a second one may be; in cells, how far from where it seems to be a seam is looked for.
 _OF_FIRST, _AROUND = (0.3, 2.5), 3
 # A block that goes on to the end of the detector is as good if it leaves so much more, and an axis elsewhere, which is
@@ -75,6 +78,9 @@ def shifted_cells(scan: Scan) -> Iterator[Suggestion]:
         beside = (tries.with_moved(one.inside, one.by + by) for by in (-step, step))
         one = min([one, *(other for other in beside if other is not None)], key=_leaves)
     if abs(one.by) < _LEAST or (elsewhere is not None and elsewhere.fit.share <= _AXIS_AS_GOOD * _leaves(one)):
+        return
+    opposite = tries.with_moved(one.inside, -one.by)
+    if opposite is not None and _leaves(one) > _OPPOSITE * _leaves(opposite):
         return
     inside = np.flatnonzero(one.inside)
     yield Suggestion(

@@ -180,7 +180,7 @@ def _floats(ds: FileDataset, name: str, keyword: str, kind: str) -> Rewritten:
     data = _bytes_of(ds, name, keyword, int(np.prod(shape)) * dtype.itemsize)
     big = str(ds.file_meta.TransferSyntaxUID) == uid.ExplicitVRBigEndian
     values = np.frombuffer(data, dtype.newbyteorder(">") if big else dtype).astype(dtype).reshape(shape)
-    values = np.where(np.isnan(values), dtype.type(np.nan), values)  # of which there are as many as there are letters
+    values = np.where(np.isnan(values), dtype.type(np.nan), values)  # its other bits could be letters
     described = _described(values, dtype.itemsize * 8, text_of(ds, "PhotometricInterpretation", name))
     kept = ("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
     return Rewritten(
