@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import compileall
+import contextlib
 import copy
 import fcntl
 import gc
 import hashlib
+import importlib
 import os
 import pickle
 import shutil
@@ -136,6 +139,25 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
         compiling = subprocess.Popen([sys.executable, Path(__file__).with_name("compiled.py")])
         config.add_cleanup(lambda: (compiling.kill(), compiling.wait()))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Of several processes each first compiles its share of the package and of the tests, which the others then read:
+    in a fresh clone every one would compile it all, and rewrite all assertions."""
+    given = getattr(session.config, "workerinput", None)
+    here = Path(__file__).parent
+    if given is None or all(Path(name).resolve() != here for name in session.config.args):
+        return
+    number, count = int(given["workerid"].removeprefix("gw")), given["workercount"]
+    if not sys.dont_write_bytecode:
+        for path in sorted((here.parent / "ctrecon").rglob("*.py"))[number::count]:
+            compileall.compile_file(path, quiet=2)
+    for path in sorted(here.rglob("test_*.py"))[number::count]:
+        if str(path.parent) not in sys.path:
+            sys.path.insert(0, str(path.parent))
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # the collection finds it again, and says so
+            importlib.import_module(path.stem)
 
 
 def pytest_collection_finish() -> None:

@@ -53,20 +53,17 @@ def with_cells_moved(scan: Scan, inside: BoolArray, by: float) -> Scan | None:
 
 def _between(places: Float64Array, kept: IntArray) -> tuple[IntArray, Float64Array, list[int]]:
     """Of each place the cells nearest to it and their weights, Lagrange's; and which places no cell is near to."""
-    at = places[kept]
-    cells = np.zeros((places.size, _POINTS), dtype=np.intp)
-    weights = np.zeros(cells.shape)
-    missing = []
-    for place in range(places.size):
-        first = min(max(int(np.searchsorted(at, place)) - _POINTS // 2, 0), at.size - _POINTS)
-        near = at[first : first + _POINTS]
-        cells[place] = kept[first : first + _POINTS]
-        nearest = int(np.argmin(np.abs(near - place)))
-        if abs(near[nearest] - place) > _MISSING:
-            missing.append(place)
-            weights[place, nearest] = 1  # a guess; polynomials go anywhere beyond the last cell
-            continue
-        for one in range(_POINTS):
-            rest = np.delete(near, one)
-            weights[place, one] = np.prod((place - rest) / (near[one] - rest))
-    return cells, weights, missing
+    at, even = places[kept], np.arange(places.size)
+    first = np.clip(np.searchsorted(at, even) - _POINTS // 2, 0, at.size - _POINTS)
+    near = first[:, None] + np.arange(_POINTS)
+    cells, off = kept[near], at[near] - even[:, None]
+    weights = np.ones(cells.shape)
+    for one in range(_POINTS):
+        for other in range(_POINTS):
+            if other != one:
+                weights[:, one] *= off[:, other] / (off[:, other] - off[:, one])
+    nearest = np.abs(off).argmin(axis=1)
+    missing = np.flatnonzero(np.take_along_axis(np.abs(off), nearest[:, None], axis=1)[:, 0] > _MISSING)
+    weights[missing] = 0
+    weights[missing, nearest[missing]] = 1  # a guess; polynomials go anywhere beyond the last cell
+    return cells, weights, missing.tolist()
