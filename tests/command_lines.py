@@ -65,11 +65,11 @@ WRITES = {
     "info": ("scan.npz --png out.png", "out.png"),
     "diagnose": ("scan.npz --apply -o out.npz --picture out.png", "out.npz out.png"),
     "report": ("u.npy", "u.report.html"),
-    "train-phantoms": ("-o out.safetensors", "out.safetensors out.md"),
-    "train-peer": ("fbp-unet -o out.safetensors", "out.safetensors out.md"),
-    "train-volumes": ("-o out.safetensors", "out.safetensors out.md"),
-    "train-superres": ("-o out.safetensors --images .", "out.safetensors out.md"),
-    "train-sudoku": ("-o out.safetensors", "out.safetensors out.md"),
+    "train-phantoms": ("-o out.safetensors", "out.safetensors out.md out.log.jsonl"),
+    "train-peer": ("fbp-unet -o out.safetensors", "out.safetensors out.md out.log.jsonl"),
+    "train-volumes": ("-o out.safetensors", "out.safetensors out.md out.log.jsonl"),
+    "train-superres": ("-o out.safetensors --images .", "out.safetensors out.md out.log.jsonl"),
+    "train-sudoku": ("-o out.safetensors", "out.safetensors out.md out.log.jsonl"),
     "rebin": ("raw -o out", "out/slices.json out/slice_0001.npz"),
     "synthesise-projections": ("-o out", "out/projection_000001.dcm"),
     "superres": ("photo.png -o out.png", "out.png out.npy out.certificate.json"),
@@ -87,6 +87,8 @@ WRITES = {
 # These add to what is there and replace nothing: what is there and equal stays, what differs is an error.
 ADD = ("dicom get", "dicom listen", "data fetch", "reproduce roughness", "reproduce lesions", "reproduce losses",
        "reproduce volumes")
+# To these files come from elsewhere: cut off, the same command goes on (tests/cli/test_killed_while_arriving.py).
+ARRIVE = ("data fetch", "dicom get")
 READ = ("verify", "view", "dicom echo", "dicom send", "dicom find", "dicom queue", "data list")
 
 # What leaves all as it was where the disk is full (tests/cli/test_full_disk.py).

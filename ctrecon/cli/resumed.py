@@ -28,23 +28,60 @@ def resumed(
 ) -> list[dict[str, Any]]:
     """Run those of ``cases`` that ``output`` does not hold by their key, each written as it is done; all rows.
 
-    Raises InputError for an ``output`` that holds other things.
+    A last line that was cut off is done again. Raises InputError for an ``output`` that holds other things, OutputError
+    where the disk is full.
     """
-    from ctrecon.errors import InputError
+    from ctrecon.support.atomic import atomic_write, check_writable
 
-    rows: list[dict[str, Any]] = []
-    if output.exists():
-        try:
-            rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
-            done = {row["key"] for row in rows}
-        except (ValueError, KeyError, TypeError) as why:
-            raise InputError(f"{output} holds no results of this study ({why}); give another -o FILE") from None
-    else:
-        done = set()
-    new = [case for key, case in cases.items() if key not in done][:most]
-    with output.open("a", encoding="utf-8") as stream:
-        for case in new:
-            rows.append(run(case))
-            stream.write(json.dumps(rows[-1], allow_nan=False) + "\n")
-            stream.flush()
+    check_writable(output)
+    raw = output.read_bytes() if output.exists() else b""
+    rows, whole = _held(output, raw)
+    if not raw or raw != whole:
+        with atomic_write(output) as partial:
+            partial.write_bytes(whole)
+    done = {row["key"] for row in rows}
+    for case in [case for key, case in cases.items() if key not in done][:most]:
+        rows.append(run(case))
+        _append(output, _line(rows[-1]))
     return rows
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return (json.dumps(row, allow_nan=False) + "\n").encode()
+
+
+def _held(output: Path, raw: bytes) -> tuple[list[dict[str, Any]], bytes]:
+    """The rows of a study, but for a last line that was cut off, and what a file of them holds. Raises InputError."""
+    from ctrecon.errors import InputError
+    from ctrecon.support.json_text import parse_json
+
+    *lines, last = raw.split(b"\n")
+    try:
+        rows = [parse_json(line) for line in lines]
+        try:
+            rows += [parse_json(last)] if last else []
+        except ValueError:
+            if not (rows and last.startswith(b"{")):
+                raise
+        if not all(isinstance(row["key"], str) for row in rows):
+            raise ValueError("its keys are no text")
+        return rows, b"".join(map(_line, rows))
+    except (ValueError, KeyError, TypeError) as why:
+        raise InputError(f"{output} holds no results of this study ({why}); give another -o FILE") from None
+
+
+def _append(output: Path, line: bytes) -> None:
+    """All of a line, or nothing of it. Raises OutputError."""
+    from ctrecon.support.atomic import output_error
+
+    try:
+        with output.open("ab", buffering=0) as stream:
+            end = stream.tell()
+            try:
+                while line:
+                    line = line[stream.write(line) :]
+            except OSError:
+                stream.truncate(end)
+                raise
+    except OSError as why:
+        raise output_error(output, why) from why

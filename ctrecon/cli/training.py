@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import tempfile
 import time
@@ -16,10 +15,9 @@ from click.core import ParameterSource
 
 from ctrecon.cli.options import FilePath, overwrite_option
 from ctrecon.cli.progress import shown
+from ctrecon.cli.training_log import TrainingLog, check_curves, log_path
 
 if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
-
     from ctrecon.cli.training_time import Validation
     from ctrecon.training.loop import Trainer, TrainingPlan
 
@@ -88,17 +86,26 @@ def card_path(output: Path) -> Path:
     return output.with_suffix(".md")
 
 
-def check_output(output: Path, *, overwrite: bool) -> None:
-    """Before the work. Raises SettingError for another suffix, OutputError where weights or card are there already.
+def checkpoint_path(output: Path) -> Path:
+    """Where the training of ``output`` keeps what it could go on from."""
+    return output.with_name(output.stem + ".training.safetensors")
 
-    A checkpoint of an interrupted run is no result: the run goes on from it.
+
+def check_output(output: Path, curves: Path | None, *, fresh: bool, overwrite: bool) -> None:
+    """Before the work. Raises SettingError for another suffix, OutputError where results are there already.
+
+    A checkpoint of an interrupted run is no result, nor is the log beside it: the run goes on from there, or ``fresh``
+    asks for another.
     """
     from ctrecon.errors import SettingError
     from ctrecon.support.places import check_places
 
     if output.suffix != ".safetensors":
         raise SettingError(f"-o {output} does not say what to make; weights are written as {output.stem}.safetensors")
-    check_places([output, card_path(output)], overwrite=overwrite)
+    interrupted = checkpoint_path(output).exists()
+    check_places([output, card_path(output), *(() if interrupted else (log_path(output),))], overwrite=overwrite)
+    if fresh or not interrupted:
+        check_curves(curves, overwrite=overwrite)
 
 
 def write_trained(output: Path, trainer: Trainer, card: dict[str, Any], card_text: str) -> None:
@@ -137,7 +144,7 @@ def run_training(
     ``curves`` is a folder for TensorBoard. ``validation`` is asked for scores now and then; they go to log and curves.
     Of several processes, the first alone writes and talks.
     """
-    checkpoint = output.with_name(output.stem + ".training.safetensors")
+    checkpoint = checkpoint_path(output)
     if checkpoint.exists() and not fresh:
         trainer.resume(checkpoint)
         if trainer.together.leads:
@@ -148,7 +155,7 @@ def run_training(
         for _ in trainer.run():
             pass
         return
-    with _Log(output.with_name(output.stem + ".log.jsonl"), curves) as log, shown(err=True) as tell:
+    with TrainingLog(log_path(output), curves, step=trainer.step) as log, shown(err=True) as tell:
         try:
             for at in trainer.run(lambda: trainer.save(checkpoint)):
                 if tell is not None:
@@ -164,40 +171,6 @@ def run_training(
             trainer.save(checkpoint)
             click.echo(f"stopped at step {trainer.step}; {checkpoint} has it, the same command goes on", err=True)
             raise
-
-
-class _Log:
-    """One JSON object a line, and the same numbers for TensorBoard where a folder is given."""
-
-    def __init__(self, path: Path, curves: Path | None) -> None:
-        self._lines = path.open("a", encoding="utf-8")
-        self._curves: SummaryWriter | None = None
-        if curves is not None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                from ctrecon.errors import SettingError
-
-                raise SettingError(
-                    f"--tensorboard {curves} needs TensorBoard; pip install 'ctrecon-edn[training]'"
-                ) from None
-            self._curves = SummaryWriter(str(curves))
-
-    def write(self, step: int, seconds: float, facts: dict[str, float]) -> None:
-        self._lines.write(json.dumps({"step": step, "seconds": round(seconds, 1), **facts}) + "\n")
-        self._lines.flush()
-        if self._curves is not None:
-            for name, value in facts.items():
-                self._curves.add_scalar(name, value, step)
-            self._curves.flush()
-
-    def __enter__(self) -> _Log:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lines.close()
-        if self._curves is not None:
-            self._curves.close()
 
 
 def command_line() -> str:

@@ -85,7 +85,7 @@ def train(
     from ctrecon.training.processes import join, leave, local_device
 
     began = time.monotonic()
-    check_output(output, overwrite=overwrite)
+    check_output(output, curves, fresh=fresh, overwrite=overwrite)
     own, only = read_families(phantom_files), read_scanners(scanners, size)
     how = plan(**plan_options)
     where = local_device(device)

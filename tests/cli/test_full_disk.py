@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from command_lines import FULL_DISK, FULL_DISK_ELSEWHERE, SCAN
+from full_disk import files_end_at
 from PIL import Image
 
 from ctrecon.cli.main import Commands, cli
-
-resource = pytest.importorskip("resource", reason="this system limits no files")
-
 
 
 def run(line: str) -> Result:
@@ -60,16 +56,6 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-@contextmanager
-def files_end_at(size: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def refused(result: Result) -> None:

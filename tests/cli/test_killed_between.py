@@ -6,15 +6,17 @@ renames. What a later process makes of them, ``tests/support/test_leftovers.py``
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from all_commands import COMMANDS
 from click.testing import CliRunner
-from command_lines import FULL_DISK, ON_CPU, PUZZLE
+from command_lines import ADD, ARRIVE, FULL_DISK, ON_CPU, PUZZLE, WRITES
 from PIL import Image
 
 from ctrecon.cli.main import cli
@@ -102,6 +104,23 @@ def test_no_old_file_stands_beside_a_new_one(line: str, place: Path, monkeypatch
             assert moment[name] == seen[-1][name], f"{name} is half written"
     assert not [name for name in ours if seen[-1].get(name, b"old").startswith(b"old")]
     assert not [path.name for path in place.rglob(".*") if not path.name.endswith(".journal")]
+
+
+# The same parts write them as others that are here, and they take minutes or data of their own.
+ELSEWHERE = {
+    "benchmark", "safety", "train-volumes", "reproduce fig1", "reproduce fig2", "reproduce fig4", "reproduce table1",
+    "reproduce table2", "reproduce helsinki", "reproduce lodopab",
+}  # fmt: skip
+
+
+def test_every_command_that_writes_is_here() -> None:
+    here = {name for name in WRITES for line in (*FULL_DISK, *MORE) if f"{line} ".startswith(f"{name} ")}
+    assert here.isdisjoint(ELSEWHERE)
+    assert here | ELSEWHERE == set(WRITES), here ^ (set(WRITES) - ELSEWHERE)
+    # What is added to: ``ARRIVE`` in test_killed_while_arriving.py, the node in tests/dicom/network, and studies that
+    # write line by line (``test_a_study_goes_on_where_it_stopped``).
+    studies = {name for name in ADD if "resumed" in inspect.getsource(cast("Any", COMMANDS[name].callback))}
+    assert set(ADD) - set(ARRIVE) - studies == {"dicom listen"}
 
 
 def test_files_written_one_by_one_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

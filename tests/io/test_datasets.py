@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
+from data_server import CONTENT, NOTES, Server, data_server, md5
 
 from ctrecon.cli.main import cli
 from ctrecon.errors import CtreconError, InputError, OutputError
@@ -22,87 +20,11 @@ from ctrecon.io.datasets.fetch import LOCK, check_space, chosen, fetch, missing_
 from ctrecon.io.datasets.record import files_of
 from ctrecon.io.datasets.sets import DataSet, RemoteFile, find_set, read_sets, safe_name
 
-CONTENT = np.random.default_rng(0).bytes(3_000_000)
-NOTES = b"id\n1\n"
-
-
-def md5(content: bytes) -> str:
-    return f"md5:{hashlib.md5(content, usedforsecurity=False).hexdigest()}"
-
-
-class Server(ThreadingHTTPServer):
-    """Serves a record and its files; ``breaks`` is after how many bytes the next answers break off."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content: dict[str, bytes] = {"scan.mat": CONTENT, "notes.csv": NOTES}
-        self.stated = {name: md5(content) for name, content in self.content.items()}
-        self.breaks: list[int] = []
-        self.asked: list[tuple[str, str | None]] = []
-        self.etag, self.ranges, self.record_body = '"one"', True, b""
-
-    @property
-    def root(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def record(self) -> bytes:
-        files = [
-            {"key": name, "size": len(content), "checksum": self.stated[name],
-             "links": {"self": f"{self.root}/files/{name}"}}
-            for name, content in self.content.items()
-        ]
-        return self.record_body or json.dumps({"files": files, "metadata": {"license": {"id": "cc-by-4.0"}}}).encode()
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        if self.path == "/api/records/1":
-            self._send(200, self.server.record())
-            return
-        name = self.path.removeprefix("/files/")
-        wanted = self.headers.get("Range")
-        self.server.asked.append((name, wanted))
-        if name not in self.server.content:
-            self._send(404, b"not here")
-            return
-        content, begin, status = self.server.content[name], 0, 200
-        same = self.headers.get("If-Range", self.server.etag) == self.server.etag
-        if wanted is not None and self.server.ranges and same:
-            begin, status = int(wanted.removeprefix("bytes=").removesuffix("-")), 206
-            if begin >= len(content):
-                self._send(416, b"")
-                return
-        self._send(status, content[begin:], begin, len(content))
-
-    def _send(self, status: int, body: bytes, begin: int = 0, total: int = 0) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", self.server.etag)
-        if status == 206:
-            self.send_header("Content-Range", f"bytes {begin}-{total - 1}/{total}")
-        self.end_headers()
-        if self.path.startswith("/files/") and self.server.breaks:
-            self.wfile.write(body[: self.server.breaks.pop(0)])
-            self.close_connection = True
-            return
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
+    with data_server() as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -147,38 +69,36 @@ def resuming(part: Path, **settings: Any) -> Resuming:
 def test_an_interrupted_fetch_leaves_no_file_under_its_name_and_goes_on_later(
     server: Server, tmp_path: Path
 ) -> None:
-    part, out, url = tmp_path / ".scan.mat.part", tmp_path / "scan.mat", f"{server.root}/files/scan.mat"
+    part, url = tmp_path / ".scan.mat.part", f"{server.root}/files/scan.mat"
     server.breaks = [2_000_000]
     with pytest.raises(InputError, match=r"broke off after 1[0-9]{6} bytes"):
-        Resuming(part=part, size=len(CONTENT), attempts=1, wait_s=0.0)(url, out, None)
-    assert not out.exists()
+        resuming(part).collect(url)
     # All that came but a last piece.
     assert 1_900_000 < part.stat().st_size <= 2_000_000
     assert part.read_bytes() == CONTENT[: part.stat().st_size]
-    resuming(part)(url, out, None)
-    assert out.read_bytes() == CONTENT
-    assert not list(tmp_path.glob(".*"))
+    resuming(part).collect(url)
+    assert part.read_bytes() == CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == [part.name]
 
 
 @pytest.mark.parametrize("change", ["etag", "no ranges"])
 def test_parts_of_another_file_are_never_mixed(server: Server, tmp_path: Path, change: str) -> None:
-    part, out, url = tmp_path / ".part", tmp_path / "scan.mat", f"{server.root}/files/scan.mat"
+    part, url = tmp_path / ".part", f"{server.root}/files/scan.mat"
     server.breaks = [1_000_000]
     with pytest.raises(InputError):
-        resuming(part)(url, out, None)
+        resuming(part).collect(url)
     if change == "etag":
         server.etag, server.content["scan.mat"] = '"two"', CONTENT[::-1]
     else:
         server.ranges = False
-    resuming(part)(url, out, None)
-    assert out.read_bytes() == server.content["scan.mat"]
+    resuming(part).collect(url)
+    assert part.read_bytes() == server.content["scan.mat"]
 
 
 def test_more_bytes_than_stated_are_refused(server: Server, tmp_path: Path) -> None:
-    part, out = tmp_path / ".part", tmp_path / "scan.mat"
+    part = tmp_path / ".part"
     with pytest.raises(InputError, match="more than"):
-        Resuming(part=part, size=1000, attempts=1)(f"{server.root}/files/scan.mat", out, None)
-    assert not out.exists()
+        Resuming(part=part, size=1000, attempts=1).collect(f"{server.root}/files/scan.mat")
     assert not part.exists()
 
 

@@ -4,10 +4,11 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from full_disk import files_end_at
 
 from ctrecon.cli.main import cli
 from ctrecon.cli.resumed import part_of, resumed
-from ctrecon.errors import InputError, SettingError
+from ctrecon.errors import InputError, OutputError, SettingError
 from ctrecon.networks.pretrained import load_ct_network
 from ctrecon.phantoms import FAMILIES
 from ctrecon.studies.roughness import NOISES, VIEWS, Case, cases, measure, within
@@ -49,9 +50,26 @@ def test_a_study_goes_on_where_it_stopped(tmp_path):
     assert len(resumed(path, cases_, run)) == 6
     assert done == list(range(6))
     assert [json.loads(line)["square"] for line in path.read_text().splitlines()] == [k**2 for k in range(6)]
-    path.write_text("no rows")
-    with pytest.raises(InputError, match="holds no results of this study"):
-        resumed(path, cases_, run)
+    whole = path.read_bytes()
+    last = len(whole.splitlines()[-1])
+    for cut, again in ((1, 0), (5, 1), (last, 1), (last + 1, 1)):  # a line that lacks its end alone is whole
+        done.clear()
+        path.write_bytes(whole[:-cut])
+        assert len(resumed(path, cases_, run)) == 6
+        assert (len(done), path.read_bytes()) == (again, whole)
+    for foreign in ("no rows", '{"key": "0"', '{"key": 1}\n', "[]\n", "\n\n"):
+        path.write_text(foreign)
+        with pytest.raises(InputError, match="holds no results of this study"):
+            resumed(path, cases_, run)
+        assert path.read_text() == foreign
+
+
+def test_a_row_that_does_not_fit_on_the_disk_is_not_half_there(tmp_path):
+    path, cases_ = tmp_path / "rows.jsonl", {str(k): k for k in range(6)}
+    with files_end_at(130), pytest.raises(OutputError, match=r"rows\.jsonl: cannot be written: the file would be"):
+        resumed(path, cases_, lambda k: {"key": str(k), "long": "x" * 30})
+    assert [json.loads(line)["key"] for line in path.read_text().splitlines()] == ["0", "1"]
+    assert len(resumed(path, cases_, lambda k: {"key": str(k)})) == 6
 
 
 def test_parts_are_all_of_it_and_nothing_twice():

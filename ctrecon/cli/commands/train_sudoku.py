@@ -43,7 +43,7 @@ def command(
     from ctrecon.training.loop import Trainer
 
     began = time.monotonic()
-    check_output(output, overwrite=overwrite)
+    check_output(output, curves, fresh=fresh, overwrite=overwrite)
     how = plan(**plan_options)
     sets = (_training_split(easy), _training_split(hard))
     pool = SudokuPool(PuzzleSource(*sets), most_steps=1 if one_pass else 5, guessed=0 if one_pass else 0.25)

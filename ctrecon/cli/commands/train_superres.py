@@ -51,7 +51,7 @@ def command(
     from ctrecon.training.processes import join, leave, local_device
 
     began = time.monotonic()
-    check_output(output, overwrite=overwrite)
+    check_output(output, curves, fresh=fresh, overwrite=overwrite)
     if dncnn_weights is not None and (network != "dncnn20" or start is not None):
         raise SettingError("--dncnn-weights goes with --network dncnn20, and without --start")
     how = plan(**plan_options)

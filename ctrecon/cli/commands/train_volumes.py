@@ -38,7 +38,7 @@ def command(
     from ctrecon.training.volumes import VolumeStarts
 
     began = time.monotonic()
-    check_output(output, overwrite=overwrite)
+    check_output(output, curves, fresh=fresh, overwrite=overwrite)
     how = plan(**plan_options)
     network = _network(start, slices)
     objects = [] if ct_objects is None else read_objects(ct_objects, "train")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ctrecon.dicom.network.http import parts_of, session
+from ctrecon.dicom.network.incoming import incoming, no_room
 from ctrecon.dicom.network.node import Connection
 from ctrecon.dicom.network.objects import Header
 from ctrecon.dicom.network.query import keys_of, text_of
 from ctrecon.dicom.network.receive import Kept
 from ctrecon.dicom.network.retrieve import Retrieved
 from ctrecon.dicom.network.store import Sent
-from ctrecon.errors import OutputError, SettingError
+from ctrecon.errors import SettingError
 
 # Objects of one request together: a server holds a request in memory.
 _REQUEST_BYTES = 64 << 20
@@ -116,19 +116,17 @@ class Web:
             InputError: Where a certificate cannot be read.
         """
         kept = Kept(folder=folder, expect_study=study, most_bytes=most_bytes)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary = tempfile.TemporaryDirectory(prefix=".incoming.", dir=folder)
-        except OSError as why:
-            raise OutputError(f"{folder}: cannot be written: {why.strerror}; choose another folder") from None
         path = f"studies/{quote(study, safe='')}" + ("" if series is None else f"/series/{quote(series, safe='')}")
         count = 0
-        with temporary, session(self.url, self.connection) as http:
+        with incoming(folder) as temporary, session(self.url, self.connection) as http:
             accept = f'multipart/related; type="{_DICOM}"; transfer-syntax=*'
             answer = http.get(f"{self._root}/{path}", accept=accept)
             for count, part in enumerate(parts_of(answer, most_bytes=_LARGEST_PART), start=1):
-                file = Path(temporary.name) / f"{count}.dcm"
-                file.write_bytes(part)
+                file = temporary / f"{count}.dcm"
+                try:
+                    file.write_bytes(part)
+                except OSError as why:
+                    raise no_room(folder, why, len(kept.files)) from None
                 self._keep(kept, file)
         return Retrieved(
             files=tuple(dict.fromkeys(kept.files)), completed=len(kept.files), failed=count - len(kept.files), warned=0,
@@ -145,11 +143,10 @@ class Web:
         from ctrecon.errors import InputError
 
         try:
-            status = kept.keep(path, read_header(path).sop_instance)
+            announced = read_header(path).sop_instance
         except InputError:
-            status = 0xC000
-        if status:
-            kept.refused[status] = kept.refused.get(status, 0) + 1
+            announced = ""  # and so it is refused
+        kept.take(path, announced)
 
 
 def _groups(headers: Sequence[Header]) -> Iterator[list[int]]:

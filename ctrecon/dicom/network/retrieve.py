@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,11 +14,12 @@ from ctrecon.dicom.network.associate import associate, need_pynetdicom, silence
 from ctrecon.dicom.network.contexts import UNCOMPRESSED, retrieved_pairs
 from ctrecon.dicom.network.conversation import Services
 from ctrecon.dicom.network.door import Door
+from ctrecon.dicom.network.incoming import incoming, no_room
 from ctrecon.dicom.network.node import Connection, Node
 from ctrecon.dicom.network.query import PENDING
 from ctrecon.dicom.network.receive import Kept, handlers, straight_to_disk
 from ctrecon.dicom.network.repeated import Repeated
-from ctrecon.errors import NetworkError, OutputError
+from ctrecon.errors import NetworkError
 
 STUDY_ROOT_MOVE, STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"
 
@@ -67,7 +66,7 @@ def get(
     need_pynetdicom()
     pairs = retrieved_pairs()
     contexts = [(STUDY_ROOT_GET, [str(s) for s in UNCOMPRESSED]), *((c, [s]) for c, s in pairs)]
-    with _incoming(folder) as temporary, straight_to_disk(temporary) as disk:
+    with incoming(folder) as temporary, straight_to_disk(temporary) as disk:
         kept = Kept(folder=folder, expect_study=study, most_bytes=most_bytes)
         roles = [c for c, _ in pairs]
         try:
@@ -80,10 +79,7 @@ def get(
         except NetworkError:
             if disk.error is None:
                 raise
-            raise OutputError(
-                f"{folder}: {disk.error.strerror}: {len(kept.files)} objects arrived and are kept; make room and run "
-                "it again"
-            ) from None
+            raise no_room(folder, disk.error, len(kept.files)) from None
 
 
 def move(
@@ -115,7 +111,7 @@ def move(
     for sop_class, syntax in retrieved_pairs():
         accepted[sop_class] = (*accepted.get(sop_class, ()), syntax)
     said: list[str] = []
-    with _incoming(folder) as temporary:
+    with incoming(folder) as temporary:
         kept = Kept(folder=folder, expect_study=study, most_bytes=most_bytes)
         services = Services(
             title=connection.title, syntaxes=accepted, handlers={command_set.STORE_RQ: kept.on_message},
@@ -133,23 +129,6 @@ def move(
             raise NetworkError(f"{why}; meanwhile here: {heard[-1]}" if heard else str(why)) from None
         finally:
             door.close()
-
-
-@contextmanager
-def _incoming(folder: Path) -> Iterator[Path]:
-    """A folder for half-received objects on the disk of the result, gone at the end. Raises OutputError."""
-    made = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(prefix=".incoming.", dir=folder)
-    except OSError as why:
-        raise OutputError(f"{folder}: cannot be written: {why.strerror}; choose another folder") from None
-    try:
-        with temporary as name:
-            yield Path(name)
-    finally:
-        if made and not any(folder.iterdir()):
-            folder.rmdir()
 
 
 def _identifier(study: str, series: str | None) -> Any:

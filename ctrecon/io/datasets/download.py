@@ -1,18 +1,15 @@
-"""A downloader for pooch that goes on where a broken connection left off.
+"""A download that goes on where a broken connection, or the end of its process, left off.
 
-pooch gives a temporary file, checks the hash of what comes back, and only then gives it its name. This one collects
-the bytes in a file of its own beside it, which survives an interruption; the next call asks for the rest alone (HTTP
-range requests, RFC 9110 section 14).
+The bytes are collected under a hidden name; the next call asks for the rest alone (HTTP range requests, RFC 9110
+section 14). Whoever calls it checks what has come, and gives it its name.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import requests
 
@@ -25,10 +22,9 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class Resuming:
-    """``part`` is where bytes are collected, ``size`` what they must come to, where known. pooch's ``downloader``.
+    """``part`` is where bytes are collected, ``size`` what they must come to, where known.
 
-    A connection that breaks is taken up again ``attempts`` times while bytes still arrive. Raises InputError where
-    it cannot be finished now; what has come stays in ``part``.
+    A connection that breaks is taken up again ``attempts`` times while bytes still arrive.
     """
 
     part: Path
@@ -37,7 +33,15 @@ class Resuming:
     wait_s: float = 1.0
     watch: Watch | None = None
 
-    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
+    def collect(self, url: str) -> None:
+        """Have all of it in ``part``.
+
+        Args:
+            url: Of the file.
+
+        Raises:
+            InputError: It cannot be finished now; what has come stays in ``part``.
+        """
         failed = 0
         while True:
             before = self._have()
@@ -52,7 +56,6 @@ class Resuming:
                         "it goes on from there"
                     ) from None
                 time.sleep(self.wait_s)
-        os.replace(self.part, output_file)  # noqa: PTH105  # the same call, and its name says what it does
 
     def _have(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0

@@ -1,6 +1,6 @@
 """Fetch a set: known hashes or none, each file ends whole under its name or not at all, and a lock file says what came.
 
-Where the publisher states a hash (Zenodo does), pooch checks it. The lock file keeps what was stated and the SHA-256
+Where the publisher states a hash (Zenodo does), it is checked. The lock file keeps what was stated and the SHA-256
 of what came: a later fetch that would bring something else is refused. A file without a stated hash (BSDS500) is taken
 on trust the first time, over https, and held to its own SHA-256 from then on.
 """
@@ -8,7 +8,7 @@ on trust the first time, over https, and held to its own SHA-256 from then on.
 from __future__ import annotations
 
 import json
-import logging
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from ctrecon.errors import InputError, OutputError
 from ctrecon.io.datasets.download import Resuming
 from ctrecon.io.datasets.record import Record
 from ctrecon.io.datasets.sets import DataSet, RemoteFile
-from ctrecon.support.atomic import atomic_write
+from ctrecon.support.atomic import atomic_write, output_error
 from ctrecon.support.progress import Progress, Report
 
 LOCK = "ctrecon-data.lock.json"
@@ -123,36 +123,43 @@ def _one(
         raise InputError(f"{path} is not the file it should be ({wanted}); move it away and fetch again")
     if was_there and wanted is None:
         raise InputError(f"{path} is there, and nothing says what it should be; move it away and fetch again")
-    if not was_there:
-        _download(file, folder, wanted, progress)
-    digest = pooch.file_hash(str(path), alg="sha256")
+    here = path if was_there else _download(file, folder, wanted, progress)
+    digest = pooch.file_hash(str(here), alg="sha256")
     if known is None:
         lock["files"][file.name] = {
-            "url": file.url, "size": path.stat().st_size, "stated": file.known_hash, "sha256": digest,
+            "url": file.url, "size": here.stat().st_size, "stated": file.known_hash, "sha256": digest,
             "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         with atomic_write(folder / LOCK) as partial:
             partial.write_text(json.dumps(lock, indent=1) + "\n", encoding="utf-8")
+    if not was_there:
+        # After the lock: cut off before this, the bytes are still the part that the next call goes on from; cut off
+        # the other way round, nothing would say what a file without a stated hash should be.
+        here.replace(path)
     return Fetched(path=path, sha256=digest, checked=file.known_hash is not None, was_there=was_there)
 
 
-def _download(file: RemoteFile, folder: Path, wanted: str | None, progress: Report | None) -> None:
+def _download(file: RemoteFile, folder: Path, wanted: str | None, progress: Report | None) -> Path:
+    """All of a file, of the right hash, still under its hidden name."""
     part = _part(folder, file)
 
     def heard(have: int, total: int | None) -> None:
         if progress is not None:
             progress(Progress(stage="download", unit="byte", done=have, total=total, item=file.name))
 
-    resuming = Resuming(part=part, size=file.size, watch=heard)
-    # It reports in sentences of its own; the command has its progress bar.
-    pooch.get_logger().setLevel(logging.ERROR)
     try:
-        pooch.retrieve(file.url, known_hash=wanted, fname=file.name, path=folder, downloader=resuming)
-    except ValueError:
+        Resuming(part=part, size=file.size, watch=heard).collect(file.url)
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise output_error(folder / file.name, error) from error
+    if wanted is not None and not pooch.hashes.hash_matches(str(part), wanted):
+        part.unlink()
         raise InputError(
             f"{file.name} came with another content than {wanted} says; it was removed; try again, and report it if "
             "that does not help"
-        ) from None
+        )
+    return part
 
 
 def _part(folder: Path, file: RemoteFile) -> Path:

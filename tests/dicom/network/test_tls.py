@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pydicom
 import pytest
+from archive import VERIFICATION, archive
 from nodes_here import here
 from orthanc_server import Handler, free_port
 from pacs_nodes import Sink, run, wait_for
 from pacs_objects import study, uid
-from pynetdicom import AE, build_context, evt
+from pynetdicom import AE
 from tls_front import front
 
 from ctrecon.dicom.network.node import Connection, Tls
 from ctrecon.dicom.network.tls_trouble import trouble
 
-CT, VERIFICATION = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.1"
-FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{k}" for k in (1, 2, 3))
 PLAIN = ("--retries", 0, "--timeout", 5)
 OURS = {  # of our side, towards a node that is as it should be
     "expired": "our certificate has expired; renew --tls-certificate",
@@ -57,45 +54,6 @@ def options(folder: Path, name: str) -> tuple[object, ...]:
 def tls(folder: Path, name: str, ca: str = "ca") -> Tls:
     leaf = {} if name == "none" else {"certificate": folder / f"{name}.pem", "key": folder / f"{name}.key"}
     return Tls(ca=folder / f"{ca}.pem", **leaf)
-
-
-class Archive:
-    """Keeps what it gets and gives it back, over the same association or another one, with TLS."""
-
-    def __init__(self, context: ssl.SSLContext | None) -> None:
-        self.kept: list[Any] = []
-        self.to, self.by = 0, None
-        ae = AE("PACS")
-        ae.add_supported_context(CT, scu_role=True, scp_role=True)
-        ae.add_requested_context(CT)
-        for name in (VERIFICATION, FIND, MOVE, GET):
-            ae.add_supported_context(name)
-        handlers: list[Any] = [(evt.EVT_C_STORE, self.store), (evt.EVT_C_GET, self.give), (evt.EVT_C_MOVE, self.move)]
-        self.server: Any = ae.start_server(("127.0.0.1", 0), block=False, ssl_context=context, evt_handlers=handlers)
-        self.node = f"PACS@127.0.0.1:{self.server.server_address[1]}"
-
-    def store(self, event: Any) -> int:
-        event.dataset.file_meta = event.file_meta
-        self.kept.append(event.dataset)
-        return 0
-
-    def give(self, event: Any) -> Iterator[Any]:
-        yield len(self.kept)
-        yield from ((0xFF00, one) for one in self.kept)
-
-    def move(self, event: Any) -> Iterator[Any]:
-        secure = {} if self.by is None else {"tls_args": (self.by, "127.0.0.1")}
-        yield "127.0.0.1", self.to, {"contexts": [build_context(CT)], **secure}
-        yield from self.give(event)
-
-
-@contextmanager
-def archive(context: ssl.SSLContext | None) -> Iterator[Archive]:
-    one = Archive(context)
-    try:
-        yield one
-    finally:
-        one.server.shutdown()
 
 
 def test_objects_go_and_come_over_tls(certificates: Path, tmp_path: Path) -> None:
