@@ -77,7 +77,7 @@ def _each_scan_is_diagnosed_once() -> Iterator[None]:
             known[key] = of(scan, **more)
         return known[key]
 
-    def doubts(scan: Scan, *, met: bool) -> object:
+    def doubts(scan: Scan, *, met: bool, sign: Callable[[], bool] | None = None) -> object:
         return remembered(doubts_about, scan, met=met) if _doubting[0] else None
 
     with pytest.MonkeyPatch.context() as patch:

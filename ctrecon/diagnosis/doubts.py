@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -30,18 +31,19 @@ _UNEVEN, _UNEVEN_TIMES = 0.004, 2.0
 _OFF_AXIS = 0.3
 
 
-def doubts_about(scan: Scan, *, met: bool) -> Diagnosis | None:
+def doubts_about(scan: Scan, *, met: bool, sign: Callable[[], bool] | None = None) -> Diagnosis | None:
     """What seems wrong with a scan, where something does.
 
     Args:
         scan: As it was reconstructed.
         met: Whether an image meets delta. If not, every cause is tried.
+        sign: What says whether the scan shows a sign, where that was looked for already, as ``a_sign`` does.
 
     Returns:
         The diagnosis, with findings; None without a sign of any, or where no diagnosis can be made.
     """
     try:
-        if met and not a_sign(scan if scan.sinogram.ndim == 2 else MiddleRow.of(scan).scan):
+        if met and not (a_sign(scan) if sign is None else sign()):
             return None
         found = diagnose(scan)
     except CtreconError:
@@ -49,22 +51,30 @@ def doubts_about(scan: Scan, *, met: bool) -> Diagnosis | None:
     return found if found.findings else None
 
 
-def a_sign(scan: Scan) -> bool:
-    """Whether a scan in the plane shows a sign, cheap to see, that something may be wrong.
+def a_sign(scan: Scan, wanted: Callable[[], bool] = lambda: True) -> bool:
+    """Whether a scan shows a sign, cheap to see, that something may be wrong.
 
     Args:
-        scan: In the plane.
+        scan: In the plane, or in space: then its middle row is looked at.
+        wanted: Asked between one sign and the next whether to go on.
+
+    Returns:
+        False where none was seen until it was not ``wanted`` any more.
 
     Raises:
         InputError: Where no coarse image can be fitted to it.
     """
+    if scan.sinogram.ndim != 2:
+        scan = MiddleRow.of(scan).scan
     # Not by delta: a wrong geometry passes for noise, and then any image meets delta.
     found = coarse_fit(scan)
     return (
         found.share > _TIMES * noise_share(scan, found.block) + _COARSE
         or _uneven(found)
         or _off_axis(scan)
-        or any(_worth_it(suggestion, found) for cause in SPEAKING for suggestion in cause(scan))
+        or any(
+            _worth_it(suggestion, found) for cause in SPEAKING if wanted() for suggestion in cause(scan)
+        )
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import nn
 from ctrecon.classical.box import Proving
 from ctrecon.corrections import corrected
 from ctrecon.descent.directions import Direction
-from ctrecon.diagnosis.doubts import DOUBT, doubts_about
+from ctrecon.diagnosis.doubts import DOUBT, a_sign, doubts_about
 from ctrecon.energies.base import Energy
 from ctrecon.errors import OperatorError, SettingError
 from ctrecon.measurement.center import with_center
@@ -35,6 +36,7 @@ from ctrecon.reconstruction.problem import IterationRecord, Outcome, Problem, pr
 from ctrecon.reconstruction.settings import FROM_FILE, GIVEN, Settings
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, Within
 from ctrecon.support.elsewhere import Elsewhere
+from ctrecon.support.meanwhile import Meanwhile
 from ctrecon.support.progress import Progress, Report
 
 QUANTILE = 0.95
@@ -150,23 +152,24 @@ def run(
             method=settings.method, timings=clock.seconds, watch=partial(saying.proved, problem.delta.value),
         )  # fmt: skip
 
-    try:
-        concluded = solved(problem)
-    except torch.OutOfMemoryError as why:
-        if settings.device is not None:
-            raise OperatorError(
-                f"{scan.source}: the device {settings.device} ran out of memory; use --device cpu, or fewer pixels by "
-                "--size"
-            ) from why
-        problem = prepare(
-            problem.scan, problem.delta, device="cpu", most_attenuation=settings.most_attenuation, uses=uses,
-            norm=once.norm,
-        )  # fmt: skip
-        note = "the GPU ran out of memory, so this was begun anew on the CPU"
-        problem = replace(problem, scan=replace(problem.scan, notes=(*problem.scan.notes, note)))
-        saying.sentence("note", f"note: {note}")
-        concluded = solved(problem)
-    return doubted(concluded, settings, saying)
+    with Meanwhile(partial(a_sign, problem.scan)) as sign:
+        try:
+            concluded = solved(problem)
+        except torch.OutOfMemoryError as why:
+            if settings.device is not None:
+                raise OperatorError(
+                    f"{scan.source}: the device {settings.device} ran out of memory; use --device cpu, or fewer pixels "
+                    "by --size"
+                ) from why
+            problem = prepare(
+                problem.scan, problem.delta, device="cpu", most_attenuation=settings.most_attenuation, uses=uses,
+                norm=once.norm,
+            )  # fmt: skip
+            note = "the GPU ran out of memory, so this was begun anew on the CPU"
+            problem = replace(problem, scan=replace(problem.scan, notes=(*problem.scan.notes, note)))
+            saying.sentence("note", f"note: {note}")
+            concluded = solved(problem)
+        return doubted(concluded, settings, saying, sign=sign.result)
 
 
 def _kept_in(
@@ -221,12 +224,15 @@ def keywords(
     return given if objective is None else given | {"objective": objective}
 
 
-def doubted(concluded: Conclusion, settings: Settings, saying: Saying, *, look: bool = True) -> Conclusion:
-    """With what seems wrong with the scan. ``look``: also where the image is certified."""
+def doubted(
+    concluded: Conclusion, settings: Settings, saying: Saying, *, look: bool = True,
+    sign: Callable[[], bool] | None = None,
+) -> Conclusion:
+    """With what seems wrong with the scan. ``look``: also where the image is certified; ``sign``: as it was seen."""
     doubts = None
     structured = concluded.structure is not None and concluded.structure.structured
     if structured or look or not concluded.certified:
-        doubts = doubts_about(concluded.problem.scan, met=concluded.certified and not structured)
+        doubts = doubts_about(concluded.problem.scan, met=concluded.certified and not structured, sign=sign)
     # Notes, so that it stands in history, report and series, too.
     said = [] if doubts is None else [f"{DOUBT}{doubts.findings[0]}"]
     if structured and concluded.structure is not None:
