@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property, reduce
+from numbers import Real
 from typing import overload
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from ctrecon.errors import OperatorError
 from ctrecon.operators.differentiable import applied
+from ctrecon.support.torch_state import plain_torch
 
 # Computed with in float32: their few digits do not carry sums over thousands of pixels.
 HALF_PRECISION = (torch.float16, torch.bfloat16)
@@ -33,6 +35,8 @@ class LinearOperator(nn.Module, ABC):
 
     matched: bool = True
     adjoint_defect: float = 0.0
+    # NumPy's numbers and arrays leave what `2 * A` and `x @ A` mean to the methods below.
+    __array_ufunc__ = None
     # The norm is known well enough where an iteration adds less than this share.
     _settled: float = 1e-6
 
@@ -113,7 +117,8 @@ class LinearOperator(nn.Module, ABC):
             ``||A||``: a lower bound, within a percent in practice.
         """
         if self._norm is None:
-            self._norm = self._power()[0]
+            with plain_torch():
+                self._norm = self._power()[0]
         return self._norm
 
     def _power(self) -> tuple[float, Tensor]:
@@ -150,13 +155,16 @@ class LinearOperator(nn.Module, ABC):
         return Product(self, other) if isinstance(other, LinearOperator) else self(other)
 
     def __add__(self, other: LinearOperator) -> LinearOperator:
-        return Sum(self, other)
+        return Sum(self, other) if isinstance(other, LinearOperator) else NotImplemented
 
     def __sub__(self, other: LinearOperator) -> LinearOperator:
-        return Sum(self, Multiple(-1.0, other))
+        return Sum(self, Multiple(-1.0, other)) if isinstance(other, LinearOperator) else NotImplemented
 
     def __rmul__(self, factor: float) -> LinearOperator:
-        return Multiple(factor, self)
+        return Multiple(float(factor), self) if _is_number(factor) else NotImplemented
+
+    def __truediv__(self, divisor: float) -> LinearOperator:
+        return Multiple(1 / float(divisor), self) if _is_number(divisor) and divisor else NotImplemented
 
     def __neg__(self) -> LinearOperator:
         return Multiple(-1.0, self)
@@ -209,6 +217,10 @@ class LinearOperator(nn.Module, ABC):
             )
         if not x.is_floating_point():
             raise OperatorError(f"{name} takes floating point values, got {x.dtype}; use x.float()")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real)
 
 
 class Adjoint(LinearOperator):

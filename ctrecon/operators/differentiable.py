@@ -28,6 +28,10 @@ class _Apply(torch.autograd.Function):
         if x.shape[0] == 0:
             return x.new_zeros((0, *(operator.domain_shape if transposed else operator.range_shape)))
         apply = operator._adjoint if transposed else operator._forward
+        kind = x.device.type
+        if kind != "meta" and torch.is_autocast_enabled(kind):  # it has no say in what dtype a product is computed
+            with torch.autocast(kind, enabled=False):
+                return apply(x.detach().contiguous())
         return apply(x.detach().contiguous())
 
     @staticmethod

@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numpy as np
 
 from ctrecon.errors import CtreconError, InputError, SettingError
+from ctrecon.support.torch_state import plain_torch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,7 +28,7 @@ _LARGEST = 1 << 63
 
 
 def checked_with(error: type[CtreconError]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Makes functions whose arguments are held against their annotations before they begin.
+    """Makes functions whose arguments are held against their annotations before they begin, under plain torch.
 
     Numbers of NumPy reach them as Python's own. What a number or a text may be is their own to say; keywords by ``**``
     too.
@@ -58,7 +59,8 @@ def checked_with(error: type[CtreconError]) -> Callable[[Callable[P, R]], Callab
             for name, value in bound.arguments.items():
                 if name in kinds and name != rest:
                     bound.arguments[name] = as_annotated(name, value, kinds[name], error=error)
-            return function(*bound.args, **bound.kwargs)
+            with plain_torch():
+                return function(*bound.args, **bound.kwargs)
 
         return call
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from ctrecon.classical.fbp import Window
 from ctrecon.classical.inversion import Inversion, inversion
@@ -16,6 +17,7 @@ from ctrecon.operators.choose import OperatorName, choose, place_matrix
 from ctrecon.operators.sparse import SparseOperator
 from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.arguments import checked
+from ctrecon.support.torch_state import plain_torch
 
 
 class ScanOperator(LinearOperator):
@@ -50,16 +52,17 @@ class ScanOperator(LinearOperator):
         self._check(f, self.range_shape, "a sinogram")
         if f.device.type == "meta":  # its filters would be made there, and kept
             raise OperatorError("fbp was given a sinogram on the meta device, which has no values")
-        if f.requires_grad and torch.is_grad_enabled():
+        if (f.requires_grad and torch.is_grad_enabled()) or forward_ad.unpack_dual(f).tangent is not None:  # type: ignore[no-untyped-call]
             raise OperatorError("fbp has no gradient; use A.fbp(f.detach()), or A.T(f), which has one")
         if self.geometry is None or self.grid is None:
             raise OperatorError(f"{self.source} has no geometry, which fbp needs; use A.T(f) or reconstruct")
         if not f.shape[0]:
             return f.new_zeros((0, *self.domain_shape))
         key = window, cutoff
-        if key not in self._filters:
-            self._filters[key] = inversion(self.geometry, self.grid, window=window, cutoff=cutoff)
-        return self._filters[key](f)
+        with plain_torch():
+            if key not in self._filters:
+                self._filters[key] = inversion(self.geometry, self.grid, window=window, cutoff=cutoff)
+            return self._filters[key](f)
 
     def norm(self) -> float:
         return self.projector.norm()

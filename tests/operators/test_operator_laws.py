@@ -153,6 +153,7 @@ def test_sums_products_and_stacks_are_those_of_matrices() -> None:
     for made, expected in (
         (A + B, dense[0] + dense[1]), (A - 0.5 * B, dense[0] - 0.5 * dense[1]), (-A, -dense[0]),
         (C @ A, as_matrix(C) @ dense[0]), (A.T @ A, dense[0].T @ dense[0]),
+        (A / 2, dense[0] / 2), (np.float32(0.5) * A, dense[0] / 2), (np.int64(2) * A, 2 * dense[0]),
         (C @ (A - B), as_matrix(C) @ (dense[0] - dense[1])),
         (Stack(A, B, axis=1), torch.cat(dense)), ((A + B).T, (dense[0] + dense[1]).T),
     ):
@@ -160,6 +161,9 @@ def test_sums_products_and_stacks_are_those_of_matrices() -> None:
         assert made.shape == tuple(expected.shape)
         assert 0.9 * float(torch.linalg.matrix_norm(expected, 2)) <= made.norm()
     assert (-3.0 * A).norm() == 3 * A.norm()
+    for none in (lambda: A + 1, lambda: 1 + A, lambda: A - np.ones(3), lambda: A / 0, lambda: np.ones((3, 4)) @ A):
+        with pytest.raises(TypeError, match="unsupported operand|does not support"):
+            none()
     assert str(Stack(A, B)).count("JosephOperator") == 2
     for wrong, text in (
         (lambda: A @ B, r"A takes \[1, 13, 18\], but B gives \[1, 12, 21\]; are they exchanged"),

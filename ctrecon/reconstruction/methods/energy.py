@@ -23,6 +23,7 @@ from ctrecon.reconstruction.methods._following import followed
 from ctrecon.reconstruction.objective import Objective
 from ctrecon.reconstruction.problem import Outcome, Problem, Watch
 from ctrecon.support.checkpoint import NOWHERE, Checkpoint, State, Within
+from ctrecon.support.torch_state import as_its_caller_set_torch
 
 PLACE = 10
 TITLE = "learned directions, bent downhill (energy dissipation)"
@@ -65,7 +66,7 @@ def energy(
     """
     lowered = problem.energy if objective is None else objective.energy
     if direction is not None:
-        own, most = direction, ITERATIONS_ALONG if iterations is None else iterations
+        own, most = as_its_caller_set_torch(direction), ITERATIONS_ALONG if iterations is None else iterations
         rules = (Discrepancy(problem.delta.value), Plateau(1e-4))
         return followed(
             lambda state: descend(lowered, own, problem.start, stop=rules, most_iterations=most, state=state),
