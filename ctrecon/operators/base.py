@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property, reduce
 from numbers import Real
-from typing import overload
+from typing import SupportsFloat, overload
 
 import torch
 from torch import Tensor, nn
@@ -160,11 +160,11 @@ class LinearOperator(nn.Module, ABC):
     def __sub__(self, other: LinearOperator) -> LinearOperator:
         return Sum(self, Multiple(-1.0, other)) if isinstance(other, LinearOperator) else NotImplemented
 
-    def __rmul__(self, factor: float) -> LinearOperator:
-        return Multiple(float(factor), self) if _is_number(factor) else NotImplemented
+    def __rmul__(self, factor: SupportsFloat) -> LinearOperator:
+        return Multiple(float(factor), self) if isinstance(factor, Real) else NotImplemented
 
-    def __truediv__(self, divisor: float) -> LinearOperator:
-        return Multiple(1 / float(divisor), self) if _is_number(divisor) and divisor else NotImplemented
+    def __truediv__(self, divisor: SupportsFloat) -> LinearOperator:
+        return Multiple(1 / float(divisor), self) if isinstance(divisor, Real) and divisor else NotImplemented
 
     def __neg__(self) -> LinearOperator:
         return Multiple(-1.0, self)
@@ -217,10 +217,6 @@ class LinearOperator(nn.Module, ABC):
             )
         if not x.is_floating_point():
             raise OperatorError(f"{name} takes floating point values, got {x.dtype}; use x.float()")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real)
 
 
 class Adjoint(LinearOperator):

@@ -162,7 +162,7 @@ def test_sums_products_and_stacks_are_those_of_matrices() -> None:
         assert 0.9 * float(torch.linalg.matrix_norm(expected, 2)) <= made.norm()
     assert (-3.0 * A).norm() == 3 * A.norm()
     for none in (lambda: A + 1, lambda: 1 + A, lambda: A - np.ones(3), lambda: A / 0, lambda: np.ones((3, 4)) @ A):
-        with pytest.raises(TypeError, match="unsupported operand|does not support"):
+        with pytest.raises(TypeError, match=r"unsupported operand|does not support"):
             none()
     assert str(Stack(A, B)).count("JosephOperator") == 2
     for wrong, text in (
