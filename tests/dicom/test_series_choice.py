@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -67,6 +69,7 @@ def test_other_types_are_refused_unless_insisted_on(tmp_path):
         ({"StudyInstanceUID": "1.2.x"}, "no UID"), ({"StudyInstanceUID": "1." * 40 + "1"}, "no UID"),
         ({"ModalitiesInStudy": "ct"}, "capitals"), ({"AccessionNumber": "1" * 17}, "at most 16"),
         ({"PatientID": "a\\b"}, "backslash"), ({"PatientName": "a\nb"}, "printed"),
+        ({"PatientName": "a=b=c=d"}, "at most 3"), ({"PatientName": "b=" + "a" * 65}, "at most 64"),
     ],
 )  # fmt: skip
 def test_keys_that_no_node_can_match(match, said):
@@ -83,6 +86,18 @@ def test_keys_that_can():
     result = CliRunner().invoke(cli, ["dicom", "find", "--from", "A@localhost:1", "--date", "2024-01-01"])
     assert result.exit_code == 2
     assert "write YYYYMMDD" in result.output
+
+
+@pytest.mark.parametrize(
+    "asked", ["find --study 1.02.3", "find --modality C*", "find --patient-name M*=B", "get 1.02.3 --series 1.02 -o x"]
+)
+def test_unusual_keys_are_asked_for_without_a_warning(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = CliRunner().invoke(cli, ["dicom", *asked.split(), "--from", "A@localhost:1", "--retries", "0"])
+    assert "cannot be reached" in f"{result.output}{result.exception}"
+    assert not [one for one in said if one.category is UserWarning]
 
 
 def test_dicom_without_a_suffix_is_read_for_superresolution(tmp_path):

@@ -51,17 +51,11 @@ def find(
     Raises:
         NetworkError: Where the node cannot be reached, does not answer, or ends the search with an error.
     """
-    from pydicom.dataset import Dataset
-
-    wanted = Dataset()
-    wanted.QueryRetrieveLevel = level.upper()
-    wanted.SpecificCharacterSet = "ISO_IR 192"
-    for key in dict.fromkeys((*keys_of(level), *match)):
-        setattr(wanted, key, match.get(key, None))
     found: list[dict[str, str]] = []
     syntaxes = [str(s) for s in UNCOMPRESSED]
     with associate(node, connection, [(STUDY_ROOT_FIND, syntaxes)]) as association, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        wanted = _wanted(level, match)
         for status, identifier in association.send_c_find(wanted, STUDY_ROOT_FIND, msg_id=1):
             if "Status" not in status:
                 raise NetworkError(f"{node} did not answer the search within {connection.timeout_s:g} s")
@@ -73,6 +67,18 @@ def find(
             elif status.Status not in (0x0000, 0xFE00):
                 raise NetworkError(f"{node} ended the search with status 0x{status.Status:04X}: {_why(status.Status)}")
     return found
+
+
+def _wanted(level: str, match: Mapping[str, str]) -> Dataset:
+    """What is asked for. pydicom warns of wildcards, and of identifiers that archives do hold."""
+    from pydicom.dataset import Dataset
+
+    wanted = Dataset()
+    wanted.QueryRetrieveLevel = level.upper()
+    wanted.SpecificCharacterSet = "ISO_IR 192"
+    for key in dict.fromkeys((*keys_of(level), *match)):
+        setattr(wanted, key, match.get(key, None))
+    return wanted
 
 
 def _texts(identifier: Dataset, keys: list[str]) -> dict[str, str]:

@@ -15,7 +15,9 @@ _DATE = re.compile(r"\d{8}")
 _RANGE = re.compile(r"(\d{8})?-(\d{8})?")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _CODE = re.compile(r"[A-Z0-9 _*?]{1,16}")
-_LONGEST = {"SH": 16, "LO": 64, "PN": 64 * 3 + 2}
+_LONGEST = {"SH": 16, "LO": 64, "PN": 64}
+_WRITINGS = 3
+"""Of a person's name: alphabetic, ideographic, phonetic (PS3.5, 6.2.1), with = between them."""
 
 
 def check_match(match: Mapping[str, str]) -> None:
@@ -65,7 +67,11 @@ def _code(value: str) -> str:
 def _text(vr: str, value: str) -> str:
     if not value.isprintable() or "\\" in value:
         return "holds a backslash or a character that cannot be printed; leave it out"
-    return "" if len(value) <= _LONGEST[vr] else f"has {len(value)} characters; at most {_LONGEST[vr]} can match"
+    parts = value.split("=") if vr == "PN" else [value]
+    if len(parts) > _WRITINGS:
+        return f"writes the name in {len(parts)} ways; at most {_WRITINGS} can match"
+    longest = max(map(len, parts))
+    return "" if longest <= _LONGEST[vr] else f"has {longest} characters; at most {_LONGEST[vr]} can match"
 
 
 _FAULTS: dict[str, Callable[[str], str]] = {

@@ -136,9 +136,11 @@ def _identifier(study: str, series: str | None) -> Any:
 
     wanted = Dataset()
     wanted.QueryRetrieveLevel = "STUDY" if series is None else "SERIES"
-    wanted.StudyInstanceUID = study
-    if series is not None:
-        wanted.SeriesInstanceUID = series
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of identifiers that archives do hold, such as 1.02
+        wanted.StudyInstanceUID = study
+        if series is not None:
+            wanted.SeriesInstanceUID = series
     return wanted
 
 
