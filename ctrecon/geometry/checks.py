@@ -17,6 +17,7 @@ MAX_DETECTOR_CELLS = 65536
 MAX_VIEWS = 1_000_000
 MAX_RAYS_PER_CELL = 1000
 LARGEST = 1e9
+SMALLEST = 1e-9
 _PRINTED = 4
 
 
@@ -47,10 +48,12 @@ class PerView(tuple[Any, ...]):
 
 
 def positive(name: str, value: float) -> float:
-    """``value`` as a float. Raises GeometryError unless it is a finite number > 0."""
+    """A length as a float. Raises GeometryError unless it is a finite number > 0, and one that a scanner may have."""
     number = _number(name, value)
     if not math.isfinite(number) or number <= 0:
         raise GeometryError(f"{name} must be a finite number > 0, got {value!r}")
+    if number < SMALLEST:  # less than an atom in mm; what is divided by it overflows later, unexplained
+        raise GeometryError(f"{name} must be at least {SMALLEST:g}, got {number:g}; is it in another unit?")
     return _sensible(name, number)
 
 
@@ -139,6 +142,9 @@ def _finite_views(name: str, listed: Array) -> PerView:
     if bad.any():
         first = int(np.argwhere(bad)[0, 0])
         raise GeometryError(f"{name} holds {int(bad.sum())} values that are not finite, the first at view {first}")
+    if (large := np.abs(listed) > LARGEST).any():
+        first = int(np.argwhere(large)[0, 0])
+        raise GeometryError(f"{name} holds {int(large.sum())} values beyond {LARGEST:g}, the first at view {first}")
     return PerView(listed.tolist() if listed.ndim == 1 else map(tuple, listed.tolist()))
 
 

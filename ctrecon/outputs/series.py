@@ -308,8 +308,9 @@ def _part(
     certificate = one.result.certificate
     notes = nameless_notes(problem.scan, one.result.settings)
     image = data_hash(one.result.image) if certificate is None else certificate.values["image"]["sha256"]
+    history = nameless(replace(history_of(one.result, image), notes=notes)).to_bytes()
     return SeriesPart(
-        history=nameless(replace(history_of(one.result, image), notes=notes)).to_bytes(),
+        history=lambda: history,
         stored=one.stored.reshape(shape),
         grid=grid,
         z_mm=z_mm,

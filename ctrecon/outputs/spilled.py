@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ctrecon.dicom.series.ct_image import SeriesPart
+from ctrecon.support.arrays import Array
 
 
 class Spill:
@@ -27,22 +31,66 @@ class Spill:
         Returns:
             The same slice, as it lies on disk.
         """
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for name in ("stored", "misfit"):
             path = self._folder / f"{index}.{name}.npy"
             np.save(path, getattr(one, name), allow_pickle=False)
-            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+            arrays[name] = _Array(path)
+        history = one.history
+        if history is not None:
+            history = self._file(f"{index}.history", history()).read_bytes
         certificate = one.certificate
         if certificate is not None:
-            paths = {}
-            for number, (part, raw) in enumerate(certificate.files.items()):
-                paths[part] = self._folder / f"{index}.{number}.part"
-                paths[part].write_bytes(raw)
-            certificate = replace(certificate, files=_OnDisk(paths))
-        return replace(one, certificate=certificate, **arrays)
+            files = {
+                part: self._file(f"{index}.{number}.part", raw)
+                for number, (part, raw) in enumerate(certificate.files.items())
+            }
+            certificate = replace(certificate, files=_Files(files), values=_Values(files[""]))
+        return replace(one, certificate=certificate, history=history, **arrays)
+
+    def _file(self, name: str, raw: bytes) -> Path:
+        path = self._folder / name
+        path.write_bytes(raw)
+        return path
 
 
-class _OnDisk(Mapping[str, bytes]):
+class _Array:
+    """An array, read each time: a map of a file would keep it open, and count as memory what was looked at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        there = np.load(path, mmap_mode="r", allow_pickle=False)
+        self.shape, self.dtype = there.shape, there.dtype
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        return np.asarray(np.load(self._path, allow_pickle=False), dtype=dtype)
+
+    def __getitem__(self, which: Any) -> Array:
+        found: Array = np.asarray(self)[which]
+        return found
+
+
+class _Values(Mapping[str, Any]):
+    """What a certificate's file says, read each time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def _read(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._path.read_bytes())
+        return found
+
+    def __getitem__(self, name: str) -> Any:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+
+class _Files(Mapping[str, bytes]):
     """A certificate's files, read when they are asked for."""
 
     def __init__(self, paths: Mapping[str, Path]) -> None:

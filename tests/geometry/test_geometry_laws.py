@@ -19,9 +19,29 @@ from ctrecon.certificates.parts import geometry_claim
 from ctrecon.classical.fbp import FilteredBackProjection
 from ctrecon.errors import GeometryError
 from ctrecon.geometry.as_json import geometry_from_dict, geometry_to_json
+from ctrecon.geometry.checks import PerView
 from ctrecon.geometry.vector_geometry import VectorGeometry
 from ctrecon.operators.joseph import JosephOperator
 from ctrecon.operators.sparse import joseph_matrix, sparse_operator
+
+
+@every
+def test_no_length_is_beyond_any_scanner_s(kind, name):
+    geometry = example(kind, name)
+    lengths = [one.name for one in dataclasses.fields(geometry) if isinstance(getattr(geometry, one.name), float)]
+    for field in [one.name for one in dataclasses.fields(geometry) if isinstance(getattr(geometry, one.name), PerView)]:
+        values = np.array(getattr(geometry, field), dtype=float)
+        values.flat[-1] = 9e18
+        with pytest.raises(GeometryError, match=field.split("_")[0]):
+            dataclasses.replace(geometry, **{field: values})
+    for field in lengths:
+        for value in (9e18, -9e18, math.inf, math.nan, 1e-300, 5e-324, 1e-20):
+            try:
+                made = dataclasses.replace(geometry, **{field: value})
+            except GeometryError:
+                continue
+            assert 0 < value < 1e-9  # an offset, an angle: next to nothing is nothing
+            assert dataclasses.replace(made, **{field: 0.0}) is not None
 
 
 @every

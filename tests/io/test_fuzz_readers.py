@@ -90,6 +90,10 @@ def test_lengths_that_no_scanner_has(tmp_path, key):
     (tmp_path / "a.json").write_text(json.dumps({**GEOMETRY, key: 9e18}))
     with pytest.raises(InputError, match=f"{key} must be at most 1e\\+09, got 9e\\+18"):
         read_scan(tmp_path / "a.npy")
+    (tmp_path / "a.json").write_text(json.dumps({**GEOMETRY, key: 1e-300}))
+    if "offset" not in key:
+        with pytest.raises(InputError, match=f"{key} must be at least 1e-09, got 1e-300"):
+            read_scan(tmp_path / "a.npy")
 
 
 def test_a_tiff_without_dimensions(tmp_path):

@@ -13,7 +13,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-_OWN = ("SOPInstanceUID", "SeriesInstanceUID")
+OWN = ("SOPInstanceUID", "SeriesInstanceUID")
 
 
 def uid_of(*parts: str) -> UID:
@@ -32,7 +32,7 @@ def digest(dataset: Dataset) -> str:
     """SHA-256 of all that a dataset says, its own instance and series UID left out."""
     bare = Dataset()
     for element in dataset:
-        if element.keyword not in _OWN:
+        if element.keyword not in OWN:
             bare.add(element)
     stream = DicomBytesIO()
     # As little-endian explicit VR, whatever the file is written as.

@@ -34,13 +34,14 @@ WINDOWS = (("soft tissue", 40, 400), ("lung", -600, 1500), ("bone", 500, 2000))
 class SeriesPart:
     """What one certificate speaks of, and its evidence: a slice, or the slices of a volume measured in space.
 
-    ``stored``: uint16 ``[slices, rows, columns]``, what ``HounsfieldScale.store`` gave; row 0 is at the top.
+    ``stored``: uint16 ``[slices, rows, columns]``, what ``HounsfieldScale.store`` gave; row 0 is at the top. It and
+    ``misfit`` may be what is read from disk each time (``outputs/spilled.py``).
     ``z_mm``: where each slice stands along the axis, growing towards the head. ``thickness_mm`` of a slice, ``kvp``:
     None where not known.
     ``certificate``: of the decoded pixels, or None where they miss ``delta``; ``residual`` is then the true one.
     ``norm``: "2-norm" or "whitened". ``data_sha256``: of the data that it explains.
     ``misfit``: the residual back-projected, ``[slices, rows, columns]``, without unit.
-    ``history``: how it came about, as a file beside its certificate; None: no such file.
+    ``history``: gives how it came about, as a file beside its certificate; None: no such file.
     ``picture``: draws a PNG of image (of a volume its middle slice), residual and convergence, asked of a few only;
     None: no picture.
     """
@@ -56,7 +57,7 @@ class SeriesPart:
     misfit: Array
     thickness_mm: float | None = None
     kvp: float | None = None
-    history: bytes | None = field(default=None, repr=False)
+    history: Callable[[], bytes] | None = field(default=None, repr=False)
     picture: Callable[[], bytes] | None = field(default=None, repr=False)
 
     @cached_property
@@ -217,15 +218,6 @@ def nameless(image: Dataset) -> Dataset:
         if element.keyword not in ("PixelData", "PatientName", "ReferringPhysicianName"):
             bare.add(element)
     bare.PatientName = bare.ReferringPhysicianName = None
-    return bare
-
-
-def without_pixels(image: Dataset) -> Dataset:
-    """The image for what refers to it or to its header."""
-    bare = Dataset()
-    for element in image:
-        if element.keyword != "PixelData":
-            bare.add(element)
     return bare
 
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from pydicom import dcmread
@@ -32,6 +32,7 @@ from ctrecon.certificates.verify import Json, require
 from ctrecon.dicom.common.private import CREATOR, GROUP, KEY, MANIFEST, SIGNATURE, read_tie
 from ctrecon.dicom.common.uids import identify, uid_of
 from ctrecon.dicom.series.ct_image import code
+from ctrecon.dicom.series.item_by_item import Grown, Items, Spools, canonical
 from ctrecon.dicom.series.plain_values import coercible, plain
 from ctrecon.dicom.series.raw_data import raw_data
 from ctrecon.dicom.series.study import Study
@@ -50,32 +51,50 @@ _SLICE = (
 class Listing:
     """The manifest as it grows: each finished object is looked at as it is written, and let go."""
 
-    def __init__(self) -> None:
-        self._slices: list[tuple[int, dict[str, Any]]] = []
-        self._objects: dict[str, Any] = {}
+    def __init__(self, spools: Spools) -> None:
+        self._spools, self._entries = spools, spools.open()
+        self._places: list[tuple[str, int, int]] = []
+        self._slices: list[tuple[int, int, int]] = []
         self._histories: dict[str, str] = {}
 
     def add_history(self, index: int, raw: bytes) -> None:
         """The file that says how slice ``index`` came about."""
         self._histories[str(index)] = history_sha256(raw)
 
-    def add(self, dataset: Dataset) -> None:
+    def add(self, grown: Grown) -> None:
         """An object with its UIDs."""
-        ds = _as_written(dataset)
+        ds = grown.ds
         if ds.SOPClassUID == CTImageStorage:
-            self._slices.append((int(ds.InstanceNumber), slice_of(ds)))
-        self._objects[str(ds.SOPInstanceUID)] = entry_of(ds)
+            self._slices.append((int(ds.InstanceNumber), *self._keep([canonical(slice_of(_as_written(ds)))])))
+        self._places.append((str(ds.SOPInstanceUID), *self._keep(grown.entry())))
 
-    def to_bytes(self, carrier: Dataset) -> bytes:
-        """Canonical JSON, with the object that will carry it."""
-        slices = [one for _, one in sorted(self._slices, key=lambda pair: pair[0])]
-        own = own_of(_as_written(carrier))
-        histories = {HISTORIES: self._histories} if self._histories else {}
-        return canonical({"format": FORMAT, "slices": slices, "objects": self._objects, "own": own, **histories})
+    def write(self, carrier: Grown) -> tuple[BinaryIO, int]:
+        """Canonical JSON, with the object that will carry it: a file, and how long it is."""
+        out = self._spools.open()
+        out.write(b'{"format":' + canonical(FORMAT) + b",")
+        if self._histories:
+            out.write(canonical(HISTORIES) + b":" + canonical(self._histories) + b",")
+        out.write(b'"objects":{')
+        for number, (uid, *place) in enumerate(sorted(self._places)):
+            out.write(b"," * bool(number) + canonical(uid) + b":" + self._kept(*place))
+        out.write(b'},"own":')
+        for piece in carrier.entry(without=("SOPInstanceUID", "SeriesInstanceUID")):
+            out.write(piece)
+        out.write(b',"slices":[')
+        for number, (_, *place) in enumerate(sorted(self._slices)):
+            out.write(b"," * bool(number) + self._kept(*place))
+        out.write(b"]}")
+        return out, out.tell()
 
+    def _keep(self, pieces: Iterable[bytes]) -> tuple[int, int]:
+        start = self._entries.seek(0, 2)
+        for piece in pieces:
+            self._entries.write(piece)
+        return start, self._entries.tell() - start
 
-def canonical(values: Any) -> bytes:
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    def _kept(self, start: int, length: int) -> bytes:
+        self._entries.seek(start)
+        return self._entries.read(length)
 
 
 def entry_of(ds: Dataset) -> dict[str, Any]:
@@ -119,28 +138,31 @@ def _as_written(ds: Dataset) -> Dataset:
 
 
 def manifest_object(
-    images: Sequence[Dataset], listed: Listing, *, study: Study, key: SiteKey | None = None
-) -> Dataset:
+    images: Sequence[Dataset], listed: Listing, *, study: Study, spools: Spools, key: SiteKey | None = None
+) -> Grown:
     """The manifest of all that is ``listed`` as raw data that refer to all ``images``, without its own UIDs.
 
     ``key`` signs it.
     """
-    ds = raw_data(images[0], "manifest", "manifest of the series", 1, study=study)
-    references = []
+    ds, references = raw_data(images[0], "manifest", "manifest of the series", 1, study=study), Items(spools)
     for image in images:
         item = Dataset()
         item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
         item.PurposeOfReferenceCodeSequence = DicomSequence([code("listed-image", "99CTRECON", "Listed image")])
-        references.append(item)
-    ds.ReferencedInstanceSequence = DicomSequence(references)
+        references.add(item)
     identify(ds, uid_of("not yet"), uid_of("not yet"))
-    manifest = listed.to_bytes(ds)
+    grown = Grown(ds, {"ReferencedInstanceSequence": references})
+    manifest, length = listed.write(grown)
     block = ds.private_block(GROUP, CREATOR, create=True)
-    block.add_new(MANIFEST, "OB", manifest + b" " * (len(manifest) % 2))
     if key is not None:
-        block.add_new(SIGNATURE, "OB", key.sign(manifest))
+        manifest.seek(0)
+        block.add_new(SIGNATURE, "OB", key.sign(manifest.read()))
         block.add_new(KEY, "OB", key.public.raw)
-    return ds
+    manifest.seek(length)
+    manifest.write(b" " * (length % 2))
+    manifest.seek(0)
+    block.add_new(MANIFEST, "OB", manifest)
+    return grown
 
 
 def holds_manifest(ds: Dataset) -> bool:

@@ -27,6 +27,7 @@ from ctrecon.dicom.series.ct_image import (
     contributing_equipment,
     program_version,
 )
+from ctrecon.dicom.series.item_by_item import Grown, Items, Spools
 from ctrecon.dicom.series.sr import CERTIFICATE
 from ctrecon.dicom.series.study import Study
 
@@ -38,8 +39,9 @@ HOW_TO_CHECK = (
 
 
 def encapsulated_pdf(
-    images: Sequence[Dataset], parts: Sequence[SeriesPart], *, study: Study, method: str, notes: Sequence[str]
-) -> Dataset:
+    images: Sequence[Dataset], parts: Sequence[SeriesPart], *, study: Study, method: str, notes: Sequence[str],
+    spools: Spools,
+) -> Grown:
     """The report on ``images`` (finished CT datasets, in the order of ``parts``), without its own UIDs."""
     raw = draw_pdf(parts, method=method, notes=notes)
     ds = Dataset()
@@ -61,11 +63,13 @@ def encapsulated_pdf(
     ds.ConceptNameCodeSequence = DicomSequence(
         [code(CERTIFICATE.value, CERTIFICATE.scheme_designator, CERTIFICATE.meaning)]
     )
-    ds.SourceInstanceSequence = DicomSequence([_reference(image) for image in images])
+    references = Items(spools)
+    for image in images:
+        references.add(_reference(image))
     ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
     ds.EncapsulatedDocumentLength = len(raw)
     ds.add_new("EncapsulatedDocument", "OB", raw + b"\0" * (len(raw) % 2))
-    return ds
+    return Grown(ds, {"SourceInstanceSequence": references})
 
 
 def _reference(image: Dataset) -> Dataset:

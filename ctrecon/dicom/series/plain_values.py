@@ -48,12 +48,17 @@ def coercible(ds: Dataset) -> dict[str, Any]:
     A value that is empty counts like none. Those within items are called as the way to them, with the item's number.
     Private ones are looked at within items only. Of a description it is here that it was compressed without loss since.
     """
-    found = _coercible(ds)
+    return hashed(coercible_values(ds))
+
+
+def hashed(found: Mapping[str, str]) -> dict[str, Any]:
+    """``whose`` and ``together`` of values as ``coercible_values`` gives them."""
     whose = {name: _hash(value)[:2] if value else "" for name, value in found.items()}
-    return {"whose": whose, "together": _hash(repr(sorted(found.items())))[:8]}
+    return {"together": _hash(repr(sorted(found.items())))[:8], "whose": whose}
 
 
-def _coercible(ds: Dataset) -> dict[str, str]:
+def coercible_values(ds: Dataset) -> dict[str, str]:
+    """What an archive may change, by the way to it."""
     found: dict[str, str] = {}
     for element in ds:
         if element.keyword == "DataSetTrailingPadding" and not bytes(element.value or b"").strip(b"\0"):
@@ -64,7 +69,7 @@ def _coercible(ds: Dataset) -> dict[str, str]:
             if element.VR == "SQ":
                 for k, item in enumerate(element.value, start=1):
                     way = f"{keyword_of(element)}[{k}]."
-                    found |= {way + name: value for name, value in _coercible(item).items()}
+                    found |= {way + name: value for name, value in coercible_values(item).items()}
                     private = (one for one in item if one.tag.is_private and one.tag.element != 0)
                     found |= {way + keyword_of(one): repr(_value(one)) for one in private}
         elif not element.tag.is_private and element.tag.element != 0 and not element.is_empty:

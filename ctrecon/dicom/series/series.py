@@ -14,13 +14,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
+from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from ctrecon.dicom.common.hounsfield import HounsfieldScale
 from ctrecon.dicom.common.uids import digest, identify, uid_of
-from ctrecon.dicom.series.ct_image import SeriesPart, describe_image, without_pixels
+from ctrecon.dicom.series.ct_image import SeriesPart, describe_image
+from ctrecon.dicom.series.item_by_item import Grown, Spools
 from ctrecon.dicom.series.manifest import Listing, manifest_object
 from ctrecon.dicom.series.parametric_map import misfit_map
 from ctrecon.dicom.series.pdf import encapsulated_pdf
@@ -122,24 +125,24 @@ def write_series(
             iterative=iterative, patient_position=patient_position, notes=notes,
         )  # fmt: skip
 
-    with new_folder(folder, ours=is_ours, overwrite=overwrite) as partial:
-        # Of what there is one for each slice, one at a time is in memory; images go on without their pixels.
-        listed = Listing()
-        images = []
+    with new_folder(folder, ours=is_ours, overwrite=overwrite) as partial, Spools(partial) as spools:
+        # Of what there is one for each slice, one at a time is in memory.
+        listed = Listing(spools)
         for k, ds in enumerate(_identified(image, range(len(places)), study_uid)):
             ds.save_as(partial / image_name(k + 1), enforce_file_format=True)
-            listed.add(ds)
-            images.append(without_pixels(ds))
-        evidence = {
-            REPORT: structured_report(images, parts, study=study, method=method, notes=notes),
-            PDF: encapsulated_pdf(images, parts, study=study, method=method, notes=notes),
-            MISFIT: misfit_map(images, parts, study=study),
-        }
-        for name in tuple(evidence):
-            dataset = evidence.pop(name)
-            _identify_together([dataset], study_uid)
-            dataset.save_as(partial / name, enforce_file_format=True)
-            listed.add(dataset)
+            listed.add(Grown(ds))
+        images = Headers([partial / image_name(k + 1) for k in range(len(places))])
+
+        def finish(name: str, grown: Grown) -> None:
+            series_uid, own = _uids_of(study_uid, [grown.digest(spools)])
+            identify(grown.ds, series_uid, own[0])
+            grown.save(partial / name)
+            if name != MANIFEST:
+                listed.add(grown)
+
+        for name, made in ((REPORT, structured_report), (PDF, encapsulated_pdf)):
+            finish(name, made(images, parts, study=study, method=method, notes=notes, spools=spools))
+        finish(MISFIT, misfit_map(images, parts, study=study, spools=spools))
         certified = [k for k, one in enumerate(parts) if one.certificate is not None]
 
         def raw(k: int) -> Dataset:
@@ -150,7 +153,7 @@ def write_series(
 
         for k, ds in zip(certified, _identified(raw, certified, study_uid), strict=True):
             ds.save_as(partial / raw_name(firsts[k]), enforce_file_format=True)
-            listed.add(ds)
+            listed.add(Grown(ds))
             certificate = parts[k].certificate
             assert certificate is not None
             (partial / CERTIFICATES).mkdir(exist_ok=True)
@@ -158,11 +161,9 @@ def write_series(
         for first, one in zip(firsts, parts, strict=True):
             if one.history is not None:
                 (partial / CERTIFICATES).mkdir(exist_ok=True)
-                (partial / CERTIFICATES / history_name(first)).write_bytes(one.history)
-                listed.add_history(first, one.history)
-        manifest = manifest_object(images, listed, study=study, key=key)
-        _identify_together([manifest], study_uid)
-        manifest.save_as(partial / MANIFEST, enforce_file_format=True)
+                (partial / CERTIFICATES / history_name(first)).write_bytes(raw_history := one.history())
+                listed.add_history(first, raw_history)
+        finish(MANIFEST, manifest_object(images, listed, study=study, spools=spools, key=key))
     return WrittenSeries(
         images=tuple(folder / image_name(k) for k in range(1, len(places) + 1)),
         report=folder / REPORT,
@@ -200,22 +201,38 @@ def _known(study: Study, seeds: Sequence[str]) -> Study:
     return replace(study, attributes=attributes)
 
 
-def _identify_together(datasets: Sequence[Dataset], study_uid: str) -> None:
-    """One series: its UID follows from all that its members say, theirs from it and their number."""
-    digests = [digest(dataset) for dataset in datasets]
+def _uids_of(study_uid: str, digests: Sequence[str]) -> tuple[UID, list[UID]]:
+    """Of a series, which follows from all that its members say, and of these, from it and their number."""
     series_uid = uid_of("series", study_uid, *digests)
-    for k, (dataset, own) in enumerate(zip(datasets, digests, strict=True), start=1):
-        identify(dataset, series_uid, uid_of("instance", series_uid, str(k), own))
+    return series_uid, [uid_of("instance", series_uid, str(k), own) for k, own in enumerate(digests, start=1)]
 
 
 def _identified(make: Callable[[int], Dataset], which: Sequence[int], study_uid: str) -> Iterator[Dataset]:
-    """The same where each is made twice, for what the UID of the series follows from and to be written."""
-    digests = [digest(make(k)) for k in which]
-    series_uid = uid_of("series", study_uid, *digests)
-    for place, (k, own) in enumerate(zip(which, digests, strict=True), start=1):
+    """The members of a series, each made twice: for what its UID follows from, and to be written."""
+    series_uid, own = _uids_of(study_uid, [digest(make(k)) for k in which])
+    for k, uid in zip(which, own, strict=True):
         ds = make(k)
-        identify(ds, series_uid, uid_of("instance", series_uid, str(place), own))
+        identify(ds, series_uid, uid)
         yield ds
+
+
+class Headers(Sequence[Dataset]):
+    """The headers of images, read from their files each time."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, place: int) -> Dataset: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Dataset]: ...
+    def __getitem__(self, place: int | slice) -> Dataset | Sequence[Dataset]:
+        if isinstance(place, slice):
+            return Headers(self._paths[place])
+        return dcmread(self._paths[place], stop_before_pixels=True)
 
 
 def is_ours(name: str) -> bool:

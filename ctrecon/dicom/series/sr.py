@@ -25,6 +25,7 @@ from ctrecon.dicom.series.ct_image import (
     nameless,
     program_version,
 )
+from ctrecon.dicom.series.item_by_item import Grown, Items, Spools
 from ctrecon.dicom.series.study import Study
 
 SCHEME = "99CTRECON"
@@ -48,14 +49,15 @@ YES, NO = Code("373066001", "SCT", "Yes"), Code("373067005", "SCT", "No")
 
 
 def structured_report(
-    images: Sequence[Dataset], parts: Sequence[SeriesPart], *, study: Study, method: str, notes: Sequence[str]
-) -> Dataset:
+    images: Sequence[Dataset], parts: Sequence[SeriesPart], *, study: Study, method: str, notes: Sequence[str],
+    spools: Spools,
+) -> Grown:
     """The report on ``images`` (finished CT datasets, in the order of ``parts``), without its own UIDs."""
     date, time = study.moment
     placeholder = uid_of("placeholder")
     report: Dataset = hd.sr.ComprehensiveSR(
-        evidence=[nameless(image) for image in images],
-        content=_tree(images, parts, method, notes),
+        evidence=[nameless(images[0])],
+        content=_tree(images[0], parts[0], method, notes),
         series_instance_uid=placeholder,
         series_number=SERIES_NUMBERS["report"],
         sop_instance_uid=placeholder,
@@ -72,14 +74,47 @@ def structured_report(
     for keyword in ("InstanceCreationDate", "InstanceCreationTime", "SeriesDate", "SeriesTime"):
         if keyword in report:
             delattr(report, keyword)
-    return report
+    long = {
+        "ContentSequence": _content(report, images, parts, method, spools),
+        "CurrentRequestedProcedureEvidenceSequence": _evidence(report, images, spools),
+    }
+    for keyword in long:
+        delattr(report, keyword)
+    return Grown(report, long)
 
 
-def _tree(
-    images: Sequence[Dataset], parts: Sequence[SeriesPart], method: str, notes: Sequence[str]
-) -> hd.sr.ContainerContentItem:
+def _content(
+    report: Dataset, images: Sequence[Dataset], parts: Sequence[SeriesPart], method: str, spools: Spools
+) -> Items:
+    """What the report of the first image says, with what is said of every part where that stands for it."""
+    found = Items(spools)
+    *before, _, last = report.ContentSequence
+    for item in before:
+        found.add(item)
+    shown = iter(images)
+    for one in parts:
+        found.add(_part(list(itertools.islice(shown, len(one.z_mm))), one, method))
+    found.add(last)
+    return found
+
+
+def _evidence(report: Dataset, images: Sequence[Dataset], spools: Spools) -> Items:
+    """Of the study, of the series, of each image."""
+    study, objects, series, found = report.CurrentRequestedProcedureEvidenceSequence[0], *(Items(spools) for _ in "123")
+    inner = study.ReferencedSeriesSequence[0]
+    for image in images:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+        objects.add(item)
+    del inner.ReferencedSOPSequence, study.ReferencedSeriesSequence
+    series.add(inner, {"ReferencedSOPSequence": objects})
+    found.add(study, {"ReferencedSeriesSequence": series})
+    return found
+
+
+def _tree(image: Dataset, part: SeriesPart, method: str, notes: Sequence[str]) -> hd.sr.ContainerContentItem:
     contains, observed = hd.sr.RelationshipTypeValues.CONTAINS, hd.sr.RelationshipTypeValues.HAS_OBS_CONTEXT
-    root, shown = hd.sr.ContainerContentItem(name=CERTIFICATE), iter(images)
+    root = hd.sr.ContainerContentItem(name=CERTIFICATE)
     items: list[Any] = [
         hd.sr.CodeContentItem(
             name=codes.DCM.LanguageOfContentItemAndDescendants,
@@ -94,7 +129,7 @@ def _tree(
         hd.sr.TextContentItem(name=codes.DCM.Comment, value=NOT_FOR_DIAGNOSIS, relationship_type=contains),
         hd.sr.TextContentItem(name=METHOD, value=method, relationship_type=contains),
         *(hd.sr.TextContentItem(name=ASSUMED, value=clean(note), relationship_type=contains) for note in notes),
-        *(_part(list(itertools.islice(shown, len(one.z_mm))), one, method) for one in parts),
+        _part([image], part, method),
         hd.sr.TextContentItem(name=LIMITS, value=verify.LIMITS["feasible"], relationship_type=contains),
     ]
     root.ContentSequence = hd.sr.ContentSequence(items)
