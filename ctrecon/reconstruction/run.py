@@ -169,6 +169,8 @@ def run(
             problem = replace(problem, scan=replace(problem.scan, notes=(*problem.scan.notes, note)))
             saying.sentence("note", f"note: {note}")
             concluded = solved(problem)
+        if not concluded.certified:
+            sign.drop()  # then every cause is tried
         return doubted(concluded, settings, saying, sign=sign.result)
 
 

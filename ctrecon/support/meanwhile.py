@@ -34,9 +34,13 @@ class Meanwhile(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._unwanted.set()
+        self.drop()
         if self._pool is not None:
             self._pool.shutdown(wait=True)
+
+    def drop(self) -> None:
+        """Say that nobody will ask for the result."""
+        self._unwanted.set()
 
     def result(self) -> T:
         """What the call gives, or raises; waits for it.
