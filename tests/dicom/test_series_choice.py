@@ -28,7 +28,7 @@ def test_a_series_is_found_by_its_number_however_written_and_by_its_uid(tmp_path
     assert len(read_volume(folder, choice=Choice(number=5, uid=f"{UIDS}.5")).hu) == 2
     with pytest.raises(InputError, match=rf"--series-uid one of {UIDS}\.5, {UIDS}\.6"):
         read_volume(folder, choice=Choice(number=5))
-    with pytest.raises(InputError, match="no CT slices of series 6"):
+    with pytest.raises(InputError, match=r"no CT slices of series 6 .*the numbers \(none\), 000005, 5"):
         read_volume(folder, choice=Choice(number=6))
     for k in range(2, 5):
         (folder / f"{k:03d}.dcm").unlink()
@@ -54,6 +54,8 @@ def test_other_types_are_refused_unless_insisted_on(tmp_path):
     plain = read_volume(save(tmp_path / "plain", *(ct(k, RescaleType="HU") for k in range(2))))
     assert not any("RescaleType" in note for note in plain.notes)
     np.testing.assert_array_equal(volume.hu, plain.hu)
+    unspecified = read_volume(save(tmp_path / "unspecified", *(ct(k, RescaleType="US") for k in range(2))))
+    assert any("'US' (RescaleType), taken for HU" in note for note in unspecified.notes)
     other = save(tmp_path / "other", *(ct(k, RescaleType="Z_EFF") for k in range(2)))
     with pytest.raises(InputError, match="--insist-hu"):
         read_volume(other)

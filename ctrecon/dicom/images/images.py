@@ -180,7 +180,7 @@ def _headers(files: list[Source], what: str, choice: Choice) -> _Found:
     numbers: dict[str, str] = {}
     scanner: tuple[float | None, float | None] = (None, None)
     others = localizers = captures = 0
-    called: set[str] = set()
+    called, passed = set[str](), set[str]()
     parts = Concatenations()
     for k, file in enumerate(files):
         data = file.read()
@@ -193,6 +193,7 @@ def _headers(files: list[Source], what: str, choice: Choice) -> _Found:
             continue
         number = text_of(ds, "SeriesNumber", file.name)
         if not choice.takes(ds, file.name):
+            passed.add(number or "(none)")
             continue
         if len(files) > 1 and _is_no_slice(ds, file.name):
             captures += 1  # a dose report as a picture, a segmentation
@@ -208,7 +209,8 @@ def _headers(files: list[Source], what: str, choice: Choice) -> _Found:
         scanner = _scanner(ds, file.name)
     if not found:
         left = f"{others + captures} other files, {localizers} localizers"
-        raise InputError(f"{what}: holds no CT slices{choice} ({left})")
+        there = f"; it has series of the numbers {short(', '.join(sorted(passed)))}" if passed else ""
+        raise InputError(f"{what}: holds no CT slices{choice} ({left}){there}")
     if len(numbers) > 1:
         same = choice.number is not None or len(set(numbers.values())) < len(numbers)
         by_uid = f"; where numbers are the same, --series-uid one of {', '.join(sorted(numbers))}" if same else ""
@@ -226,7 +228,7 @@ def _headers(files: list[Source], what: str, choice: Choice) -> _Found:
     if localizers:
         notes.append(f"{localizers} localizer images (scouts) were left out")
     for kind in sorted(called):
-        meant = "taken for HU" if rescale_type(kind) == "HU" else "taken for HU, as --insist-hu asks"
+        meant = "taken for HU" if rescale_type(kind) in HU_TYPES else "taken for HU, as --insist-hu asks"
         notes.append(f"the files call their values {short(kind)!r} (RescaleType), {meant}")
     if any(s.form.inverted for s in found):
         notes.append("MONOCHROME1 says how to show the values, not what they are: HU are taken as they stand")
@@ -234,11 +236,11 @@ def _headers(files: list[Source], what: str, choice: Choice) -> _Found:
 
 
 def _kinds_of(ds: FileDataset, name: str) -> set[str]:
-    """Names of its values' type that are not the standard's for HU."""
+    """Names of its values' type that are not the standard's for HU; US is "unspecified"."""
     groups = [ds]
     for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
         groups += [one for item in ds.get(keyword) or [] for one in item.get("PixelValueTransformationSequence") or []]
-    return {text_of(group, "RescaleType", name) for group in groups} - set(HU_TYPES)
+    return {text_of(group, "RescaleType", name) for group in groups} - (set(HU_TYPES) - {"US"})
 
 
 def _class_of(ds: FileDataset, name: str) -> str:
