@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -88,7 +89,8 @@ def _refuse(ctx: click.Context, message: str, as_json: bool) -> None:
     line = printable(" ".join(message.split()))
     click.echo(f"ctrecon: {line}", err=True)
     if as_json:
-        click.echo(json.dumps({"status": "bad input", "error": line}))
+        with suppress(OSError):  # standard output may be what is full
+            click.echo(json.dumps({"status": "bad input", "error": line}))
     ctx.exit(EXIT_BAD_INPUT)
 
 

@@ -33,6 +33,7 @@ _MOST_BEHIND = 1 << 20
 _NIFTI_FIELDS = (("i", 0), ("h", 72), ("f", 108))  # the header's size, bits per voxel, where the voxels begin
 # ITK reads single-precision directions from NIfTI headers.
 _ORTHONORMAL = 1e-4
+_LONGEST_HEADER = 1 << 16  # of what ITK writes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -183,6 +184,7 @@ def put_volume(place: Path, path: Path, values: Float32Array, affine: Float64Arr
     named = place.with_name(place.name.removesuffix(place.suffix) + ".whole" + plain)
     try:
         SimpleITK.WriteImage(image, str(named), False)
+        _check_written(named, plain, values.size * 4)
         if not oriented:
             forget_orientation(named, plain)
         if plain == suffix:
@@ -193,6 +195,19 @@ def put_volume(place: Path, path: Path, values: Float32Array, affine: Float64Arr
         raise OutputError(f"{path}: cannot be written; is the disk full?") from None
     finally:
         named.unlink(missing_ok=True)
+
+
+def _check_written(path: Path, suffix: str, count: int) -> None:
+    """Raises OSError unless all values, ``count`` bytes, are at the end of a file: ITK says nothing of a full disk."""
+    with path.open("rb") as stream:
+        head = stream.read(_LONGEST_HEADER)
+    if suffix == ".nii":
+        begin = 352 if len(head) >= 352 else -1
+    else:
+        mark = b"ElementDataFile = LOCAL\n" if suffix == ".mha" else b"\n\n"
+        begin = head.find(mark) + len(mark) if mark in head else -1
+    if begin < 0 or path.stat().st_size != begin + count:
+        raise OSError("it was cut short")
 
 
 def _compress(source: Path, place: Path) -> None:

@@ -195,6 +195,10 @@ def put_picture(place: Path, levels: Float64Array, like: Picture, scale: int) ->
         image = SimpleITK.GetImageFromArray(array, isVector=array.ndim == 3)
     try:
         SimpleITK.WriteImage(image, str(place))
+        # ITK says nothing of a disk that is full.
+        written = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(place)))
+        if not np.array_equal(written, SimpleITK.GetArrayFromImage(image)):
+            raise RuntimeError("it was cut short")
         if like.spacing_mm is not None:
             # Where the slice stood and which way it lay is not kept, so the file must not say so.
             forget_orientation(place, ".nii")

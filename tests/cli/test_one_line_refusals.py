@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 import pytest
 from cli_scans import files, run, simulated
@@ -154,3 +157,19 @@ def test_a_read_only_folder_is_refused_before_any_work(scan: Path, tmp_path: Pat
     result = run("reconstruct", scan, "--delta", "10%", "-o", target)
     assert result.exit_code == 2
     assert str(target.with_suffix("")) in result.stderr
+
+
+def test_a_disk_that_is_full_below_standard_output_is_one_line(scan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    say = click.echo
+
+    def full(*words: Any, **how: Any) -> None:
+        if not how.get("err"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        say(*words, **how)
+
+    monkeypatch.setattr(click, "echo", full)
+    for more in ((), ("--json",)):
+        result = run("info", scan, "--geometry", "parallel-180", *more)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("ctrecon: [Errno 28] No space left on device")
+        assert result.stderr.count("\n") == 1
