@@ -99,7 +99,11 @@ def test_two_processes_take_the_steps_of_one_with_twice_the_batch(start: list[st
     script.write_text(SCRIPT)
     here = Path(__file__).resolve().parent
     command = [sys.executable, *start, str(script)]
-    environment = {"PYTHONPATH": f"{here}:{here.parents[1]}", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    environment = {
+        "PYTHONPATH": f"{here}:{here.parents[1]}", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1",
+        # One that is aborted says in which thread and where.
+        "PYTHONFAULTHANDLER": "1", "TORCH_SHOW_CPP_STACKTRACES": "1",
+    }  # fmt: skip
     result = subprocess.run(
         [*command, str(tmp_path / "weights")], env=environment, capture_output=True, text=True, timeout=240, check=False
     )
