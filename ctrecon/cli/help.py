@@ -29,6 +29,20 @@ SHARED: Mapping[str, tuple[str, ...]] = {
 OTHER = "Other options"
 
 
+_LARGEST = 1e9
+
+
+def _refuse_endless(ctx: click.Context) -> None:
+    """Raises click.BadParameter for "nan", "inf" and what no clock counts, which a range without an end lets pass."""
+    for option in ctx.command.params:
+        kind, value = option.type, ctx.params.get(option.name or "")
+        if not isinstance(kind, click.FloatRange) or kind.max is not None or value is None:
+            continue
+        for one in value if isinstance(value, tuple) else (value,):
+            if not abs(one) <= _LARGEST:
+                raise click.BadParameter(f"{one} is no number up to {_LARGEST:g}.", ctx, option)
+
+
 class Command(click.Command):
     """A command with ``examples``, lines for a terminal, and ``groups`` of its own that go before the shared ones."""
 
@@ -52,6 +66,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         refuse_pipes(ctx)
+        _refuse_endless(ctx)
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

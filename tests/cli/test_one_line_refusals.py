@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+from all_commands import COMMANDS
 from cli_scans import files, run, simulated
 
 
@@ -173,3 +175,21 @@ def test_a_disk_that_is_full_below_standard_output_is_one_line(scan: Path, monke
         assert result.exit_code == 2
         assert result.stderr.startswith("ctrecon: [Errno 28] No space left on device")
         assert result.stderr.count("\n") == 1
+
+
+ENDLESS = [
+    (name, option.name)
+    for name, command in COMMANDS.items()
+    for option in command.params
+    if isinstance(option.type, click.FloatRange) and option.type.max is None
+]
+
+
+@pytest.mark.parametrize(("command", "option"), ENDLESS)
+def test_no_range_takes_what_no_clock_counts(command: str, option: str | None) -> None:
+    found = COMMANDS[command]
+    for value in (math.nan, math.inf, 1e300):
+        context = click.Context(found)
+        context.params = {one.name: value if one.name == option else None for one in found.params}
+        with pytest.raises(click.BadParameter, match="no number up to"):
+            found.invoke(context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,8 @@ def words_of(text: str, option: str) -> tuple[str, ...]:
         raise SettingError(f"{option} {text!r} cannot be split into words: {why}") from None
     if not words:
         raise SettingError(f"{option} is empty; give a command")
+    if shutil.which(words[0]) is None:
+        raise SettingError(f"{option} {text[:80]!r}: there is no program {words[0][:80]!r} that may be run")
     return words
 
 

@@ -23,11 +23,11 @@ from ctrecon.dicom.network.figures import Figures
 from ctrecon.dicom.network.log import Log
 from ctrecon.dicom.network.node import Connection
 from ctrecon.dicom.network.objects import headers_of
-from ctrecon.dicom.network.process import Command, ProcessError
+from ctrecon.dicom.network.process import Command, ProcessError, words_of
 from ctrecon.dicom.network.queue import Limits, Queue
 from ctrecon.dicom.network.repeated import Repeated
 from ctrecon.dicom.network.store import send
-from ctrecon.errors import OutputError
+from ctrecon.errors import OutputError, SettingError
 
 US = Connection(retries=0, timeout_s=10)
 
@@ -227,3 +227,10 @@ def test_a_job_may_last_while_it_shows_progress_and_is_ended_where_it_shows_none
     words = (sys.executable, "-c", much, "{input}{output}")
     with pytest.raises(ProcessError, match="exit code 5: the reason"):
         Command(words=words)(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "'open", "/no/such/program --now", "no-such-program-here", "/dev/null"])
+def test_a_command_that_can_never_run_is_refused_before_the_node_starts(text: str) -> None:
+    with pytest.raises(SettingError, match="--alert"):
+        words_of(text, "--alert")
+    assert words_of(f"'{sys.executable}' -c 'x y'", "--alert") == (sys.executable, "-c", "x y")
