@@ -96,8 +96,9 @@ def ramp_length(cells: int) -> int:
 class FilteredBackProjection:
     """A linear map from sinograms ``[batch, 1, views, detectors]`` to images ``[batch, 1, rows, columns]`` in 1/mm.
 
-    Works in float32 on the tensor's own device, without gradients: by torch on a GPU and for a single small image, by
-    numba kernels for the rest on the CPU.
+    Works in float32 on the tensor's own device: by torch on a GPU and for a single small image, by numba kernels for
+    the rest on the CPU. A call has no gradient; ``applied(f, this, False)`` of ``operators/differentiable.py`` has one,
+    by the transpose.
     Where a focal spot flies, rays go back along the lines they came and count with their true angles, but the filter
     takes the angles between them for equal: good to start from and to precondition with, not exact.
     Raises GeometryError for a geometry without a known inversion formula, SettingError for a bad filter.
@@ -152,11 +153,21 @@ class FilteredBackProjection:
         other._response = self._filter_response(window, cutoff).to(self._response.device)
         return other
 
+    @property
+    def domain_shape(self) -> tuple[int, ...]:
+        return (1, *self.geometry.shape)
+
+    @property
+    def range_shape(self) -> tuple[int, ...]:
+        return (1, *self.grid.shape)
+
     def __call__(self, sinogram: Tensor) -> Tensor:
-        expected = (1, *self.geometry.shape)
-        if sinogram.ndim != 4 or tuple(sinogram.shape[1:]) != expected:
-            raise OperatorError(f"expected a sinogram [batch, {expected}], got {list(sinogram.shape)}")
-        filtered = self._filter(sinogram.detach())
+        if sinogram.ndim != 4 or tuple(sinogram.shape[1:]) != self.domain_shape:
+            raise OperatorError(f"expected a sinogram [batch, {self.domain_shape}], got {list(sinogram.shape)}")
+        return self._forward(sinogram.detach())
+
+    def _forward(self, sinogram: Tensor) -> Tensor:
+        filtered = self._filter(sinogram)
         if sinogram.device.type != "cpu" or (self._small and len(sinogram) == 1):
             return self.on_device(filtered).to(sinogram.dtype)
         return torch.from_numpy(self._back.on_cpu(filtered[:, 0].numpy())[:, None]).to(sinogram.dtype)
@@ -171,38 +182,74 @@ class FilteredBackProjection:
         Returns:
             Images ``[batch, 1, rows, columns]`` in 1/mm, float32, on the same device.
         """
-        device = filtered.device
+        return self._sum_of_views(filtered.device)(filtered)
+
+    def _sum_of_views(self, device: torch.device) -> DeviceBackProjection:
         if device not in self._by_torch:
-            views, cells = filtered.shape[-2:]
+            views, cells = self.geometry.shape
             self._by_torch.clear()
-            self._by_torch[device] = DeviceBackProjection(self._back, views, cells, device)
-        return self._by_torch[device](filtered)
+            self._by_torch[device] = DeviceBackProjection(self._back, views, cells + 2 * self._beyond + 3, device)
+        return self._by_torch[device]
 
     def _filter(self, sinogram: Tensor) -> Tensor:
         """Weighted, filtered, and padded by one zero cell before and two after, float32."""
-        device = sinogram.device
-        if self._weights.device != device:
-            self._weights, self._response = self._weights.to(device), self._response.to(device)
+        self._move(sinogram.device)
         if self._reversed:
             sinogram = sinogram.flip(-1)
         weighted = torch.nn.functional.pad(sinogram.float() * self._weights, (self._beyond, self._beyond))
-        weighted = _going_on(weighted, self._further)
-        length = ramp_length(weighted.shape[-1])
-        spectrum = torch.fft.rfft(weighted, n=length) * self._response
-        filtered = torch.fft.irfft(spectrum, n=length)[..., self._further : weighted.shape[-1] - self._further]
-        return torch.nn.functional.pad(filtered, (1, 2)).contiguous()
+        filtered = self._ramped(_going_on(weighted, self._further))
+        return torch.nn.functional.pad(_inner(filtered, self._further), (1, 2)).contiguous()
+
+    def _ramped(self, values: Tensor) -> Tensor:
+        """Filtered with room for the ramp; since that is even, this map is its own transpose."""
+        length = ramp_length(values.shape[-1])
+        spectrum = torch.fft.rfft(values, n=length) * self._response
+        ramped: Tensor = torch.fft.irfft(spectrum, n=length)[..., : values.shape[-1]]
+        return ramped
+
+    def _move(self, device: torch.device) -> None:
+        if self._weights.device != device:
+            self._weights, self._response = self._weights.to(device), self._response.to(device)
+
+    def _adjoint(self, image: Tensor) -> Tensor:
+        self._move(image.device)
+        spread = self._sum_of_views(image.device).transposed(image.float())[..., 1:-2]
+        filtered = self._ramped(torch.nn.functional.pad(spread, (self._further, self._further)))
+        sinogram = _inner(_gone_on(filtered, self._further), self._beyond) * self._weights
+        return (sinogram.flip(-1) if self._reversed else sinogram).to(image.dtype)
+
+
+def _inner(values: Tensor, cells: int) -> Tensor:
+    """Without so many at either end."""
+    return values[..., cells : values.shape[-1] - cells]
 
 
 def _going_on(values: Tensor, cells: int) -> Tensor:
     """With cells beyond either end: its last values' mean, falling to zero as the line integrals of a disc do."""
     if not cells:
         return values
-    half = values.shape[-1] / 2
-    at = half + torch.arange(cells, device=values.device, dtype=values.dtype) + 0.5
-    seen = half - _AT_END / 2  # where the end's mean stands
-    falling = torch.sqrt((1 - (at / (half + cells)) ** 2) / (1 - (seen / (half + cells)) ** 2))
+    falling = _falling(values, values.shape[-1], cells)
     first, last = (end.mean(dim=-1, keepdim=True) for end in (values[..., :_AT_END], values[..., -_AT_END:]))
     return torch.cat([first * falling.flip(0), values, last * falling], dim=-1)
+
+
+def _gone_on(values: Tensor, cells: int) -> Tensor:
+    """The transpose of ``_going_on``."""
+    if not cells:
+        return values
+    out = _inner(values, cells).clone()
+    falling = _falling(values, out.shape[-1], cells)
+    out[..., :_AT_END] += (values[..., :cells] @ falling.flip(0))[..., None] / _AT_END
+    out[..., -_AT_END:] += (values[..., -cells:] @ falling)[..., None] / _AT_END
+    return out
+
+
+def _falling(like: Tensor, width: int, cells: int) -> Tensor:
+    """What a disc's line integrals fall by on so many cells beyond ``width`` of them."""
+    half = width / 2
+    at = half + torch.arange(cells, device=like.device, dtype=like.dtype) + 0.5
+    seen = half - _AT_END / 2  # where the end's mean stands
+    return torch.sqrt((1 - (at / (half + cells)) ** 2) / (1 - (seen / (half + cells)) ** 2))
 
 
 def _runs_backwards(vectors: Vectors) -> bool:

@@ -49,8 +49,8 @@ class DeviceBackProjection:
         self._back, self._views, self._cells, self._device = back, views, cells, device
         pixels = back.grid.rows * back.grid.columns
         self._step = max(1, _CHUNK_NUMBERS // pixels)
-        fits = matrix_bytes(views, back.grid) <= MOST_MATRIX_BYTES
-        self._matrix = self._stored(pixels) if fits else None
+        self._fits = matrix_bytes(views, back.grid) <= MOST_MATRIX_BYTES
+        self._matrix: Tensor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Torch neither copies nor pickles its compressed rows, so they go as the arrays they consist of.
@@ -62,7 +62,9 @@ class DeviceBackProjection:
 
     def __call__(self, filtered: Tensor) -> Tensor:
         shape = (1, *self._back.grid.shape)
-        if self._matrix is not None:
+        if self._fits:
+            if self._matrix is None:
+                self._matrix = self._stored(self._back.grid.rows * self._back.grid.columns)
             return product(self._matrix, filtered, shape)
         out = filtered.new_zeros((filtered.shape[0], *shape))
         # Fewer views at once the more images there are, so that what is gathered stays of one size.
@@ -75,6 +77,27 @@ class DeviceBackProjection:
             out[:, 0] += (low * some[:, rows, k] + high * some[:, rows, k + 1]).sum(1)
         return out
 
+    def transposed(self, images: Tensor) -> Tensor:
+        """The transpose of the sum over views.
+
+        Args:
+            images: ``[batch, 1, rows, columns]``, float32, on the device.
+
+        Returns:
+            ``[batch, 1, views, cells]``, with the cells beside each view that the sum takes for zero.
+        """
+        out = images.new_zeros((images.shape[0], 1, self._views, self._cells))
+        step = self._in_cache() if self._device.type == "cpu" else self._step
+        for first in range(0, self._views, step):
+            views = slice(first, min(first + step, self._views))
+            k, low, high = (part.flatten(1) for part in self._between(views))
+            for image, view in zip(images.flatten(1), out[:, 0, views], strict=True):
+                view.scatter_add_(1, k, low * image).scatter_add_(1, k + 1, high * image)
+        return out
+
+    def _in_cache(self) -> int:
+        return max(1, _CACHED_NUMBERS // (self._back.grid.rows * self._back.grid.columns))
+
     def _between(self, views: slice) -> tuple[Tensor, Tensor, Tensor]:
         """The cell before each pixel, and the weights of it and the next one."""
         t, weight = self._back.places(views, self._device)
@@ -86,7 +109,7 @@ class DeviceBackProjection:
     def _stored(self, pixels: int) -> Tensor:
         indices = torch.empty((pixels, self._views, 2), dtype=torch.int32, device=self._device)
         values = torch.empty((pixels, self._views, 2), dtype=torch.float32, device=self._device)
-        step = max(1, _CACHED_NUMBERS // pixels) if self._device.type == "cpu" else self._step
+        step = self._in_cache() if self._device.type == "cpu" else self._step
         for first in range(0, self._views, step):
             views = slice(first, min(first + step, self._views))
             k, low, high = (part.flatten(1) for part in self._between(views))

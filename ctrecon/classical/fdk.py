@@ -35,7 +35,8 @@ _CHUNK = 32
 class FeldkampBackProjection:
     """A linear map from data ``[batch, 1, views, rows, columns]`` to volumes ``[batch, 1, slices, rows, columns]``.
 
-    In 1/mm, float32 on the CPU, without gradients.
+    In 1/mm, float32 on the CPU. A call has no gradient; ``applied(f, this, False)`` of ``operators/differentiable.py``
+    has one, by the transpose.
 
     Args:
         geometry: A source on a level circle, or level parallel rays, before a detector that does not lean.
@@ -95,17 +96,55 @@ class FeldkampBackProjection:
         other._response = self._filter_response(window, cutoff)
         return other
 
+    @property
+    def domain_shape(self) -> tuple[int, ...]:
+        return (1, *self.geometry.shape)
+
+    @property
+    def range_shape(self) -> tuple[int, ...]:
+        return (1, *self.grid.shape)
+
     def __call__(self, data: Tensor) -> Tensor:
-        expected = (1, *self.geometry.shape)
-        if data.ndim != 5 or tuple(data.shape[1:]) != expected:
-            raise OperatorError(f"expected data [batch, {expected}], got {list(data.shape)}")
-        measured = data.detach().to("cpu", torch.float32)
-        out = np.zeros((data.shape[0], 1, *self.grid.shape), dtype=np.float32)
+        if data.ndim != 5 or tuple(data.shape[1:]) != self.domain_shape:
+            raise OperatorError(f"expected data [batch, {self.domain_shape}], got {list(data.shape)}")
+        return self._forward(data.detach())
+
+    def _forward(self, data: Tensor) -> Tensor:
+        measured = data.to("cpu", torch.float32)
+        out = np.zeros((data.shape[0], *self.range_shape), dtype=np.float32)
         room = self._room()
         for one, volume in zip(measured[:, 0].numpy(), out[:, 0], strict=True):
-            for first, end in blocks(expected[1]):
+            for first, end in blocks(self.domain_shape[1]):
                 self._add(one[first:end], first, volume, room)
         return torch.from_numpy(out).to(data)
+
+    def _adjoint(self, volume: Tensor) -> Tensor:
+        upright = volume[:, 0].to("cpu", torch.float32).permute(0, 2, 3, 1).contiguous().numpy()
+        out = np.zeros((volume.shape[0], *self.domain_shape), dtype=np.float32)
+        for one, data in zip(upright, out[:, 0], strict=True):
+            self._spread(one, data)
+        return torch.from_numpy(out).to(volume)
+
+    def _spread(self, upright: Array, data: Array) -> None:
+        """The transpose of ``_add`` over all views, from ``[rows, columns, slices]``."""
+        from ctrecon.classical import fdk_kernels as kernels
+
+        views, rows, columns = data.shape
+        first, step = self._rows()
+        places, curved = self._places()
+        x, y = self.grid.x_mm, self.grid.y_mm
+        for a in range(0, views, _CHUNK):
+            some = slice(a, min(a + _CHUNK, views))
+            count, tables = some.stop - a, (places[some], first[some], step[some])
+            filtered = np.zeros((count, columns + 2 * self._beyond + 3, rows), dtype=np.float32)
+
+            def work(v0: int, v1: int, filtered: Array = filtered, tables: tuple[Array, ...] = tables) -> None:
+                kernels.spread(filtered, *tables, curved, x, y, upright, v0, v1)
+
+            split(count, work)
+            ramped = self._ramped(torch.from_numpy(np.ascontiguousarray(filtered[:, 1:-2].transpose(0, 2, 1))))
+            inner = ramped[..., self._beyond : ramped.shape[-1] - self._beyond].numpy()
+            data[some] = inner * self._weights_of(some)
 
     def share(self, data: Array, first: int) -> Array:
         """What a block of views adds.
@@ -150,6 +189,19 @@ class FeldkampBackProjection:
 
     def _filter(self, data: Tensor, views: slice) -> Array:
         """Weighted and filtered along the rows, ``[views, rows, columns]``."""
+        weighted = data * torch.from_numpy(self._weights_of(views))
+        filtered: Array = self._ramped(torch.nn.functional.pad(weighted, (self._beyond, self._beyond))).numpy()
+        return filtered
+
+    def _ramped(self, values: Tensor) -> Tensor:
+        """Filtered with room for the ramp; since that is even, this map is its own transpose."""
+        length = ramp_length(values.shape[-1])
+        spectrum = torch.fft.rfft(values, n=length) * self._response
+        ramped: Tensor = torch.fft.irfft(spectrum, n=length)[..., : values.shape[-1]]
+        return ramped
+
+    def _weights_of(self, views: slice) -> Array:
+        """What each ray counts before the filter, the cosine of its elevation with it."""
         weights = self._weights[views, None]
         if not self._vectors.parallel:
             cells = self._flat.views(views).cells()[:, 0, :, :2] - self._flat.source[views, None, :2]
@@ -157,11 +209,7 @@ class FeldkampBackProjection:
             rise = self._vectors.detector[views, 2] - self._vectors.source[views, 2]
             up = rise[:, None] + self._vectors.row_places_mm * np.sign(self._vectors.v[views, 2])[:, None]
             weights = weights * (level / np.sqrt(level**2 + up[..., None] ** 2)).astype(np.float32)
-        weighted = torch.nn.functional.pad(data * torch.from_numpy(weights), (self._beyond, self._beyond))
-        length = ramp_length(weighted.shape[-1])
-        spectrum = torch.fft.rfft(weighted, n=length) * self._response
-        filtered: Array = torch.fft.irfft(spectrum, n=length)[..., : weighted.shape[-1]].numpy()
-        return filtered
+        return weights
 
     def _rows(self) -> tuple[Float64Array, Float64Array]:
         """The row at which a slice's voxel is seen: ``first + step m``, ``m`` what the kernel knows of the place.

@@ -7,7 +7,7 @@ import math
 import numba
 import numpy as np
 
-from ctrecon.operators.volume.line import read_line
+from ctrecon.operators.volume.line import add_to_line, read_line
 from ctrecon.support.arrays import Array
 
 _FAST = {"nsz", "contract", "reassoc"}
@@ -41,6 +41,21 @@ def _seen(table: Array, curved: bool, x: float, y: float) -> tuple[float, float,
 
 
 @numba.njit(nogil=True, cache=True)
+def _slices_seen(start: float, rise: float, rows: int, slices: int) -> tuple[int, int]:
+    """Slices whose row is on the detector; half a cell beyond its middle counts as the border row."""
+    a, b = (-0.5 - start) / rise, (rows - 0.5 - start) / rise
+    k0 = int(min(max(math.ceil(min(a, b)), 0.0), float(slices)))
+    return k0, int(min(max(math.floor(max(a, b)) + 1, float(k0)), float(slices)))
+
+
+@numba.njit(nogil=True, cache=True)
+def _rows_met(start: float, rise: float, k0: int, k1: int, rows: int) -> tuple[float, int, int]:
+    """The row of the first of these slices, and between which whole rows all of them lie."""
+    e0, e1 = start + k0 * rise, start + (k1 - 1) * rise
+    return e0, max(int(min(e0, e1)) - 1, 0), min(int(max(e0, e1)) + 3, rows)
+
+
+@numba.njit(nogil=True, cache=True)
 def back_project(
     filtered: Array, places: Array, first: Array, step: Array, curved: bool, x: Array, y: Array, volume: Array,
     y0: int, y1: int,
@@ -60,15 +75,10 @@ def back_project(
                     continue
                 c = int(column)
                 start, rise = first[v, 0] * magnified + first[v, 1], step[v] * magnified
-                # Slices whose row is on the detector; half a cell beyond its middle counts as the border row.
-                a, b = (-0.5 - start) / rise, (rows - 0.5 - start) / rise
-                k0 = int(min(max(math.ceil(min(a, b)), 0.0), float(slices)))
-                k1 = int(min(max(math.floor(max(a, b)) + 1, float(k0)), float(slices)))
+                k0, k1 = _slices_seen(start, rise, rows, slices)
                 if k0 >= k1:
                     continue
-                e0, e1 = start + k0 * rise, start + (k1 - 1) * rise
-                r0 = max(int(min(e0, e1)) - 1, 0)
-                r1 = min(int(max(e0, e1)) + 3, rows)
+                e0, r0, r1 = _rows_met(start, rise, k0, k1, rows)
                 low, high = filtered[v, c, r0:r1], filtered[v, c + 1, r0:r1]
                 _mix(line[_PAD + r0 : _PAD + r1], low, high, np.float32(column - c), np.float32(weight))
                 if r0 == 0:
@@ -76,3 +86,36 @@ def back_project(
                 if r1 == rows:
                     line[_PAD + rows] = line[_PAD + rows - 1]
                 read_line(volume[j, i, k0:k1], line, np.float32(e0 + _PAD), np.float32(rise))
+
+
+@numba.njit(nogil=True, cache=True)
+def spread(
+    filtered: Array, places: Array, first: Array, step: Array, curved: bool, x: Array, y: Array, volume: Array,
+    v0: int, v1: int,
+) -> None:
+    """The transpose of ``back_project``: adds to ``filtered[view, column, row]`` in its views ``v0..v1``."""
+    _, columns, rows = filtered.shape
+    slices = volume.shape[2]
+    line = np.zeros(rows + 2 * _PAD, np.float32)
+    for v in range(v0, v1):
+        for j in range(y.size):
+            for i in range(x.size):
+                column, weight, magnified = _seen(places[v], curved, x[i], y[j])
+                if not 0 <= column < columns - 1:
+                    continue
+                c = int(column)
+                start, rise = first[v, 0] * magnified + first[v, 1], step[v] * magnified
+                k0, k1 = _slices_seen(start, rise, rows, slices)
+                if k0 >= k1:
+                    continue
+                e0, r0, r1 = _rows_met(start, rise, k0, k1, rows)
+                add_to_line(line, volume[j, i, k0:k1], np.float32(e0 + _PAD), np.float32(rise))
+                if r0 == 0:
+                    line[_PAD] += line[_PAD - 1]
+                if r1 == rows:
+                    line[_PAD + rows - 1] += line[_PAD + rows]
+                f, w = np.float32(column - c), np.float32(weight)
+                for r in range(r0, r1):
+                    filtered[v, c, r] += w * (1 - f) * line[_PAD + r]
+                    filtered[v, c + 1, r] += w * f * line[_PAD + r]
+                line[_PAD + r0 - 1 : _PAD + r1 + 1] = 0

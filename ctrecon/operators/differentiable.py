@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ctrecon.support.torch_state import plain_torch
+
 
 class Pair(Protocol):
     """What is needed of an operator: its two maps, on detached, contiguous tensors of at least one sample."""
@@ -28,11 +30,8 @@ class _Apply(torch.autograd.Function):
         if x.shape[0] == 0:
             return x.new_zeros((0, *(operator.domain_shape if transposed else operator.range_shape)))
         apply = operator._adjoint if transposed else operator._forward
-        kind = x.device.type
-        if kind != "meta" and torch.is_autocast_enabled(kind):  # it has no say in what dtype a product is computed
-            with torch.autocast(kind, enabled=False):
-                return apply(x.detach().contiguous())
-        return apply(x.detach().contiguous())
+        with plain_torch():  # autocast has no say in what dtype a product is computed; nor where, as its derivative is
+            return apply(x.detach().contiguous())
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Pair, bool], output: Tensor) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from ctrecon.classical.fbp import Window
 from ctrecon.classical.inversion import Inversion, inversion
@@ -14,6 +13,7 @@ from ctrecon.geometry.grid import Grid
 from ctrecon.measurement.scan import Scan
 from ctrecon.operators.base import LinearOperator
 from ctrecon.operators.choose import OperatorName, choose, place_matrix
+from ctrecon.operators.differentiable import applied
 from ctrecon.operators.sparse import SparseOperator
 from ctrecon.simulation.simulated import Simulated
 from ctrecon.support.arguments import checked
@@ -37,7 +37,8 @@ class ScanOperator(LinearOperator):
         """Filtered back projection, an approximate inverse.
 
         Args:
-            f: ``[batch, 1, views, detectors]``, floating point, on any device. It has no gradient: ``f.detach()``.
+            f: ``[batch, 1, views, detectors]``, floating point, on any device. The map is linear, and differentiable
+                any number of times, in both modes and under ``vmap``; it computes in float32, also of float64.
             window: The filter's window, ``"ram-lak"`` to ``"hann"``.
             cutoff: The highest frequency that passes, as a share of Nyquist's.
 
@@ -46,23 +47,19 @@ class ScanOperator(LinearOperator):
 
         Raises:
             GeometryError: Where no formula is known for the geometry.
-            OperatorError: For another shape or type, or data that need a gradient.
+            OperatorError: For another shape or type.
             SettingError: For an unknown window.
         """
         self._check(f, self.range_shape, "a sinogram")
         if f.device.type == "meta":  # its filters would be made there, and kept
             raise OperatorError("fbp was given a sinogram on the meta device, which has no values")
-        if (f.requires_grad and torch.is_grad_enabled()) or forward_ad.unpack_dual(f).tangent is not None:  # type: ignore[no-untyped-call]
-            raise OperatorError("fbp has no gradient; use A.fbp(f.detach()), or A.T(f), which has one")
         if self.geometry is None or self.grid is None:
             raise OperatorError(f"{self.source} has no geometry, which fbp needs; use A.T(f) or reconstruct")
-        if not f.shape[0]:
-            return f.new_zeros((0, *self.domain_shape))
         key = window, cutoff
         with plain_torch():
             if key not in self._filters:
                 self._filters[key] = inversion(self.geometry, self.grid, window=window, cutoff=cutoff)
-            return self._filters[key](f)
+        return applied(f, self._filters[key], False)
 
     def norm(self) -> float:
         return self.projector.norm()
