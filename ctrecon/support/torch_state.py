@@ -25,7 +25,7 @@ def plain_torch() -> Iterator[None]:
         yield
         return
     casts = {kind: torch.get_autocast_dtype(kind) for kind in _KINDS if torch.is_autocast_enabled(kind)}
-    device = torch.get_default_device()
+    device = torch.empty(0).device  # to ask torch for its default device imports what is not needed else
     if not casts and device.type == "cpu":
         yield
         return

@@ -5,14 +5,17 @@ As in ``test_killed_between.py`` the moments of one run are looked at; here a se
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
+import io
 import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
-import warnings
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,13 +38,23 @@ STUDY = str(ct().StudyInstanceUID)
 LOCK = "ctrecon-data.lock.json"
 
 
+def opened() -> dict[int, io.BufferedWriter | socket.socket]:
+    return {id(one): one for one in gc.get_objects() if isinstance(one, io.BufferedWriter | socket.socket)}
+
+
 @pytest.fixture(autouse=True)
-def _sockets_that_the_library_forgets() -> Iterator[None]:
-    """pynetdicom leaves sockets to the garbage collector: here, not in another module."""
+def _what_the_library_forgets_to_close() -> Iterator[None]:
+    """pynetdicom leaves sockets, and a file that could not be written, to the garbage collector: here, not in another
+    module, whatever still refers to them.
+    """
+    before, running = set(opened()), set(threading.enumerate())
     yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    for thread in set(threading.enumerate()) - running:
+        thread.join(10)
+    for key, one in opened().items():
+        if key not in before:
+            with contextlib.suppress(OSError):
+                one.close()
 
 
 @contextmanager

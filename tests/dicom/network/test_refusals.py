@@ -150,7 +150,7 @@ def test_the_commands_refuse_what_cannot_be(tmp_path: Path, node: Listening) -> 
         "digits and dots": ("get", "../../x", "--from", node.node, "-o", tmp_path / "o"),
         "does not offer C-GET": ("get", "1.2.3", "--from", node.node, "-o", tmp_path / "o"),
         "accepts none": ("find", "--from", node.node),
-        "lacks {output}": ("listen", "--folder", tmp_path / "q", "--send-to", node.node, "--command", "x {input}"),
+        "lacks {output}": ("listen", "--folder", tmp_path / "q", "--send-to", node.node, "--command", "true {input}"),
         "in use": ("listen", "--folder", tmp_path / "q", "--send-to", node.node, "--port", node.port),
         "another process": ("listen", "--folder", node.folder, "--send-to", node.node, "--port", 0),
         "no queue": ("queue", tmp_path / "empty"),
