@@ -119,7 +119,7 @@ def opened(path: Path) -> Iterator[Any]:
                 yield file
     except InputError:
         raise
-    except _DAMAGE as error:
+    except (*_DAMAGE, tifffile.TiffFileError) as error:  # older ones have it from Exception alone
         raise InputError(f"{path}: is no TIFF file that can be read ({reason(error)}); copy it again") from None
 
 

@@ -30,7 +30,7 @@ class PictureTarget:
         allowed, inputs = suffixes_for(like), list(inputs)
         if kind_of(path) not in allowed:
             raise OutputError(
-                f"{path.name} must end in {' or '.join(allowed)}, which keep every value; give another -o FILE"
+                f"{path.name} must end in {' or '.join(allowed)}, so that every value is kept; give another -o FILE"
             )
         check_places([path], overwrite=overwrite, inputs=inputs)
         values = Target.at(path.with_suffix(".npy"), inputs=inputs, overwrite=overwrite)
