@@ -129,6 +129,7 @@ def test_huber_tv_of_nothing_and_bad_settings():
         minimise_huber_tv(A, f, alpha=1.0, epsilon=0.1, tolerance=0.0)
 
 
+@pytest.mark.long
 def test_tv_honours_delta_with_the_largest_weight_that_can():
     A = operator64()
     truth = image()

@@ -48,6 +48,7 @@ def scan_of(beam: str, shapes: str, noise: float) -> Scan:
     return ct.Scan((exact + drawn).astype(np.float32), BEAMS[beam])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("noise", [pytest.param(0.0, marks=pytest.mark.long), 0.003])
 @pytest.mark.parametrize("shapes", OBJECTS)
 @pytest.mark.parametrize("beam", BEAMS)

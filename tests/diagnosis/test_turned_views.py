@@ -58,6 +58,7 @@ def test_views_that_stand_elsewhere_are_found_and_brought_back(kind: str, beam: 
     assert np.std(np.diff(left)) < 0.6 * np.std(np.diff(OFF[kind]))
 
 
+@pytest.mark.long
 def test_uneven_steps_are_named_first_and_said_although_an_image_meets_delta() -> None:
     bad = stated(honest(), angles_of(honest()) + OFF["every second view late"])
     result = ct.reconstruct(bad, delta="auto", method="cgls")

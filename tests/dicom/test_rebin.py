@@ -108,6 +108,7 @@ def test_every_part_of_the_geometry_is_handled_and_would_be_missed(scans: dict[s
         assert sinogram_error(rebin(other, 1.0)) > 5 * bound, name
 
 
+@pytest.mark.long
 def test_the_image_stays_within_5_hu_and_does_not_without_the_handling(scans: dict[str, ProjectionSet]) -> None:
     """Compared with the image of the plane's exact data, so that pixels and cells blur both alike."""
     scan = scans["FFSXYZ"]

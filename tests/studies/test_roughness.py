@@ -22,6 +22,7 @@ def test_every_family_noise_and_number_of_views_is_in_the_study():
     assert {case.beam for case in found} == {"fan", "parallel"}
 
 
+@pytest.mark.long
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("noise", [0.02, 1e4])
 def test_a_noisier_scan_hides_more_of_the_truth(noise):

@@ -64,6 +64,7 @@ def test_the_data_decide_against_what_is_not_there(made, found_wrong):
         ct.compare(folder / "one.npy", folder / "lie.npy", discs=1, save=True, **DISC)
 
 
+@pytest.mark.long
 def test_the_other_way_round_it_is_a_that_is_wrong_and_a_report_of_the_lie_would_say_so(made, found_wrong):
     folder, _, _, _ = made
     found = ct.compare(folder / "lie.npy", folder / "one.npy", discs=1, **DISC)
