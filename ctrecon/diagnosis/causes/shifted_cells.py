@@ -37,8 +37,7 @@ _JUMP, _OTHERS, _LARGEST, _GUESSED = 3.3, 2.2, 4, (0.7, 1.5)
 # best is moved to either side by so many cells.
 _TRIED, _AGAIN, _STEPS = 12, (5, 3), (0.4, 0.2, 0.1, 0.05)
 # A block that is there leaves less than this share of a coarse image's misfit in a first try, of those between jumps
-# moved by the least guess alone: what is further off leaves less already (of 50 that were found 0.93 at most, and 0.76
-# but for one).
+# moved by the least guess alone: what is further off leaves less already (of 35 that were found 0.93 at most).
 _PROMISES = 0.96
 # Between cells data are interpolated, which smooths them: of seeds, finer than the pixels, that alone leaves less. A
 # block that is there leaves less than this share of what it leaves when it is moved the other way.
