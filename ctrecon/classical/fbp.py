@@ -93,6 +93,21 @@ def ramp_length(cells: int) -> int:
     return 1 << max(6, (2 * cells - 1).bit_length())
 
 
+def ramped(values: Tensor, response: Tensor) -> Tensor:
+    """Values ``[..., cells]`` filtered along the detector, with room for the ramp.
+
+    Args:
+        values: float32.
+        response: What ``ramp_response`` gives for so many cells, on the same device.
+
+    Returns:
+        ``[..., cells]``. Since the filter is even, this map is its own transpose.
+    """
+    length = ramp_length(values.shape[-1])
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(values, n=length) * response, n=length)
+    return filtered[..., : values.shape[-1]]
+
+
 class FilteredBackProjection:
     """A linear map from sinograms ``[batch, 1, views, detectors]`` to images ``[batch, 1, rows, columns]`` in 1/mm.
 
@@ -197,15 +212,8 @@ class FilteredBackProjection:
         if self._reversed:
             sinogram = sinogram.flip(-1)
         weighted = torch.nn.functional.pad(sinogram.float() * self._weights, (self._beyond, self._beyond))
-        filtered = self._ramped(_going_on(weighted, self._further))
+        filtered = ramped(_going_on(weighted, self._further), self._response)
         return torch.nn.functional.pad(_inner(filtered, self._further), (1, 2)).contiguous()
-
-    def _ramped(self, values: Tensor) -> Tensor:
-        """Filtered with room for the ramp; since that is even, this map is its own transpose."""
-        length = ramp_length(values.shape[-1])
-        spectrum = torch.fft.rfft(values, n=length) * self._response
-        ramped: Tensor = torch.fft.irfft(spectrum, n=length)[..., : values.shape[-1]]
-        return ramped
 
     def _move(self, device: torch.device) -> None:
         if self._weights.device != device:
@@ -214,7 +222,7 @@ class FilteredBackProjection:
     def _adjoint(self, image: Tensor) -> Tensor:
         self._move(image.device)
         spread = self._sum_of_views(image.device).transposed(image.float())[..., 1:-2]
-        filtered = self._ramped(torch.nn.functional.pad(spread, (self._further, self._further)))
+        filtered = ramped(torch.nn.functional.pad(spread, (self._further, self._further)), self._response)
         sinogram = _inner(_gone_on(filtered, self._further), self._beyond) * self._weights
         return (sinogram.flip(-1) if self._reversed else sinogram).to(image.dtype)
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctrecon.classical.fbp import Window, ramp_length, ramp_response
+from ctrecon.classical.fbp import Window, ramp_response, ramped
 from ctrecon.classical.fbp_arc import ArcBackProjection
 from ctrecon.classical.fbp_flat import FlatBackProjection
 from ctrecon.classical.fbp_rays import ANOTHER_METHOD, fan_rays
@@ -142,9 +142,9 @@ class FeldkampBackProjection:
                 kernels.spread(filtered, *tables, curved, x, y, upright, v0, v1)
 
             split(count, work)
-            ramped = self._ramped(torch.from_numpy(np.ascontiguousarray(filtered[:, 1:-2].transpose(0, 2, 1))))
-            inner = ramped[..., self._beyond : ramped.shape[-1] - self._beyond].numpy()
-            data[some] = inner * self._weights_of(some)
+            along = torch.from_numpy(np.ascontiguousarray(filtered[:, 1:-2].transpose(0, 2, 1)))
+            inner = slice(self._beyond, self._beyond + columns)
+            data[some] = ramped(along, self._response)[..., inner].numpy() * self._weights_of(some)
 
     def share(self, data: Array, first: int) -> Array:
         """What a block of views adds.
@@ -190,15 +190,9 @@ class FeldkampBackProjection:
     def _filter(self, data: Tensor, views: slice) -> Array:
         """Weighted and filtered along the rows, ``[views, rows, columns]``."""
         weighted = data * torch.from_numpy(self._weights_of(views))
-        filtered: Array = self._ramped(torch.nn.functional.pad(weighted, (self._beyond, self._beyond))).numpy()
+        wide = torch.nn.functional.pad(weighted, (self._beyond, self._beyond))
+        filtered: Array = ramped(wide, self._response).numpy()
         return filtered
-
-    def _ramped(self, values: Tensor) -> Tensor:
-        """Filtered with room for the ramp; since that is even, this map is its own transpose."""
-        length = ramp_length(values.shape[-1])
-        spectrum = torch.fft.rfft(values, n=length) * self._response
-        ramped: Tensor = torch.fft.irfft(spectrum, n=length)[..., : values.shape[-1]]
-        return ramped
 
     def _weights_of(self, views: slice) -> Array:
         """What each ray counts before the filter, the cosine of its elevation with it."""

@@ -41,18 +41,17 @@ def _seen(table: Array, curved: bool, x: float, y: float) -> tuple[float, float,
 
 
 @numba.njit(nogil=True, cache=True)
-def _slices_seen(start: float, rise: float, rows: int, slices: int) -> tuple[int, int]:
-    """Slices whose row is on the detector; half a cell beyond its middle counts as the border row."""
+def _met(
+    start: float, rise: float, rows: int, slices: int
+) -> tuple[int, int, float, int, int]:
+    """Slices ``k0..k1`` whose row is on the detector, half a cell beyond its middle being the border row; the row of
+    the first of them; and the whole rows ``r0..r1`` between which all of them lie.
+    """
     a, b = (-0.5 - start) / rise, (rows - 0.5 - start) / rise
     k0 = int(min(max(math.ceil(min(a, b)), 0.0), float(slices)))
-    return k0, int(min(max(math.floor(max(a, b)) + 1, float(k0)), float(slices)))
-
-
-@numba.njit(nogil=True, cache=True)
-def _rows_met(start: float, rise: float, k0: int, k1: int, rows: int) -> tuple[float, int, int]:
-    """The row of the first of these slices, and between which whole rows all of them lie."""
+    k1 = int(min(max(math.floor(max(a, b)) + 1, float(k0)), float(slices)))
     e0, e1 = start + k0 * rise, start + (k1 - 1) * rise
-    return e0, max(int(min(e0, e1)) - 1, 0), min(int(max(e0, e1)) + 3, rows)
+    return k0, k1, e0, max(int(min(e0, e1)) - 1, 0), min(int(max(e0, e1)) + 3, rows)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -75,10 +74,9 @@ def back_project(
                     continue
                 c = int(column)
                 start, rise = first[v, 0] * magnified + first[v, 1], step[v] * magnified
-                k0, k1 = _slices_seen(start, rise, rows, slices)
+                k0, k1, e0, r0, r1 = _met(start, rise, rows, slices)
                 if k0 >= k1:
                     continue
-                e0, r0, r1 = _rows_met(start, rise, k0, k1, rows)
                 low, high = filtered[v, c, r0:r1], filtered[v, c + 1, r0:r1]
                 _mix(line[_PAD + r0 : _PAD + r1], low, high, np.float32(column - c), np.float32(weight))
                 if r0 == 0:
@@ -105,10 +103,9 @@ def spread(
                     continue
                 c = int(column)
                 start, rise = first[v, 0] * magnified + first[v, 1], step[v] * magnified
-                k0, k1 = _slices_seen(start, rise, rows, slices)
+                k0, k1, e0, r0, r1 = _met(start, rise, rows, slices)
                 if k0 >= k1:
                     continue
-                e0, r0, r1 = _rows_met(start, rise, k0, k1, rows)
                 add_to_line(line, volume[j, i, k0:k1], np.float32(e0 + _PAD), np.float32(rise))
                 if r0 == 0:
                     line[_PAD] += line[_PAD - 1]
