@@ -59,14 +59,13 @@ def shifted_cells(scan: Scan) -> Iterator[Suggestion]:
     found = cell_shifts(scan)
     if not _shows_a_seam(found):
         return
-    shifts = _first_shifts(found, scan)
-    if not _promising(scan, shifts):
+    if not _promising(scan, _first_shifts(found, scan, _GUESSED[:1])):
         return
     elsewhere = _with_the_axis_elsewhere(scan)
     if elsewhere is not None and elsewhere.fit.share < found.fit.share and not _shows_a_seam(elsewhere):
         return
     tries = _Tries(scan, found)
-    tried = (tries.with_moved(block, by) for block, by in shifts)
+    tried = (tries.with_moved(block, by) for block, by in _first_shifts(found, scan, _GUESSED))
     best = sorted((one for one in tried if one is not None), key=_leaves)
     for count in _AGAIN:
         again = (_again(found, tries, one) for one in best[:count])
@@ -137,16 +136,16 @@ def _leaves(one: _Moved) -> float:
     return one.left.fit.share
 
 
-def _first_shifts(found: CellShifts, scan: Scan) -> list[tuple[BoolArray, float]]:
-    """Blocks that may stand elsewhere, and about how far."""
-    shifts = [(block, _FOLLOWED * found.beyond(block)) for block in _blocks(found, scan)] + _by_jumps(found)
+def _first_shifts(found: CellShifts, scan: Scan, guesses: tuple[float, ...]) -> list[tuple[BoolArray, float]]:
+    """Blocks that may stand elsewhere, and about how far; by ``guesses``, in cells, where that does not show."""
+    shifts = [(block, _FOLLOWED * found.beyond(block)) for block in _blocks(found, scan)] + _by_jumps(found, guesses)
     return [(block, float(np.clip(by, -_MOST, _MOST))) for block, by in shifts]
 
 
 def _promising(scan: Scan, shifts: list[tuple[BoolArray, float]]) -> bool:
     """Whether the coarsest image explains more with any of these blocks moved: if not, a finer one is not asked."""
     stated = coarse_fit(scan)
-    moved = (with_cells_moved(scan, block, by) for block, by in shifts if abs(by) not in _GUESSED[1:])
+    moved = (with_cells_moved(scan, block, by) for block, by in shifts)
     return any(one is not None and explains_more(one, stated, _PROMISES) for one in moved)
 
 
@@ -166,7 +165,7 @@ def _blocks(found: CellShifts, scan: Scan) -> list[BoolArray]:
     return sorted(blocks, key=found.explained_by, reverse=True)[:_TRIED]
 
 
-def _by_jumps(found: CellShifts) -> list[tuple[BoolArray, float]]:
+def _by_jumps(found: CellShifts, guesses: tuple[float, ...]) -> list[tuple[BoolArray, float]]:
     """The blocks between jumps of opposite signs, or one and an end, with the shifts that may be."""
     jump = jumps(found)
     at: list[int] = []
@@ -179,7 +178,7 @@ def _by_jumps(found: CellShifts) -> list[tuple[BoolArray, float]]:
     for block, first, end in _between(sorted(at), jump.size):
         signs = {*(np.sign(jump[first : first + 1]) if first else ()), *(-np.sign(jump[end : end + 1]))}
         if len(signs) == 1:
-            shifts += [(block, float(sign) * by) for sign in signs for by in _GUESSED]
+            shifts += [(block, float(sign) * by) for sign in signs for by in guesses]
     return shifts
 
 
