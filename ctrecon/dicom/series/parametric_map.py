@@ -109,8 +109,9 @@ def _place(ds: Dataset, image: Dataset, z_mm: Sequence[float]) -> None:
     measures, ways = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0], image.ImageOrientationPatient
     spacing, _ = hd.spatial.get_volume_positions(places, ways)
     if "SpacingBetweenSlices" not in image:
-        measures.SpacingBetweenSlices = None if spacing is None else format_number_as_ds(spacing)
-        if spacing is None:
+        if spacing is not None:
+            measures.SpacingBetweenSlices = format_number_as_ds(spacing)
+        elif "SpacingBetweenSlices" in measures:
             del measures.SpacingBetweenSlices
     if len(z_mm) > 1:
         in_order, _ = hd.spatial.get_volume_positions(places, ways, sort=False)
