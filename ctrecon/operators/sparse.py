@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -223,8 +225,8 @@ def csr_parts(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor, tuple[int, int]]:
 
 def csr_tensor(begins: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     """A matrix in compressed rows from its three parts, which are taken to be sound."""
-    _hear_the_beta_notice()
-    return torch.sparse_csr_tensor(begins, columns, values, size=shape, check_invariants=False)
+    with _beta_notice_unheard():
+        return torch.sparse_csr_tensor(begins, columns, values, size=shape, check_invariants=False)
 
 
 def product(matrix: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -256,16 +258,18 @@ def _check_alike(matrix: Tensor, x: Tensor) -> None:
         )
 
 
-@lru_cache(maxsize=1)
-def _hear_the_beta_notice() -> None:
-    """Torch says once in a process that its compressed rows are in beta; here they are tested, and sound.
+_FILTERS = Lock()
 
-    It is heard at a small matrix, once, since Python's filters of warnings are those of all threads.
+
+@contextmanager
+def _beta_notice_unheard() -> Iterator[None]:
+    """Torch says, once or each time, that its compressed rows are in beta; here they are tested, and sound.
+
+    One thread at a time, since Python's filters of warnings are those of all.
     """
-    with warnings.catch_warnings():
+    with _FILTERS, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        begins, none = torch.zeros(2, dtype=torch.int32), torch.zeros(0, dtype=torch.int32)
-        torch.sparse_csr_tensor(begins, none, torch.zeros(0), size=(1, 1), check_invariants=False)
+        yield
 
 
 def sparse_operator(

@@ -91,3 +91,13 @@ def test_a_loss_within_autocast_has_the_same_gradient() -> None:
 def test_without_it_a_matrix_would_be_multiplied_in_half_precision() -> None:
     with torch.autocast("cpu", torch.bfloat16), pytest.raises(NotImplementedError):
         A.projector._forward(U)
+
+
+def test_what_torch_remarks_of_its_matrices_is_never_heard() -> None:
+    """Also where somebody asks torch to say things each time, and takes warnings for errors, as this suite does."""
+    torch.set_warn_always(True)
+    try:
+        for _ in range(2):
+            ct.operator(SCAN, name="sparse")
+    finally:
+        torch.set_warn_always(False)
